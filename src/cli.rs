@@ -1,0 +1,226 @@
+//! The command line: clap types only. Their doc comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// GitLab tokens from a profile into SOPS files in git, as one transaction.
+///
+/// Without a command, makes the chosen environments true: plans, shows the plan, asks, mints at GitLab,
+/// verifies, encrypts, commits, and retires what was replaced. Does nothing where all is healthy.
+#[derive(Debug, Parser)]
+#[command(name = "provision", version, max_term_width = 100, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Exit codes:
+  0 done   1 failed, nothing changed   2 usage   3 attention   4 stopped half-way, run it again
+  5 refused by a safety rule   6 not allowed at GitLab   7 cannot decrypt   8 unreachable, try later
+  130 declined or interrupted before any effect")]
+pub struct Cli {
+    /// What to do instead of making environments true.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The main job's own options.
+    #[command(flatten)]
+    pub provision: ProvisionArgs,
+
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub struct GlobalArgs {
+    /// Run as if started in DIR
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more; twice for requests (never bodies, never headers)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// When to use colour
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, global = true)]
+    pub color: ColorChoice,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scaffold environments/, templates/ and .sops.yaml in this repository
+    Init(InitArgs),
+    /// Show what was minted, and what is due, expired or revoked
+    Status(StatusArgs),
+    /// Tell the whole story in a temporary repository, against the embedded GitLab
+    #[cfg(feature = "emulator")]
+    Demo(DemoArgs),
+    /// Serve the embedded GitLab on loopback
+    #[cfg(feature = "emulator")]
+    Emulator(EmulatorArgs),
+    /// Print the JSON Schema of environments/*.yaml
+    Schema,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Options of the main job.
+#[derive(Args, Debug)]
+pub struct ProvisionArgs {
+    /// Environments to make true, such as qa or dev,qa
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "all")]
+    pub env: Vec<String>,
+
+    /// All environments
+    #[arg(long, conflicts_with = "env")]
+    pub all: bool,
+
+    /// Go ahead without asking
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// With --dry-run: exit with 3 when there is something to do
+    #[arg(long, requires = "dry_run")]
+    pub exit_code: bool,
+
+    /// Leave the files in the work tree, uncommitted, and retire nothing
+    #[arg(long)]
+    pub no_commit: bool,
+
+    /// Write the template's other leaves again, not only those that follow a token
+    #[arg(long)]
+    pub sync_template: bool,
+
+    /// How to reach GitLab.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// Where the operator credential comes from and how GitLab is reached.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "GitLab")]
+pub struct ConnectionArgs {
+    /// Read the operator token from FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin")]
+    pub token_file: Option<PathBuf>,
+
+    /// Read the operator token from standard input
+    #[arg(long)]
+    pub token_stdin: bool,
+
+    /// Trust the certificates in FILE (PEM) besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Options of `init`.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Address of the GitLab instance
+    #[arg(long, value_name = "URL")]
+    pub gitlab: Option<String>,
+
+    /// Full path of the group whose tokens are minted
+    #[arg(long, value_name = "PATH")]
+    pub group: Option<String>,
+
+    /// An age recipient for .sops.yaml; may be given several times
+    #[arg(long = "recipient", value_name = "AGE1…")]
+    pub recipients: Vec<String>,
+
+    /// Go ahead without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Options of `status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Only these environments
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub env: Vec<String>,
+
+    /// Ask GitLab instead of trusting the locks
+    #[arg(long)]
+    pub live: bool,
+
+    /// What makes the exit code 3
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = FailOn::Due)]
+    pub fail_on: FailOn,
+
+    /// How to reach GitLab.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// What makes `status` exit with 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum FailOn {
+    /// A token is due for renewal, expired or revoked
+    Due,
+    /// A token is expired or revoked
+    Expired,
+}
+
+/// Options of `demo`.
+#[cfg(feature = "emulator")]
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Keep the temporary repository and say where it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Options of `emulator`.
+#[cfg(feature = "emulator")]
+#[derive(Args, Debug)]
+pub struct EmulatorArgs {
+    /// Address to listen on; loopback only, port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+
+    /// Users, groups, projects and tokens to start with (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub seed: Option<PathBuf>,
+
+    /// Start the clock at this time (RFC 3339) and let it run
+    #[arg(long, value_name = "T")]
+    pub now: Option<jiff::Timestamp>,
+
+    /// Answer every request after this long, such as 50ms
+    #[arg(long, value_name = "DURATION")]
+    pub latency: Option<jiff::SignedDuration>,
+
+    /// Break requests on purpose; may be given several times
+    #[arg(long = "fault", value_name = "RULE")]
+    pub faults: Vec<String>,
+}

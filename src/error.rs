@@ -1,0 +1,130 @@
+//! What a person is told when something stops: the kind (an exit code), what happened, because of what, and the
+//! command that helps.
+
+use std::fmt;
+
+/// Why a run ended without doing all of its work. The number is the exit code, documented in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Failed, nothing changed.
+    Failed = 1,
+    /// The command line or a file of the user's says something impossible.
+    Usage = 2,
+    /// `--check`, `status` and the like found something that needs care.
+    Attention = 3,
+    /// Stopped half-way, safe: run it again.
+    HalfWay = 4,
+    /// A safety rule refused.
+    Refused = 5,
+    /// Not authenticated, or not allowed, at GitLab.
+    NotAllowed = 6,
+    /// Cannot decrypt.
+    CannotDecrypt = 7,
+    /// Unreachable: try later.
+    Unreachable = 8,
+    /// Declined or interrupted before any effect.
+    Interrupted = 130,
+}
+
+impl Kind {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// An error as it is shown: one headline, its causes, and hints that name the next command.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+/// The result of everything at the command edge.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of this kind; `message` starts in lower case and has no full stop.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// An error of this kind from a module's own error, with its chain of sources as causes.
+    #[must_use]
+    pub fn from_source(kind: Kind, source: &(dyn std::error::Error + 'static)) -> Self {
+        let mut error = Self::new(kind, source.to_string());
+        let mut next = source.source();
+        while let Some(cause) = next {
+            error.causes.push(cause.to_string());
+            next = cause.source();
+        }
+        error
+    }
+
+    /// Adds a way out: a command, or the thing to change.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the reason behind the headline.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Puts `context` in front: the old headline becomes the first cause.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Self {
+        let inner = std::mem::replace(&mut self.message, context.into());
+        self.causes.insert(0, inner);
+        self
+    }
+
+    /// The same error as another kind (a failure after the first effect is "half-way").
+    #[must_use]
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The headline.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The reasons, outermost first.
+    #[must_use]
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
+    /// The ways out.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+}
+
+/// The headline alone; `ui` shows the rest.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,93 @@
+//! `environments/*.yaml`: what should exist, as data. Reading them, with positions, is in `profile::read`.
+
+use jiff::Span;
+use jiff::civil::Date;
+
+use crate::instance::Instance;
+use crate::token::{Kind, Role, Scopes};
+
+/// One environment: one file in `environments/`.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// `qa` for `environments/qa.yaml`.
+    pub name: String,
+    /// The profile's own path, relative to the repository root, with `/`.
+    pub path: String,
+    /// Where its tokens live.
+    pub gitlab: Instance,
+    /// The encrypted files that take its tokens; at least one.
+    pub secrets: Vec<SecretsFile>,
+    /// Its tokens in the order of the profile; at least one.
+    pub tokens: Vec<Token>,
+}
+
+/// One SOPS-encrypted file of an environment.
+#[derive(Clone, Debug)]
+pub struct SecretsFile {
+    /// Path relative to the repository root, with `/`; may contain `{user}`.
+    pub file: String,
+    /// Name of its template in `templates/`.
+    pub template: String,
+    /// Whose keys it is encrypted for.
+    pub recipients: Recipients,
+    /// `false` keeps the file out of git.
+    pub commit: bool,
+}
+
+/// Whose keys a secrets file is encrypted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// Those that the policy `.sops.yaml` names.
+    Policy,
+    /// Only the identities of the person who runs this.
+    Own,
+}
+
+/// One entry of an environment: a token that should exist.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The entry's key in the profile: `backstage`.
+    pub key: String,
+    /// Personal, group or project.
+    pub kind: Kind,
+    /// Full path of the group or project; `None` for personal tokens, which belong to whoever runs this.
+    pub owner: Option<String>,
+    /// The name that GitLab shows.
+    pub name: String,
+    /// For group and project tokens; always sent, as GitLab's default is Maintainer.
+    pub role: Option<Role>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// How long it should live.
+    pub expires: Expires,
+    /// `expires` as it stands in the profile (`max` where it does not): what the lock remembers and compares.
+    pub expires_as_written: String,
+    /// How long before its end it counts as due. Never more than a third of its life (see `Token::due`).
+    pub renew_before: Span,
+    /// How long a superseded token lives after its successor is upstream.
+    pub overlap: Span,
+    /// How it is replaced.
+    pub strategy: Strategy,
+}
+
+/// How long a token should live.
+#[derive(Clone, Copy, Debug)]
+pub enum Expires {
+    /// The longest that the instance allows.
+    Max,
+    /// No end, where the instance allows that.
+    Never,
+    /// A duration from the day of minting: `90d`, `P1Y`.
+    After(Span),
+    /// A date: the first day on which it no longer works.
+    On(Date),
+}
+
+/// How a token is replaced by its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Mint, verify, commit, and retire the old one later.
+    Replace,
+    /// GitLab's own rotate: keeps the bot user, kills the old value at once.
+    InPlace,
+}

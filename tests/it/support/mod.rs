@@ -1,0 +1,3 @@
+//! What integration tests share: the stock sops, hermetic directories.
+
+pub(crate) mod sops;
