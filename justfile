@@ -1,0 +1,18 @@
+# `cargo test` and `cargo run --release -- demo` need none of this.
+
+# Everything that CI runs
+ci:
+    .ci/run
+
+# The emulator driven by python-gitlab and @gitbeaker/rest
+test-clients:
+    tests/clients/run
+
+# Format and lint
+check:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+
+# Accept changed snapshots after reading them
+accept:
+    TRYCMD=overwrite INSTA_UPDATE=always cargo test

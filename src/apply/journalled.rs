@@ -1,0 +1,75 @@
+//! The journal of the run that is under way.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+use crate::journal::Line;
+use crate::observe::Ground;
+use crate::plan::{Plan, Step};
+use crate::world::World;
+
+/// Appends to one environment's journal.
+pub(super) struct Journalled<'a> {
+    world: &'a World,
+    path: &'a Path,
+    /// The lines of requests that may still be committed at GitLab; they outlive the run.
+    watched: Vec<Line>,
+}
+
+impl<'a> Journalled<'a> {
+    /// Starts from what the plan still needs of an interrupted run's journal. Writing it first proves that the
+    /// journal can be written at all, before anything else is done.
+    pub(super) fn open(plan: &Plan, ground: &'a Ground, world: &'a World) -> Result<Self> {
+        let watched = mints(ground, &plan.watched.iter().map(String::as_str).collect());
+        let path = ground.journal.as_path();
+        let journal = Self { world, path, watched };
+        let needed = plan.steps.iter().filter_map(|step| match step {
+            Step::Withdraw { mark, .. } | Step::Finish { mark, .. } => Some(mark.as_str()),
+            _ => None,
+        });
+        let needed = needed.chain(plan.watched.iter().map(String::as_str)).collect();
+        let mut lines = mints(ground, &needed);
+        if !ground.replay.written.is_empty() {
+            lines.push(Line::Writing { files: ground.replay.written.clone() });
+        }
+        journal.replace(&lines)?;
+        Ok(journal)
+    }
+
+    /// Makes `line` durable; the effect that it announces comes after.
+    pub(super) fn append(&self, line: &Line) -> Result<()> {
+        self.world.effects().append_journal(self.path, line).map_err(|error| self.unwritable(&error))
+    }
+
+    /// The run is over: only what is still watched for stays.
+    pub(super) fn close(&self) -> Result<()> {
+        self.replace(&self.watched)
+    }
+
+    fn replace(&self, lines: &[Line]) -> Result<()> {
+        self.world.effects().replace_journal(self.path, lines).map_err(|error| self.unwritable(&error))
+    }
+
+    fn unwritable(&self, error: &std::io::Error) -> Error {
+        Error::new(Kind::Failed, format!("the journal {} cannot be written", self.path.display()))
+            .because(error.to_string())
+            .hint("nothing is done without a journal; free space or mend the permissions, then run again")
+    }
+}
+
+/// The lines about these marks.
+fn mints(ground: &Ground, marks: &BTreeSet<&str>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for open in ground.replay.open.iter().filter(|open| marks.contains(open.intent.mark.as_str())) {
+        lines.push(Line::Intent(open.intent.clone()));
+        if let Some((token, sealed)) = &open.minted {
+            lines.push(Line::Minted {
+                mark: open.intent.mark.clone(),
+                token: token.clone(),
+                sealed: sealed.clone(),
+            });
+        }
+    }
+    lines
+}

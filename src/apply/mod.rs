@@ -1,0 +1,139 @@
+//! Does what a plan says, effect by effect, and decides nothing.
+//!
+//! The order is what keeps the promises: everything that can fail without GitLab fails first; each request that mints is
+//! announced in the journal before it is sent, and its answer is recorded there under seal before anything else; old
+//! tokens are touched only when all new ones are proved to work; files are written whole; the journal is closed last.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::errors::GitLabError;
+use crate::journal::Line;
+use crate::observe::Ground;
+use crate::plan::message::{Done, New};
+use crate::plan::observed::Slot;
+use crate::plan::{Plan, Retire, Step};
+use crate::secret::Secret;
+use crate::token::{Owner, Record, TokenId};
+use crate::ui::progress::Progress;
+use crate::world::World;
+
+mod files;
+mod journalled;
+mod mint;
+mod preflight;
+mod withdraw;
+
+use journalled::Journalled;
+use preflight::Prepared;
+
+/// A token whose value is at hand: just minted, or recorded by an interrupted run.
+#[derive(Debug)]
+struct Fresh {
+    key: String,
+    owner: Owner,
+    record: Record,
+    mark: String,
+    value: Secret,
+    replaces: Option<TokenId>,
+}
+
+/// Does `plan`. `progress` is told what is going on.
+///
+/// # Errors
+/// With kind "half-way" once anything was done that the next run has to finish; with the error's own kind where all is
+/// as it was.
+pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Done> {
+    let mut prepared = preflight::prepare(plan, ground, world)?;
+    let journal = Journalled::open(plan, ground, world)?;
+    let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
+
+    progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
+    withdraw::left_over(plan, ground, &journal, &mut done).await?;
+    let mut fresh = mint::all(plan, ground, &prepared, &journal).await?;
+    fresh.extend(finish(plan, ground, &mut prepared).await?);
+    retire(plan, ground, &mut done).await;
+
+    progress.say(format!("{}: writing and committing", plan.environment));
+    files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
+        .map_err(|error| half_way(error, &fresh))?;
+    report(fresh, &mut done);
+    commit(plan, ground, world, &mut done)?;
+    journal.close()?;
+    Ok(done)
+}
+
+/// Uses what an interrupted run recorded, once GitLab has said that it works.
+async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result<Vec<Fresh>> {
+    let mut fresh = Vec::new();
+    for step in &plan.steps {
+        let Step::Finish { key, owner, record, mark, replaces } = step else { continue };
+        let Some(value) = prepared.recorded.remove(mark) else { continue };
+        let found = ground.client.verify(&value).await.map_err(|error| {
+            Error::from(error).context(format!("token {} could not be verified", record.id)).of_kind(Kind::HalfWay)
+        })?;
+        fresh.push(Fresh {
+            key: key.clone(),
+            owner: owner.clone(),
+            record: Record { access_level: record.access_level, ..found },
+            mark: mark.clone(),
+            value,
+            replaces: *replaces,
+        });
+    }
+    Ok(fresh)
+}
+
+/// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
+async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
+    for step in &plan.steps {
+        let Step::Retire(retire) = step else { continue };
+        match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
+            Ok(()) => done.retired.push(retire.id),
+            Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
+        }
+    }
+}
+
+fn expectation(retire: &Retire) -> withdraw::Expected<'_> {
+    withdraw::Expected { mark: &retire.mark, name: Some(&retire.name), created: Some(retire.created) }
+}
+
+fn report(fresh: Vec<Fresh>, done: &mut Done) {
+    done.minted = fresh
+        .into_iter()
+        .map(|fresh| New {
+            key: fresh.key,
+            owner: fresh.owner,
+            token: fresh.record,
+            replaces: fresh.replaces,
+        })
+        .collect();
+}
+
+fn commit(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Result<()> {
+    let Some(Step::Commit { paths }) = plan.steps.iter().find(|step| matches!(step, Step::Commit { .. })) else {
+        return Ok(());
+    };
+    let request = files::commit_request(ground, paths, done.commit_message())?;
+    let committed = world.effects().commit(&ground.repo, &request).map_err(|error| {
+        Error::from(error).of_kind(Kind::HalfWay).hint("mend that and run the same command again: it goes on from here")
+    })?;
+    done.notes.extend(committed.notes);
+    done.commit = Some(committed.id.to_string());
+    Ok(())
+}
+
+/// An error after tokens were minted: nothing is lost, and the next run goes on.
+fn half_way(error: Error, fresh: &[Fresh]) -> Error {
+    if fresh.is_empty() {
+        return error;
+    }
+    error.of_kind(Kind::HalfWay).hint("run the same command again: the minted tokens are in the journal, under seal")
+}
+
+/// The values at hand by entry, for rendering.
+fn values<'a>(fresh: &'a [Fresh], rendered: &'a BTreeMap<String, Secret>) -> BTreeMap<&'a str, &'a Secret> {
+    let fresh = fresh.iter().map(|fresh| (fresh.key.as_str(), &fresh.value));
+    fresh.chain(rendered.iter().map(|(key, value)| (key.as_str(), value))).collect()
+}

@@ -1,0 +1,176 @@
+//! What is to be said of each token, as data: the table behind `status`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::lock::{self, Lock};
+use crate::plan::observed::Live;
+use crate::profile::{Environment, Token};
+use crate::token::{Kind, TokenId};
+
+/// One line of the status table.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// The environment.
+    pub environment: String,
+    /// Whose personal lock it stands in, for environments of one file a person.
+    pub user: Option<String>,
+    /// Key of the entry.
+    pub key: String,
+    /// Personal, group or project.
+    pub kind: Kind,
+    /// Path of the group or project, or the user name.
+    pub owner: Option<String>,
+    /// GitLab's number, where one was minted.
+    pub id: Option<TokenId>,
+    /// First day on which it no longer works.
+    pub expires: Option<Date>,
+    /// How it is.
+    pub state: State,
+    /// Superseded tokens that are not yet known to be revoked.
+    pub superseded: Vec<TokenId>,
+}
+
+/// How a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Alive, and not due.
+    Healthy,
+    /// Alive, and to be renewed.
+    Due,
+    /// At its end.
+    Expired,
+    /// Withdrawn (GitLab says so).
+    Revoked,
+    /// GitLab does not know it.
+    Gone,
+    /// In the profile, never minted.
+    Missing,
+    /// Minted, and no longer in the profile.
+    Unlisted,
+}
+
+/// How much care a state needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// None.
+    Fine,
+    /// Soon.
+    Due,
+    /// Now: nothing works with it.
+    Dead,
+}
+
+impl State {
+    /// How much care it needs.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Healthy => Severity::Fine,
+            Self::Due | Self::Missing | Self::Unlisted => Severity::Due,
+            Self::Expired | Self::Revoked | Self::Gone => Severity::Dead,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Healthy => "healthy",
+            Self::Due => "due",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Gone => "gone",
+            Self::Missing => "missing",
+            Self::Unlisted => "unlisted",
+        })
+    }
+}
+
+/// The rows of one lock. Without `live` they say what the lock says.
+#[must_use]
+pub fn status(
+    environment: &Environment,
+    user: Option<&str>,
+    lock: &Lock,
+    live: Option<&BTreeMap<TokenId, Live>>,
+    today: Date,
+) -> Vec<Row> {
+    let listed = environment.tokens.iter().map(|token| {
+        let Some(entry) = lock.tokens.get(&token.key) else { return missing(environment, user, token) };
+        let (state, expires) = state(token, entry, live.and_then(|live| live.get(&entry.id)), live.is_some(), today);
+        row(environment, user, &token.key, entry, state, expires)
+    });
+    let unlisted = lock
+        .tokens
+        .iter()
+        .filter(|(key, _)| !environment.tokens.iter().any(|token| token.key == **key))
+        .map(|(key, entry)| row(environment, user, key, entry, State::Unlisted, entry.expires));
+    listed.chain(unlisted).collect()
+}
+
+fn missing(environment: &Environment, user: Option<&str>, token: &Token) -> Row {
+    Row {
+        environment: environment.name.clone(),
+        user: user.map(str::to_owned),
+        key: token.key.clone(),
+        kind: token.kind,
+        owner: token.owner.clone(),
+        id: None,
+        expires: None,
+        state: State::Missing,
+        superseded: Vec::new(),
+    }
+}
+
+fn row(
+    environment: &Environment,
+    user: Option<&str>,
+    key: &str,
+    entry: &lock::Entry,
+    state: State,
+    expires: Option<Date>,
+) -> Row {
+    Row {
+        environment: environment.name.clone(),
+        user: user.map(str::to_owned),
+        key: key.to_owned(),
+        kind: entry.owner.kind,
+        owner: Some(entry.owner.path.clone()),
+        id: Some(entry.id),
+        expires,
+        state,
+        superseded: entry.superseded.iter().map(|old| old.id).collect(),
+    }
+}
+
+fn state(
+    token: &Token,
+    entry: &lock::Entry,
+    live: Option<&Live>,
+    asked: bool,
+    today: Date,
+) -> (State, Option<Date>) {
+    let expires = match live {
+        Some(Live::Known(record)) if record.revoked => return (State::Revoked, record.expires_at),
+        Some(Live::Known(record)) => record.expires_at,
+        Some(Live::Gone) => return (State::Gone, entry.expires),
+        None if asked => return (State::Gone, entry.expires),
+        None => entry.expires,
+    };
+    let Some(end) = expires else { return (State::Healthy, None) };
+    let created = entry.created.to_zoned(TimeZone::UTC).date();
+    let state = if end <= today {
+        State::Expired
+    } else if token.due_on(created, end) <= today {
+        State::Due
+    } else {
+        State::Healthy
+    };
+    (state, expires)
+}

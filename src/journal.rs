@@ -1,0 +1,245 @@
+//! The write-ahead journal of one environment: what cannot be found out again after a crash.
+//!
+//! One file per environment under the common git directory, one JSON record a line, each line fsynced before the
+//! effect that it announces (`World::append_journal`). It is removed when the run is over. Reading and replaying are
+//! pure. It never holds a value in the clear: a token's value stands in it as a one-leaf SOPS document, sealed for the
+//! readers of the file that it is meant for and for nobody else.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::token::{Owner, Record, Scopes};
+
+/// How long a request without a reply is watched for: GitLab may still commit it.
+pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Line {
+    /// Before a POST that mints.
+    Intent(Intent),
+    /// GitLab refused it: nothing was made.
+    Refused {
+        /// Which one.
+        mark: String,
+    },
+    /// The reply came: the public facts, and the value under seal.
+    Minted {
+        /// Which one.
+        mark: String,
+        /// What GitLab answered, without the value.
+        token: Record,
+        /// A SOPS document whose leaf `["value"]` is the token.
+        sealed: String,
+    },
+    /// The token was withdrawn again, or is proved not to exist.
+    Withdrawn {
+        /// Which one.
+        mark: String,
+    },
+    /// Before files in the work tree are replaced.
+    Writing {
+        /// What will stand there: path and SHA-256 of the new content.
+        files: Vec<Written>,
+    },
+}
+
+/// What a run is about to mint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Random, public, and in the token's description: the only thing by which a lost token is recognised as ours.
+    pub mark: String,
+    /// When, by GitLab's clock.
+    pub at: Timestamp,
+    /// Key of the entry in the profile.
+    pub key: String,
+    /// Whose token.
+    pub owner: Owner,
+    /// As asked.
+    pub name: String,
+    /// As asked.
+    pub scopes: Scopes,
+    /// As asked, numeric.
+    pub access_level: Option<u8>,
+    /// `expires` as it stands in the profile.
+    pub requested: String,
+    /// The linked worktree that the run worked in.
+    pub worktree: String,
+    /// The branch that HEAD was on; `None` when detached.
+    pub branch: Option<String>,
+    /// Digest of the lock entry that it was planned on; `None` where there was none.
+    pub planned_on: Option<String>,
+}
+
+/// A file that a run replaced in the work tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Relative to the repository root.
+    pub path: String,
+    /// SHA-256 of the content, hexadecimal.
+    pub sha256: String,
+}
+
+/// A journal that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line} of the journal {path} cannot be read: {why}")]
+pub struct JournalError {
+    /// Where it is.
+    pub path: String,
+    /// 1-based.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What a journal says when read to its end.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// Mints without an end, in the order in which they began.
+    pub open: Vec<Open>,
+    /// Files that the run replaced, or was about to.
+    pub written: Vec<Written>,
+}
+
+/// A mint without an end.
+#[derive(Debug)]
+pub struct Open {
+    /// What was about to be minted.
+    pub intent: Intent,
+    /// The reply, where it came.
+    pub minted: Option<(Record, String)>,
+}
+
+impl Line {
+    /// The line as it is appended, with its newline.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // A struct of strings, numbers and lists always serialises.
+        let mut text = serde_json::to_string(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+impl Replay {
+    /// Reads a journal. A last line without its newline was torn by a crash before its effect began: it is ignored.
+    ///
+    /// # Errors
+    /// When any other line is not a record of this version: somebody else wrote it, and nothing may be guessed.
+    pub fn read(path: &str, text: &str) -> Result<Self, JournalError> {
+        let mut replay = Self::default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        for (index, line) in whole.lines().enumerate() {
+            let record = serde_json::from_str(line).map_err(|error| JournalError {
+                path: path.to_owned(),
+                line: index + 1,
+                why: error.to_string(),
+            })?;
+            replay.take(record);
+        }
+        Ok(replay)
+    }
+
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Intent(intent) => self.open.push(Open { intent, minted: None }),
+            Line::Minted { mark, token, sealed } => {
+                if let Some(open) = self.open.iter_mut().find(|open| open.intent.mark == mark) {
+                    open.minted = Some((token, sealed));
+                }
+            }
+            Line::Refused { mark } | Line::Withdrawn { mark } => {
+                self.open.retain(|open| open.intent.mark != mark);
+            }
+            Line::Writing { files } => self.written = files,
+        }
+    }
+
+    /// Whether the file at `path` with this content hash is what the interrupted run wrote.
+    #[must_use]
+    pub fn wrote(&self, path: &str, sha256: &str) -> bool {
+        self.written.iter().any(|written| written.path == path && written.sha256 == sha256)
+    }
+}
+
+/// The description that a minted token carries, so that it can be recognised: `provision qa/backstage <mark>`.
+#[must_use]
+pub fn description(environment: &str, key: &str, mark: &str) -> String {
+    format!("provision {environment}/{key} {mark}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{Kind, TokenId};
+
+    fn intent(mark: &str) -> Intent {
+        Intent {
+            mark: mark.to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            key: "backstage".to_owned(),
+            owner: Owner { kind: Kind::Group, id: 7, path: "alithya-csna".to_owned() },
+            name: "Backstage".to_owned(),
+            scopes: Scopes::from(["read_api".to_owned()]),
+            access_level: Some(30),
+            requested: "max".to_owned(),
+            worktree: String::new(),
+            branch: Some("refs/heads/main".to_owned()),
+            planned_on: None,
+        }
+    }
+
+    fn record() -> Record {
+        Record {
+            id: TokenId(42),
+            name: "Backstage".to_owned(),
+            description: None,
+            scopes: Scopes::new(),
+            user_id: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            last_used_at: None,
+            active: true,
+            revoked: false,
+            access_level: Some(30),
+        }
+    }
+
+    #[test]
+    fn an_intent_without_an_end_is_open_and_one_with_an_end_is_not() {
+        let mut text = Line::Intent(intent("a")).to_text();
+        text += &Line::Intent(intent("b")).to_text();
+        text += &Line::Refused { mark: "a".to_owned() }.to_text();
+        text +=
+            &Line::Minted { mark: "b".to_owned(), token: record(), sealed: "value: ENC".to_owned() }.to_text();
+        let replay = Replay::read("journal", &text).unwrap();
+        assert_eq!(replay.open.len(), 1);
+        assert_eq!(replay.open[0].intent, intent("b"));
+        assert_eq!(replay.open[0].minted.as_ref().unwrap().0.id, TokenId(42));
+    }
+
+    #[test]
+    fn a_torn_last_line_never_took_effect() {
+        let text = Line::Intent(intent("a")).to_text();
+        let torn = &text[..text.len() - 9];
+        assert!(Replay::read("journal", torn).unwrap().open.is_empty());
+        let after_a_whole_one = format!("{text}{torn}");
+        assert_eq!(Replay::read("journal", &after_a_whole_one).unwrap().open.len(), 1);
+    }
+
+    #[test]
+    fn a_line_of_somebody_else_is_an_error_with_its_number() {
+        let text = format!("{}{{\"record\":\"dance\"}}\n", Line::Intent(intent("a")).to_text());
+        let error = Replay::read(".git/provision/qa.journal", &text).unwrap_err();
+        assert_eq!(error.line, 2);
+    }
+
+    #[test]
+    fn what_it_wrote_is_recognised_by_content() {
+        let files = vec![Written { path: "secrets/qa.sops.yaml".to_owned(), sha256: "ab".to_owned() }];
+        let replay = Replay::read("journal", &Line::Writing { files }.to_text()).unwrap();
+        assert!(replay.wrote("secrets/qa.sops.yaml", "ab"));
+        assert!(!replay.wrote("secrets/qa.sops.yaml", "cd"));
+    }
+}

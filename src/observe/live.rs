@@ -1,0 +1,52 @@
+//! What GitLab says of the tokens that a lock names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use crate::gitlab::client::Client;
+use crate::gitlab::errors::GitLabError;
+use crate::lock::Lock;
+use crate::plan::observed::Live;
+use crate::token::{Owner, TokenId};
+
+/// How many requests are under way at once.
+pub const CONCURRENCY: usize = 8;
+
+/// Below this many ids of one owner, each is asked for by itself; above, one list answers for all that are active.
+const LIST_FROM: usize = 3;
+
+/// GitLab's record of every id in the lock, current and superseded.
+///
+/// # Errors
+/// Where GitLab refuses or cannot be reached; a token that it does not know is not an error.
+pub async fn records(client: &Client, lock: &Lock) -> Result<BTreeMap<TokenId, Live>, GitLabError> {
+    let mut by_owner: BTreeMap<&Owner, BTreeSet<TokenId>> = BTreeMap::new();
+    for entry in lock.tokens.values() {
+        by_owner.entry(&entry.owner).or_default().insert(entry.id);
+        for old in &entry.superseded {
+            by_owner.entry(&old.owner).or_default().insert(old.id);
+        }
+    }
+    let mut live = BTreeMap::new();
+    let mut singly = Vec::new();
+    for (owner, ids) in by_owner {
+        if ids.len() >= LIST_FROM {
+            let listed = client.list_active(owner).await?;
+            live.extend(
+                listed.into_iter().filter(|r| ids.contains(&r.id)).map(|r| (r.id, Live::Known(r))),
+            );
+        }
+        singly.extend(ids.into_iter().filter(|id| !live.contains_key(id)).map(|id| (owner, id)));
+    }
+    let asked: Vec<(TokenId, Live)> = stream::iter(singly)
+        .map(|(owner, id)| async move {
+            let record = client.get(owner, id).await?;
+            Ok::<_, GitLabError>((id, record.map_or(Live::Gone, Live::Known)))
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    live.extend(asked);
+    Ok(live)
+}

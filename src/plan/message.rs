@@ -1,0 +1,112 @@
+//! What a run did, as data, and the commit message that says it.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::observed::Slot;
+use crate::token::{Owner, Record, TokenId};
+
+/// What a run did to one environment.
+#[derive(Debug, Default, Serialize)]
+pub struct Done {
+    /// The environment.
+    pub environment: String,
+    /// Tokens that are current since this run.
+    pub minted: Vec<New>,
+    /// Entries whose slots were rendered again, and the token that they hold.
+    pub rendered: Vec<(String, TokenId)>,
+    /// Superseded tokens that were revoked.
+    pub retired: Vec<TokenId>,
+    /// Superseded tokens that had ended by themselves.
+    pub ended: Vec<TokenId>,
+    /// Tokens of an interrupted run that were revoked.
+    pub withdrawn: Vec<TokenId>,
+    /// The secrets files that were written.
+    pub files: Vec<String>,
+    /// One slot to read back, where there is one.
+    pub example: Option<Slot>,
+    /// The commit, where one was made.
+    pub commit: Option<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// A token that is current since this run.
+#[derive(Debug, Serialize)]
+pub struct New {
+    /// Key of its entry.
+    pub key: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// GitLab's facts of it.
+    pub token: Record,
+    /// The token that it takes the place of.
+    pub replaces: Option<TokenId>,
+}
+
+impl Done {
+    /// The commit message: a subject that says it all where one thing was done, a body otherwise, and trailers.
+    #[must_use]
+    pub fn commit_message(&self) -> String {
+        let sentences = self.sentences();
+        let mut message = format!("provision({}): ", self.environment);
+        match sentences.as_slice() {
+            [only] => message += only,
+            several => {
+                message += &self.summary();
+                message += "\n\n";
+                for sentence in several {
+                    let _ = writeln!(message, "- {sentence}");
+                }
+                message.truncate(message.trim_end().len());
+            }
+        }
+        let _ = write!(message, "\n\nProvision-Environment: {}\n", self.environment);
+        for new in &self.minted {
+            let _ = writeln!(message, "Provision-Token: {} {}", new.key, new.token.id);
+        }
+        for id in &self.retired {
+            let _ = writeln!(message, "Provision-Retired: {id}");
+        }
+        message
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let minted = self.minted.iter().map(|new| {
+            let verb = if new.replaces.is_some() { "replace" } else { "mint" };
+            let old = new.replaces.map(|id| format!(" {id}")).unwrap_or_default();
+            let by = if new.replaces.is_some() { " by" } else { " as" };
+            let expires = new.token.expires_at.map_or_else(|| "never expires".to_owned(), |d| format!("expires {d}"));
+            let name = &new.token.name;
+            format!("{verb} {name}{old}{by} {} token {}, {expires}", new.owner.kind, new.token.id)
+        });
+        let rendered =
+            self.rendered.iter().map(|(key, id)| format!("render {key} again from token {id}"));
+        let retired = self.retired.iter().map(|id| format!("retire token {id}"));
+        let ended = self.ended.iter().map(|id| format!("forget superseded token {id}, which has ended"));
+        let mut sentences: Vec<String> = minted.chain(rendered).chain(retired).chain(ended).collect();
+        if sentences.is_empty() {
+            sentences.push("write the template's leaves again".to_owned());
+        }
+        sentences
+    }
+
+    fn summary(&self) -> String {
+        let counted = |count: usize, verb: &str, what: &str| match count {
+            0 => None,
+            1 => Some(format!("{verb} 1 {what}")),
+            _ => Some(format!("{verb} {count} {what}s")),
+        };
+        [
+            counted(self.minted.len(), "mint", "token"),
+            counted(self.rendered.len(), "render", "entry again"),
+            counted(self.retired.len(), "retire", "token"),
+            counted(self.ended.len(), "forget", "ended token"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
+    }
+}

@@ -1,0 +1,319 @@
+//! What a run is going to do, decided beforehand as data that can be printed, serialised and compared.
+//!
+//! A planner is a pure function of what is wanted (the profile), what is (`observed`) and the time. `apply` does what
+//! a plan says and decides nothing.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+
+use crate::sops;
+use crate::token::{Owner, Record, Role, Scopes, TokenId};
+
+pub mod health;
+pub mod message;
+pub mod observed;
+pub mod provision;
+pub mod recover;
+pub mod retire;
+
+/// What a run does to one environment, in order. Empty `steps`: all is as it should be.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// The environment.
+    pub environment: String,
+    /// Address of its GitLab.
+    pub gitlab: String,
+    /// GitLab's time when it was planned.
+    pub at: Timestamp,
+    /// What will be done, in this order.
+    pub steps: Vec<Step>,
+    /// Entries that need nothing.
+    pub healthy: Vec<Healthy>,
+    /// What a person should know before saying yes, and nothing is done about.
+    pub notes: Vec<Note>,
+    /// Marks of requests without a reply that may still be committed at GitLab.
+    pub watched: Vec<String>,
+}
+
+/// An entry that needs nothing.
+#[derive(Debug, Serialize)]
+pub struct Healthy {
+    /// Key of the entry.
+    pub key: String,
+    /// Its current token.
+    pub id: TokenId,
+    /// Its end, as GitLab says.
+    pub expires: Option<Date>,
+}
+
+/// One effect, or a group of effects that only make sense together.
+#[derive(Debug, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Revoke a token of our own that an interrupted run made and nobody can use.
+    Withdraw {
+        /// Key of the entry that it was meant for.
+        key: String,
+        /// Whose it is.
+        owner: Owner,
+        /// GitLab's number.
+        id: TokenId,
+        /// The mark in its description, which must still be there.
+        mark: String,
+        /// Why it is of no use.
+        why: String,
+    },
+    /// Make a token at GitLab.
+    Mint(Mint),
+    /// Use the token that an interrupted run made and recorded.
+    Finish {
+        /// Key of the entry.
+        key: String,
+        /// Whose it is.
+        owner: Owner,
+        /// What GitLab answered to the interrupted run.
+        record: Record,
+        /// Its mark.
+        mark: String,
+        /// The token that it takes the place of.
+        replaces: Option<TokenId>,
+    },
+    /// Render an entry's slots again from the value that one of them still holds.
+    Render {
+        /// Key of the entry.
+        key: String,
+        /// Its current token.
+        id: TokenId,
+        /// The slot whose value is the token.
+        from: observed::Slot,
+    },
+    /// Revoke a superseded token whose overlap is over.
+    Retire(Retire),
+    /// Write a secrets file.
+    Write(Write),
+    /// Write the lock.
+    Lock {
+        /// Its path.
+        path: String,
+        /// Superseded tokens that have ended, and leave it.
+        ended: Vec<TokenId>,
+    },
+    /// Commit exactly these paths.
+    Commit {
+        /// Relative to the repository root.
+        paths: Vec<String>,
+    },
+}
+
+/// A token to be made.
+#[derive(Debug, Serialize)]
+pub struct Mint {
+    /// Key of the entry.
+    pub key: String,
+    /// Whose it will be.
+    pub owner: Owner,
+    /// The name that GitLab shows.
+    pub name: String,
+    /// For group and project tokens.
+    pub role: Option<Role>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The expiry to ask for.
+    pub expires: AskedExpiry,
+    /// The current token, which lives on until its overlap is over.
+    pub replaces: Option<TokenId>,
+    /// Why it is made.
+    pub because: Vec<Reason>,
+}
+
+/// The expiry that a mint asks for.
+#[derive(Clone, Debug, Serialize)]
+pub struct AskedExpiry {
+    /// As it stands in the profile.
+    pub written: String,
+    /// First day on which the token no longer works; `None`: never.
+    pub date: Option<Date>,
+    /// Whether an earlier date is taken where GitLab says that this one is too far away (`max` only).
+    pub or_earlier: bool,
+}
+
+/// A token to be revoked, with all that must still be true of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retire {
+    /// Key of the entry that it belonged to.
+    pub key: String,
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its name, which must still be the same.
+    pub name: String,
+    /// When it was made, which must still be the same.
+    pub created: Timestamp,
+    /// The mark in its description, which must still be there.
+    pub mark: String,
+    /// When the overlap ended.
+    pub due_since: Timestamp,
+}
+
+/// A secrets file to be written.
+#[derive(Debug, Serialize)]
+pub struct Write {
+    /// Its path.
+    pub file: String,
+    /// Name of its template.
+    pub template: String,
+    /// Whether it is made anew from the template.
+    pub create: bool,
+    /// How many can read it.
+    pub readers: usize,
+    /// The leaves that are set.
+    pub leaves: Vec<sops::Path>,
+}
+
+/// Why a token is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// There is none yet.
+    New,
+    /// GitLab no longer knows the current one.
+    Gone,
+    /// The current one was revoked.
+    Revoked,
+    /// The current one has come to its end.
+    Expired {
+        /// First day on which it no longer worked.
+        on: Date,
+    },
+    /// The current one comes to its end soon.
+    Due {
+        /// Its end.
+        expires: Date,
+        /// Since when it counts as due.
+        since: Date,
+    },
+    /// The profile asks for something else than was minted.
+    Changed {
+        /// Which field.
+        field: &'static str,
+        /// What was minted.
+        was: String,
+        /// What the profile asks for.
+        wanted: String,
+    },
+    /// A slot holds no value of this token, and no other slot does.
+    ValueLost {
+        /// The slot.
+        slot: observed::Slot,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("it does not exist yet"),
+            Self::Gone => f.write_str("GitLab no longer knows the current one"),
+            Self::Revoked => f.write_str("the current one was revoked"),
+            Self::Expired { on } => write!(f, "the current one expired on {on}"),
+            Self::Due { expires, since } => {
+                write!(f, "the current one expires on {expires} and is due since {since}")
+            }
+            Self::Changed { field, was, wanted } => {
+                write!(f, "{field} changes from {was} to {wanted}")
+            }
+            Self::ValueLost { slot } => {
+                write!(f, "its value is no longer in {} {}", slot.file, slot.path)
+            }
+        }
+    }
+}
+
+/// Something that a person should know, and nothing is done about.
+#[derive(Debug, Serialize)]
+pub struct Note {
+    /// Whether it makes the exit code 3.
+    pub attention: bool,
+    /// One sentence.
+    pub text: String,
+}
+
+impl Note {
+    fn info(text: impl Into<String>) -> Self {
+        Self { attention: false, text: text.into() }
+    }
+
+    fn attention(text: impl Into<String>) -> Self {
+        Self { attention: true, text: text.into() }
+    }
+}
+
+/// Why no plan is made: a rule refuses, and nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A secrets file and the policy disagree; writing to it would be for the wrong readers.
+    #[error("{file} does not agree with the policy: {}", differences.join("; "))]
+    PolicyDiffers {
+        /// The secrets file.
+        file: String,
+        /// One sentence each.
+        differences: Vec<String>,
+    },
+    /// The lock names a token that is not the one it describes.
+    #[error("the lock's token {id} of {key} is another one at GitLab: {why}")]
+    NotOurs {
+        /// Key of the entry.
+        key: String,
+        /// The id in the lock.
+        id: TokenId,
+        /// What differs.
+        why: String,
+    },
+    /// The profile's expiry cannot be asked for today.
+    #[error("{key}: {why}")]
+    Expiry {
+        /// Key of the entry.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The profile wants a kind of change that this version does not make.
+    #[error("{key} has `strategy: in-place`, which replaces a token by GitLab's rotate")]
+    InPlace {
+        /// Key of the entry.
+        key: String,
+    },
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether a note asks for care.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        self.notes.iter().any(|note| note.attention)
+    }
+
+    /// The mints, in order.
+    pub fn mints(&self) -> impl Iterator<Item = &Mint> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Mint(mint) => Some(mint),
+            _ => None,
+        })
+    }
+
+    /// The files to be written, in order.
+    pub fn writes(&self) -> impl Iterator<Item = &Write> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Write(write) => Some(write),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! What is, as far as a planner needs to know it: no values, no handles, no way to find out more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::journal::Intent;
+use crate::lock::Lock;
+use crate::sops;
+use crate::token::{Owner, Record, TokenId};
+
+/// Everything that one environment's plan is made from, besides the profile itself.
+#[derive(Debug)]
+pub struct Observed {
+    /// GitLab's own time where it was asked, else this machine's.
+    pub now: Timestamp,
+    /// The token that we act with: never withdrawn, whatever a lock says.
+    pub operator: Option<TokenId>,
+    /// The lock as it stands at HEAD.
+    pub lock: Lock,
+    /// Where the lock is, relative to the repository root.
+    pub lock_path: String,
+    /// Owner of each entry of the profile, by its key.
+    pub owners: BTreeMap<String, Owner>,
+    /// GitLab's record of every id that the lock names.
+    pub live: BTreeMap<TokenId, Live>,
+    /// The secrets files in the order of the profile.
+    pub files: Vec<FileState>,
+    /// Entries whose value can be read from a slot here, and from which one. Filled only where some slot of the
+    /// entry does not agree with the lock.
+    pub at_hand: BTreeMap<String, Slot>,
+    /// What an interrupted run left in the journal.
+    pub pending: Vec<Pending>,
+    /// Since when each superseded token is superseded upstream.
+    pub superseded_since: BTreeMap<TokenId, Timestamp>,
+    /// Why nothing can be said about upstream, where that is so.
+    pub upstream_unknown: Option<String>,
+    /// Ids that are current in any lock of the repository, here or upstream.
+    pub current_anywhere: BTreeSet<TokenId>,
+    /// Readers that the policy at HEAD has and upstream's has not.
+    pub new_readers: Vec<String>,
+}
+
+/// What GitLab says of an id.
+#[derive(Debug)]
+pub enum Live {
+    /// It knows the token.
+    Known(Record),
+    /// It does not (deleted long after its end), or not for us.
+    Gone,
+}
+
+/// One secrets file as it is.
+#[derive(Debug)]
+pub struct FileState {
+    /// Path relative to the repository root, `{user}` filled in.
+    pub path: String,
+    /// Name of its template.
+    pub template: String,
+    /// Whether it is there.
+    pub exists: bool,
+    /// Whether it belongs into the commit.
+    pub commit: bool,
+    /// How many recipients it is, or will be, encrypted for.
+    pub readers: usize,
+    /// Where it and the policy differ, one sentence each.
+    pub differences: Vec<String>,
+    /// The leaves that follow tokens, in the order of the template.
+    pub slots: Vec<SlotState>,
+    /// With `--sync-template`: other leaves whose value is not the template's.
+    pub stale: Vec<sops::Path>,
+}
+
+/// One slot of a secrets file.
+#[derive(Debug)]
+pub struct SlotState {
+    /// Where it is in the file.
+    pub path: sops::Path,
+    /// Keys of the entries that it follows.
+    pub tokens: BTreeSet<String>,
+    /// The state of its leaf.
+    pub leaf: Leaf,
+}
+
+/// How the leaf of a slot compares with the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    /// Its ENC string is the one that the lock remembers.
+    Agrees,
+    /// It is there, and it is another one.
+    Differs,
+    /// It is not there.
+    Missing,
+}
+
+/// A slot by file and path.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Slot {
+    /// Path of the secrets file.
+    pub file: String,
+    /// Where in the file.
+    pub path: sops::Path,
+}
+
+/// A mint that an interrupted run began.
+#[derive(Debug)]
+pub struct Pending {
+    /// What it was about to do, as it wrote down beforehand.
+    pub intent: Intent,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Whether worktree, branch and the lock entry it was planned on are still the same.
+    pub same_ground: bool,
+}
+
+/// What became of a mint whose run did not end.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The reply was never seen, and GitLab has a token with its mark: its value is lost.
+    Found(Record),
+    /// The reply was never seen, and GitLab has no such token (yet).
+    NotFound,
+    /// The value was recorded under seal.
+    Recorded {
+        /// The facts that came with it.
+        record: Record,
+        /// Whether an identity here opens the seal.
+        opens: bool,
+    },
+}

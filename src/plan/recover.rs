@@ -1,0 +1,82 @@
+//! What is to be done with what an interrupted run left: finish it where everything is still as it was planned,
+//! withdraw it otherwise. Only tokens whose mark stands in our own journal are ever touched here.
+
+use super::observed::{Observed, Outcome, Pending};
+use super::{Note, Step};
+use crate::journal::WATCH;
+use crate::profile::Token;
+use crate::token::Owner;
+
+/// What an interrupted run leaves to do.
+#[derive(Debug)]
+pub(super) enum Recovery {
+    /// The token is in the lock at HEAD: the run had done its work.
+    Done,
+    /// Use it for its entry.
+    Finish(Step),
+    /// Revoke it.
+    Withdraw(Step),
+    /// No token has that mark yet, and the request is young enough to be committed late.
+    Watch(Note),
+    /// No token has that mark, and none will.
+    Forget,
+}
+
+/// Decides about one pending mint. `wanted` is the entry that it was meant for and its owner, where the profile
+/// still has it and its current token is to be replaced.
+pub(super) fn decide(pending: &Pending, wanted: Option<(&Token, &Owner)>, observed: &Observed) -> Recovery {
+    let intent = &pending.intent;
+    let withdraw = |id, why: &str| {
+        Recovery::Withdraw(Step::Withdraw {
+            key: intent.key.clone(),
+            owner: intent.owner.clone(),
+            id,
+            mark: intent.mark.clone(),
+            why: why.to_owned(),
+        })
+    };
+    match &pending.outcome {
+        Outcome::NotFound if observed.now.duration_since(intent.at) < WATCH => Recovery::Watch(Note::info(
+            format!("a request for {} had no reply; it is watched for until it can no longer arrive", intent.key),
+        )),
+        Outcome::NotFound => Recovery::Forget,
+        Outcome::Found(record) if !record.active => Recovery::Forget,
+        Outcome::Found(record) => withdraw(record.id, "its value was lost with the reply"),
+        Outcome::Recorded { record, opens } => {
+            if observed.lock.tokens.get(&intent.key).is_some_and(|entry| entry.id == record.id) {
+                return Recovery::Done;
+            }
+            if !record.active {
+                return Recovery::Forget;
+            }
+            let Some((token, owner)) = wanted else {
+                return withdraw(record.id, "its entry needs no new token any more");
+            };
+            if !opens {
+                return withdraw(record.id, "no identity here opens its recorded value");
+            }
+            if !pending.same_ground {
+                return withdraw(record.id, "branch, worktree or lock are not those it was planned on");
+            }
+            if !asks_for_the_same(pending, token, owner) {
+                return withdraw(record.id, "the profile asks for something else now");
+            }
+            Recovery::Finish(Step::Finish {
+                key: intent.key.clone(),
+                owner: owner.clone(),
+                record: record.clone(),
+                mark: intent.mark.clone(),
+                replaces: observed.lock.tokens.get(&intent.key).map(|entry| entry.id),
+            })
+        }
+    }
+}
+
+fn asks_for_the_same(pending: &Pending, token: &Token, owner: &Owner) -> bool {
+    let intent = &pending.intent;
+    (intent.owner.kind, intent.owner.id) == (owner.kind, owner.id)
+        && intent.name == token.name
+        && intent.scopes == token.scopes
+        && intent.access_level == token.role.map(crate::token::Role::access_level)
+        && intent.requested == token.expires_as_written
+}

@@ -1,0 +1,148 @@
+//! Everything that a person sees. Results go to standard output, everything else to standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::cli::{ColorChoice, GlobalArgs};
+use crate::error::{Error, Kind, Result};
+
+pub mod plan;
+pub mod progress;
+pub mod prompt;
+pub mod report;
+pub mod status;
+
+/// How this run talks.
+#[derive(Clone, Copy, Debug)]
+pub struct Ui {
+    json: bool,
+    quiet: bool,
+    color: bool,
+    /// Whether a person can be asked.
+    pub interactive: bool,
+    progress: bool,
+}
+
+impl Ui {
+    /// From the command line and what standard streams are. `no_color` is the variable NO_COLOR being set and not
+    /// empty (no-color.org).
+    #[must_use]
+    pub fn new(args: &GlobalArgs, no_color: bool) -> Self {
+        let stderr = io::stderr().is_terminal();
+        let color = match args.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => stderr && io::stdout().is_terminal() && !no_color,
+        };
+        Self {
+            json: args.json,
+            quiet: args.quiet,
+            color,
+            interactive: stderr && io::stdin().is_terminal(),
+            progress: stderr && !args.quiet && !args.json,
+        }
+    }
+
+    /// Whether results are printed as JSON.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a result. A reader that has gone away (a closed pipe) is not an error.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn result(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::new(Kind::Failed, "cannot write to standard output").because(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints a result as JSON, one document with a newline.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn result_json(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Error::new(Kind::Failed, "cannot make JSON").because(error.to_string()))?;
+        self.result(&format!("{text}\n"))
+    }
+
+    /// Says something beside the result, unless `--quiet`.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            to_stderr(&format!("{text}\n"));
+        }
+    }
+
+    /// Shows an error: the headline, what it was because of, and what to do.
+    pub fn error(&self, error: &Error) {
+        let mut text = format!("{} {error}\n", self.paint(Style::Bad, "error:"));
+        for cause in error.causes() {
+            text += &indented("  because: ", cause);
+        }
+        for hint in error.hints() {
+            text += &indented("  hint: ", hint);
+        }
+        to_stderr(&text);
+    }
+
+    /// A note beside the result.
+    pub fn note(&self, attention: bool, text: &str) {
+        let (style, word) = if attention { (Style::Warn, "attention:") } else { (Style::Dim, "note:") };
+        self.say(&format!("{} {text}", self.paint(style, word)));
+    }
+
+    /// `text` in a style, where colour is on. Meaning never depends on it.
+    #[must_use]
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
+    }
+}
+
+/// The few styles there are (ANSI SGR).
+#[derive(Clone, Copy, Debug)]
+pub enum Style {
+    /// Errors, expired, revoked.
+    Bad,
+    /// What needs care.
+    Warn,
+    /// Done, healthy.
+    Good,
+    /// Headings.
+    Bold,
+    /// What can be skipped when reading.
+    Dim,
+}
+
+impl Style {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bad => "1;31",
+            Self::Warn => "33",
+            Self::Good => "32",
+            Self::Bold => "1",
+            Self::Dim => "2",
+        }
+    }
+}
+
+fn indented(label: &str, text: &str) -> String {
+    let mut lines = text.lines();
+    let mut out = format!("{label}{}\n", lines.next().unwrap_or_default());
+    for line in lines {
+        out += &format!("{:width$}{line}\n", "", width = label.len());
+    }
+    out
+}
+
+/// Standard error may be closed; there is nobody left to tell then.
+fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,90 @@
+//! A plan as a person reads it before saying yes.
+
+use std::fmt::Write;
+
+use super::{Style, Ui};
+use crate::plan::{Mint, Plan, Step};
+use crate::token::TokenId;
+
+/// Width of the verb column.
+const VERB: usize = 9;
+
+/// The plan of one environment, a block of lines.
+#[must_use]
+pub fn text(ui: Ui, plan: &Plan) -> String {
+    let heading = format!("{} at {}", plan.environment, plan.gitlab);
+    let mut out = format!("{}\n", ui.paint(Style::Bold, &heading));
+    for step in &plan.steps {
+        let (verb, lines) = describe(step);
+        for (index, line) in lines.iter().enumerate() {
+            let verb = if index == 0 { verb } else { "" };
+            let _ = writeln!(out, "  {}{line}", ui.paint(Style::Good, &format!("{verb:VERB$}")));
+        }
+    }
+    for healthy in &plan.healthy {
+        let expires = healthy.expires.map_or_else(|| "never expires".to_owned(), |d| format!("expires {d}"));
+        let line = format!("{} is healthy: token {}, {expires}", healthy.key, healthy.id);
+        let _ = writeln!(out, "  {:VERB$}{}", "", ui.paint(Style::Dim, &line));
+    }
+    out
+}
+
+fn describe(step: &Step) -> (&'static str, Vec<String>) {
+    match step {
+        Step::Mint(mint) => ("mint", describe_mint(mint)),
+        Step::Withdraw { key, id, why, .. } => {
+            ("withdraw", vec![format!("token {id}, made for {key} by an interrupted run: {why}")])
+        }
+        Step::Finish { key, record, replaces, .. } => {
+            let mut lines = vec![format!("{key} with token {}, made by an interrupted run", record.id)];
+            lines.extend(replaced(*replaces));
+            ("finish", lines)
+        }
+        Step::Render { key, id, from } => (
+            "render",
+            vec![format!("{key} again with token {id}, whose value is in {} {}", from.file, from.path)],
+        ),
+        Step::Retire(retire) => (
+            "retire",
+            vec![format!("{}: superseded token {}, overlap over since {}", retire.key, retire.id, retire.due_since)],
+        ),
+        Step::Write(write) if write.create => (
+            "create",
+            vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],
+        ),
+        Step::Write(write) => {
+            let leaves = write.leaves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            ("set", vec![format!("{leaves} in {}", write.file)])
+        }
+        Step::Lock { path, .. } => ("note", vec![format!("the public facts in {path}")]),
+        Step::Commit { paths } => ("commit", vec![paths.join(", ")]),
+    }
+}
+
+fn describe_mint(mint: &Mint) -> Vec<String> {
+    let owner = &mint.owner;
+    let scopes = mint.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let role = mint.role.map(|role| format!("{role}; ")).unwrap_or_default();
+    let until = match (mint.expires.date, mint.expires.or_earlier) {
+        (Some(date), true) => format!("expires {date}, or as late as GitLab allows"),
+        (Some(date), false) => format!("expires {date}"),
+        (None, _) => "never expires".to_owned(),
+    };
+    let mut lines = vec![
+        format!("{}: {} token \"{}\" of {}", mint.key, owner.kind, mint.name, owner.path),
+        format!("{role}{scopes}; {until}"),
+    ];
+    lines.extend(mint.because.iter().map(|reason| format!("because {reason}")));
+    lines.extend(replaced(mint.replaces));
+    lines
+}
+
+fn replaced(old: Option<TokenId>) -> Option<String> {
+    old.map(|id| format!("token {id} is superseded, and retired once its overlap is over"))
+}
+
+/// `1 reader`, `3 readers`.
+#[must_use]
+pub fn readers(count: usize) -> String {
+    if count == 1 { "1 reader".to_owned() } else { format!("{count} readers") }
+}

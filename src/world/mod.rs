@@ -1,0 +1,161 @@
+//! The outside world. Everything that the program does to it goes through [`Effects`], the only thing that is made
+//! differently in tests.
+
+use std::cell::OnceCell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::transport::Transport;
+use crate::journal::Line;
+use crate::repo::{CommitError, CommitRequest, Committed, RelPath, Repository};
+use crate::secret::Secret;
+use crate::sops::{Identities, Sealed};
+
+pub mod identities;
+mod system;
+mod variables;
+
+pub use system::System;
+pub use variables::Variables;
+
+/// What may be written into a work tree. There is no variant for text that could hold a secret in the clear: an
+/// unsealed draft cannot be written because it cannot be expressed.
+#[derive(Debug)]
+pub enum Content<'a> {
+    /// An encrypted document.
+    Sealed(&'a Sealed),
+    /// A lock: public facts.
+    Lock(&'a str),
+    /// A file of `init`.
+    Scaffold(&'a str),
+}
+
+impl Content<'_> {
+    /// The bytes that will stand in the file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Sealed(sealed) => sealed.bytes(),
+            Self::Lock(text) | Self::Scaffold(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// All that is done to the outside, one method an effect. Each returns only when its effect is durable.
+pub trait Effects: Transport {
+    /// This machine's clock. Decisions about expiry use GitLab's instead, where it was asked.
+    fn now(&self) -> Timestamp;
+
+    /// Random bytes from the operating system, for marks.
+    ///
+    /// # Errors
+    /// When the system has none to give.
+    fn random(&self, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Appends one record to a journal (mode 0600) and syncs it.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; the effect that it announces must not happen then.
+    fn append_journal(&self, journal: &Path, line: &Line) -> io::Result<()>;
+
+    /// Replaces a journal by these records, or removes it where there are none.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()>;
+
+    /// Replaces a file of the work tree as a whole, keeping mode, owner and symlink.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; the file is then as it was.
+    fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> io::Result<()>;
+
+    /// Makes one commit of exactly the given paths.
+    ///
+    /// # Errors
+    /// See [`CommitError`].
+    fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Committed, CommitError>;
+}
+
+/// The outside as one run sees it.
+pub struct World {
+    effects: Rc<dyn Effects>,
+    /// The environment, read once.
+    pub variables: Variables,
+    /// Where the run was started, or `-C DIR`.
+    pub directory: PathBuf,
+    identities: OnceCell<Rc<Identities>>,
+}
+
+impl World {
+    /// A world over these effects.
+    #[must_use]
+    pub fn new(effects: Rc<dyn Effects>, variables: Variables, directory: PathBuf) -> Self {
+        Self { effects, variables, directory, identities: OnceCell::new() }
+    }
+
+    /// The effects.
+    #[must_use]
+    pub fn effects(&self) -> &dyn Effects {
+        &*self.effects
+    }
+
+    /// The effects as a way to reach GitLab.
+    #[must_use]
+    pub fn transport(&self) -> Rc<dyn Transport> {
+        Rc::clone(&self.effects) as Rc<dyn Transport>
+    }
+
+    /// The age identities of whoever runs this; loaded at the first call, so that a key command or a prompt comes
+    /// once a run and only where something has to be opened.
+    ///
+    /// # Errors
+    /// Where a source that was named cannot be read, or holds something that is no identity.
+    pub fn identities(&self) -> Result<Rc<Identities>> {
+        if let Some(identities) = self.identities.get() {
+            return Ok(Rc::clone(identities));
+        }
+        let sources = identities::read(&self.variables)
+            .map_err(|error| Error::from_source(Kind::CannotDecrypt, &error))?;
+        let identities = Identities::parse(sources.into_iter().map(|source| (source.name, source.text)))
+            .map_err(|error| Error::from_source(Kind::CannotDecrypt, &error))?;
+        Ok(Rc::clone(self.identities.get_or_init(|| Rc::new(identities))))
+    }
+
+    /// The content of a file that the user named on the command line, as a secret.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not text.
+    pub fn read_secret_file(&self, path: &Path) -> Result<Secret> {
+        let path = self.directory.join(path);
+        std::fs::read_to_string(&path).map(Secret::new).map_err(|error| {
+            Error::new(Kind::Usage, format!("cannot read {}", path.display())).because(error.to_string())
+        })
+    }
+
+    /// All of standard input, as a secret.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not text.
+    pub fn read_secret_stdin(&self) -> Result<Secret> {
+        io::read_to_string(io::stdin()).map(Secret::new).map_err(|error| {
+            Error::new(Kind::Usage, "cannot read standard input").because(error.to_string())
+        })
+    }
+
+    /// A new mark: 80 random bits, `pv-` and 20 hexadecimal digits. Public, and unique for all that matters.
+    ///
+    /// # Errors
+    /// When the system has no random bytes to give.
+    pub fn new_mark(&self) -> Result<String> {
+        let mut bytes = [0; 10];
+        self.effects.random(&mut bytes).map_err(|error| {
+            Error::new(Kind::Failed, "the system gives no random bytes").because(error.to_string())
+        })?;
+        Ok(bytes.iter().fold("pv-".to_owned(), |mark, byte| format!("{mark}{byte:02x}")))
+    }
+}

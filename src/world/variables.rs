@@ -1,0 +1,65 @@
+//! The environment variables that the program reads, each of them once and here.
+
+#![expect(clippy::disallowed_methods, reason = "this is the one place where the environment is read")]
+
+use std::path::PathBuf;
+
+use crate::secret::Secret;
+
+/// A snapshot of the variables that mean something to `provision`.
+///
+/// HTTPS_PROXY and NO_PROXY are read by the HTTP client itself, git's variables by git and gix.
+#[derive(Debug, Default)]
+pub struct Variables {
+    /// GITLAB_TOKEN: the operator credential.
+    pub gitlab_token: Option<Secret>,
+    /// GITLAB_HOST: the instance that GITLAB_TOKEN belongs to (as for glab).
+    pub gitlab_host: Option<String>,
+    /// CI_SERVER_URL: the same in GitLab CI.
+    pub ci_server_url: Option<String>,
+    /// CI_SERVER_TLS_CA_FILE: certificates to trust besides the system's, in GitLab CI.
+    pub ci_server_tls_ca_file: Option<PathBuf>,
+    /// SOPS_AGE_KEY: age identities as text.
+    pub sops_age_key: Option<Secret>,
+    /// SOPS_AGE_KEY_FILE: a file of age identities.
+    pub sops_age_key_file: Option<PathBuf>,
+    /// SOPS_AGE_KEY_CMD: a program that prints age identities; split into words, no shell.
+    pub sops_age_key_cmd: Option<String>,
+    /// XDG_CONFIG_HOME: where `sops/age/keys.txt` is looked for first.
+    pub xdg_config_home: Option<PathBuf>,
+    /// HOME: where `.config/sops/age/keys.txt` is looked for otherwise.
+    pub home: Option<PathBuf>,
+    /// NO_COLOR is set and not empty (no-color.org).
+    pub no_color: bool,
+}
+
+impl Variables {
+    /// Reads them. An empty variable counts as not set.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            gitlab_token: secret("GITLAB_TOKEN"),
+            gitlab_host: text("GITLAB_HOST"),
+            ci_server_url: text("CI_SERVER_URL"),
+            ci_server_tls_ca_file: path("CI_SERVER_TLS_CA_FILE"),
+            sops_age_key: secret("SOPS_AGE_KEY"),
+            sops_age_key_file: path("SOPS_AGE_KEY_FILE"),
+            sops_age_key_cmd: text("SOPS_AGE_KEY_CMD"),
+            xdg_config_home: path("XDG_CONFIG_HOME"),
+            home: path("HOME"),
+            no_color: text("NO_COLOR").is_some(),
+        }
+    }
+}
+
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn secret(name: &str) -> Option<Secret> {
+    text(name).map(Secret::new)
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
