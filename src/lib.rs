@@ -7,6 +7,7 @@
 // -- core ---------------------------------------------------------------------------------------------------
 pub mod error;
 pub mod instance;
+pub mod lock;
 pub mod profile;
 pub mod secret;
 pub mod token;

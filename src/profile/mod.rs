@@ -1,4 +1,7 @@
-//! `environments/*.yaml`: what should exist, as data. Reading them, with positions, is in `profile::read`.
+//! `environments/*.yaml`: what should exist, as data. Reading them, with positions, is in [`read`].
+
+pub mod expiry;
+pub mod scope;
 
 use jiff::Span;
 use jiff::civil::Date;
