@@ -10,6 +10,7 @@ pub mod instance;
 pub mod profile;
 pub mod secret;
 pub mod token;
+pub mod yaml;
 
 // -- shell --------------------------------------------------------------------------------------------------
 pub mod gitlab;
