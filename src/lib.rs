@@ -11,6 +11,7 @@ pub mod lock;
 pub mod profile;
 pub mod secret;
 pub mod token;
+pub mod yaml;
 
 // -- shell --------------------------------------------------------------------------------------------------
 pub mod gitlab;
