@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::instance::Instance;
+use crate::profile::UserName;
 use crate::token::{Kind, Owner, Role, Scopes, TokenId};
 
 mod file;
@@ -147,7 +148,7 @@ impl Lock {
 /// Path of an environment's lock, relative to the repository root; `user` is the GitLab user name for a personal
 /// environment.
 #[must_use]
-pub fn path(environment: &str, user: Option<&str>) -> String {
+pub fn path(environment: &str, user: Option<&UserName>) -> String {
     match user {
         Some(user) => format!("environments/locks/{environment}/{user}.yaml"),
         None => format!("environments/locks/{environment}.yaml"),

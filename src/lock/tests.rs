@@ -128,7 +128,7 @@ fn a_key_that_stands_twice_is_refused() {
 #[test]
 fn the_lock_of_a_personal_environment_is_one_per_user() {
     assert_eq!(path("qa", None), "environments/locks/qa.yaml");
-    assert_eq!(path("devmode", Some("ana")), "environments/locks/devmode/ana.yaml");
+    assert_eq!(path("devmode", Some(&"ana".parse().unwrap())), "environments/locks/devmode/ana.yaml");
 }
 
 #[test]
