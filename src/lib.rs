@@ -7,9 +7,11 @@
 // -- core ---------------------------------------------------------------------------------------------------
 pub mod error;
 pub mod instance;
+pub mod lock;
 pub mod profile;
 pub mod secret;
 pub mod token;
+pub mod yaml;
 
 // -- shell --------------------------------------------------------------------------------------------------
 pub mod gitlab;

@@ -1,10 +1,21 @@
-//! `environments/*.yaml`: what should exist, as data. Reading them, with positions, is in `profile::read`.
+//! `environments/*.yaml`: what should exist, as data. Reading them, with positions, is in [`read`].
+
+pub mod expiry;
+mod fields;
+mod names;
+mod problem;
+pub mod read;
+pub mod scope;
+pub(crate) mod spelling;
 
 use jiff::Span;
 use jiff::civil::Date;
 
 use crate::instance::Instance;
 use crate::token::{Kind, Role, Scopes};
+
+pub use names::{NameError, USER, UserName};
+pub use problem::{Problem, ProfileError};
 
 /// One environment: one file in `environments/`.
 #[derive(Clone, Debug)]
@@ -90,4 +101,36 @@ pub enum Strategy {
     Replace,
     /// GitLab's own rotate: keeps the bot user, kills the old value at once.
     InPlace,
+}
+
+impl Environment {
+    /// Whether each user has tokens, secrets files and a lock of their own (`recipients: self`).
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.secrets.iter().any(|secrets| secrets.recipients == Recipients::Own)
+    }
+
+    /// Path of its lock, relative to the repository root; `None` for a personal environment without a user.
+    #[must_use]
+    pub fn lock_path(&self, user: Option<&UserName>) -> Option<String> {
+        let user = if self.is_personal() { Some(user?) } else { None };
+        Some(crate::lock::path(&self.name, user))
+    }
+
+    /// The entry with this key.
+    #[must_use]
+    pub fn token(&self, key: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.key == key)
+    }
+}
+
+impl SecretsFile {
+    /// Its path with `{user}` filled in; `None` where it needs a user and there is none.
+    #[must_use]
+    pub fn path_for(&self, user: Option<&UserName>) -> Option<String> {
+        if !self.file.contains(USER) {
+            return Some(self.file.clone());
+        }
+        user.map(|user| self.file.replacen(USER, user.as_str(), 1))
+    }
 }

@@ -1,0 +1,170 @@
+//! The lock: public facts of the tokens that were minted for one environment, kept beside its profile in git.
+//!
+//! It holds no secret. It is a note, not an order: whoever acts on it looks at GitLab first.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::instance::Instance;
+use crate::profile::UserName;
+use crate::token::{Kind, Owner, Role, Scopes, TokenId};
+
+mod file;
+
+/// The format that this version writes, and the newest that it reads.
+pub const VERSION: u64 = 1;
+
+/// What was minted for one environment (for a personal one: for one user).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// By the key of the profile's entry.
+    pub tokens: BTreeMap<String, Entry>,
+}
+
+/// The current token of one entry of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// GitLab's number of the token.
+    pub id: TokenId,
+    /// Where it lives.
+    pub gitlab: Instance,
+    /// Kind and owner, resolved when it was minted.
+    pub owner: Owner,
+    /// The name that GitLab shows.
+    pub name: String,
+    /// `None` for personal tokens.
+    pub role: Option<Role>,
+    /// As a set.
+    pub scopes: Scopes,
+    /// When GitLab made it.
+    pub created: Timestamp,
+    /// First day (UTC) on which it no longer works; `None`: never expires.
+    pub expires: Option<Date>,
+    /// `expires` of the profile as it was written when the token was minted.
+    pub requested: String,
+    /// The random mark in its description; `None` where the instance has no descriptions.
+    pub mark: Option<String>,
+    /// Per secrets file: the slots that carry it.
+    pub slots: BTreeMap<String, Slots>,
+    /// Earlier tokens of this entry that have not been retired, oldest first.
+    pub superseded: Vec<Superseded>,
+}
+
+/// The slots of one secrets file: path as sops writes it (`["GITLAB_TOKEN"]`) → [`digest`] of the leaf's ENC string.
+pub type Slots = BTreeMap<String, String>;
+
+/// An earlier token of an entry that still has to be retired: what is needed to recognise it before a DELETE.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Superseded {
+    /// GitLab's number of the token.
+    pub id: TokenId,
+    /// Where it lives: the entry may have moved to another instance.
+    pub gitlab: Instance,
+    /// Kind and owner: the entry may have moved to another group.
+    pub owner: Owner,
+    /// The name that GitLab shows.
+    pub name: String,
+    /// When GitLab made it.
+    pub created: Timestamp,
+    /// The random mark in its description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
+    /// First day (UTC) on which it no longer works; `None`: never expires.
+    #[serde(deserialize_with = "file::present")]
+    pub expires: Option<Date>,
+}
+
+impl Entry {
+    /// This entry as one that has been superseded.
+    #[must_use]
+    pub fn supersede(&self) -> Superseded {
+        Superseded {
+            id: self.id,
+            gitlab: self.gitlab.clone(),
+            owner: self.owner.clone(),
+            name: self.name.clone(),
+            created: self.created,
+            mark: self.mark.clone(),
+            expires: self.expires,
+        }
+    }
+
+    /// Personal, group or project.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.owner.kind
+    }
+}
+
+/// Why a lock cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// Not a lock, or not one that this version understands.
+    #[error("{path}:{line}:{column}: {message}")]
+    Invalid {
+        /// The lock's path.
+        path: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// Written by a newer program.
+    #[error(
+        "{path}: this lock has version {version}, but this program reads up to version {VERSION}; update provision"
+    )]
+    Newer {
+        /// The lock's path.
+        path: String,
+        /// The version it names.
+        version: u64,
+    },
+}
+
+impl Lock {
+    /// Reads a lock. `path` is for error texts only.
+    ///
+    /// # Errors
+    /// A newer version, an unknown, missing or repeated field, a value of the wrong form; with its position.
+    pub fn read(path: &str, text: &str) -> Result<Self, LockError> {
+        file::read(path, text)
+    }
+
+    /// The lock as YAML: entries, files, slots and scopes sorted, so that equal locks are equal texts.
+    #[must_use]
+    pub fn write(&self) -> String {
+        file::write(self)
+    }
+}
+
+/// Path of an environment's lock, relative to the repository root; `user` is the GitLab user name for a personal
+/// environment.
+#[must_use]
+pub fn path(environment: &str, user: Option<&UserName>) -> String {
+    match user {
+        Some(user) => format!("environments/locks/{environment}/{user}.yaml"),
+        None => format!("environments/locks/{environment}.yaml"),
+    }
+}
+
+/// SHA-256 of a leaf's ENC string, in lower-case hex: says whether a leaf is still the one that was written, without
+/// a key.
+#[must_use]
+pub fn digest(enc: &str) -> String {
+    Sha256::digest(enc.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+#[path = "lock/tests.rs"]
+mod tests;

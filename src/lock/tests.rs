@@ -1,0 +1,186 @@
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+fn entry() -> Entry {
+    Entry {
+        id: TokenId(4217),
+        gitlab: "https://gitlab.com".parse().unwrap(),
+        owner: Owner { kind: Kind::Group, id: 9_970, path: "alithya-csna".to_owned() },
+        name: "Backstage (qa.alithya-mws.com)".to_owned(),
+        role: Some(Role::Developer),
+        scopes: ["write_repository", "read_api", "read_repository"].map(str::to_owned).into(),
+        created: "2026-11-21T09:00:00Z".parse().unwrap(),
+        expires: Some(jiff::civil::date(2027, 11, 21)),
+        requested: "max".to_owned(),
+        mark: Some("provision:7f3a".to_owned()),
+        slots: BTreeMap::from([(
+            "secrets/qa.sops.yaml".to_owned(),
+            BTreeMap::from([(r#"["GITLAB_TOKEN"]"#.to_owned(), digest("ENC[…]"))]),
+        )]),
+        superseded: Vec::new(),
+    }
+}
+
+fn lock() -> Lock {
+    let mut current = entry();
+    current.superseded.push(Superseded { id: TokenId(4100), expires: None, ..entry().supersede() });
+    Lock { tokens: BTreeMap::from([("backstage".to_owned(), current)]) }
+}
+
+fn message(text: &str) -> String {
+    Lock::read("environments/locks/qa.yaml", text).unwrap_err().to_string()
+}
+
+#[test]
+fn a_lock_reads_like_this() {
+    insta::assert_snapshot!(lock().write(), @r#"
+        # Public facts of the tokens that provision minted; no secret is in here.
+        # Written by provision and read in review: please do not edit by hand.
+        version: 1
+        tokens:
+          backstage:
+            id: 4217
+            kind: group
+            gitlab: https://gitlab.com
+            owner:
+              id: 9970
+              path: alithya-csna
+            name: Backstage (qa.alithya-mws.com)
+            role: developer
+            scopes:
+            - read_api
+            - read_repository
+            - write_repository
+            created: 2026-11-21T09:00:00Z
+            expires: 2027-11-21
+            requested: max
+            mark: provision:7f3a
+            slots:
+              secrets/qa.sops.yaml:
+                '["GITLAB_TOKEN"]': 145290c5db040d6d9b82481410812f209200863fc337f35c517f969259cf7969
+            superseded:
+            - id: 4100
+              gitlab: https://gitlab.com
+              owner:
+                kind: group
+                id: 9970
+                path: alithya-csna
+              name: Backstage (qa.alithya-mws.com)
+              created: 2026-11-21T09:00:00Z
+              mark: provision:7f3a
+              expires: null
+        "#);
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    assert_eq!(Lock::read("x", &lock().write()).unwrap(), lock());
+    assert_eq!(Lock::read("x", &Lock::default().write()).unwrap(), Lock::default());
+}
+
+#[test]
+fn a_newer_version_is_refused_by_its_number_whatever_else_it_holds() {
+    assert_eq!(
+        message("version: 7\ntokens: [everything, changed]\nsigned_by: ana\n"),
+        "environments/locks/qa.yaml: this lock has version 7, but this program reads up to version 1; \
+         update provision"
+    );
+}
+
+#[test]
+fn unknown_repeated_and_missing_fields_are_refused_with_their_place() {
+    let good = lock().write();
+    let cases = [
+        good.replace("  requested: max", "  requested: max\n    colour: red"),
+        good.replace("    requested: max\n", ""),
+        good.replacen("    expires: 2027-11-21\n", "", 1),
+        good.replace("id: 4217", "id: many"),
+        good.replace("kind: group", "kind: deploy"),
+        good.replace("    slots:\n", "    slots:\n      f: {p: d, p: d}\n"),
+        format!("{good}<<<<<<< HEAD\n"),
+        String::new(),
+        "tokens: {}".to_owned(),
+    ];
+    insta::assert_snapshot!(cases.iter().map(|case| message(case)).collect::<Vec<_>>().join("\n"), @r#"
+        environments/locks/qa.yaml:21:5: tokens.backstage: unknown field `colour`, expected one of `id`, `kind`, `gitlab`, `owner`, `name`, `role`, `scopes`, `created`, `expires`, `requested`, `mark`, `slots`, `superseded`
+        environments/locks/qa.yaml:6:5: tokens.backstage: missing field `requested`
+        environments/locks/qa.yaml:6:5: tokens.backstage: missing field `expires`
+        environments/locks/qa.yaml:6:9: tokens.backstage.id: invalid type: string "many", expected u64
+        environments/locks/qa.yaml:7:11: tokens.backstage.kind: unknown variant `deploy`, expected one of `personal`, `group`, `project`
+        environments/locks/qa.yaml:23:10: tokens.backstage.slots.f: key `p` stands twice
+        environments/locks/qa.yaml:37:1: could not find expected ':' at line 37 column 1, while scanning a simple key at line 36 column 1
+        environments/locks/qa.yaml:1:1: missing field `version`
+        environments/locks/qa.yaml:1:1: missing field `version`
+        "#);
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused() {
+    let text = lock().write();
+    let at = text.find("  backstage:").unwrap();
+    let error = message(&format!("{text}{}", &text[at..]));
+    assert!(error.contains("key `backstage` stands twice"), "{error}");
+}
+
+#[test]
+fn the_lock_of_a_personal_environment_is_one_per_user() {
+    assert_eq!(path("qa", None), "environments/locks/qa.yaml");
+    assert_eq!(path("devmode", Some(&"ana".parse().unwrap())), "environments/locks/devmode/ana.yaml");
+}
+
+#[test]
+fn a_digest_is_sha_256_in_hex() {
+    // The test vector of FIPS 180-2, appendix B.1.
+    assert_eq!(digest("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+prop_compose! {
+    fn owners()(kind in prop::sample::select(vec![Kind::Personal, Kind::Group, Kind::Project]),
+                id in any::<u64>(), path in any::<String>()) -> Owner {
+        Owner { kind, id, path }
+    }
+}
+
+prop_compose! {
+    fn timestamps()(second in -62_135_596_800i64..253_402_207_200, nano in 0i32..1_000_000_000) -> Timestamp {
+        Timestamp::new(second, nano).unwrap()
+    }
+}
+
+prop_compose! {
+    fn dates()(year in 1970i16..9999, day in 1i16..365) -> Date {
+        jiff::civil::date(year, 1, 1).with().day_of_year(day).build().unwrap()
+    }
+}
+
+prop_compose! {
+    fn superseded()(id in any::<u64>(), owner in owners(), name in any::<String>(), created in timestamps(),
+                    mark in option::of(any::<String>()), expires in option::of(dates())) -> Superseded {
+        let gitlab = "http://127.0.0.1:8080/git".parse().unwrap();
+        Superseded { id: TokenId(id), gitlab, owner, name, created, mark, expires }
+    }
+}
+
+prop_compose! {
+    fn entries()(current in superseded(), role in option::of(prop::sample::select(Role::ALL.to_vec())),
+                 scopes in btree_set(any::<String>(), 0..4), requested in any::<String>(),
+                 slots in btree_map(any::<String>(), btree_map(any::<String>(), any::<String>(), 0..3), 0..3),
+                 superseded in vec(superseded(), 0..3)) -> Entry {
+        let Superseded { id, gitlab, owner, name, created, mark, expires } = current;
+        Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, slots, superseded }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_lock_survives_the_round_trip(tokens in btree_map(any::<String>(), entries(), 0..3)) {
+        let lock = Lock { tokens };
+        let text = lock.write();
+        let again = Lock::read("x", &text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&again, &lock);
+        prop_assert_eq!(again.write(), text);
+    }
+}

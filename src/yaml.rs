@@ -1,0 +1,534 @@
+//! YAML as a tree in which every node knows its exact place in the text.
+//!
+//! Profiles, templates, the policy and SOPS documents are read through it: semantic errors get a line and a column,
+//! and an edit replaces exactly the bytes of one node. Nothing is ever written from the tree; writers splice into
+//! [`Tree::text`].
+//!
+//! Scalars are not typed here: `1`, `true` and `~` are texts. Tags are kept as written in the `tag:` namespace.
+
+mod load;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+
+/// Texts longer than this many bytes are refused.
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// Collections nested deeper than this are refused.
+pub const MAX_DEPTH: usize = 100;
+
+/// A place in a text, both counted from 1; the column counts characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place of the byte `offset` in `text`; an offset past the end gives the end.
+    #[must_use]
+    pub fn of(text: &str, offset: usize) -> Self {
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Why a text is not a tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text is not YAML.
+    #[error("{position}: {message}")]
+    Syntax {
+        /// Where reading stopped.
+        position: Position,
+        /// What the parser found there; never a part of the text.
+        message: String,
+    },
+    /// A mapping has one key twice; YAML 1.2.2 §3.2.1.1 forbids it.
+    #[error("{position}: the key `{key}` is already at line {}", first.line)]
+    DuplicateKey {
+        /// The second one.
+        position: Position,
+        /// The first one.
+        first: Position,
+        /// The key.
+        key: String,
+    },
+    /// A key is a mapping, a sequence or an alias.
+    #[error("{position}: a key must be a plain or quoted text")]
+    KeyNotScalar {
+        /// The key.
+        position: Position,
+    },
+    /// Collections are nested deeper than [`MAX_DEPTH`].
+    #[error("{position}: nested deeper than {MAX_DEPTH} levels")]
+    TooDeep {
+        /// The first collection that is too deep.
+        position: Position,
+    },
+    /// The text is longer than [`MAX_BYTES`].
+    #[error("{bytes} bytes are more than the {MAX_BYTES} that are read")]
+    TooLong {
+        /// Length of the text.
+        bytes: usize,
+    },
+    /// The text is not UTF-8.
+    #[error("{position}: not UTF-8")]
+    NotUtf8 {
+        /// The first byte that is wrong.
+        position: Position,
+    },
+}
+
+impl Error {
+    /// Where in the text, when the error is about one place.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Syntax { position, .. }
+            | Self::DuplicateKey { position, .. }
+            | Self::KeyNotScalar { position }
+            | Self::TooDeep { position }
+            | Self::NotUtf8 { position } => Some(*position),
+            Self::TooLong { .. } => None,
+        }
+    }
+
+    /// The same error without its position, for a caller that prints `file:line:column` itself.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let text = self.to_string();
+        match self.position() {
+            Some(position) => text.strip_prefix(&format!("{position}: ")).unwrap_or(&text).to_owned(),
+            None => text,
+        }
+    }
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `text`
+    Plain,
+    /// `'text'`
+    Single,
+    /// `"text"`
+    Double,
+    /// `|`
+    Literal,
+    /// `>`
+    Folded,
+}
+
+/// Where a comment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// On a line of its own.
+    OwnLine,
+    /// Behind something on the same line.
+    EndOfLine,
+}
+
+/// A comment; its text is `&tree.text()[span]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// From `#` to the end of the line, without the line break.
+    pub span: Range<usize>,
+    /// On its own line or behind something.
+    pub placement: Placement,
+}
+
+/// A text and the nodes in it.
+#[derive(Debug)]
+pub struct Tree {
+    text: String,
+    nodes: Vec<Data>,
+    documents: Vec<DocumentData>,
+    comments: Vec<Comment>,
+}
+
+#[derive(Debug)]
+struct DocumentData {
+    start: usize,
+    root: Option<Id>,
+}
+
+type Id = u32;
+
+#[derive(Debug)]
+struct Data {
+    /// The content: from the first quote, text, `|`, `-`, `[` … to its last byte.
+    span: Range<usize>,
+    /// Where its anchor or tag begins; `span.start` without them.
+    start: usize,
+    tag: Option<Box<str>>,
+    anchor: Option<Box<str>>,
+    parent: Option<Id>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// `None`: the value is exactly the text of the span.
+    Scalar(Option<Box<str>>, Style),
+    Mapping {
+        entries: Vec<(Id, Id)>,
+        flow: bool,
+    },
+    Sequence {
+        items: Vec<Id>,
+        flow: bool,
+    },
+    Alias(Id),
+}
+
+impl Tree {
+    /// Reads all documents of `text`.
+    ///
+    /// # Errors
+    /// Everything in [`Error`]; no other outcome, whatever the text.
+    pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
+        load::load(text.into())
+    }
+
+    /// Reads all documents of `bytes`, which must be UTF-8.
+    ///
+    /// # Errors
+    /// [`Error::NotUtf8`] and those of [`Tree::parse`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text),
+            Err(error) => {
+                let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+                Err(Error::NotUtf8 { position: Position::of(&valid, valid.len()) })
+            }
+        }
+    }
+
+    /// The text that was read.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its documents in order. An empty text, or one with comments only, has none.
+    pub fn documents(&self) -> impl ExactSizeIterator<Item = Document<'_>> {
+        self.documents.iter().map(|data| Document { tree: self, data })
+    }
+
+    /// The root of the only document; `None` when there are none or several, or when it is empty.
+    #[must_use]
+    pub fn root(&self) -> Option<Node<'_>> {
+        match self.documents.as_slice() {
+            [only] => only.root.map(|id| self.node(id)),
+            _ => None,
+        }
+    }
+
+    /// All comments in order.
+    #[must_use]
+    pub fn comments(&self) -> &[Comment] {
+        &self.comments
+    }
+
+    /// The place of the byte `offset`.
+    #[must_use]
+    pub fn position(&self, offset: usize) -> Position {
+        Position::of(&self.text, offset)
+    }
+
+    fn node(&self, id: Id) -> Node<'_> {
+        Node { tree: self, id }
+    }
+}
+
+/// One document of a [`Tree`].
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'t> {
+    tree: &'t Tree,
+    data: &'t DocumentData,
+}
+
+impl<'t> Document<'t> {
+    /// Its only node at the top; `None` for an empty document.
+    #[must_use]
+    pub fn root(&self) -> Option<Node<'t>> {
+        self.data.root.map(|id| self.tree.node(id))
+    }
+
+    /// Where it starts: its `---`, else its first node.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.tree.position(self.data.start)
+    }
+}
+
+/// One node of a [`Tree`]; a cheap handle.
+#[derive(Clone, Copy)]
+pub struct Node<'t> {
+    tree: &'t Tree,
+    id: Id,
+}
+
+/// Nodes show where they are, not what they hold.
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.position())
+    }
+}
+
+impl PartialEq for Node<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.tree, other.tree) && self.id == other.id
+    }
+}
+
+/// What a [`Node`] is.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind<'t> {
+    /// A text and how it is written.
+    Scalar(&'t str, Style),
+    /// Keys and values in order.
+    Mapping(Mapping<'t>),
+    /// Items in order.
+    Sequence(Sequence<'t>),
+    /// `*name`; see [`Node::resolve`].
+    Alias(&'t str),
+}
+
+impl<'t> Node<'t> {
+    fn data(self) -> &'t Data {
+        &self.tree.nodes[self.id as usize]
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(self) -> Kind<'t> {
+        match &self.data().content {
+            Content::Scalar(_, style) => Kind::Scalar(self.scalar_text(), *style),
+            Content::Mapping { .. } => Kind::Mapping(Mapping { node: self }),
+            Content::Sequence { .. } => Kind::Sequence(Sequence { node: self }),
+            Content::Alias(_) => Kind::Alias(self.source().trim_start_matches('*')),
+        }
+    }
+
+    fn scalar_text(self) -> &'t str {
+        match &self.data().content {
+            Content::Scalar(Some(value), _) => value,
+            Content::Scalar(None, _) => self.source(),
+            _ => "",
+        }
+    }
+
+    /// The bytes of its content, quotes and block header included, anchor and tag not.
+    #[must_use]
+    pub fn span(self) -> Range<usize> {
+        self.data().span.clone()
+    }
+
+    /// The bytes of its content together with its anchor and tag.
+    #[must_use]
+    pub fn full_span(self) -> Range<usize> {
+        let data = self.data();
+        data.start..data.span.end
+    }
+
+    /// Its content as written.
+    #[must_use]
+    pub fn source(self) -> &'t str {
+        &self.tree.text[self.span()]
+    }
+
+    /// Where its content starts.
+    #[must_use]
+    pub fn position(self) -> Position {
+        self.tree.position(self.data().span.start)
+    }
+
+    /// Its explicit tag, resolved: `tag:yaml.org,2002:str` for `!!str`, `!secret` for `!secret`.
+    #[must_use]
+    pub fn tag(self) -> Option<&'t str> {
+        self.data().tag.as_deref()
+    }
+
+    /// The name after `&`.
+    #[must_use]
+    pub fn anchor(self) -> Option<&'t str> {
+        self.data().anchor.as_deref()
+    }
+
+    /// The collection that it is in; for a key and for a value, the mapping.
+    #[must_use]
+    pub fn parent(self) -> Option<Node<'t>> {
+        self.data().parent.map(|id| self.tree.node(id))
+    }
+
+    /// The node that an alias stands for; any other node is itself.
+    #[must_use]
+    pub fn resolve(self) -> Node<'t> {
+        match self.data().content {
+            // An anchor names a node, never an alias (YAML 1.2.2 §7.1), so one step is enough.
+            Content::Alias(target) => self.tree.node(target),
+            _ => self,
+        }
+    }
+
+    /// Text of a scalar, aliases followed.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'t str> {
+        match self.resolve().kind() {
+            Kind::Scalar(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The mapping, aliases followed.
+    #[must_use]
+    pub fn as_mapping(self) -> Option<Mapping<'t>> {
+        match self.resolve().kind() {
+            Kind::Mapping(mapping) => Some(mapping),
+            _ => None,
+        }
+    }
+
+    /// The sequence, aliases followed.
+    #[must_use]
+    pub fn as_sequence(self) -> Option<Sequence<'t>> {
+        match self.resolve().kind() {
+            Kind::Sequence(sequence) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    /// The value of `key` when this is a mapping that has it, aliases followed on the way in.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Node<'t>> {
+        self.as_mapping()?.get(key)
+    }
+
+    /// Whether it is an untagged plain scalar that YAML reads as null: nothing, `~`, `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.tag().is_none()
+            && matches!(self.kind(), Kind::Scalar("" | "~" | "null" | "Null" | "NULL", Style::Plain))
+    }
+
+    /// A word for what it is: `text`, `mapping`, `list`, `alias`.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self.kind() {
+            Kind::Scalar(..) => "text",
+            Kind::Mapping(_) => "mapping",
+            Kind::Sequence(_) => "list",
+            Kind::Alias(_) => "alias",
+        }
+    }
+}
+
+/// A mapping of a [`Tree`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping<'t> {
+    node: Node<'t>,
+}
+
+/// One key and its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'t> {
+    /// Text of the key.
+    pub key: &'t str,
+    /// The key as a node.
+    pub key_node: Node<'t>,
+    /// The value.
+    pub value: Node<'t>,
+}
+
+impl<'t> Mapping<'t> {
+    fn data(self) -> (&'t [(Id, Id)], bool) {
+        match &self.node.data().content {
+            Content::Mapping { entries, flow } => (entries, *flow),
+            _ => (&[], false),
+        }
+    }
+
+    /// Its entries in order.
+    pub fn entries(self) -> impl ExactSizeIterator<Item = Entry<'t>> + DoubleEndedIterator {
+        self.data().0.iter().map(move |(key, value)| {
+            let key_node = self.node.tree.node(*key);
+            Entry { key: key_node.scalar_text(), key_node, value: self.node.tree.node(*value) }
+        })
+    }
+
+    /// The entry of `key`.
+    #[must_use]
+    pub fn entry(self, key: &str) -> Option<Entry<'t>> {
+        self.entries().find(|entry| entry.key == key)
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Node<'t>> {
+        self.entry(key).map(|entry| entry.value)
+    }
+
+    /// Whether it is written as `{…}`.
+    #[must_use]
+    pub fn is_flow(self) -> bool {
+        self.data().1
+    }
+
+    /// The mapping as a node.
+    #[must_use]
+    pub fn node(self) -> Node<'t> {
+        self.node
+    }
+}
+
+/// A sequence of a [`Tree`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sequence<'t> {
+    node: Node<'t>,
+}
+
+impl<'t> Sequence<'t> {
+    fn data(self) -> (&'t [Id], bool) {
+        match &self.node.data().content {
+            Content::Sequence { items, flow } => (items, *flow),
+            _ => (&[], false),
+        }
+    }
+
+    /// Its items in order.
+    pub fn items(self) -> impl ExactSizeIterator<Item = Node<'t>> + DoubleEndedIterator {
+        self.data().0.iter().map(move |id| self.node.tree.node(*id))
+    }
+
+    /// Whether it is written as `[…]`.
+    #[must_use]
+    pub fn is_flow(self) -> bool {
+        self.data().1
+    }
+
+    /// The sequence as a node.
+    #[must_use]
+    pub fn node(self) -> Node<'t> {
+        self.node
+    }
+}
