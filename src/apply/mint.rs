@@ -9,7 +9,8 @@ use super::preflight::Prepared;
 use super::withdraw;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::errors::{ErrorKind, GitLabError};
-use crate::gitlab::tokens::{MintRequest, compare};
+use crate::gitlab::compare::compare;
+use crate::gitlab::tokens::MintRequest;
 use crate::journal::{Intent, Line, description};
 use crate::observe::Ground;
 use crate::observe::live::CONCURRENCY;
@@ -217,10 +218,10 @@ async fn prove(
     ground: &Ground,
     journal: &Journalled<'_>,
 ) -> Result<(), Failure> {
-    let mut wrong = compare(request, minted.record.id, &minted.record);
+    let mut wrong = compare(request, None, &minted.record);
     if wrong.is_empty() {
         match ground.client.verify(&minted.value).await {
-            Ok(record) => wrong = compare(request, minted.record.id, &record),
+            Ok(record) => wrong = compare(request, Some(minted.record.id), &record),
             Err(error) if error.is_temporary() => {
                 let error = Error::from(error)
                     .context(format!("token {} of {} could not be verified", minted.record.id, mint.key))

@@ -1,44 +1,82 @@
-//! What upstream knows: since when a token is superseded there, and which readers its policy has.
+//! What upstream knows: since when a token is superseded there, which tokens are current there, which readers its
+//! policy has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::error::Result;
-use crate::lock::{self, Lock};
-use crate::repo::{RelPath, Repository, Upstream};
-use crate::sops::Policy;
+use crate::lock::Lock;
+use crate::repo::{ObjectId, RelPath, Repository, Upstream};
 use crate::token::TokenId;
 
-/// What upstream knows.
+/// What upstream knows of one environment.
 #[derive(Debug, Default)]
 pub struct UpstreamView {
     /// Since when each superseded token stands as superseded in the lock upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
+    /// Ids that are current in the lock upstream.
+    pub current: BTreeSet<TokenId>,
     /// Why nothing can be said, where that is so.
     pub unknown: Option<String>,
-    /// Ids that are current in any lock upstream.
-    pub current: BTreeSet<TokenId>,
-    /// The policy there; `None` where there is none or it cannot be read.
-    pub policy: Option<Policy>,
+    /// The policy file there.
+    pub policy: Option<String>,
 }
 
-/// Reads upstream's branch, or HEAD where there is no remote.
+/// Looks at upstream's branch, or at HEAD where there is no remote.
 ///
 /// # Errors
 /// Where the repository cannot be read.
-pub fn look(repo: &Repository, lock_path: &RelPath, lock: &Lock) -> Result<UpstreamView> {
+pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<UpstreamView> {
     let commit = match repo.upstream()? {
-        Upstream::Head(commit) | Upstream::RemoteBranch { commit: Some(commit), .. } => commit,
-        Upstream::RemoteBranch { name, commit: None } => {
-            return Ok(UpstreamView { unknown: Some(format!("{name} has no commit here")), ..Default::default() });
-        }
-        Upstream::Unknown { why } => {
-            return Ok(UpstreamView { unknown: Some(why), ..Default::default() });
-        }
+        Upstream::Head => repo.head()?.commit,
+        Upstream::RemoteBranch { commit, .. } => Some(commit),
+        Upstream::Unknown { why } => return Ok(UpstreamView { unknown: Some(why), ..Default::default() }),
     };
-    let Some(commit) = commit.into() else { return Ok(UpstreamView::default()) };
-    let mut view = UpstreamView::default();
-    let _ = (commit, lock_path, lock, &mut view);
-    Ok(view)
+    let Some(commit) = commit else { return Ok(UpstreamView::default()) };
+    let lock = read_lock(repo.content_at(commit, lock_path)?.as_deref(), lock_path);
+    Ok(UpstreamView {
+        superseded_since: superseded_since(repo, commit, lock_path, &lock)?,
+        current: lock.tokens.values().map(|entry| entry.id).collect(),
+        unknown: None,
+        policy: repo.content_at(commit, policy)?.and_then(|bytes| String::from_utf8(bytes).ok()),
+    })
+}
+
+/// A lock upstream that cannot be read says nothing, and what is not said is not retired.
+fn read_lock(bytes: Option<&[u8]>, path: &RelPath) -> Lock {
+    bytes
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .and_then(|text| Lock::read(path.as_str(), text).ok())
+        .unwrap_or_default()
+}
+
+/// The time of the oldest commit, in an unbroken row from the tip, whose lock says that the token is superseded. Where a
+/// shallow clone ends, that is its last commit: later than the truth, never earlier.
+fn superseded_since(
+    repo: &Repository,
+    tip: ObjectId,
+    path: &RelPath,
+    lock: &Lock,
+) -> Result<BTreeMap<TokenId, Timestamp>> {
+    let mut open = superseded(lock);
+    let mut since = BTreeMap::new();
+    if open.is_empty() {
+        return Ok(since);
+    }
+    for revision in repo.first_parent_content(tip, path)? {
+        let revision = revision?;
+        let there = superseded(&read_lock(revision.content.as_deref(), path));
+        open.retain(|id| there.contains(id));
+        if open.is_empty() {
+            break;
+        }
+        let committed = Timestamp::from_second(revision.committed).unwrap_or(Timestamp::MAX);
+        since.extend(open.iter().map(|id| (*id, committed)));
+    }
+    Ok(since)
+}
+
+fn superseded(lock: &Lock) -> BTreeSet<TokenId> {
+    lock.tokens.values().flat_map(|entry| entry.superseded.iter().map(|old| old.id)).collect()
 }

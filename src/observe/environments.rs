@@ -1,0 +1,142 @@
+//! The profiles, templates and locks that a repository has.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::lock::Lock;
+use crate::profile::{Environment, SecretsFile};
+use crate::repo::{RelPath, Repository};
+use crate::template::Template;
+use crate::token::TokenId;
+
+/// The largest profile or template that is read, in bytes.
+const LIMIT: u64 = 1024 * 1024;
+
+/// Names of all environments, sorted: `environments/*.yaml`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn names(repo: &Repository) -> Result<Vec<String>> {
+    let mut names: Vec<String> = yaml_files(&repo.root().join("environments"))?
+        .iter()
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Reads one environment.
+///
+/// # Errors
+/// Where there is none of that name, or its profile says something impossible.
+pub fn read(repo: &Repository, name: &str) -> Result<Environment> {
+    let path = RelPath::new(&format!("environments/{name}.yaml"))?;
+    let Some(text) = text(repo, &path)? else { return Err(unknown(repo, name)?) };
+    Environment::read(name, path.as_str(), &text).map_err(Error::from)
+}
+
+fn unknown(repo: &Repository, name: &str) -> Result<Error> {
+    let names = names(repo)?;
+    let error = Error::new(Kind::Usage, format!("there is no environment {name}"))
+        .because(format!("environments/{name}.yaml does not exist"));
+    if names.is_empty() {
+        return Ok(error.hint("run provision init to make the first ones"));
+    }
+    Ok(error.hint(format!("there are: {}", names.join(", "))))
+}
+
+/// Reads the template of a secrets file and checks it against the profile.
+///
+/// # Errors
+/// Where there is none, or it does not fit.
+pub fn template(repo: &Repository, secrets: &SecretsFile, environment: &Environment) -> Result<Template> {
+    let path = RelPath::new(&format!("templates/{}", secrets.template))?;
+    let Some(text) = text(repo, &path)? else {
+        return Err(Error::new(Kind::Usage, format!("there is no template {path}"))
+            .because(format!("{} names it for {}", environment.path, secrets.file)));
+    };
+    let template = Template::parse(path.as_str(), &text)?;
+    template.check(environment)?;
+    Ok(template)
+}
+
+/// The text of a file in the work tree; `None` where there is none. Symlinks may not lead out of the repository.
+fn text(repo: &Repository, path: &RelPath) -> Result<Option<String>> {
+    let real = repo.resolve(path)?.below(repo.root());
+    let cannot = |why: String| Error::new(Kind::Usage, format!("cannot read {path}")).because(why);
+    match std::fs::metadata(&real) {
+        Ok(found) if !found.is_file() => return Err(cannot("it is not a file".to_owned())),
+        Ok(found) if found.len() > LIMIT => return Err(cannot(format!("it is larger than {LIMIT} bytes"))),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(error.to_string())),
+    }
+    std::fs::read_to_string(&real).map(Some).map_err(|error| cannot(error.to_string()))
+}
+
+/// All locks of the work tree: the environment, the user of a personal one, and the lock.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn locks(repo: &Repository) -> Result<Vec<(String, Option<String>, Lock)>> {
+    let folder = repo.root().join("environments/locks");
+    let mut locks = Vec::new();
+    for path in yaml_files(&folder)? {
+        locks.push((stem(&path), None, lock(repo, &path)?));
+    }
+    for environment in folders(&folder)? {
+        for path in yaml_files(&environment)? {
+            locks.push((stem(&environment), Some(stem(&path)), lock(repo, &path)?));
+        }
+    }
+    Ok(locks)
+}
+
+/// Ids that any lock of the work tree names as current.
+///
+/// # Errors
+/// When a lock cannot be read.
+pub fn current_ids(repo: &Repository) -> Result<BTreeSet<TokenId>> {
+    let locks = locks(repo)?;
+    Ok(locks.iter().flat_map(|(_, _, lock)| lock.tokens.values().map(|entry| entry.id)).collect())
+}
+
+fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
+    let shown = path.strip_prefix(repo.root()).unwrap_or(path).display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::new(Kind::Failed, format!("cannot read {shown}")).because(error.to_string()))?;
+    Lock::read(&shown, &text).map_err(|error| Error::from_source(Kind::Refused, &error))
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries(folder, |path| path.is_file() && path.extension().is_some_and(|extension| extension == "yaml"))
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries(folder, Path::is_dir)
+}
+
+/// Sorted; an absent folder has none.
+fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let cannot =
+        |error: std::io::Error| Error::new(Kind::Failed, format!("cannot read {}", folder.display())).because(error.to_string());
+    let read = match std::fs::read_dir(folder) {
+        Ok(read) => read,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot(error)),
+    };
+    let mut found = Vec::new();
+    for entry in read {
+        let path = entry.map_err(cannot)?.path();
+        if wanted(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

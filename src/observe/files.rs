@@ -1,0 +1,193 @@
+//! The secrets files of an environment: which they are, what is in them without opening them, and where a value can
+//! be read from when a slot has lost it.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::client::Client;
+use crate::lock::{self, Lock};
+use crate::plan::observed::{FileState, Leaf, Slot, SlotState};
+use crate::profile::Environment;
+use crate::repo::RelPath;
+use crate::sops::{self, Encrypted, Identities, Rule};
+use crate::template::{Context, Template};
+use crate::world::World;
+
+/// One secrets file with what is needed to write it.
+#[derive(Debug)]
+pub struct GroundFile {
+    /// Relative to the repository root, `{user}` filled in.
+    pub path: RelPath,
+    /// What it is made from.
+    pub template: Template,
+    /// For whom, and what of it, is encrypted.
+    pub rule: Rule,
+    /// Its bytes as HEAD has them (or the work tree, where it is kept out of git); `None`: there is none.
+    pub content: Option<Vec<u8>>,
+    /// Whether it belongs into the commit.
+    pub commit: bool,
+}
+
+impl GroundFile {
+    /// The file, parsed but not opened.
+    ///
+    /// # Errors
+    /// Where it is no SOPS file that can be read.
+    pub fn encrypted(&self) -> Result<Option<Encrypted>> {
+        let Some(content) = &self.content else { return Ok(None) };
+        Encrypted::parse(content).map(Some).map_err(|error| {
+            Error::from_source(Kind::Refused, &error).context(format!("{} cannot be read as a SOPS file", self.path))
+        })
+    }
+
+    /// The file, opened and with its MAC verified.
+    ///
+    /// # Errors
+    /// Where no identity opens it, or it was tampered with.
+    pub fn open(&self, identities: &Identities) -> Result<Option<sops::Opened>> {
+        let Some(encrypted) = self.encrypted()? else { return Ok(None) };
+        let opened = encrypted.open(identities);
+        opened.map(Some).map_err(|error| Error::from(error).context(format!("{} cannot be opened", self.path)))
+    }
+}
+
+/// What can be seen of a file with no key.
+///
+/// # Errors
+/// Where it is no SOPS file that can be read.
+pub fn state(file: &GroundFile, lock: &Lock) -> Result<FileState> {
+    let encrypted = file.encrypted()?;
+    let slots = file.template.leaves().iter().filter(|leaf| !leaf.tokens.is_empty()).map(|leaf| SlotState {
+        path: leaf.path.clone(),
+        tokens: leaf.tokens.clone(),
+        leaf: compare(encrypted.as_ref(), file, leaf, lock),
+    });
+    Ok(FileState {
+        path: file.path.to_string(),
+        template: file.template.name().to_owned(),
+        exists: encrypted.is_some(),
+        commit: file.commit,
+        readers: file.rule.recipients().len(),
+        slots: slots.collect(),
+        differences: encrypted
+            .iter()
+            .flat_map(|document| document.differences(&file.rule))
+            .map(|difference| difference.to_string())
+            .collect(),
+        stale: Vec::new(),
+    })
+}
+
+fn compare(
+    encrypted: Option<&Encrypted>,
+    file: &GroundFile,
+    leaf: &crate::template::Leaf,
+    lock: &Lock,
+) -> Leaf {
+    let Some(stored) = encrypted.and_then(|document| document.leaf(&leaf.path)) else { return Leaf::Missing };
+    let digest = lock::digest(stored);
+    let path = leaf.path.to_string();
+    let agrees = leaf.tokens.iter().all(|key| {
+        let slots = lock.tokens.get(key).and_then(|entry| entry.slots.get(file.path.as_str()));
+        slots.and_then(|slots| slots.get(&path)) == Some(&digest)
+    });
+    if agrees { Leaf::Agrees } else { Leaf::Differs }
+}
+
+/// The leaves without a token whose value is not what the template gives.
+///
+/// # Errors
+/// Where the file cannot be opened or the template cannot be rendered.
+pub fn stale(file: &GroundFile, context: &Context<'_>, world: &World) -> Result<Vec<sops::Path>> {
+    let identities = world.identities()?;
+    let Some(opened) = file.open(&identities)? else { return Ok(Vec::new()) };
+    let mut stale = Vec::new();
+    for leaf in file.template.leaves().iter().filter(|leaf| leaf.tokens.is_empty()) {
+        let wanted = file.template.render(leaf, context)?;
+        let is = opened.get(&leaf.path)?;
+        if is.is_none_or(|is| is.expose() != wanted.expose()) {
+            stale.push(leaf.path.clone());
+        }
+    }
+    Ok(stale)
+}
+
+/// Slots from which the value of an entry can be read, for the entries that may need it: those with a slot that does
+/// not agree with the lock, and those that share a leaf with another entry. A slot that agrees is taken at its word; one
+/// that differs is opened and its value shown to GitLab, which says whose it is.
+///
+/// # Errors
+/// Where a file cannot be opened.
+pub async fn at_hand(
+    environment: &Environment,
+    files: &[GroundFile],
+    states: &[FileState],
+    lock: &Lock,
+    client: &Client,
+    world: &World,
+) -> Result<BTreeMap<String, Slot>> {
+    let mut at_hand = BTreeMap::new();
+    for token in &environment.tokens {
+        let Some(entry) = lock.tokens.get(&token.key) else { continue };
+        let followed = || {
+            states.iter().flat_map(|state| state.slots.iter()).filter(|slot| slot.tokens.contains(&token.key))
+        };
+        let needed = followed().any(|slot| slot.leaf != Leaf::Agrees || slot.tokens.len() > 1);
+        if !needed {
+            continue;
+        }
+        for (file, slot) in plain_slots(&token.key, files, states) {
+            let found = match slot.leaf {
+                Leaf::Agrees => true,
+                Leaf::Missing => false,
+                Leaf::Differs => holds(file, &slot.path, entry, client, world).await?,
+            };
+            if found {
+                let slot = Slot { file: file.path.to_string(), path: slot.path.clone() };
+                at_hand.insert(token.key.clone(), slot);
+                break;
+            }
+        }
+    }
+    Ok(at_hand)
+}
+
+/// The slots whose whole value is the token, those that agree with the lock first.
+fn plain_slots<'a>(
+    key: &str,
+    files: &'a [GroundFile],
+    states: &'a [FileState],
+) -> Vec<(&'a GroundFile, &'a SlotState)> {
+    let mut plain = Vec::new();
+    for (file, state) in files.iter().zip(states) {
+        for slot in &state.slots {
+            let leaf = file.template.leaves().iter().find(|leaf| leaf.path == slot.path);
+            if leaf.is_some_and(|leaf| leaf.is_plainly(key)) {
+                plain.push((file, slot));
+            }
+        }
+    }
+    plain.sort_by_key(|(_, slot)| slot.leaf != Leaf::Agrees);
+    plain
+}
+
+/// Whether the slot holds the entry's current token. Nothing but a token is ever sent, and to its own instance only.
+async fn holds(
+    file: &GroundFile,
+    path: &sops::Path,
+    entry: &lock::Entry,
+    client: &Client,
+    world: &World,
+) -> Result<bool> {
+    let identities = world.identities()?;
+    let Some(opened) = file.open(&identities)? else { return Ok(false) };
+    let Some(value) = opened.get(path)? else { return Ok(false) };
+    if value.is_empty() {
+        return Ok(false);
+    }
+    match client.verify(&value).await {
+        Ok(record) => Ok(record.id == entry.id),
+        Err(error) if error.is_temporary() => Err(error.into()),
+        Err(_) => Ok(false),
+    }
+}

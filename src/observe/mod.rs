@@ -1,0 +1,325 @@
+//! Looks at everything that a plan depends on: GitLab, the repository, the journal. Changes nothing.
+//!
+//! The result has two halves: `Observed`, values and handles left out, is what the planner decides on; [`Ground`] is
+//! what `apply` stands on when it does what was decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::client::Client;
+use crate::gitlab::owners::User;
+use crate::journal::Replay;
+use crate::lock::Lock;
+use crate::plan::observed::{Live, Observed};
+use crate::profile::{Environment, Recipients, SecretsFile, UserName};
+use crate::repo::{Head, RelPath, Repository};
+use crate::sops::{Policy, Rule};
+use crate::template::{Context, Template};
+use crate::token::{Kind as TokenKind, Owner, TokenId};
+use crate::world::World;
+
+pub mod environments;
+pub mod files;
+pub mod interrupted;
+pub mod live;
+pub mod upstream;
+
+use files::GroundFile;
+
+/// The policy file, at the repository root as stock sops finds it from there.
+pub const POLICY: &str = ".sops.yaml";
+
+/// What `apply` stands on.
+pub struct Ground {
+    /// What is wanted.
+    pub environment: Environment,
+    /// The repository.
+    pub repo: Rc<Repository>,
+    /// HEAD when it was looked at.
+    pub head: Head,
+    /// GitLab, with the operator credential.
+    pub client: Client,
+    /// The operator credential's own id, where it was asked.
+    pub operator: Option<TokenId>,
+    /// The lock at HEAD.
+    pub lock: Lock,
+    /// Where it is.
+    pub lock_path: RelPath,
+    /// The secrets files, in the order of the profile.
+    pub files: Vec<GroundFile>,
+    /// Where the journal is.
+    pub journal: PathBuf,
+    /// What it says.
+    pub replay: Replay,
+}
+
+impl Ground {
+    /// Identifies the lock entry that a mint is planned on.
+    #[must_use]
+    pub fn planned_on(&self, key: &str) -> Option<String> {
+        interrupted::entry_digest(&self.lock, key)
+    }
+
+    /// The secrets file at this path.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&GroundFile> {
+        self.files.iter().find(|file| file.path.as_str() == path)
+    }
+}
+
+/// What to look at besides what is always looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Compare the template's other leaves too.
+    pub sync_template: bool,
+}
+
+/// Looks at one environment.
+///
+/// # Errors
+/// Where anything cannot be read, GitLab refuses, or the user's own files are not as they must be.
+pub async fn environment(
+    environment: Environment,
+    repo: Rc<Repository>,
+    client: Client,
+    world: &World,
+    wish: Wish,
+) -> Result<(Ground, Observed)> {
+    let user = user(&environment, &client).await?;
+    let head = repo.head()?;
+    let replay = interrupted::replay(&repo, &environment.name)?;
+    let user_name = user.as_ref().map(user_name).transpose()?;
+    let lock_path = environment
+        .lock_path(user_name.as_ref())
+        .ok_or_else(|| Error::new(Kind::Failed, "a personal environment needs a user"))?;
+    let lock_path = RelPath::new(&lock_path)?;
+    let policy_path = RelPath::new(POLICY)?;
+    own_file(&repo, &lock_path, &replay)?;
+    let lock = lock_at_head(&repo, &lock_path)?;
+    let files = secrets_files(&environment, user_name.as_ref(), &repo, &policy_path, &replay, world)?;
+    let live = live::records(&client, &lock).await?;
+    let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
+    let view = upstream::look(&repo, &lock_path, &policy_path)?;
+    let mut states = files.iter().map(|file| files::state(file, &lock)).collect::<Result<Vec<_>>>()?;
+    if wish.sync_template {
+        let context = Context::without_tokens(&environment);
+        for (file, state) in files.iter().zip(&mut states) {
+            state.stale = files::stale(file, &context, world)?;
+        }
+    }
+    let at_hand = files::at_hand(&environment, &files, &states, &lock, &client, world).await?;
+    let pending = interrupted::pending(&replay, &client, &repo, &head, &lock, world).await?;
+    let touches_old = !pending.is_empty() || lock.tokens.values().any(|entry| !entry.superseded.is_empty());
+    let operator = if touches_old { Some(client.own_token().await?.id) } else { None };
+    let mut current_anywhere = environments::current_ids(&repo)?;
+    current_anywhere.extend(view.current);
+    let observed = Observed {
+        now: client.server_time().unwrap_or_else(|| world.effects().now()),
+        operator,
+        lock: lock.clone(),
+        lock_path: lock_path.to_string(),
+        owners,
+        live,
+        files: states,
+        at_hand,
+        pending,
+        superseded_since: view.superseded_since,
+        upstream_unknown: view.unknown,
+        current_anywhere,
+        new_readers: new_readers(&files, view.policy.as_deref()),
+    };
+    let journal = interrupted::journal_path(&repo, &environment.name);
+    let ground =
+        Ground { environment, repo, head, client, operator, lock, lock_path, files, journal, replay };
+    Ok((ground, observed))
+}
+
+/// Who we act as, where a path or a personal token needs it.
+async fn user(environment: &Environment, client: &Client) -> Result<Option<User>> {
+    let personal = environment.tokens.iter().any(|token| token.kind == TokenKind::Personal);
+    if !personal && !environment.is_personal() {
+        return Ok(None);
+    }
+    Ok(Some(client.whoami().await?))
+}
+
+fn user_name(user: &User) -> Result<UserName> {
+    user.username.parse().map_err(|error: crate::profile::NameError| Error::from_source(Kind::Refused, &error))
+}
+
+/// Our own files must be as HEAD has them, so that what is written is what was reviewed. What an interrupted run of
+/// ours left in the work tree does not count: it is known by its content.
+fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
+    let real = repo.resolve(path)?;
+    if repo.differs_from_head(path)?.is_none() {
+        return Ok(());
+    }
+    if let Ok(bytes) = std::fs::read(real.below(repo.root()))
+        && replay.wrote(path.as_str(), &interrupted::content_digest(&bytes))
+    {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Refused, format!("{path} has changes that are not committed"))
+        .hint(format!("commit it: git add {path} && git commit"))
+        .hint(format!("or go back to the committed state: git restore --staged --worktree {path}")))
+}
+
+fn lock_at_head(repo: &Repository, path: &RelPath) -> Result<Lock> {
+    let Some(bytes) = repo.content_at_head(path)? else { return Ok(Lock::default()) };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::new(Kind::Refused, format!("{path} is not text; restore it from git")))?;
+    Lock::read(path.as_str(), &text).map_err(|error| Error::from_source(Kind::Refused, &error))
+}
+
+fn secrets_files(
+    environment: &Environment,
+    user: Option<&UserName>,
+    repo: &Repository,
+    policy_path: &RelPath,
+    replay: &Replay,
+    world: &World,
+) -> Result<Vec<GroundFile>> {
+    let mut policy = None;
+    let mut files = Vec::new();
+    for secrets in &environment.secrets {
+        let path = secrets
+            .path_for(user)
+            .ok_or_else(|| Error::new(Kind::Failed, format!("{} needs a user", secrets.file)))?;
+        let path = RelPath::new(&path)?;
+        let rule = match secrets.recipients {
+            Recipients::Own => own_rule(world)?,
+            Recipients::Policy => {
+                if policy.is_none() {
+                    policy = Some(read_policy(repo, policy_path, replay)?);
+                }
+                policy_rule(policy.as_ref(), &path)?
+            }
+        };
+        let content = content(repo, &path, secrets, replay)?;
+        let template = environments::template(repo, secrets, environment)?;
+        files.push(GroundFile { path, template, rule, content, commit: secrets.commit });
+    }
+    Ok(files)
+}
+
+fn policy_rule(policy: Option<&Policy>, path: &RelPath) -> Result<Rule> {
+    let Some(policy) = policy else { return Err(Error::new(Kind::Failed, "there is no policy")) };
+    let rule = policy.rule_for(path.as_str()).map_err(|error| {
+        Error::from_source(Kind::Refused, &error)
+            .context(format!("no recipients for {path}"))
+            .hint(format!("add a creation rule to {POLICY} whose path_regex matches {path}, and commit it"))
+    })?;
+    Ok(rule.clone())
+}
+
+/// The policy, which must be the committed one.
+fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Policy> {
+    own_file(repo, path, replay)?;
+    let Some(bytes) = repo.content_at_head(path)? else {
+        return Err(Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root"))
+            .because("it names the recipients that secrets files are encrypted for")
+            .hint("run provision init, and commit what it writes"));
+    };
+    let text = String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
+    Policy::parse(&text).map_err(|error| {
+        Error::from_source(Kind::Refused, &error).context(format!("{POLICY} cannot be used"))
+    })
+}
+
+fn own_rule(world: &World) -> Result<Rule> {
+    let recipients = world.identities()?.recipients();
+    if recipients.is_empty() {
+        return Err(Error::new(Kind::CannotDecrypt, "there is no age key of your own to encrypt for")
+            .because("the profile says `recipients: self`")
+            .hint("make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
+    }
+    Ok(Rule::own(recipients))
+}
+
+fn content(
+    repo: &Repository,
+    path: &RelPath,
+    secrets: &SecretsFile,
+    replay: &Replay,
+) -> Result<Option<Vec<u8>>> {
+    if secrets.commit {
+        if repo.is_ignored(path)? && repo.content_at_head(path)?.is_none() {
+            return Err(Error::new(Kind::Refused, format!("{path} is ignored by git"))
+                .hint("take it out of .gitignore, or write `commit: false` beside it in the profile"));
+        }
+        own_file(repo, path, replay)?;
+        return Ok(repo.content_at_head(path)?);
+    }
+    if !repo.is_ignored(path)? {
+        return Err(Error::new(Kind::Refused, format!("{path} is not ignored by git"))
+            .because("the profile says `commit: false`")
+            .hint(format!("echo /{path} >> .gitignore")));
+    }
+    let real = repo.resolve(path)?.below(repo.root());
+    match std::fs::read(&real) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string()))
+        }
+    }
+}
+
+/// The owner of each entry: from the lock where it names the same path and its token lives, else asked anew.
+async fn owners(
+    environment: &Environment,
+    user: Option<&User>,
+    lock: &Lock,
+    live: &BTreeMap<TokenId, Live>,
+    client: &Client,
+) -> Result<BTreeMap<String, Owner>> {
+    let mut owners = BTreeMap::new();
+    let mut asked: BTreeMap<(TokenKind, &str), Owner> = BTreeMap::new();
+    for token in &environment.tokens {
+        let owner = match (&token.owner, user) {
+            (None, Some(user)) => {
+                Owner { kind: TokenKind::Personal, id: user.id, path: user.username.clone() }
+            }
+            (None, None) => continue,
+            (Some(path), _) => match known(lock, &token.key, token.kind, path, live) {
+                Some(owner) => owner,
+                None => match asked.get(&(token.kind, path.as_str())) {
+                    Some(owner) => owner.clone(),
+                    None => {
+                        let owner = client.owner(token.kind, path).await?;
+                        asked.insert((token.kind, path), owner.clone());
+                        owner
+                    }
+                },
+            },
+        };
+        owners.insert(token.key.clone(), owner);
+    }
+    Ok(owners)
+}
+
+fn known(
+    lock: &Lock,
+    key: &str,
+    kind: TokenKind,
+    path: &str,
+    live: &BTreeMap<TokenId, Live>,
+) -> Option<Owner> {
+    let entry = lock.tokens.get(key)?;
+    let alive = matches!(live.get(&entry.id), Some(Live::Known(_)));
+    (alive && entry.owner.kind == kind && entry.owner.path == path).then(|| entry.owner.clone())
+}
+
+/// Readers that this policy has and upstream's has not, for the files at hand.
+fn new_readers(files: &[GroundFile], upstream: Option<&str>) -> Vec<String> {
+    let Some(upstream) = upstream.and_then(|text| Policy::parse(text).ok()) else { return Vec::new() };
+    let mut new = BTreeSet::new();
+    for file in files {
+        let Ok(rule) = upstream.rule_for(file.path.as_str()) else { continue };
+        let there = rule.recipients();
+        new.extend(file.rule.recipients().iter().filter(|r| !there.contains(r)).map(ToString::to_string));
+    }
+    new.into_iter().collect()
+}
