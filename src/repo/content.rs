@@ -1,0 +1,185 @@
+//! What files are at a commit, and how they differ from HEAD.
+
+use std::io::Read;
+
+use gix::ObjectId;
+use gix::bstr::BStr;
+use gix::filter::plumbing::pipeline::convert::ToWorktreeOutcome;
+use gix::index::entry::{Flags, Mode, Stage};
+use gix::objs::tree::EntryKind;
+
+use super::error::{Doing, RepoError, why};
+use super::path::RelPath;
+use super::{Repository, guards, index, native};
+
+/// How a file differs from HEAD, as far as a person must deal with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Unmerged.
+    Conflicted,
+    /// The index differs from HEAD; the file is as the index.
+    Staged,
+    /// The file differs from the index.
+    Unstaged,
+    /// Both.
+    StagedAndUnstaged,
+    /// Only in the worktree.
+    Untracked,
+    /// Only in the worktree, and an ignore rule matches.
+    Ignored,
+    /// In HEAD and the index, gone from the worktree.
+    Missing,
+    /// In HEAD, left out of the worktree by the sparse checkout.
+    OutsideSparse,
+}
+
+/// What git keeps of a file: its bytes' id, and whether it is a program or a link.
+type Entry = Option<(ObjectId, Mode)>;
+
+impl Repository {
+    /// The file at HEAD as git would check it out; `None` when HEAD has none, or there is no commit.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, is no file there, or a filter fails.
+    pub fn content_at_head(&self, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
+        match self.head()?.commit {
+            Some(commit) => self.content_at(commit, path),
+            None => Ok(None),
+        }
+    }
+
+    /// The file at `commit` as git would check it out here. The path is followed through the symlinks of the
+    /// worktree, not of the commit.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, is no file there, or a filter fails.
+    pub fn content_at(&self, commit: ObjectId, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
+        let path = self.resolve(path)?;
+        match self.blob_at(commit, &path)? {
+            Some(blob) => self.smudge(&path, &blob).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The file's bytes in the commit, as stored.
+    pub(super) fn blob_at(&self, commit: ObjectId, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
+        let Some((id, mode)) = self.entry_at(commit, path)? else { return Ok(None) };
+        if !matches!(mode, Mode::FILE | Mode::FILE_EXECUTABLE) {
+            return Err(RepoError::NotAFile { path: path.clone() });
+        }
+        let mut blob = self.git.find_blob(id).doing(format!("read {path} at {commit}"))?;
+        Ok(Some(blob.take_data()))
+    }
+
+    fn entry_at(&self, commit: ObjectId, path: &RelPath) -> Result<Entry, RepoError> {
+        let entry = self
+            .git
+            .find_commit(commit)
+            .and_then(|commit| commit.tree()?.lookup_entry(path.as_str().split('/')))
+            .doing(format!("read the tree of {commit}"))?;
+        Ok(entry.map(|entry| (entry.object_id(), mode_of(entry.mode().kind()))))
+    }
+
+    fn smudge(&self, path: &RelPath, blob: &[u8]) -> Result<Vec<u8>, RepoError> {
+        let failed = |why| RepoError::Filter { path: path.clone(), why };
+        let (mut pipeline, _) = self.git.filter_pipeline(None).doing("read the git attributes")?;
+        let outcome = pipeline
+            .convert_to_worktree(blob, path.as_str().into(), Default::default())
+            .map_err(|error| failed(why(&error)))?;
+        match outcome {
+            ToWorktreeOutcome::Unchanged(bytes) => Ok(bytes.to_vec()),
+            ToWorktreeOutcome::Buffer(bytes) => Ok(bytes.to_vec()),
+            mut process @ ToWorktreeOutcome::Process(_) => {
+                let mut bytes = Vec::new();
+                process.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Whether an ignore rule matches the path; a tracked file may match one all the same.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or the rules cannot be read.
+    pub fn is_ignored(&self, path: &RelPath) -> Result<bool, RepoError> {
+        let path = self.resolve(path)?;
+        let index = index::read(&self.git)?;
+        guards::is_ignored(&self.git, &index, &path)
+    }
+
+    /// How the file differs from HEAD, by content; `None` when HEAD, index and worktree agree (also that there is
+    /// no such file).
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or something cannot be read.
+    pub fn differs_from_head(&self, path: &RelPath) -> Result<Option<Difference>, RepoError> {
+        let path = self.resolve(path)?;
+        let name: &BStr = path.as_str().into();
+        let index = index::read(&self.git)?;
+        let stages = [Stage::Base, Stage::Ours, Stage::Theirs];
+        if stages.iter().any(|stage| index.entry_by_path_and_stage(name, *stage).is_some()) {
+            return Ok(Some(Difference::Conflicted));
+        }
+        let at_head = match self.head()?.commit {
+            Some(commit) => self.entry_at(commit, &path)?,
+            None => None,
+        };
+        let entry = index.entry_by_path(name);
+        if entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE)) {
+            return Ok(Some(Difference::OutsideSparse));
+        }
+        // An intent to add is a name without content: the file is as good as untracked.
+        let staged = entry.filter(|entry| !entry.flags.contains(Flags::INTENT_TO_ADD));
+        let staged: Entry = staged.map(|entry| (entry.id, entry.mode));
+        let on_disk = self.on_disk(&index, &path, staged)?;
+        if staged.is_none() && at_head.is_none() && on_disk.is_some() {
+            let ignored = entry.is_none() && guards::is_ignored(&self.git, &index, &path)?;
+            return Ok(Some(if ignored { Difference::Ignored } else { Difference::Untracked }));
+        }
+        Ok(compare(at_head, staged, on_disk))
+    }
+
+    /// The entry that adding the file now would make.
+    fn on_disk(&self, index: &gix::index::State, path: &RelPath, staged: Entry) -> Result<Entry, RepoError> {
+        let file = path.below(&self.root);
+        let Ok(metadata) = gix::index::fs::Metadata::from_path_no_follow(&file) else { return Ok(None) };
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&file).map_err(|source| RepoError::Io {
+            doing: "read",
+            path: file.clone(),
+            source,
+        })?;
+        let stored = native::clean(&self.git, index, path, &bytes)?;
+        let id = gix::objs::compute_hash(self.git.object_hash(), gix::objs::Kind::Blob, &stored)
+            .map_err(|error| RepoError::Git { doing: format!("hash {path}"), why: error.to_string() })?;
+        let trusted = self.git.filesystem_options().doing("read core.fileMode")?.executable_bit;
+        let mode = match staged {
+            Some((_, mode)) if !trusted => mode,
+            _ if trusted && metadata.is_executable() => Mode::FILE_EXECUTABLE,
+            _ => Mode::FILE,
+        };
+        Ok(Some((id, mode)))
+    }
+}
+
+fn compare(at_head: Entry, staged: Entry, on_disk: Entry) -> Option<Difference> {
+    match (at_head == staged, staged == on_disk) {
+        (true, true) => None,
+        (true, false) if on_disk.is_none() => Some(Difference::Missing),
+        (true, false) => Some(Difference::Unstaged),
+        (false, true) => Some(Difference::Staged),
+        (false, false) => Some(Difference::StagedAndUnstaged),
+    }
+}
+
+fn mode_of(kind: EntryKind) -> Mode {
+    match kind {
+        EntryKind::Blob => Mode::FILE,
+        EntryKind::BlobExecutable => Mode::FILE_EXECUTABLE,
+        EntryKind::Link => Mode::SYMLINK,
+        EntryKind::Commit => Mode::COMMIT,
+        EntryKind::Tree => Mode::DIR,
+    }
+}

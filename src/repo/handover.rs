@@ -1,0 +1,252 @@
+//! The commit handed to the user's `git`, where gix cannot do what git would.
+//!
+//! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the hooks
+//! through the environment and break the patterns they use.
+#![expect(clippy::disallowed_methods, reason = "the place where git is started, and looked for on the PATH")]
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use gix::ObjectId;
+
+use super::commit::{By, Change, CommitRequest, Committed, refuse_moved_head, stored_message};
+use super::error::{CommitError, Doing, RepoError};
+use super::path::RelPath;
+use super::sharing::Sharing;
+use super::{Repository, guards, index, native, signals, verify};
+
+/// Every hook that a commit runs, or that sees what it does.
+const HOOKS: [&str; 6] = [
+    "pre-commit",
+    "prepare-commit-msg",
+    "commit-msg",
+    "post-commit",
+    "post-index-change",
+    "reference-transaction",
+];
+
+/// Why git should make the commit.
+pub(super) enum Need {
+    /// Without it the user's rules would be passed over.
+    Must(String),
+    /// Without it something of the index would be lost, though nothing of the user's work.
+    Better(String),
+}
+
+/// Whether git should make the commit here.
+pub(super) fn need(
+    git: &gix::Repository,
+    root: &Path,
+    index: &gix::index::State,
+) -> Result<Option<Need>, RepoError> {
+    if let Some(hook) = enabled_hook(git, root)? {
+        return Ok(Some(Need::Must(format!("the {hook} hook"))));
+    }
+    let config = git.config_snapshot();
+    if config.string("commit.template").is_some() {
+        return Ok(Some(Need::Must("commit.template".to_owned())));
+    }
+    let sparse = index.is_sparse() || config.boolean("core.sparseCheckout") == Some(true);
+    let kept_by_git_alone = [
+        (sparse, "the sparse checkout"),
+        (index.version() == gix::index::Version::V4, "index version 4"),
+        (index.fs_monitor().is_some(), "the index's file system monitor"),
+        (index.untracked().is_some(), "the index's cache of untracked files"),
+        (index.resolve_undo().is_some(), "the index's record of resolved conflicts"),
+        (has_shared_index(git.git_dir()), "the split index"),
+    ];
+    let found = kept_by_git_alone.into_iter().find(|(there, _)| *there);
+    Ok(found.map(|(_, what)| Need::Better(what.to_owned())))
+}
+
+/// The first hook that git would run: a program in the hooks directory, or one named in the configuration.
+fn enabled_hook(git: &gix::Repository, root: &Path) -> Result<Option<String>, RepoError> {
+    let config = git.config_snapshot();
+    let configured = config.trusted_path("core.hooksPath").doing("read core.hooksPath")?;
+    let directory = match configured {
+        Some(path) => root.join(path),
+        None => git.common_dir().join("hooks"),
+    };
+    if let Some(hook) = HOOKS.iter().find(|hook| is_program(&directory.join(hook))) {
+        return Ok(Some((*hook).to_owned()));
+    }
+    let sections = config.plumbing().sections_by_name("hook").into_iter().flatten();
+    let events = sections.flat_map(|section| section.values("event"));
+    let mut events = events.map(|event| event.to_string());
+    Ok(events.find(|event| HOOKS.contains(&event.as_str())))
+}
+
+/// A split index keeps its larger part in a file beside it.
+fn has_shared_index(git_dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(git_dir) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("sharedindex."))
+}
+
+/// The user's `git`, looked for on the PATH.
+pub(super) fn program() -> Option<PathBuf> {
+    on_path("git")
+}
+
+/// A program by its name on the PATH, or by its path.
+pub(super) fn on_path(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_program(path));
+    }
+    let path = std::env::var_os("PATH")?;
+    let suffix = std::env::consts::EXE_SUFFIX;
+    std::env::split_paths(&path).map(|dir| dir.join(format!("{name}{suffix}"))).find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    let Ok(metadata) = path.metadata() else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    }
+    #[cfg(not(unix))]
+    metadata.is_file()
+}
+
+/// Makes the commit with git: its hooks, its signing, its index.
+pub(super) fn commit(
+    repo: &Repository,
+    git: &gix::Repository,
+    sharing: Sharing,
+    request: &CommitRequest,
+    changes: &[Change<'_>],
+    why: &str,
+) -> Result<Option<Committed>, CommitError> {
+    refuse_moved_head(git, &request.expected_head)?;
+    let index = index::read(git)?;
+    let mut wanted = Vec::with_capacity(changes.len());
+    for change in changes {
+        guards::refuse_path(git, &index, repo.root(), &change.path)?;
+        let read = native::read(repo, git, &index, change)?;
+        wanted.push(verify::Wanted::of(git, &change.path, read.as_ref())?);
+    }
+    let parent = request.expected_head.commit;
+    if verify::first_difference(git, parent, &wanted)?.is_none() {
+        return Ok(None);
+    }
+    let is_new = |change: &&Change<'_>| {
+        change.content.is_some() && index.entry_by_path(change.path.as_str().into()).is_none()
+    };
+    let new: Vec<&RelPath> = changes.iter().filter(is_new).map(|change| &change.path).collect();
+    let all: Vec<&RelPath> = changes.iter().map(|change| &change.path).collect();
+    run_git(repo, git, &new, &all, &request.message)?;
+    let id = verify::made(git, request, &wanted)?;
+    verify::settle(git, sharing, request, id, &wanted)?;
+    Ok(Some(Committed { id, by: By::Git, notes: vec![format!("committed with git, because of {why}")] }))
+}
+
+/// `git add -N` for what git does not know, then `git commit --only`. What the first did is undone when the second
+/// fails. A signal goes to git and waits here until git and the undoing are done.
+fn run_git(
+    repo: &Repository,
+    git: &gix::Repository,
+    new: &[&RelPath],
+    all: &[&RelPath],
+    message: &str,
+) -> Result<(), CommitError> {
+    let _shield = signals::shield();
+    let git_command = || command(repo, git);
+    if !new.is_empty() {
+        let mut add = git_command()?;
+        add.args(["add", "--intent-to-add", "--"]).args(pathspecs(new));
+        run(add, "add")?;
+    }
+    let mut commit = git_command()?;
+    commit.args(["commit", "--quiet", "--only", "--cleanup=whitespace", "-m"]);
+    commit.arg(stored_message(message)).arg("--").args(pathspecs(all));
+    let committed = run(commit, "commit");
+    if committed.is_err() && !new.is_empty() {
+        let mut forget = git_command()?;
+        forget.args(["rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--"]).args(pathspecs(new));
+        run(forget, "rm")?;
+    }
+    committed
+}
+
+fn pathspecs(paths: &[&RelPath]) -> Vec<String> {
+    paths.iter().map(|path| format!(":(top,literal){path}")).collect()
+}
+
+/// `git` in the worktree's root. Its output, and that of its hooks, goes to stderr: stdout is for our results.
+fn command(repo: &Repository, git: &gix::Repository) -> Result<Command, RepoError> {
+    let program = program().ok_or_else(|| RepoError::NeedsGit { why: "the hand-over".to_owned() })?;
+    let mut command = Command::new(program);
+    command.current_dir(repo.root()).stdout(to_stderr());
+    // The default flushes neither loose objects nor references; a git that does not know the key ignores it.
+    command.args(["-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync"]);
+    for magic in ["LITERAL", "GLOB", "NOGLOB", "ICASE"] {
+        command.env_remove(format!("GIT_{magic}_PATHSPECS"));
+    }
+    if repo.from_environment {
+        command.env("GIT_DIR", repo.git_dir()).env("GIT_WORK_TREE", repo.root());
+    }
+    if std::env::var_os("GIT_INDEX_FILE").is_some() {
+        command.env("GIT_INDEX_FILE", absolute(&git.index_path())?);
+    }
+    Ok(command)
+}
+
+fn absolute(path: &Path) -> Result<OsString, RepoError> {
+    std::path::absolute(path).map(PathBuf::into_os_string).map_err(|source| RepoError::Io {
+        doing: "find",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(unix)]
+fn to_stderr() -> Stdio {
+    use std::os::fd::AsFd;
+    std::io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
+}
+
+#[cfg(windows)]
+fn to_stderr() -> Stdio {
+    use std::os::windows::io::AsHandle;
+    std::io::stderr().as_handle().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
+}
+
+fn run(mut command: Command, name: &'static str) -> Result<(), CommitError> {
+    let failed = |status: String| CommitError::GitFailed { command: name, status };
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let _forwarding = signals::forward_to(child.id());
+    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed(describe(status))) }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exit status {code}"),
+        None => status.to_string(),
+    }
+}
+
+/// The first of `paths` that git's sparse checkout leaves out, as far as this git can tell (2.41 and later).
+pub(super) fn outside_sparse(repo: &Repository, git: &gix::Repository, paths: &[RelPath]) -> Option<RelPath> {
+    let mut command = command(repo, git).ok()?;
+    command.args(["sparse-checkout", "check-rules", "-z"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let mut names = child.stdin.take()?;
+    // A few paths: they fit into the pipe.
+    for path in paths {
+        write!(names, "{path}\0").ok()?;
+    }
+    drop(names);
+    let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
+    let inside: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+    paths.iter().find(|path| !inside.contains(&path.as_str().as_bytes())).cloned()
+}
+
+/// What a blob's bytes are called.
+pub(super) fn blob_id(git: &gix::Repository, bytes: &[u8]) -> Result<ObjectId, RepoError> {
+    gix::objs::compute_hash(git.object_hash(), gix::objs::Kind::Blob, bytes)
+        .map_err(|error| RepoError::Git { doing: "hash a file".to_owned(), why: error.to_string() })
+}

@@ -1,0 +1,77 @@
+//! The first-parent history of one file.
+
+use gix::ObjectId;
+
+use super::Repository;
+use super::error::{Doing, RepoError};
+use super::path::RelPath;
+
+/// One commit of the history, and the file in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The commit.
+    pub commit: ObjectId,
+    /// When it was committed, in seconds since 1970 (UTC).
+    pub committed: i64,
+    /// The file as stored in the commit, before any checkout filter; `None` when the commit has no such file.
+    pub content: Option<Vec<u8>>,
+}
+
+/// Commits from the newest, each followed by its first parent.
+pub struct FirstParent<'a> {
+    repo: &'a Repository,
+    path: RelPath,
+    next: Option<ObjectId>,
+    reached_boundary: bool,
+}
+
+impl Repository {
+    /// The file at `from` and at each of its first-parent ancestors, newest first. It ends at the root or where a
+    /// shallow clone ends; [`FirstParent::is_cut_off`] tells which.
+    ///
+    /// # Errors
+    /// When the path leaves the repository.
+    pub fn first_parent_content(&self, from: ObjectId, path: &RelPath) -> Result<FirstParent<'_>, RepoError> {
+        let path = self.resolve(path)?;
+        Ok(FirstParent { repo: self, path, next: Some(from), reached_boundary: false })
+    }
+}
+
+impl FirstParent<'_> {
+    /// Whether the history went on where it ended here, because the clone is shallow. Known once the iterator is
+    /// at its end.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.reached_boundary
+    }
+
+    fn revision(&mut self, id: ObjectId) -> Result<Revision, RepoError> {
+        let git = &self.repo.git;
+        let doing = || format!("read commit {id}");
+        let commit = git.find_commit(id).doing(doing())?;
+        let committed = commit.time().doing(doing())?.seconds;
+        let parent = commit.parent_ids().next().map(gix::Id::detach);
+        let content = self.repo.blob_at(id, &self.path)?;
+        if parent.is_some() && is_boundary(git, id)? {
+            self.reached_boundary = true;
+        } else {
+            self.next = parent;
+        }
+        Ok(Revision { commit: id, committed, content })
+    }
+}
+
+impl Iterator for FirstParent<'_> {
+    type Item = Result<Revision, RepoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let id = self.next.take()?;
+        Some(self.revision(id))
+    }
+}
+
+/// A boundary commit names parents that the clone does not have.
+fn is_boundary(git: &gix::Repository, id: ObjectId) -> Result<bool, RepoError> {
+    let shallow = git.shallow_commits().doing("read the shallow boundary")?;
+    Ok(shallow.is_some_and(|commits| commits.iter().any(|boundary| *boundary == id)))
+}

@@ -1,0 +1,158 @@
+//! One writer at a time in one clone.
+#![expect(clippy::disallowed_methods, reason = "this is the place where the repository lock is taken")]
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_millis(50);
+/// A note longer than this is not ours.
+const NOTE_LIMIT: u64 = 4096;
+
+/// Who holds the lock, as the holder has written it down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// Process id on its host.
+    pub pid: Option<u32>,
+    /// Host name.
+    pub host: String,
+    /// What it was started to do.
+    pub command: String,
+}
+
+/// The lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run has it.
+    #[error("another provision is at work in this repository: {holder}")]
+    Held {
+        /// Which.
+        holder: Holder,
+    },
+    /// The lock file cannot be used.
+    #[error("cannot lock {}: {source}", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The lock, held until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct RepoLock {
+    file: File,
+}
+
+impl RepoLock {
+    /// Takes `<common_dir>/provision/lock`, waiting up to `timeout` for another run. `on_wait` is called once, when
+    /// the wait begins. `me` is what others are told meanwhile.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] when the time is up.
+    pub fn acquire(
+        common_dir: &Path,
+        me: &Holder,
+        timeout: Duration,
+        on_wait: impl FnOnce(&Holder),
+    ) -> Result<Self, LockError> {
+        let directory = common_dir.join("provision");
+        let path = directory.join("lock");
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        create_private_directory(&directory).map_err(failed)?;
+        let mut file = open(&path).map_err(failed)?;
+        let deadline = Instant::now() + timeout;
+        let mut on_wait = Some(on_wait);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let holder = read_note(&mut file);
+            if Instant::now() >= deadline {
+                return Err(LockError::Held { holder });
+            }
+            if let Some(on_wait) = on_wait.take() {
+                on_wait(&holder);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        write_note(&mut file, me).map_err(failed)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for RepoLock {
+    fn drop(&mut self) {
+        // The note says who holds the lock; nobody does. The lock itself goes with the file.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+impl Holder {
+    /// This process, doing `command`.
+    #[must_use]
+    pub fn this_process(command: impl Into<String>) -> Self {
+        Self { pid: Some(std::process::id()), host: host_name(), command: command.into() }
+    }
+}
+
+/// The host's name where a file tells it, else a word that says so.
+fn host_name() -> String {
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let found = files.iter().find_map(|file| fs::read_to_string(file).ok());
+    found.map_or_else(|| "this host".to_owned(), |name| name.trim().to_owned())
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.pid, self.command.is_empty()) {
+            (Some(pid), false) => write!(f, "{} (process {pid} on {})", self.command, self.host),
+            (Some(pid), true) => write!(f, "process {pid} on {}", self.host),
+            (None, _) => f.write_str("a process that left no note"),
+        }
+    }
+}
+
+fn create_private_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        done => done,
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn write_note(file: &mut File, holder: &Holder) -> io::Result<()> {
+    let pid = holder.pid.map(|pid| pid.to_string()).unwrap_or_default();
+    let line = |text: &str| text.replace(char::is_control, " ");
+    let note = format!("{pid}\n{}\n{}\n", line(&holder.host), line(&holder.command));
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(note.as_bytes())
+}
+
+/// What is there; a note that is being written just now may be short.
+fn read_note(file: &mut File) -> Holder {
+    let mut note = String::new();
+    let read = file.rewind().and_then(|()| file.take(NOTE_LIMIT).read_to_string(&mut note));
+    if read.is_err() {
+        return Holder::default();
+    }
+    let mut lines = note.lines().map(|line| line.replace(char::is_control, " "));
+    let pid = lines.next().and_then(|pid| pid.parse().ok());
+    Holder { pid, host: lines.next().unwrap_or_default(), command: lines.next().unwrap_or_default() }
+}

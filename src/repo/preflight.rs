@@ -1,0 +1,97 @@
+//! Everything that can fail in a commit, asked before anything is minted.
+
+use std::path::Path;
+
+use super::durable::RefFiles;
+use super::error::{RepoError, why};
+use super::handover::{self, Need};
+use super::index::LockedIndex;
+use super::path::RelPath;
+use super::sharing::Sharing;
+use super::{Repository, guards, head, native, signals};
+
+impl Repository {
+    /// Refuses now what [`commit`](Self::commit) would refuse later for these paths, whether they exist yet or not.
+    /// Nothing is changed.
+    ///
+    /// # Errors
+    /// The first thing found: an operation in progress, a path that cannot be committed, no identity, no signing
+    /// program, a lock, a directory that cannot be written, hooks without a git to run them.
+    pub fn preflight(&self, paths: &[RelPath]) -> Result<(), RepoError> {
+        signals::watch();
+        let git = self.fresh()?;
+        guards::refuse_in_progress(&git)?;
+        let sharing = Sharing::of(&git)?;
+        native::identities(&git)?;
+        refuse_unsignable(&git)?;
+        refuse_unwritable(&git)?;
+        refuse_locked_reference(&git)?;
+        // Taking the lock for a moment tells both whether it is free and whether it can be taken.
+        let locked = LockedIndex::acquire(&git, sharing)?;
+        let mut resolved = Vec::with_capacity(paths.len());
+        for path in paths {
+            let path = self.resolve(path)?;
+            guards::refuse_path(&git, &locked.index, self.root(), &path)?;
+            refuse_other_than_file(self.root(), &path)?;
+            resolved.push(path);
+        }
+        let need = handover::need(&git, self.root(), &locked.index)?;
+        drop(locked);
+        let has_git = handover::program().is_some();
+        match need {
+            Some(Need::Must(why)) if !has_git => Err(RepoError::NeedsGit { why }),
+            Some(_) if has_git => self.refuse_outside_sparse(&git, &resolved),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_outside_sparse(&self, git: &gix::Repository, paths: &[RelPath]) -> Result<(), RepoError> {
+        if git.config_snapshot().boolean("core.sparseCheckout") != Some(true) {
+            return Ok(());
+        }
+        match handover::outside_sparse(self, git, paths) {
+            Some(path) => Err(RepoError::OutsideSparse { path }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn refuse_other_than_file(root: &Path, path: &RelPath) -> Result<(), RepoError> {
+    match path.below(root).symlink_metadata() {
+        Ok(metadata) if !metadata.is_file() => Err(RepoError::NotAFile { path: path.clone() }),
+        _ => Ok(()),
+    }
+}
+
+/// The signing program must be there; whether the key is, only signing tells.
+fn refuse_unsignable(git: &gix::Repository) -> Result<(), RepoError> {
+    let options = git.commit_signing_options_if_enabled();
+    let Some(options) = options.map_err(|error| RepoError::Signing { why: why(&error) })? else {
+        return Ok(());
+    };
+    let program = options.program.to_string_lossy().into_owned();
+    // A shell line is for the shell to judge.
+    let is_plain = !program.contains(char::is_whitespace);
+    if is_plain && handover::on_path(&program).is_none() {
+        return Err(RepoError::Signing { why: format!("the signing program {program} was not found") });
+    }
+    Ok(())
+}
+
+fn refuse_unwritable(git: &gix::Repository) -> Result<(), RepoError> {
+    let objects = git.objects.store_ref().path().to_owned();
+    for dir in [git.git_dir().to_owned(), git.common_dir().join("refs"), objects] {
+        #[cfg(unix)]
+        rustix::fs::access(&dir, rustix::fs::Access::WRITE_OK)
+            .map_err(|error| RepoError::NotWritable { dir: dir.clone(), source: error.into() })?;
+        #[cfg(not(unix))]
+        let _ = dir;
+    }
+    Ok(())
+}
+
+fn refuse_locked_reference(git: &gix::Repository) -> Result<(), RepoError> {
+    let branch = head(git)?.branch;
+    let lock = RefFiles::of(git, branch.as_deref()).lock_path();
+    if lock.exists() { Err(RepoError::Locked { lock }) } else { Ok(()) }
+}

@@ -1,0 +1,179 @@
+//! What a signal leaves behind: nothing.
+//!
+//! A `.lock` file of git's or a half-written temporary file that survives the process would block or litter the
+//! user's repository. SIGINT, SIGTERM and SIGHUP are therefore taken by a thread that removes what is registered
+//! here and then ends the process the way the signal would have. Short steps that must not be cut (a reference and
+//! its index) hold the signal back with a [`Shield`].
+//!
+//! A signal that the process was started with ignored (`nohup`, a background job of a script) stays ignored.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+#[cfg(unix)]
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// What the process does when a signal has come and nothing is left behind: it may say something, or exit with
+/// a status of its own. When it returns, the process ends as the signal ends it.
+pub type Farewell = Box<dyn Fn(i32) + Send>;
+
+#[derive(Default)]
+struct Registered {
+    files: BTreeMap<u64, PathBuf>,
+    next: u64,
+    /// A `git` that runs for us: it is told, and ends by itself.
+    child: Option<u32>,
+}
+
+static REGISTERED: Mutex<Registered> =
+    Mutex::new(Registered { files: BTreeMap::new(), next: 0, child: None });
+static SHIELD: Mutex<()> = Mutex::new(());
+static FAREWELL: Mutex<Option<Farewell>> = Mutex::new(None);
+static WATCHING: OnceLock<()> = OnceLock::new();
+
+/// Sets what the process does last after a signal; the last call wins.
+pub fn on_signal(farewell: Farewell) {
+    watch();
+    *lock(&FAREWELL) = Some(farewell);
+}
+
+/// Starts to watch for signals; later calls do nothing. Everything here that creates a temporary or lock file
+/// calls it.
+pub fn watch() {
+    WATCHING.get_or_init(|| {
+        #[cfg(unix)]
+        spawn();
+    });
+}
+
+/// While it lives, a signal waits.
+pub(super) struct Shield {
+    _held: MutexGuard<'static, ()>,
+}
+
+/// Holds signals back until the shield is dropped. One thread must not take two.
+pub(super) fn shield() -> Shield {
+    watch();
+    Shield { _held: lock(&SHIELD) }
+}
+
+/// A file that is removed when a signal ends the process while this lives.
+pub(super) struct Litter(u64);
+
+/// Registers `path` for removal. Call it, and drop the result, under the same [`Shield`] that the file is created
+/// and given up under; else the file of another process may be removed.
+pub(super) fn litter(path: &Path) -> Litter {
+    let mut registered = lock(&REGISTERED);
+    let id = registered.next;
+    registered.next += 1;
+    registered.files.insert(id, path.to_owned());
+    Litter(id)
+}
+
+impl Drop for Litter {
+    fn drop(&mut self) {
+        lock(&REGISTERED).files.remove(&self.0);
+    }
+}
+
+/// A child process that is sent each signal that comes while this lives.
+pub(super) struct Forwarding(());
+
+/// Sends signals on to the process `id`.
+pub(super) fn forward_to(id: u32) -> Forwarding {
+    lock(&REGISTERED).child = Some(id);
+    Forwarding(())
+}
+
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        lock(&REGISTERED).child = None;
+    }
+}
+
+fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(unix)]
+fn spawn() {
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !was_ignored(*signal));
+    let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
+    // Without the thread the handlers would swallow the signals.
+    let handle = signals.handle();
+    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            end(signal);
+        }
+    });
+    if started.is_err() {
+        handle.close();
+    }
+}
+
+#[cfg(unix)]
+fn end(signal: i32) {
+    if let Some(child) = lock(&REGISTERED).child {
+        forward(signal, child);
+    }
+    let _shield = lock(&SHIELD);
+    remove_litter();
+    if let Some(farewell) = lock(&FAREWELL).as_ref() {
+        farewell(signal);
+    }
+    // Does not return for these signals.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "removes the temporary and lock files of this module's callers"
+)]
+fn remove_litter() {
+    for path in lock(&REGISTERED).files.values() {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(unix)]
+fn forward(signal: i32, child: u32) {
+    let process = i32::try_from(child).ok().and_then(rustix::process::Pid::from_raw);
+    let signal = match signal {
+        SIGINT => rustix::process::Signal::INT,
+        SIGHUP => rustix::process::Signal::HUP,
+        _ => rustix::process::Signal::TERM,
+    };
+    if let Some(process) = process {
+        let _ = rustix::process::kill_process(process, signal);
+    }
+}
+
+/// Linux tells in /proc; elsewhere no signal counts as ignored.
+#[cfg(unix)]
+fn was_ignored(signal: i32) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    ignored_in(&status, signal)
+}
+
+#[cfg(unix)]
+fn ignored_in(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_ignored_at_start_is_read_from_the_mask() {
+        // SIGHUP is 1, SIGINT 2, SIGTERM 15: bit signal - 1.
+        let status = "Name:\tx\nSigBlk:\t0000000000004003\nSigIgn:\t0000000000000001\n";
+        assert!(ignored_in(status, SIGHUP));
+        assert!(!ignored_in(status, SIGINT));
+        assert!(!ignored_in(status, SIGTERM));
+        assert!(!ignored_in("", SIGHUP));
+    }
+}

@@ -1,0 +1,224 @@
+//! Files replaced whole, or not at all, and flushed to the disk.
+//!
+//! A reader sees the old bytes or the new. A file that exists keeps its mode and owner; access control lists,
+//! extended attributes and hard links are not kept.
+#![expect(clippy::disallowed_methods, reason = "this is the place where files are written")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::signals::{self, Litter};
+
+/// Who may read a file that did not exist before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewFile {
+    /// As the user's umask has it (0666 less the umask, which is 0644 for most).
+    Ordinary,
+    /// The owner alone (0600).
+    Private,
+}
+
+/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is kept, and
+/// its target replaced.
+///
+/// # Errors
+/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after the
+/// change.
+pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
+    let target = behind_links(path)?;
+    let directory = directory_of(&target);
+    create_directories(&directory, new)?;
+    let old = match fs::symlink_metadata(&target) {
+        Ok(metadata) if metadata.is_file() => Some(metadata),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let mut staged = Staged::new(&directory)?;
+    staged.file().write_all(bytes)?;
+    match &old {
+        Some(metadata) => keep_mode_and_owner(staged.file(), metadata)?,
+        None => set_new_mode(&directory, staged.file(), new)?,
+    }
+    staged.file().sync_all()?;
+    staged.persist(&target)?;
+    sync_directory(&directory)
+}
+
+/// Creates `path` for the owner alone (0600), with `bytes`.
+///
+/// # Errors
+/// Also when it exists: nothing is replaced.
+pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = directory_of(path);
+    create_directories(&directory, NewFile::Private)?;
+    let mut staged = Staged::new(&directory)?;
+    staged.file().write_all(bytes)?;
+    staged.file().sync_all()?;
+    staged.persist_new(path)?;
+    sync_directory(&directory)
+}
+
+/// Appends `line` and a line feed in one write, flushed. The file is created for the owner alone (0600), in a
+/// directory of the owner's alone (0700).
+///
+/// # Errors
+/// After an error the file may end in a part of the line.
+pub fn append_durable(path: &Path, line: &[u8]) -> io::Result<()> {
+    let directory = directory_of(path);
+    create_directories(&directory, NewFile::Private)?;
+    let is_new = !path.exists();
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let mut whole = Vec::with_capacity(line.len() + 1);
+    whole.extend_from_slice(line);
+    whole.push(b'\n');
+    file.write_all(&whole)?;
+    file.sync_all()?;
+    if is_new { sync_directory(&directory) } else { Ok(()) }
+}
+
+/// Removes `path`, and flushes that it is gone.
+///
+/// # Errors
+/// Also when it does not exist.
+pub fn remove_durable(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)?;
+    sync_directory(&directory_of(path))
+}
+
+/// A temporary file beside its target, gone when it is dropped or a signal comes.
+struct Staged {
+    file: tempfile::NamedTempFile,
+    litter: Litter,
+}
+
+impl Staged {
+    fn new(directory: &Path) -> io::Result<Self> {
+        let _shield = signals::shield();
+        // tempfile creates with O_EXCL and 0600.
+        let file = tempfile::Builder::new().prefix(".provision-").suffix(".tmp").tempfile_in(directory)?;
+        let litter = signals::litter(file.path());
+        Ok(Self { file, litter })
+    }
+
+    fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    fn persist(self, target: &Path) -> io::Result<()> {
+        let _shield = signals::shield();
+        let persisted = self.file.persist(target).map(drop).map_err(|error| error.error);
+        drop(self.litter);
+        persisted
+    }
+
+    fn persist_new(self, target: &Path) -> io::Result<()> {
+        let _shield = signals::shield();
+        let persisted = self.file.persist_noclobber(target).map(drop).map_err(|error| error.error);
+        drop(self.litter);
+        persisted
+    }
+}
+
+/// What a chain of symlinks at `path` ends in; it need not exist.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut at = path.to_owned();
+    for _ in 0..40 {
+        match fs::read_link(&at) {
+            Ok(target) => at = directory_of(&at).join(target),
+            Err(_) => return Ok(at),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "a loop of symlinks"))
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Creates what is missing, and flushes each name into its parent.
+fn create_directories(directory: &Path, new: NewFile) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = directory_of(directory);
+    create_directories(&parent, new)?;
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    if new == NewFile::Private {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    }
+    match builder.create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_directory(&parent),
+    }
+}
+
+#[cfg(unix)]
+fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+    let own = file.metadata()?;
+    let mut mode = old.mode() & 0o7777;
+    // The owner first: changing it clears bits of the mode.
+    if (own.uid(), own.gid()) != (old.uid(), old.gid())
+        && fchown(file, Some(old.uid()), Some(old.gid())).is_err()
+    {
+        let group_kept = own.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
+        if !group_kept {
+            // The bits for the old group would open the file to another.
+            mode = mode & !0o070 | (mode & 0o007) << 3 & mode & 0o070;
+        }
+        mode &= 0o1777;
+    }
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(unix)]
+fn set_new_mode(directory: &Path, file: &File, new: NewFile) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    match new {
+        NewFile::Private => Ok(()),
+        NewFile::Ordinary => file.set_permissions(fs::Permissions::from_mode(ordinary_mode(directory)?)),
+    }
+}
+
+/// What the system gives an ordinary new file in this directory: the only safe way to ask for the umask (and a
+/// default access control list) is to create one.
+#[cfg(unix)]
+fn ordinary_mode(directory: &Path) -> io::Result<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let _shield = signals::shield();
+    let wanted = fs::Permissions::from_mode(0o666);
+    let probe = tempfile::Builder::new()
+        .prefix(".provision-")
+        .suffix(".tmp")
+        .permissions(wanted)
+        .tempfile_in(directory)?;
+    Ok(probe.as_file().metadata()?.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    file.set_permissions(old.permissions())
+}
+
+#[cfg(not(unix))]
+fn set_new_mode(_directory: &Path, _file: &File, _new: NewFile) -> io::Result<()> {
+    Ok(())
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    if cfg!(windows) {
+        // Windows cannot open a directory as a file.
+        return Ok(());
+    }
+    File::open(directory)?.sync_all()
+}
