@@ -1,0 +1,259 @@
+//! Where the operator's credential comes from, and the one origin that it is bound to.
+//!
+//! Resolution is pure: the environment, the terminal and files are looked at elsewhere and given in [`Sources`].
+
+use super::routable::{Wholeness, wholeness};
+use crate::instance::{Instance, InstanceError, Origin};
+use crate::secret::Secret;
+
+/// How a credential is presented (GitLab's doc/api/rest/authentication).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `PRIVATE-TOKEN: …`, for every token that GitLab stores as a personal access token.
+    PrivateToken,
+    /// `Authorization: Bearer …`, for OAuth access tokens.
+    Bearer,
+}
+
+/// A token that we act with, bound to the only origin that may see it.
+#[derive(Debug)]
+pub struct Credential {
+    origin: Origin,
+    secret: Secret,
+    source: String,
+    scheme: Scheme,
+}
+
+/// What is wrong with the text of a credential, before anybody is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Nothing, or white space alone.
+    #[error("it is empty")]
+    Empty,
+    /// White space, a control character or a non-ASCII character in the middle: two lines, or a wrong file.
+    #[error("it contains white space or characters that no token has; it must be the token alone")]
+    NotAToken,
+    /// The checksum of a routable token does not match.
+    #[error("its checksum does not match: was it pasted whole?")]
+    Damaged,
+}
+
+impl Credential {
+    /// Binds `value`, without the white space around it, to `origin`. `source` says in messages where it came from,
+    /// such as `GITLAB_TOKEN`. An OAuth access token (64 hexadecimal digits) is presented as bearer.
+    ///
+    /// # Errors
+    /// [`ValueError`] where the text cannot be a token.
+    pub fn new(origin: Origin, value: &Secret, source: impl Into<String>) -> Result<Self, ValueError> {
+        let secret = value.trimmed();
+        let text = secret.expose();
+        if text.is_empty() {
+            return Err(ValueError::Empty);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ValueError::NotAToken);
+        }
+        let is_oauth = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let scheme = if is_oauth { Scheme::Bearer } else { Scheme::PrivateToken };
+        Ok(Self { origin, secret, source: source.into(), scheme })
+    }
+
+    /// The only origin that may see it.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The value, for the header of a request and for nothing else.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// How it is presented.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+}
+
+/// What there is to choose from, read elsewhere. Empty environment variables count as not set, but for an empty
+/// GITLAB_TOKEN, which is usually a mistake worth naming.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The content of `--token-file` or `--token-stdin`, where one was given.
+    pub given: Option<Given>,
+    /// GITLAB_TOKEN
+    pub token: Option<Secret>,
+    /// GITLAB_HOST: a host, or the base URL of an instance.
+    pub host: Option<String>,
+    /// CI_SERVER_URL, which GitLab sets in its jobs.
+    pub ci_server_url: Option<String>,
+    /// Whether somebody can be asked: a terminal, and not a CI job.
+    pub can_ask: bool,
+}
+
+/// A credential that an option gave for this run.
+#[derive(Debug)]
+pub struct Given {
+    /// The content as read.
+    pub value: Secret,
+    /// The option as written: `--token-stdin`, `--token-file FILE`.
+    pub option: String,
+}
+
+/// What resolution came to.
+#[derive(Debug)]
+pub enum Resolved {
+    /// May be used.
+    Ready(Credential),
+    /// GITLAB_TOKEN says nothing of its instance: a person has to say that it belongs to the wanted one.
+    NeedsApproval(Unapproved),
+}
+
+/// A credential that nobody has bound yet. Only [`Unapproved::approve`] lets it out.
+#[derive(Debug)]
+pub struct Unapproved(Credential);
+
+impl Unapproved {
+    /// The origin that the user is asked about.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// The user has said that the token belongs to [`Unapproved::origin`].
+    #[must_use]
+    pub fn approve(self) -> Credential {
+        self.0
+    }
+}
+
+/// Why there is no credential for an instance.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// No source gave anything.
+    #[error("no GitLab token was given for {wanted}")]
+    Missing {
+        /// The wanted instance.
+        wanted: Box<Instance>,
+    },
+    /// A source gave something that is no token.
+    #[error("the token from {source_name} cannot be used: {problem}")]
+    Value {
+        /// The variable or option.
+        source_name: String,
+        /// What is wrong with it.
+        problem: ValueError,
+    },
+    /// The variable that binds GITLAB_TOKEN names another origin.
+    #[error("GITLAB_TOKEN is for {bound_to}, as {variable} says, and was not sent to {wanted}")]
+    BoundElsewhere {
+        /// GITLAB_HOST or CI_SERVER_URL.
+        variable: &'static str,
+        /// What it names.
+        bound_to: String,
+        /// What the profile wants.
+        wanted: String,
+    },
+    /// The variable that binds GITLAB_TOKEN is not an address.
+    #[error("{variable} does not say which instance GITLAB_TOKEN is for: {problem}")]
+    Binding {
+        /// GITLAB_HOST or CI_SERVER_URL.
+        variable: &'static str,
+        /// What is wrong with it.
+        problem: InstanceError,
+    },
+    /// Nothing binds GITLAB_TOKEN, and nobody can be asked.
+    #[error("nothing says that GITLAB_TOKEN is for {wanted}, so it was not sent there")]
+    Unbound {
+        /// What the profile wants.
+        wanted: Box<Instance>,
+    },
+}
+
+impl CredentialError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Missing { wanted } => format!(
+                "set GITLAB_TOKEN and GITLAB_HOST={wanted}, or give --token-file FILE or --token-stdin; the token \
+                 needs the scope api (make one at {})",
+                wanted.page("-/user_settings/personal_access_tokens")
+            ),
+            Self::Value { problem: ValueError::Empty, .. } => {
+                "in CI a protected variable is absent or empty on a branch that is not protected".to_owned()
+            }
+            Self::Value { .. } => "copy the token again from where it was shown, in one piece".to_owned(),
+            Self::BoundElsewhere { wanted, .. } => {
+                format!(
+                    "set GITLAB_TOKEN to a token of {wanted} and GITLAB_HOST={wanted}, or give --token-file FILE"
+                )
+            }
+            Self::Binding { variable, .. } => {
+                format!("set {variable} to a host or a URL such as https://gitlab.example.com")
+            }
+            Self::Unbound { wanted } => format!("set GITLAB_HOST={wanted} if the token belongs there"),
+        }
+    }
+}
+
+/// The credential to use for `wanted`.
+///
+/// A token that an option gives (`--token-file`, `--token-stdin`) is given for this run and so for the instance that
+/// the profile names. GITLAB_TOKEN is bound to GITLAB_HOST, else to CI_SERVER_URL; where neither is set, a person has
+/// to approve the instance. There is no falling through: a source that is there and wrong is an error.
+///
+/// # Errors
+/// [`CredentialError`], which never repeats a value.
+pub fn resolve(sources: &Sources, wanted: &Instance) -> Result<Resolved, CredentialError> {
+    if let Some(given) = &sources.given {
+        return pasted(wanted, &given.value, &given.option).map(Resolved::Ready);
+    }
+    let Some(token) = &sources.token else {
+        return Err(CredentialError::Missing { wanted: Box::new(wanted.clone()) });
+    };
+    let credential = pasted(wanted, token, "GITLAB_TOKEN")?;
+    match binding(sources)? {
+        Some((_, bound_to)) if bound_to == *wanted.origin() => Ok(Resolved::Ready(credential)),
+        Some((variable, bound_to)) => Err(CredentialError::BoundElsewhere {
+            variable,
+            bound_to: bound_to.to_string(),
+            wanted: wanted.origin().to_string(),
+        }),
+        None if sources.can_ask => Ok(Resolved::NeedsApproval(Unapproved(credential))),
+        None => Err(CredentialError::Unbound { wanted: Box::new(wanted.clone()) }),
+    }
+}
+
+fn pasted(wanted: &Instance, value: &Secret, source: &str) -> Result<Credential, CredentialError> {
+    let refused = |problem| CredentialError::Value { source_name: source.to_owned(), problem };
+    let credential = Credential::new(wanted.origin().clone(), value, source).map_err(refused)?;
+    match wholeness(credential.secret.expose()) {
+        Wholeness::Damaged => Err(refused(ValueError::Damaged)),
+        Wholeness::Whole | Wholeness::Unknown => Ok(credential),
+    }
+}
+
+fn binding(sources: &Sources) -> Result<Option<(&'static str, Origin)>, CredentialError> {
+    let named = [("GITLAB_HOST", &sources.host), ("CI_SERVER_URL", &sources.ci_server_url)];
+    let set = named.into_iter().find_map(|(variable, value)| {
+        let value = value.as_deref()?.trim();
+        (!value.is_empty()).then_some((variable, value))
+    });
+    let Some((variable, value)) = set else { return Ok(None) };
+    let instance: Instance =
+        value.parse().map_err(|problem| CredentialError::Binding { variable, problem })?;
+    Ok(Some((variable, instance.origin().clone())))
+}
+
+#[cfg(test)]
+#[path = "credential_tests.rs"]
+mod tests;
