@@ -64,8 +64,8 @@ pub struct Intent {
     pub access_level: Option<u8>,
     /// `expires` as it stands in the profile.
     pub requested: String,
-    /// The linked worktree that the run worked in.
-    pub worktree: String,
+    /// The linked worktree that the run worked in; `None`: the main one.
+    pub worktree: Option<String>,
     /// The branch that HEAD was on; `None` when detached.
     pub branch: Option<String>,
     /// Digest of the lock entry that it was planned on; `None` where there was none.
@@ -184,7 +184,7 @@ mod tests {
             scopes: Scopes::from(["read_api".to_owned()]),
             access_level: Some(30),
             requested: "max".to_owned(),
-            worktree: String::new(),
+            worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
         }

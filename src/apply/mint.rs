@@ -222,7 +222,7 @@ async fn prove(
     if wrong.is_empty() {
         match ground.client.verify(&minted.value).await {
             Ok(record) => wrong = compare(request, Some(minted.record.id), &record),
-            Err(error) if error.is_temporary() => {
+            Err(error) if error.is_temporary() || !error.is_definite_refusal() => {
                 let error = Error::from(error)
                     .context(format!("token {} of {} could not be verified", minted.record.id, mint.key))
                     .of_kind(Kind::HalfWay);

@@ -7,12 +7,10 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Kind, Result};
-use crate::gitlab::errors::GitLabError;
-use crate::journal::Line;
 use crate::observe::Ground;
 use crate::plan::message::{Done, New};
-use crate::plan::observed::Slot;
 use crate::plan::{Plan, Retire, Step};
+use crate::repo::{CommitRequest, FileChange};
 use crate::secret::Secret;
 use crate::token::{Owner, Record, TokenId};
 use crate::ui::progress::Progress;
@@ -50,15 +48,15 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
-    let mut fresh = mint::all(plan, ground, &prepared, &journal).await?;
+    let mut fresh = mint::all(plan, ground, world, &prepared, &journal).await?;
     fresh.extend(finish(plan, ground, &mut prepared).await?);
     retire(plan, ground, &mut done).await;
 
     progress.say(format!("{}: writing and committing", plan.environment));
-    files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
+    let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh))?;
     report(fresh, &mut done);
-    commit(plan, ground, world, &mut done)?;
+    commit(plan, ground, world, changes, &mut done)?;
     journal.close()?;
     Ok(done)
 }
@@ -111,16 +109,25 @@ fn report(fresh: Vec<Fresh>, done: &mut Done) {
         .collect();
 }
 
-fn commit(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Result<()> {
+fn commit(
+    plan: &Plan,
+    ground: &Ground,
+    world: &World,
+    changes: Vec<FileChange>,
+    done: &mut Done,
+) -> Result<()> {
     let Some(Step::Commit { paths }) = plan.steps.iter().find(|step| matches!(step, Step::Commit { .. })) else {
         return Ok(());
     };
-    let request = files::commit_request(ground, paths, done.commit_message())?;
+    let files = changes.into_iter().filter(|change| paths.iter().any(|path| path == change.path.as_str())).collect();
+    let request = CommitRequest { message: done.commit_message(), files, expected_head: ground.head.clone() };
     let committed = world.effects().commit(&ground.repo, &request).map_err(|error| {
         Error::from(error).of_kind(Kind::HalfWay).hint("mend that and run the same command again: it goes on from here")
     })?;
-    done.notes.extend(committed.notes);
-    done.commit = Some(committed.id.to_string());
+    if let Some(committed) = committed {
+        done.notes.extend(committed.notes);
+        done.commit = Some(committed.id.to_string());
+    }
     Ok(())
 }
 

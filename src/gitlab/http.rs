@@ -129,8 +129,13 @@ impl Transport for HttpTransport {
     }
 
     fn pause(&self, at_least: Duration) -> LocalBoxFuture<'_, ()> {
-        tokio::time::sleep(at_least + jitter(at_least)).boxed_local()
+        pause(at_least).boxed_local()
     }
+}
+
+/// Waits for at least this long, and up to a quarter longer at random.
+pub async fn pause(at_least: Duration) {
+    tokio::time::sleep(at_least + jitter(at_least)).await;
 }
 
 /// Plain http goes to this machine only (see [`Instance`]) and needs no roots, which take a while to load.

@@ -53,6 +53,8 @@ pub struct Ground {
     pub journal: PathBuf,
     /// What it says.
     pub replay: Replay,
+    /// The lock's tokens that live.
+    pub active: BTreeSet<TokenId>,
 }
 
 impl Ground {
@@ -113,6 +115,7 @@ pub async fn environment(
     let pending = interrupted::pending(&replay, &client, &repo, &head, &lock, world).await?;
     let touches_old = !pending.is_empty() || lock.tokens.values().any(|entry| !entry.superseded.is_empty());
     let operator = if touches_old { Some(client.own_token().await?.id) } else { None };
+    let active = live.iter().filter(|(_, live)| live.is_active()).map(|(id, _)| *id).collect();
     let mut current_anywhere = environments::current_ids(&repo)?;
     current_anywhere.extend(view.current);
     let observed = Observed {
@@ -132,7 +135,7 @@ pub async fn environment(
     };
     let journal = interrupted::journal_path(&repo, &environment.name);
     let ground =
-        Ground { environment, repo, head, client, operator, lock, lock_path, files, journal, replay };
+        Ground { environment, repo, head, client, operator, lock, lock_path, files, journal, replay, active };
     Ok((ground, observed))
 }
 

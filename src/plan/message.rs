@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::Healthy;
 use super::observed::Slot;
 use crate::token::{Owner, Record, TokenId};
 
@@ -28,6 +29,8 @@ pub struct Done {
     pub example: Option<Slot>,
     /// The commit, where one was made.
     pub commit: Option<String>,
+    /// Entries that needed nothing.
+    pub healthy: Vec<Healthy>,
     /// What a person should know.
     pub notes: Vec<String>,
 }

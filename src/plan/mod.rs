@@ -39,7 +39,7 @@ pub struct Plan {
 }
 
 /// An entry that needs nothing.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Healthy {
     /// Key of the entry.
     pub key: String,

@@ -50,6 +50,14 @@ pub enum Live {
     Gone,
 }
 
+impl Live {
+    /// Whether it works.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Known(record) if record.active)
+    }
+}
+
 /// One secrets file as it is.
 #[derive(Debug)]
 pub struct FileState {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::transport::Transport;
 use crate::journal::Line;
-use crate::repo::{CommitError, CommitRequest, Committed, RelPath, Repository};
+use crate::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Repository};
 use crate::secret::Secret;
 use crate::sops::{Identities, Sealed};
 
@@ -72,13 +72,13 @@ pub trait Effects: Transport {
     ///
     /// # Errors
     /// When it cannot be made durable; the file is then as it was.
-    fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> io::Result<()>;
+    fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError>;
 
-    /// Makes one commit of exactly the given paths.
+    /// Makes one commit of exactly the given paths; `None` where that would change nothing.
     ///
     /// # Errors
     /// See [`CommitError`].
-    fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Committed, CommitError>;
+    fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError>;
 }
 
 /// The outside as one run sees it.

@@ -1,49 +1,57 @@
 //! The real world.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
 use super::{Content, Effects};
-use crate::gitlab::transport::{Http, Request, Response, SendError, Transport};
+use crate::gitlab::http::{HttpOptions, HttpTransport, pause};
+use crate::gitlab::transport::{Request, Response, SendError, Transport};
+use crate::instance::{Instance, InstanceError, Origin};
 use crate::journal::Line;
-use crate::repo::{CommitError, CommitRequest, Committed, RelPath, Repository, write};
+use crate::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Repository, write};
 
 /// Effects on this machine and over the network.
 pub struct System {
-    ca_files: Vec<PathBuf>,
-    http: OnceCell<Result<Http, SendError>>,
+    options: HttpOptions,
+    connections: RefCell<BTreeMap<Origin, Rc<HttpTransport>>>,
 }
 
 impl System {
-    /// `ca_files`: certificates to trust besides the system's. Nothing is opened before the first request.
+    /// Nothing is opened before the first request.
     #[must_use]
-    pub fn new(ca_files: Vec<PathBuf>) -> Self {
-        Self { ca_files, http: OnceCell::new() }
+    pub fn new(options: HttpOptions) -> Self {
+        Self { options, connections: RefCell::default() }
     }
 
-    fn http(&self) -> Result<&Http, SendError> {
-        self.http.get_or_init(|| Http::new(&self.ca_files)).as_ref().map_err(Clone::clone)
+    /// The connections to the origin of `request`; there is one set of them for each.
+    fn connection(&self, request: &Request) -> Result<Rc<HttpTransport>, SendError> {
+        let not_sent = |error: &dyn std::fmt::Display| SendError::NotSent(error.to_string());
+        let origin = request.credential().origin();
+        if let Some(connection) = self.connections.borrow().get(origin) {
+            return Ok(Rc::clone(connection));
+        }
+        let instance: Instance = origin.to_string().parse().map_err(|error: InstanceError| not_sent(&error))?;
+        let connection =
+            Rc::new(HttpTransport::new(&instance, &self.options).map_err(|error| not_sent(&error))?);
+        self.connections.borrow_mut().insert(origin.clone(), Rc::clone(&connection));
+        Ok(connection)
     }
 }
 
 impl Transport for System {
     fn send(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, SendError>> {
-        match self.http() {
-            Ok(http) => http.send(request),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        Box::pin(async move { self.connection(&request)?.send(request).await })
     }
 
     fn pause(&self, at_least: Duration) -> LocalBoxFuture<'_, ()> {
-        match self.http() {
-            Ok(http) => http.pause(at_least),
-            Err(_) => Box::pin(std::future::ready(())),
-        }
+        Box::pin(pause(at_least))
     }
 }
 
@@ -63,14 +71,14 @@ impl Effects for System {
 
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
         let text: String = lines.iter().map(Line::to_text).collect();
-        if text.is_empty() { write::remove(journal) } else { write::create_private(journal, text.as_bytes()) }
+        if text.is_empty() { write::remove_durable(journal) } else { write::create_private(journal, text.as_bytes()) }
     }
 
-    fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> io::Result<()> {
-        write::replace(repo, path, content.bytes())
+    fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
+        repo.write(path, content.bytes())
     }
 
-    fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Committed, CommitError> {
+    fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
         repo.commit(request)
     }
 }

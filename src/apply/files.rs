@@ -1,0 +1,191 @@
+//! Secrets files, lock and commit of one environment, from values that are proved to work.
+
+use std::collections::BTreeMap;
+
+use super::journalled::Journalled;
+use super::preflight::{Prepared, Writer};
+use super::{Fresh, values};
+use crate::error::{Error, Kind, Result};
+use crate::journal::{Line, Written};
+use crate::lock::{self, Lock};
+use crate::observe::Ground;
+use crate::observe::files::GroundFile;
+use crate::observe::interrupted::content_digest;
+use crate::plan::message::Done;
+use crate::plan::observed::Slot;
+use crate::plan::{Plan, Step, Write};
+use crate::repo::{FileChange, RelPath};
+use crate::secret::Secret;
+use crate::sops::{self, Sealed};
+use crate::template::{Context, Fact};
+use crate::token::TokenId;
+use crate::world::{Content, World};
+
+/// The paths of the leaves that follow tokens.
+pub(super) fn slots(file: &GroundFile) -> Vec<sops::Path> {
+    let slots = file.template.leaves().iter().filter(|leaf| !leaf.tokens.is_empty());
+    slots.map(|leaf| leaf.path.clone()).collect()
+}
+
+/// Renders the leaves that `write` names (for a new file: all of them) into the document.
+pub(super) fn fill(
+    writer: &mut Writer,
+    write: &Write,
+    file: &GroundFile,
+    ground: &Ground,
+    values: &BTreeMap<&str, &Secret>,
+    facts: &BTreeMap<String, Fact>,
+) -> Result<()> {
+    let context = Context::new(&ground.environment, values, facts);
+    for leaf in file.template.leaves() {
+        if write.create || write.leaves.contains(&leaf.path) {
+            writer.set(&leaf.path, file.template.render(leaf, &context)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the secrets files and the lock, each as a whole.
+pub(super) fn write(
+    plan: &Plan,
+    ground: &Ground,
+    world: &World,
+    prepared: &mut Prepared,
+    fresh: &[Fresh],
+    journal: &Journalled<'_>,
+    done: &mut Done,
+) -> Result<Vec<FileChange>> {
+    let Some((lock_path, ended)) = plan.steps.iter().find_map(|step| match step {
+        Step::Lock { path, ended } => Some((path, ended)),
+        _ => None,
+    }) else {
+        return Ok(Vec::new());
+    };
+    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
+    let rendered = std::mem::take(&mut prepared.rendered);
+    let values = values(fresh, &rendered);
+    let facts = facts(ground, fresh);
+    let mut sealed = Vec::new();
+    for write in plan.writes() {
+        let (Some(file), Some(mut writer)) = (ground.file(&write.file), prepared.writers.remove(&write.file)) else {
+            return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
+        };
+        fill(&mut writer, write, file, ground, &values, &facts)?;
+        sealed.push((file, writer.seal(now, &slots(file))?));
+    }
+    done.rendered = rendered_entries(plan);
+    done.ended.clone_from(ended);
+    let lock = next_lock(ground, fresh, &sealed, done);
+    let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
+    done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
+    done.example = sealed.first().and_then(|(file, _)| {
+        Some(Slot { file: file.path.to_string(), path: slots(file).into_iter().next()? })
+    });
+    Ok(changes)
+}
+
+fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
+    let rendered = plan.steps.iter().filter_map(|step| match step {
+        Step::Render { key, id, .. } => Some((key.clone(), *id)),
+        _ => None,
+    });
+    rendered.collect()
+}
+
+/// Announces what will be written, then writes it.
+fn put(
+    ground: &Ground,
+    world: &World,
+    sealed: &[(&GroundFile, Sealed)],
+    lock_path: &RelPath,
+    lock: &str,
+    journal: &Journalled<'_>,
+) -> Result<Vec<FileChange>> {
+    let mut contents: Vec<(&RelPath, Content<'_>)> =
+        sealed.iter().map(|(file, sealed)| (&file.path, Content::Sealed(sealed))).collect();
+    contents.push((lock_path, Content::Lock(lock)));
+    let written = contents.iter().map(|(path, content)| Written {
+        path: path.to_string(),
+        sha256: content_digest(content.bytes()),
+    });
+    journal.append(&Line::Writing { files: written.collect() })?;
+    for (path, content) in &contents {
+        world.effects().write(&ground.repo, path, content)?;
+    }
+    let changes = contents.iter().map(|(path, content)| FileChange {
+        path: (*path).clone(),
+        content: Some(content.bytes().to_vec()),
+    });
+    Ok(changes.collect())
+}
+
+/// Public facts that templates can name, of the new tokens and of those that stay.
+fn facts(ground: &Ground, fresh: &[Fresh]) -> BTreeMap<String, Fact> {
+    let current = ground.lock.tokens.iter().map(|(key, entry)| {
+        let fact = Fact {
+            id: Some(entry.id),
+            name: Some(entry.name.clone()),
+            expires: entry.expires,
+            username: None,
+        };
+        (key.clone(), fact)
+    });
+    let new = fresh.iter().map(|fresh| {
+        let record = &fresh.record;
+        let fact = Fact {
+            id: Some(record.id),
+            name: Some(record.name.clone()),
+            expires: record.expires_at,
+            username: None,
+        };
+        (fresh.key.clone(), fact)
+    });
+    current.chain(new).collect()
+}
+
+/// The lock after this run.
+fn next_lock(ground: &Ground, fresh: &[Fresh], sealed: &[(&GroundFile, Sealed)], done: &Done) -> Lock {
+    let mut lock = ground.lock.clone();
+    for fresh in fresh {
+        let entry = entry(ground, fresh);
+        lock.tokens.insert(fresh.key.clone(), entry);
+    }
+    for entry in lock.tokens.values_mut() {
+        entry.superseded.retain(|old| !done.retired.contains(&old.id) && !done.ended.contains(&old.id));
+    }
+    for (file, sealed) in sealed {
+        for leaf in file.template.leaves() {
+            let Some(stored) = sealed.leaf(&leaf.path) else { continue };
+            for key in &leaf.tokens {
+                if let Some(entry) = lock.tokens.get_mut(key) {
+                    let slots = entry.slots.entry(file.path.to_string()).or_default();
+                    slots.insert(leaf.path.to_string(), lock::digest(stored));
+                }
+            }
+        }
+    }
+    lock
+}
+
+fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
+    let record = &fresh.record;
+    let old = ground.lock.tokens.get(&fresh.key);
+    let mut superseded = old.map(|old| old.superseded.clone()).unwrap_or_default();
+    // A token that is dead already needs no retirement.
+    superseded.extend(old.filter(|old| ground.active.contains(&old.id)).map(lock::Entry::supersede));
+    let wanted = ground.environment.token(&fresh.key);
+    lock::Entry {
+        id: record.id,
+        gitlab: ground.environment.gitlab.clone(),
+        owner: fresh.owner.clone(),
+        name: record.name.clone(),
+        role: wanted.and_then(|token| token.role),
+        scopes: record.scopes.clone(),
+        created: record.created_at,
+        expires: record.expires_at,
+        requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
+        mark: record.description.is_some().then(|| fresh.mark.clone()),
+        slots: BTreeMap::new(),
+        superseded,
+    }
+}

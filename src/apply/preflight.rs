@@ -1,0 +1,179 @@
+//! Everything that can fail without GitLab, made to fail before GitLab is asked for anything.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::files;
+use crate::error::{Error, Kind, Result};
+use crate::observe::Ground;
+use crate::observe::files::GroundFile;
+use crate::plan::{Plan, Step, Write};
+use crate::repo::RelPath;
+use crate::secret::Secret;
+use crate::sops::{Draft, Encrypted, Opened, Rule, Sealed, seal_value};
+use crate::template::Fact;
+use crate::world::World;
+
+/// Stands for a value that is not there yet.
+const PLACEHOLDER: &str = "placeholder";
+
+/// What the plan's later steps need, opened and tried out.
+pub(super) struct Prepared {
+    /// The files to be written, by path.
+    pub(super) writers: BTreeMap<String, Writer>,
+    /// Values that an interrupted run recorded, by mark.
+    pub(super) recorded: BTreeMap<String, Secret>,
+    /// Values read from a slot that still has them, by entry.
+    pub(super) rendered: BTreeMap<String, Secret>,
+    /// For whom a value is sealed into the journal, by entry.
+    seals: BTreeMap<String, Rule>,
+}
+
+impl Prepared {
+    /// A value as a sealed one-leaf document, for the readers of the first file that takes it.
+    pub(super) fn seal_for(&self, key: &str, value: &Secret, now: Timestamp) -> Result<String> {
+        let rule = self
+            .seals
+            .get(key)
+            .ok_or_else(|| Error::new(Kind::Failed, format!("no secrets file takes the value of {key}")))?;
+        let sealed = seal_value(value, rule, now)?;
+        Ok(String::from_utf8_lossy(sealed.bytes()).into_owned())
+    }
+}
+
+/// A document that will be sealed into a file.
+pub(super) enum Writer {
+    /// Made from the template.
+    New(Draft, Rule),
+    /// An existing one, opened.
+    Edit(Opened),
+}
+
+impl Writer {
+    pub(super) fn open(file: &GroundFile, world: &World) -> Result<Self> {
+        if file.content.is_none() {
+            return Ok(Self::New(Draft::parse(file.template.text())?, file.rule.clone()));
+        }
+        let identities = world.identities()?;
+        match file.open(&identities)? {
+            Some(opened) => Ok(Self::Edit(opened)),
+            None => Err(Error::new(Kind::Failed, format!("{} has disappeared", file.path))),
+        }
+    }
+
+    pub(super) fn set(&mut self, path: &crate::sops::Path, value: Secret) -> Result<()> {
+        match self {
+            Self::New(draft, _) => draft.set(path, value).map_err(Error::from),
+            Self::Edit(opened) => opened.set(path, value).map_err(Error::from),
+        }
+    }
+
+    pub(super) fn seal(self, now: Timestamp, must_be_encrypted: &[crate::sops::Path]) -> Result<Sealed> {
+        match self {
+            Self::New(draft, rule) => draft.seal(&rule, now, must_be_encrypted).map_err(Error::from),
+            Self::Edit(opened) => opened.seal(now, must_be_encrypted).map_err(Error::from),
+        }
+    }
+}
+
+/// Opens and rehearses.
+///
+/// # Errors
+/// Whatever would fail later without GitLab: a changed HEAD or file, a file that does not open, a MAC that is wrong, a
+/// slot that would stay in the clear, a commit that git would refuse.
+pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Prepared> {
+    still_the_same(plan, ground)?;
+    let mut prepared = Prepared {
+        writers: BTreeMap::new(),
+        recorded: BTreeMap::new(),
+        rendered: BTreeMap::new(),
+        seals: BTreeMap::new(),
+    };
+    for step in &plan.steps {
+        match step {
+            Step::Write(write) => {
+                let file = file(ground, &write.file)?;
+                rehearse(write, file, ground, world)?;
+                prepared.writers.insert(write.file.clone(), Writer::open(file, world)?);
+            }
+            Step::Commit { paths } => {
+                let paths = paths.iter().map(|path| RelPath::new(path)).collect::<Result<Vec<_>, _>>()?;
+                ground.repo.preflight(&paths)?;
+            }
+            Step::Finish { mark, .. } => {
+                prepared.recorded.insert(mark.clone(), recorded(mark, ground, world)?);
+            }
+            Step::Render { key, from, .. } => {
+                let opened = file(ground, &from.file)?.open(&*world.identities()?)?;
+                let value = opened.map(|opened| opened.get(&from.path)).transpose()?.flatten();
+                let value = value
+                    .ok_or_else(|| Error::new(Kind::Failed, format!("{} {} has no value", from.file, from.path)))?;
+                prepared.rendered.insert(key.clone(), value);
+            }
+            _ => {}
+        }
+    }
+    prepared.seals = seals(ground);
+    Ok(prepared)
+}
+
+/// HEAD and the files are looked at again: time has passed since they were observed.
+fn still_the_same(plan: &Plan, ground: &Ground) -> Result<()> {
+    let changed = |what: &str| {
+        Err(Error::new(Kind::Refused, format!("{what} has changed since the plan was made"))
+            .hint("run the same command again and look at the new plan"))
+    };
+    if ground.repo.head()? != ground.head {
+        return changed("HEAD");
+    }
+    for write in plan.writes() {
+        let file = file(ground, &write.file)?;
+        let bytes = std::fs::read(ground.repo.resolve(&file.path)?.below(ground.repo.root())).ok();
+        let ours = bytes.as_deref().is_some_and(|bytes| {
+            let digest = crate::observe::interrupted::content_digest(bytes);
+            ground.replay.wrote(file.path.as_str(), &digest)
+        });
+        if bytes != file.content && !ours {
+            return changed(file.path.as_str());
+        }
+    }
+    Ok(())
+}
+
+fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
+    ground.file(path).ok_or_else(|| Error::new(Kind::Failed, format!("{path} is not in the profile")))
+}
+
+/// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
+fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
+    let placeholder = Secret::new(PLACEHOLDER.to_owned());
+    let values = ground.environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
+    let facts = ground.environment.tokens.iter().map(|token| (token.key.clone(), Fact::default())).collect();
+    let mut writer = Writer::open(file, world)?;
+    files::fill(&mut writer, write, file, ground, &values, &facts)?;
+    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
+    writer
+        .seal(now, &files::slots(file))
+        .map(drop)
+        .map_err(|error| error.context(format!("{} would not be written", file.path)))
+}
+
+fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
+    let lost = || Error::new(Kind::HalfWay, "the value that an interrupted run recorded cannot be read");
+    let open = ground.replay.open.iter().find(|open| open.intent.mark == mark).ok_or_else(lost)?;
+    let (_, sealed) = open.minted.as_ref().ok_or_else(lost)?;
+    let opened = Encrypted::parse(sealed.as_bytes())?.open(&*world.identities()?)?;
+    opened.get(&crate::sops::value_path())?.ok_or_else(lost)
+}
+
+fn seals(ground: &Ground) -> BTreeMap<String, Rule> {
+    let mut seals = BTreeMap::new();
+    for token in &ground.environment.tokens {
+        let takes = |file: &&GroundFile| file.template.leaves().iter().any(|leaf| leaf.tokens.contains(&token.key));
+        if let Some(file) = ground.files.iter().find(takes) {
+            seals.insert(token.key.clone(), file.rule.clone());
+        }
+    }
+    seals
+}

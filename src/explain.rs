@@ -1,0 +1,121 @@
+//! What a module's error means for a person: its kind (exit code) and the way out, all in one place.
+
+use crate::error::{Error, Kind};
+use crate::gitlab::credential::CredentialError;
+use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::plan::PlanError;
+use crate::profile::ProfileError;
+use crate::repo::{BadPath, CommitError, RepoError};
+use crate::repo::lock::LockError;
+use crate::sops::{DocumentError, OpenError, SealError};
+use crate::template::TemplateError;
+
+fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
+    let error = Error::from_source(kind, error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+impl From<GitLabError> for Error {
+    fn from(error: GitLabError) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::OutcomeUnknown { .. } => Kind::HalfWay,
+            ErrorKind::Unreachable { .. } | ErrorKind::RateLimited { .. } | ErrorKind::ServerError => {
+                Kind::Unreachable
+            }
+            ErrorKind::NotGitLab { .. } | ErrorKind::UnexpectedReply { .. } | ErrorKind::Conflict => Kind::Failed,
+            ErrorKind::Redirected { .. } | ErrorKind::WrongOrigin { .. } => Kind::Refused,
+            _ => Kind::NotAllowed,
+        };
+        with_hint(kind, &error, error.hint())
+    }
+}
+
+impl From<CredentialError> for Error {
+    fn from(error: CredentialError) -> Self {
+        let kind = match error {
+            CredentialError::OtherInstance { .. } => Kind::Refused,
+            _ => Kind::NotAllowed,
+        };
+        with_hint(kind, &error, Some(error.hint()))
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        let hint = match &error {
+            PlanError::PolicyDiffers { file, .. } => {
+                format!("bring it into line first and commit it: sops updatekeys {file}")
+            }
+            PlanError::NotOurs { key, .. } => format!(
+                "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
+            ),
+            PlanError::Expiry { .. } => "change `expires` in the profile".to_owned(),
+            PlanError::InPlace { .. } => {
+                "this version replaces tokens only by minting; use `strategy: replace`".to_owned()
+            }
+        };
+        let kind = if matches!(error, PlanError::Expiry { .. }) { Kind::Usage } else { Kind::Refused };
+        Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<ProfileError> for Error {
+    fn from(error: ProfileError) -> Self {
+        Self::from_source(Kind::Usage, &error)
+    }
+}
+
+impl From<TemplateError> for Error {
+    fn from(error: TemplateError) -> Self {
+        Self::from_source(Kind::Usage, &error)
+    }
+}
+
+impl From<BadPath> for Error {
+    fn from(error: BadPath) -> Self {
+        Self::from_source(Kind::Usage, &error)
+    }
+}
+
+impl From<RepoError> for Error {
+    fn from(error: RepoError) -> Self {
+        let kind = match error {
+            RepoError::NotARepository { .. } | RepoError::Io { .. } | RepoError::Git { .. } => Kind::Failed,
+            _ => Kind::Refused,
+        };
+        with_hint(kind, &error, error.hint())
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        with_hint(Kind::HalfWay, &error, error.hint())
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        Self::from_source(Kind::Unreachable, &error).hint("wait for it to end, then run again")
+    }
+}
+
+impl From<DocumentError> for Error {
+    fn from(error: DocumentError) -> Self {
+        Self::from_source(Kind::Refused, &error)
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::from_source(Kind::CannotDecrypt, &error)
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::from_source(Kind::Refused, &error)
+    }
+}

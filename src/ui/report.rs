@@ -1,0 +1,97 @@
+//! What a run is going to do, and what it did.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::{Style, Ui};
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::plan::message::Done;
+
+/// Shows plans before they are confirmed.
+pub fn plans(ui: Ui, plans: &[&Plan]) {
+    for plan in plans {
+        ui.say(&super::plan::text(ui, plan));
+    }
+    notes(ui, plans);
+}
+
+/// Shows what a person should know beside the plan.
+pub fn notes(ui: Ui, plans: &[&Plan]) {
+    for plan in plans {
+        for note in &plan.notes {
+            ui.note(note.attention, &format!("{}: {}", plan.environment, note.text));
+        }
+    }
+}
+
+/// The report of an environment that needed nothing.
+#[must_use]
+pub fn nothing(plan: &Plan) -> Done {
+    with_plan(Done { environment: plan.environment.clone(), ..Done::default() }, plan)
+}
+
+/// Adds what the plan knew: entries that needed nothing, and its notes.
+#[must_use]
+pub fn with_plan(mut done: Done, plan: &Plan) -> Done {
+    done.healthy = plan.healthy.clone();
+    done
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    environments: &'a [Done],
+}
+
+/// Says what was done: file, commit, token id and expiry, never a value.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
+    if ui.json() {
+        return ui.result_json(&Report { environments: all });
+    }
+    let mut out = String::new();
+    for done in all {
+        let name = ui.paint(Style::Bold, &done.environment);
+        for line in lines(done) {
+            let _ = writeln!(out, "{name}: {line}");
+        }
+    }
+    ui.result(&out)?;
+    for done in all {
+        for note in &done.notes {
+            ui.note(false, &format!("{}: {note}", done.environment));
+        }
+    }
+    if let Some(example) = all.iter().find_map(|done| done.example.as_ref()) {
+        ui.say(&format!("read it: sops decrypt --extract '{}' {}", example.path, example.file));
+    }
+    Ok(())
+}
+
+fn lines(done: &Done) -> Vec<String> {
+    let mut lines = Vec::new();
+    for new in &done.minted {
+        let token = &new.token;
+        let expires = token.expires_at.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+        let replaces = new.replaces.map(|id| format!(", in place of {id}")).unwrap_or_default();
+        lines.push(format!("{} is {} token {}, {expires}{replaces}", new.key, new.owner.kind, token.id));
+    }
+    lines.extend(done.rendered.iter().map(|(key, id)| format!("{key} was rendered again from token {id}")));
+    lines.extend(done.retired.iter().map(|id| format!("superseded token {id} is revoked")));
+    lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
+    lines.extend(done.healthy.iter().map(|healthy| {
+        let expires = healthy.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+        format!("{} is healthy: token {}, {expires}", healthy.key, healthy.id)
+    }));
+    if let Some(commit) = &done.commit {
+        let short: String = commit.chars().take(10).collect();
+        let files = done.files.join(", ");
+        lines.push(if files.is_empty() { format!("commit {short}") } else { format!("commit {short} with {files}") });
+    } else if !done.files.is_empty() {
+        lines.push(format!("wrote {}, not committed", done.files.join(", ")));
+    }
+    lines
+}
