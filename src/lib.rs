@@ -8,8 +8,10 @@
 pub mod error;
 pub mod instance;
 pub mod lock;
+pub mod problem;
 pub mod profile;
 pub mod secret;
+pub mod template;
 pub mod token;
 pub mod yaml;
 

@@ -4,8 +4,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::Problem;
 use super::spelling::did_you_mean;
+use crate::problem::{Problem, only_root};
 use crate::yaml::{Kind, Mapping, Node, Position, Style, Tree};
 
 /// Collects problems while values are read.
@@ -54,14 +54,10 @@ impl Reader {
                 return None;
             }
         };
-        if let Some(second) = tree.documents().nth(1) {
-            self.report_at(second.position(), "a second document; a profile is one");
-            return None;
-        }
-        match tree.root() {
-            Some(root) => read(self, root),
-            None => {
-                self.report_at(start, "the file is empty");
+        match only_root(&tree, "a profile") {
+            Ok(root) => read(self, root),
+            Err(problem) => {
+                self.problems.push(problem);
                 None
             }
         }

@@ -3,7 +3,6 @@
 pub mod expiry;
 mod fields;
 mod names;
-mod problem;
 pub mod read;
 pub mod scope;
 pub(crate) mod spelling;
@@ -12,10 +11,13 @@ use jiff::Span;
 use jiff::civil::Date;
 
 use crate::instance::Instance;
+use crate::problem::Problems;
 use crate::token::{Kind, Role, Scopes};
 
 pub use names::{NameError, USER, UserName};
-pub use problem::{Problem, ProfileError};
+
+/// Everything that is wrong in one profile.
+pub type ProfileError = Problems;
 
 /// One environment: one file in `environments/`.
 #[derive(Clone, Debug)]
