@@ -203,6 +203,7 @@ pub struct DemoArgs {
 /// Options of `emulator`.
 #[cfg(feature = "emulator")]
 #[derive(Args, Debug)]
+#[command(after_long_help = crate::gitlab::emulator::GRAMMAR)]
 pub struct EmulatorArgs {
     /// Address to listen on; loopback only, port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -220,7 +221,7 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DURATION")]
     pub latency: Option<jiff::SignedDuration>,
 
-    /// Break requests on purpose; may be given several times
+    /// Break requests on purpose; may be given several times (--help shows the rules)
     #[arg(long = "fault", value_name = "RULE")]
-    pub faults: Vec<String>,
+    pub faults: Vec<crate::gitlab::emulator::Rule>,
 }

@@ -7,6 +7,8 @@
 pub mod client;
 pub mod compare;
 pub mod credential;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod errors;
 mod hints;
 pub mod http;

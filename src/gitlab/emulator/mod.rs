@@ -1,0 +1,36 @@
+//! A GitLab of our own on loopback: for tests, for the demo, and for newcomers who want to try before they trust.
+//!
+//! It answers as GitLab's source does (statuses, bodies, headers, pages, roles, scopes, expiry, reuse detection), and
+//! shares nothing with our client but the words of [`crate::token`], so that each can be held against the other.
+//!
+//! Handling is pure: [`state`], the request, the time and random bytes go in, a reply comes out. Only `server`,
+//! `wire` and `clock` touch the outside. A further kind of credential is one more file with a `route` function.
+
+mod access;
+mod clock;
+mod control;
+mod core;
+mod directory;
+mod faults;
+mod filter;
+mod lifetime;
+mod mint;
+mod paging;
+mod personal_tokens;
+mod present;
+mod refusal;
+mod reply;
+mod request;
+mod resource_tokens;
+mod route;
+mod scopes;
+mod seed;
+mod server;
+mod state;
+mod throttle;
+mod value;
+mod wire;
+
+pub use faults::{GRAMMAR, Rule, RuleError};
+pub use seed::{Seed, SeedError};
+pub use server::{Config, Emulator, Running, StartError, Time};
