@@ -9,6 +9,7 @@ pub mod error;
 pub mod instance;
 pub mod profile;
 pub mod secret;
+pub mod sops;
 pub mod token;
 pub mod yaml;
 
