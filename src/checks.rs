@@ -103,7 +103,8 @@ pub fn status(
 ) -> Vec<Row> {
     let listed = environment.tokens.iter().map(|token| {
         let Some(entry) = lock.tokens.get(&token.key) else { return missing(environment, user, token) };
-        let (state, expires) = state(token, entry, live.and_then(|live| live.get(&entry.id)), live.is_some(), today);
+        let (state, expires) =
+            state(token, entry, live.and_then(|live| live.get(&entry.id)), live.is_some(), today);
         row(environment, user, &token.key, entry, state, expires)
     });
     let unlisted = lock

@@ -211,8 +211,8 @@ mod tests {
         let mut text = Line::Intent(intent("a")).to_text();
         text += &Line::Intent(intent("b")).to_text();
         text += &Line::Refused { mark: "a".to_owned() }.to_text();
-        text +=
-            &Line::Minted { mark: "b".to_owned(), token: record(), sealed: "value: ENC".to_owned() }.to_text();
+        text += &Line::Minted { mark: "b".to_owned(), token: record(), sealed: "value: ENC".to_owned() }
+            .to_text();
         let replay = Replay::read("journal", &text).unwrap();
         assert_eq!(replay.open.len(), 1);
         assert_eq!(replay.open[0].intent, intent("b"));

@@ -5,9 +5,12 @@
 //! ARCHITECTURE.md has the code map and the invariants.
 
 // -- core ---------------------------------------------------------------------------------------------------
+pub mod checks;
 pub mod error;
 pub mod instance;
+pub mod journal;
 pub mod lock;
+pub mod plan;
 pub mod problem;
 pub mod profile;
 pub mod secret;
@@ -23,3 +26,4 @@ pub mod repo;
 // -- face ---------------------------------------------------------------------------------------------------
 pub mod cli;
 pub mod commands;
+pub mod ui;

@@ -80,12 +80,12 @@ impl Done {
             let verb = if new.replaces.is_some() { "replace" } else { "mint" };
             let old = new.replaces.map(|id| format!(" {id}")).unwrap_or_default();
             let by = if new.replaces.is_some() { " by" } else { " as" };
-            let expires = new.token.expires_at.map_or_else(|| "never expires".to_owned(), |d| format!("expires {d}"));
+            let expires =
+                new.token.expires_at.map_or_else(|| "never expires".to_owned(), |d| format!("expires {d}"));
             let name = &new.token.name;
             format!("{verb} {name}{old}{by} {} token {}, {expires}", new.owner.kind, new.token.id)
         });
-        let rendered =
-            self.rendered.iter().map(|(key, id)| format!("render {key} again from token {id}"));
+        let rendered = self.rendered.iter().map(|(key, id)| format!("render {key} again from token {id}"));
         let retired = self.retired.iter().map(|id| format!("retire token {id}"));
         let ended = self.ended.iter().map(|id| format!("forget superseded token {id}, which has ended"));
         let mut sentences: Vec<String> = minted.chain(rendered).chain(retired).chain(ended).collect();

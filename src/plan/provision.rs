@@ -61,9 +61,10 @@ pub fn plan(environment: &Environment, observed: &Observed, options: Options) ->
     let ended = retire(environment, observed, options, &mut plan);
     write(&entries, observed, ended, options, &mut plan)?;
     plan.notes.extend(
-        observed.new_readers.iter().map(|reader| {
-            Note::info(format!("{reader} is a reader in this policy and not in upstream's"))
-        }),
+        observed
+            .new_readers
+            .iter()
+            .map(|reader| Note::info(format!("{reader} is a reader in this policy and not in upstream's"))),
     );
     Ok(plan)
 }
@@ -173,12 +174,7 @@ fn render(entry: &Entry<'_>, from: &Slot, observed: &Observed) -> Option<Step> {
     Some(Step::Render { key: entry.token.key.clone(), id, from: from.clone() })
 }
 
-fn mint(
-    entry: &Entry<'_>,
-    because: &[Reason],
-    observed: &Observed,
-    today: Date,
-) -> Result<Step, PlanError> {
+fn mint(entry: &Entry<'_>, because: &[Reason], observed: &Observed, today: Date) -> Result<Step, PlanError> {
     let token = entry.token;
     let date = token
         .expires
@@ -192,7 +188,7 @@ fn mint(
         scopes: token.scopes.clone(),
         expires: AskedExpiry {
             written: token.expires_as_written.clone(),
-            date,
+            date: date.date(),
             or_earlier: matches!(token.expires, Expires::Max),
         },
         replaces: current(entry, observed),
@@ -248,7 +244,9 @@ fn write(
             leaves,
         }));
     }
-    let changes = !ended.is_empty() || !writes.is_empty() || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
+    let changes = !ended.is_empty()
+        || !writes.is_empty()
+        || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
     plan.steps.extend(writes);
     if changes {
         plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended });

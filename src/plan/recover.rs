@@ -36,9 +36,12 @@ pub(super) fn decide(pending: &Pending, wanted: Option<(&Token, &Owner)>, observ
         })
     };
     match &pending.outcome {
-        Outcome::NotFound if observed.now.duration_since(intent.at) < WATCH => Recovery::Watch(Note::info(
-            format!("a request for {} had no reply; it is watched for until it can no longer arrive", intent.key),
-        )),
+        Outcome::NotFound if observed.now.duration_since(intent.at) < WATCH => {
+            Recovery::Watch(Note::info(format!(
+                "a request for {} had no reply; it is watched for until it can no longer arrive",
+                intent.key
+            )))
+        }
         Outcome::NotFound => Recovery::Forget,
         Outcome::Found(record) if !record.active => Recovery::Forget,
         Outcome::Found(record) => withdraw(record.id, "its value was lost with the reply"),

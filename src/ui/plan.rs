@@ -46,7 +46,10 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
         ),
         Step::Retire(retire) => (
             "retire",
-            vec![format!("{}: superseded token {}, overlap over since {}", retire.key, retire.id, retire.due_since)],
+            vec![format!(
+                "{}: superseded token {}, overlap over since {}",
+                retire.key, retire.id, retire.due_since
+            )],
         ),
         Step::Write(write) if write.create => (
             "create",

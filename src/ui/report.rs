@@ -75,7 +75,8 @@ fn lines(done: &Done) -> Vec<String> {
     let mut lines = Vec::new();
     for new in &done.minted {
         let token = &new.token;
-        let expires = token.expires_at.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+        let expires =
+            token.expires_at.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
         let replaces = new.replaces.map(|id| format!(", in place of {id}")).unwrap_or_default();
         lines.push(format!("{} is {} token {}, {expires}{replaces}", new.key, new.owner.kind, token.id));
     }
@@ -83,13 +84,18 @@ fn lines(done: &Done) -> Vec<String> {
     lines.extend(done.retired.iter().map(|id| format!("superseded token {id} is revoked")));
     lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
     lines.extend(done.healthy.iter().map(|healthy| {
-        let expires = healthy.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+        let expires =
+            healthy.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
         format!("{} is healthy: token {}, {expires}", healthy.key, healthy.id)
     }));
     if let Some(commit) = &done.commit {
         let short: String = commit.chars().take(10).collect();
         let files = done.files.join(", ");
-        lines.push(if files.is_empty() { format!("commit {short}") } else { format!("commit {short} with {files}") });
+        lines.push(if files.is_empty() {
+            format!("commit {short}")
+        } else {
+            format!("commit {short} with {files}")
+        });
     } else if !done.files.is_empty() {
         lines.push(format!("wrote {}, not committed", done.files.join(", ")));
     }

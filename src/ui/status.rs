@@ -12,7 +12,7 @@ pub fn text(ui: Ui, rows: &[Row], source: &str) -> String {
         return format!("nothing was minted yet, {source}\n");
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["ENVIRONMENT", "TOKEN", "KIND", "OWNER", "ID", "EXPIRES", "STATE"]);
     for row in rows {
         table.add_row([
