@@ -1,6 +1,6 @@
 //! The command line: clap types only. Their doc comments are the help texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -28,6 +28,19 @@ pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
     pub global: GlobalArgs,
+}
+
+impl Cli {
+    /// `--ca-file`, of whichever command has it.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        let connection = match &self.command {
+            None => &self.provision.connection,
+            Some(Command::Status(args)) => &args.connection,
+            Some(_) => return None,
+        };
+        connection.ca_file.as_deref()
+    }
 }
 
 /// Options of every command.

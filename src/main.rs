@@ -1,24 +1,65 @@
-//! The binary: parse, run, exit code.
+//! The program: read the command line, make the world, run, exit.
 
-use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use clap::Parser as _;
-use provision::cli::{Cli, Command};
+use provision::cli::{Cli, GlobalArgs};
 use provision::commands;
+use provision::error::{Error, Kind, Result};
+use provision::ui::Ui;
+use provision::world::{System, Variables, World};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        #[cfg(feature = "emulator")]
-        Some(Command::Emulator(args)) => commands::emulator::run(args).map_err(|error| error.to_string()),
-        _ => Err("this command is not built in".to_owned()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = Cli::parse();
+    let variables = Variables::read();
+    let ui = Ui::new(&cli.global, variables.no_color);
+    logs(&cli.global);
+    match run(cli, ui, variables) {
+        Ok(exit) => exit.into(),
         Err(error) => {
-            // Nothing is left to do when stderr is gone.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+            ui.error(&error);
+            ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+fn run(cli: Cli, ui: Ui, variables: Variables) -> Result<commands::Exit> {
+    let directory = directory(&cli.global)?;
+    let effects = System::new(cli.ca_file(), &variables, &directory)?;
+    let world = World::new(Rc::new(effects), variables, directory);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Failed, "cannot start").because(error.to_string()))?;
+    runtime.block_on(commands::run(cli, ui, &world))
+}
+
+fn directory(args: &GlobalArgs) -> Result<PathBuf> {
+    let cannot = |error: std::io::Error, path: PathBuf| {
+        Error::new(Kind::Usage, format!("cannot work in {}", path.display())).because(error.to_string())
+    };
+    let here = std::env::current_dir().map_err(|error| cannot(error, PathBuf::from(".")))?;
+    match &args.directory {
+        Some(directory) => {
+            let wanted = here.join(directory);
+            wanted.canonicalize().map_err(|error| cannot(error, wanted))
+        }
+        None => Ok(here),
+    }
+}
+
+/// Requests with `-vv`: method, path, status and duration, never bodies, never headers.
+fn logs(args: &GlobalArgs) {
+    let level = match args.verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let target = tracing_subscriber::filter::Targets::new().with_target("provision", level);
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).without_time();
+    tracing_subscriber::registry().with(target).with(layer).init();
 }

@@ -1,4 +1,70 @@
 //! One file per verb: observe, plan, show, apply, report. No decision and no I/O of their own.
 
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
+use crate::error::Result;
+use crate::profile::schema;
+use crate::ui::Ui;
+use crate::world::World;
+
+mod connection;
+#[cfg(feature = "emulator")]
+pub mod demo;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod init;
+pub mod provision;
+pub mod status;
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Done,
+    /// Something needs care.
+    Attention,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Attention => Self::from(crate::error::Kind::Attention.exit_code()),
+        }
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Those of the command.
+pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
+    match cli.command {
+        None => provision::run(&cli.provision, ui, world).await,
+        Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Status(args)) => status::run(&args, ui, world).await,
+        #[cfg(feature = "emulator")]
+        Some(Command::Demo(args)) => demo::run(&args, ui).await.map(|()| Exit::Done),
+        #[cfg(feature = "emulator")]
+        Some(Command::Emulator(args)) => emulator::run(args).map(|()| Exit::Done),
+        Some(Command::Schema) => ui.result(&schema::json()).map(|()| Exit::Done),
+        Some(Command::Completions { shell }) => ui.result(&completions(shell)).map(|()| Exit::Done),
+        Some(Command::Man) => ui.result(&man()).map(|()| Exit::Done),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "provision", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+fn man() -> String {
+    let mut page = Vec::new();
+    // Writing to memory does not fail.
+    let _ = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    String::from_utf8_lossy(&page).into_owned()
+}

@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
-use super::{Content, Effects};
-use crate::gitlab::http::{HttpOptions, HttpTransport, pause};
+use super::{Content, Effects, Variables};
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::http::{ExtraRoots, HttpOptions, HttpTransport, pause};
 use crate::gitlab::transport::{Request, Response, SendError, Transport};
 use crate::instance::{Instance, InstanceError, Origin};
 use crate::journal::Line;
@@ -24,10 +25,23 @@ pub struct System {
 }
 
 impl System {
-    /// Nothing is opened before the first request.
-    #[must_use]
-    pub fn new(options: HttpOptions) -> Self {
-        Self { options, connections: RefCell::default() }
+    /// Reads the certificates that are to be trusted besides the system's: `--ca-file`, and CI_SERVER_TLS_CA_FILE in
+    /// GitLab CI. Nothing else is opened before the first request.
+    ///
+    /// # Errors
+    /// When one of these files cannot be read.
+    pub fn new(ca_file: Option<&Path>, variables: &Variables, directory: &Path) -> Result<Self> {
+        let mut options = HttpOptions::default();
+        let given = ca_file.map(|path| ("--ca-file", path));
+        let ci = variables.ci_server_tls_ca_file.as_deref().map(|path| ("CI_SERVER_TLS_CA_FILE", path));
+        for (name, path) in given.into_iter().chain(ci) {
+            let source = format!("{name} {}", path.display());
+            let pem = std::fs::read(directory.join(path)).map_err(|error| {
+                Error::new(Kind::Usage, format!("cannot read {source}")).because(error.to_string())
+            })?;
+            options.extra_roots.push(ExtraRoots { source, pem });
+        }
+        Ok(Self { options, connections: RefCell::default() })
     }
 
     /// The connections to the origin of `request`; there is one set of them for each.

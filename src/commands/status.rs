@@ -1,0 +1,82 @@
+//! `provision status`: what was minted, and what is due, expired or revoked.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::Exit;
+use super::connection::{connect, sources};
+use crate::checks::{self, Row, Severity};
+use crate::cli::{FailOn, StatusArgs};
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::observe::{environments, live};
+use crate::profile::Environment;
+use crate::repo::Repository;
+use crate::ui::{Ui, status};
+use crate::world::World;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    /// `locks` or `gitlab`.
+    source: &'static str,
+    tokens: &'a [Row],
+}
+
+/// Prints the table. Without `--live` it needs no key and no network.
+///
+/// # Errors
+/// Where a profile or lock cannot be read; with `--live`, where GitLab refuses or cannot be reached.
+pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
+    let repo = Repository::discover(&world.directory)?;
+    let names = if args.env.is_empty() { environments::names(&repo)? } else { args.env.clone() };
+    let locks = environments::locks(&repo)?;
+    let sources = if args.live { Some(sources(&args.connection, ui, world)?) } else { None };
+    let mut rows = Vec::new();
+    for name in &names {
+        let environment = environments::read(&repo, name)?;
+        for (user, lock) in of_environment(&environment, &locks) {
+            let mut now = world.effects().now();
+            let live = match &sources {
+                None => None,
+                Some(sources) => {
+                    let client = connect(sources, &environment.gitlab, ui, world)?;
+                    let records = live::records(&client, &lock).await?;
+                    now = client.server_time().unwrap_or(now);
+                    Some(records)
+                }
+            };
+            let today = now.to_zoned(TimeZone::UTC).date();
+            rows.extend(checks::status(&environment, user.as_deref(), &lock, live.as_ref(), today));
+        }
+    }
+    if ui.json() {
+        let source = if args.live { "gitlab" } else { "locks" };
+        ui.result_json(&Report { source, tokens: &rows })?;
+    } else {
+        let source = if args.live { "as GitLab says" } else { "according to the locks" };
+        ui.result(&status::text(ui, &rows, source))?;
+    }
+    let limit = match args.fail_on {
+        FailOn::Due => Severity::Due,
+        FailOn::Expired => Severity::Dead,
+    };
+    let bad = rows.iter().any(|row| row.state.severity() >= limit);
+    Ok(if bad { Exit::Attention } else { Exit::Done })
+}
+
+/// The locks of an environment: one, or one for each person who has minted. A shared environment without a lock is
+/// shown as missing; a personal one is nobody's yet.
+fn of_environment(
+    environment: &Environment,
+    locks: &[(String, Option<String>, Lock)],
+) -> Vec<(Option<String>, Lock)> {
+    let mut found: Vec<_> = locks
+        .iter()
+        .filter(|(name, user, _)| *name == environment.name && user.is_some() == environment.is_personal())
+        .map(|(_, user, lock)| (user.clone(), lock.clone()))
+        .collect();
+    if found.is_empty() && !environment.is_personal() {
+        found.push((None, Lock::default()));
+    }
+    found
+}
