@@ -127,8 +127,19 @@ fn a_key_that_stands_twice_is_refused() {
 
 #[test]
 fn the_lock_of_a_personal_environment_is_one_per_user() {
-    assert_eq!(path("qa", None), "environments/locks/qa.yaml");
-    assert_eq!(path("devmode", Some(&"ana".parse().unwrap())), "environments/locks/devmode/ana.yaml");
+    let read = |name: &str, recipients: &str| {
+        let text = format!(
+            "secrets: {{ file: a.yaml, template: x.yaml, recipients: {recipients} }}\n\
+             tokens: {{ t: {{ kind: personal, name: T, scopes: [api] }} }}\n"
+        );
+        Environment::read(name, "p", &text).unwrap()
+    };
+    let ana: UserName = "ana".parse().unwrap();
+    let (qa, devmode) = (read("qa", "policy"), read("devmode", "self"));
+    assert_eq!(path(&qa, None).unwrap(), "environments/locks/qa.yaml");
+    assert_eq!(path(&qa, Some(&ana)).unwrap(), "environments/locks/qa.yaml");
+    assert_eq!(path(&devmode, Some(&ana)).unwrap(), "environments/locks/devmode/ana.yaml");
+    assert_eq!(path(&devmode, None), None);
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub mod expiry;
 mod fields;
 mod names;
 pub mod read;
+pub mod schema;
 pub mod scope;
 pub(crate) mod spelling;
 
@@ -110,13 +111,6 @@ impl Environment {
     #[must_use]
     pub fn is_personal(&self) -> bool {
         self.secrets.iter().any(|secrets| secrets.recipients == Recipients::Own)
-    }
-
-    /// Path of its lock, relative to the repository root; `None` for a personal environment without a user.
-    #[must_use]
-    pub fn lock_path(&self, user: Option<&UserName>) -> Option<String> {
-        let user = if self.is_personal() { Some(user?) } else { None };
-        Some(crate::lock::path(&self.name, user))
     }
 
     /// The entry with this key.
