@@ -129,6 +129,19 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// What helps.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid { path, .. } => {
+                Some(format!("`git checkout HEAD -- {path}` brings the committed lock back"))
+            }
+            Self::Newer { .. } => None,
+        }
+    }
+}
+
 impl Lock {
     /// Reads a lock. `path` is for error texts only.
     ///

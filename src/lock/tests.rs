@@ -187,6 +187,14 @@ prop_compose! {
 
 proptest! {
     #[test]
+    fn no_change_of_a_lock_makes_reading_panic(at in 0usize..600, text in ".{0,8}") {
+        let mut lock = lock().write();
+        let at = at.min(lock.len() - 1);
+        lock.replace_range(at..=at, &text);
+        let _ = Lock::read("x", &lock);
+    }
+
+    #[test]
     fn any_lock_survives_the_round_trip(tokens in btree_map(any::<String>(), entries(), 0..3)) {
         let lock = Lock { tokens };
         let text = lock.write();

@@ -76,7 +76,7 @@ pub struct Token {
     pub expires: Expires,
     /// `expires` as it stands in the profile (`max` where it does not): what the lock remembers and compares.
     pub expires_as_written: String,
-    /// How long before its end it counts as due. Never more than a third of its life (see `Token::due`).
+    /// How long before its end it counts as due. Never more than a third of its life (see `Token::due_on`).
     pub renew_before: Span,
     /// How long a superseded token lives after its successor is upstream.
     pub overlap: Span,

@@ -10,6 +10,8 @@ use provision::template::disjoint::{Shape, check_disjoint};
 use provision::template::{Context, Template, TokenFacts, check_all};
 use provision::token::TokenId;
 
+use crate::support::sops;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -57,6 +59,20 @@ fn every_shipped_environment_fits_its_templates_and_the_others() {
         .map(|(environment, templates)| Shape { environment, templates })
         .collect();
     check_disjoint(&shapes).unwrap();
+}
+
+#[test]
+fn the_kubernetes_secret_keeps_its_names_in_the_clear_under_a_rule_for_its_data() {
+    let recipient = age::x25519::Identity::generate().to_public().to_string();
+    let output = sops::command()
+        .args(["encrypt", "--age", &recipient, "--encrypted-regex", "^(data|stringData)$"])
+        .arg(root().join("templates/kubernetes-secret.yaml"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sealed = String::from_utf8(output.stdout).unwrap();
+    assert!(sealed.contains("kind: Secret\n") && sealed.contains("name: backstage-gitlab\n"), "{sealed}");
+    assert!(sealed.contains("GITLAB_TOKEN: ENC[AES256_GCM,"), "{sealed}");
 }
 
 #[test]
