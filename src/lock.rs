@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::instance::Instance;
-use crate::profile::UserName;
+use crate::profile::{Environment, UserName};
 use crate::token::{Kind, Owner, Role, Scopes, TokenId};
 
 mod file;
@@ -129,6 +129,19 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// What helps.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid { path, .. } => {
+                Some(format!("`git checkout HEAD -- {path}` brings the committed lock back"))
+            }
+            Self::Newer { .. } => None,
+        }
+    }
+}
+
 impl Lock {
     /// Reads a lock. `path` is for error texts only.
     ///
@@ -145,14 +158,15 @@ impl Lock {
     }
 }
 
-/// Path of an environment's lock, relative to the repository root; `user` is the GitLab user name for a personal
-/// environment.
+/// Path of an environment's lock, relative to the repository root: one per user where the environment is personal;
+/// `None` for a personal environment without a user.
 #[must_use]
-pub fn path(environment: &str, user: Option<&UserName>) -> String {
-    match user {
-        Some(user) => format!("environments/locks/{environment}/{user}.yaml"),
-        None => format!("environments/locks/{environment}.yaml"),
+pub fn path(environment: &Environment, user: Option<&UserName>) -> Option<String> {
+    let name = &environment.name;
+    if environment.is_personal() {
+        return user.map(|user| format!("environments/locks/{name}/{user}.yaml"));
     }
+    Some(format!("environments/locks/{name}.yaml"))
 }
 
 /// SHA-256 of a leaf's ENC string, in lower-case hex: says whether a leaf is still the one that was written, without

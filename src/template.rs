@@ -21,6 +21,7 @@ use crate::secret::Secret;
 use crate::token::TokenId;
 use crate::yaml::{Kind, Node, Position, Tree};
 
+pub mod disjoint;
 mod expression;
 mod filters;
 mod unquoted;

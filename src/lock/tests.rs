@@ -127,8 +127,19 @@ fn a_key_that_stands_twice_is_refused() {
 
 #[test]
 fn the_lock_of_a_personal_environment_is_one_per_user() {
-    assert_eq!(path("qa", None), "environments/locks/qa.yaml");
-    assert_eq!(path("devmode", Some(&"ana".parse().unwrap())), "environments/locks/devmode/ana.yaml");
+    let read = |name: &str, recipients: &str| {
+        let text = format!(
+            "secrets: {{ file: a.yaml, template: x.yaml, recipients: {recipients} }}\n\
+             tokens: {{ t: {{ kind: personal, name: T, scopes: [api] }} }}\n"
+        );
+        Environment::read(name, "p", &text).unwrap()
+    };
+    let ana: UserName = "ana".parse().unwrap();
+    let (qa, devmode) = (read("qa", "policy"), read("devmode", "self"));
+    assert_eq!(path(&qa, None).unwrap(), "environments/locks/qa.yaml");
+    assert_eq!(path(&qa, Some(&ana)).unwrap(), "environments/locks/qa.yaml");
+    assert_eq!(path(&devmode, Some(&ana)).unwrap(), "environments/locks/devmode/ana.yaml");
+    assert_eq!(path(&devmode, None), None);
 }
 
 #[test]
@@ -175,6 +186,14 @@ prop_compose! {
 }
 
 proptest! {
+    #[test]
+    fn no_change_of_a_lock_makes_reading_panic(at in 0usize..600, text in ".{0,8}") {
+        let mut lock = lock().write();
+        let at = at.min(lock.len() - 1);
+        lock.replace_range(at..=at, &text);
+        let _ = Lock::read("x", &lock);
+    }
+
     #[test]
     fn any_lock_survives_the_round_trip(tokens in btree_map(any::<String>(), entries(), 0..3)) {
         let lock = Lock { tokens };

@@ -114,7 +114,7 @@ impl Expires {
         let asked = match self {
             Self::Never => return Ok(Asked::Never),
             Self::Max => today.checked_add(MAX_LIFE_DAYS.days()),
-            Self::After(span) => today.checked_add(span),
+            Self::After(span) => after(today, span),
             Self::On(date) => Ok(date),
         };
         let date = asked.map_err(|_| AskError::TooFar)?;
@@ -189,6 +189,15 @@ fn duration(text: &str) -> Result<Span, ExpiryError> {
         Ok(days) if days.abs() < 1_000_000.0 => Ok(span),
         _ => Err(ExpiryError::TooLong(text.to_owned())),
     }
+}
+
+/// A year with a leap day in it is cut to 365 days: that is GitLab's longest life, and `P1Y` must not be refused in
+/// one year out of four.
+fn after(today: Date, span: Span) -> Result<Date, jiff::Error> {
+    let end = today.checked_add(span)?;
+    let counts_by_calendar = span.get_years() != 0 || span.get_months() != 0;
+    let life = today.until((Unit::Day, end))?.get_days();
+    if counts_by_calendar && life == MAX_LIFE_DAYS + 1 { end.yesterday() } else { Ok(end) }
 }
 
 fn looks_like_a_date(text: &str) -> bool {

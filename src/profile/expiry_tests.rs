@@ -44,6 +44,16 @@ fn durations_count_from_today_and_months_follow_the_calendar() {
 }
 
 #[test]
+fn a_year_with_a_leap_day_is_not_longer_than_gitlab_allows() {
+    let today = date(2027, 11, 21);
+    for text in ["P1Y", "1y", "P12M"] {
+        assert_eq!(expires(text).ask(today).unwrap(), expires("max").ask(today).unwrap(), "{text}");
+    }
+    assert_eq!(expires("366d").ask(today).unwrap().date(), Some(date(2028, 11, 21)), "days are as written");
+    assert_eq!(expires("P2Y").ask(today).unwrap().date(), Some(date(2029, 11, 21)));
+}
+
+#[test]
 fn a_date_is_asked_as_it_stands_and_must_be_tomorrow_at_least() {
     let asked = expires("2027-06-30");
     assert_eq!(asked.ask(date(2027, 6, 29)).unwrap().date(), Some(date(2027, 6, 30)));

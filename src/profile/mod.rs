@@ -4,6 +4,7 @@ pub mod expiry;
 mod fields;
 mod names;
 pub mod read;
+pub mod schema;
 pub mod scope;
 pub(crate) mod spelling;
 
@@ -75,7 +76,7 @@ pub struct Token {
     pub expires: Expires,
     /// `expires` as it stands in the profile (`max` where it does not): what the lock remembers and compares.
     pub expires_as_written: String,
-    /// How long before its end it counts as due. Never more than a third of its life (see `Token::due`).
+    /// How long before its end it counts as due. Never more than a third of its life (see `Token::due_on`).
     pub renew_before: Span,
     /// How long a superseded token lives after its successor is upstream.
     pub overlap: Span,
@@ -110,13 +111,6 @@ impl Environment {
     #[must_use]
     pub fn is_personal(&self) -> bool {
         self.secrets.iter().any(|secrets| secrets.recipients == Recipients::Own)
-    }
-
-    /// Path of its lock, relative to the repository root; `None` for a personal environment without a user.
-    #[must_use]
-    pub fn lock_path(&self, user: Option<&UserName>) -> Option<String> {
-        let user = if self.is_personal() { Some(user?) } else { None };
-        Some(crate::lock::path(&self.name, user))
     }
 
     /// The entry with this key.

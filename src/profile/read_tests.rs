@@ -217,19 +217,16 @@ fn a_file_stands_once_and_personal_files_do_not_mix_with_common_ones() {
 }
 
 #[test]
-fn a_personal_environment_has_a_file_and_a_lock_per_user() {
-    let text =
-        with("backstage.yaml }", "backstage.yaml, recipients: self }").replace("qa.sops", "'{user}'.sops");
-    let text = text.replace("secrets/'{user}'.sops.yaml", "'secrets/{user}.sops.yaml'");
+fn a_personal_environment_has_a_file_per_user() {
+    let file = "'secrets/{user}.sops.yaml', template: backstage.yaml, recipients: self }";
+    let text = with("secrets/qa.sops.yaml, template: backstage.yaml }", file);
     let environment = Environment::read("devmode", "environments/devmode.yaml", &text).unwrap();
-    let ana: super::super::UserName = "ana".parse().unwrap();
+    let ana: crate::profile::UserName = "ana".parse().unwrap();
     assert!(environment.is_personal());
     assert_eq!(environment.secrets[0].path_for(Some(&ana)).unwrap(), "secrets/ana.sops.yaml");
     assert_eq!(environment.secrets[0].path_for(None), None);
-    assert_eq!(environment.lock_path(Some(&ana)).unwrap(), "environments/locks/devmode/ana.yaml");
-    assert_eq!(environment.lock_path(None), None);
     let qa = read(QA).unwrap();
-    assert_eq!(qa.lock_path(Some(&ana)).unwrap(), "environments/locks/qa.yaml");
+    assert!(!qa.is_personal());
     assert_eq!(qa.secrets[0].path_for(None).unwrap(), "secrets/qa.sops.yaml");
 }
 

@@ -100,7 +100,9 @@ pub(super) fn render(leaf: &Leaf, context: &Context<'_>) -> Result<Secret, Error
 /// The place of the first `needle` in the source of a leaf; where it starts if the source does not have it as it is
 /// (it may be escaped).
 pub(super) fn locate(start: Position, source: &str, needle: &str) -> Position {
-    let Some(offset) = source.find(needle) else { return start };
+    let ends_there = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let mut found = source.match_indices(needle).map(|(at, _)| at);
+    let Some(offset) = found.find(|at| ends_there(&source[at + needle.len()..])) else { return start };
     let within = Position::of(source, offset);
     let column = if within.line == 1 { start.column + within.column - 1 } else { within.column };
     Position { line: start.line + within.line - 1, column }

@@ -248,6 +248,15 @@ fn a_token_that_the_profile_does_not_have_is_refused_with_its_place() {
 }
 
 #[test]
+fn the_place_of_a_name_is_found_in_a_block_and_behind_longer_names() {
+    let template = template("a: |\n  é {{ tokens.backstage2 }}\n    {{ tokens.backstag }}\n");
+    assert_eq!(
+        template.check(&environment(&["backstage2"])).unwrap_err().to_string(),
+        "templates/x.yaml:3:8: environments/qa.yaml has no token `backstag`, did you mean `backstage2`?"
+    );
+}
+
+#[test]
 fn a_token_whose_value_no_slot_holds_is_refused() {
     let environment = environment(&["a", "b"]);
     let one = template("a: '{{ tokens.a }}'\n");

@@ -3,4 +3,5 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod client_http;
+mod profile_shipped;
 mod support;
