@@ -41,6 +41,8 @@ pub enum ErrorKind {
     },
     /// 404: missing, or not visible to the token's user.
     NotFound,
+    /// 404 in the form of an API that has no such route: too old, or another program.
+    NoSuchRoute,
     /// 400: GitLab refused parameters.
     Invalid {
         /// One sentence per parameter.
@@ -285,6 +287,7 @@ impl GitLabError {
                 "only an administrator can create a personal token through GitLab's API".to_owned()
             }
             ErrorKind::NotFound => format!("{origin} does not show {} to {token}", call.subject.noun()),
+            ErrorKind::NoSuchRoute => format!("the API at {} has no such route", call.instance),
             ErrorKind::Invalid { problems } => {
                 format!("{origin} refused to {}: {}", call.subject.doing(), problems.join(", "))
             }

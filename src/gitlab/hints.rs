@@ -36,6 +36,10 @@ pub(super) fn hint(error: &GitLabError) -> Option<String> {
              administrator, with the scope admin_mode where Admin Mode is on"
         ),
         ErrorKind::NotFound => not_found(&call.subject, source),
+        ErrorKind::NoSuchRoute => format!(
+            "check the address {}: GitLab may live below a path (https://host/gitlab), or be too old for this",
+            call.instance
+        ),
         ErrorKind::Invalid { problems } => invalid(&call.subject, problems)?,
         ErrorKind::ExpiryTooFar { latest } => {
             format!("write `expires: {latest}` or `expires: max` in the profile")

@@ -82,6 +82,8 @@ fn refusal(status: u16, body: &Value, said: &str) -> ErrorKind {
         401 => unauthorized(code, said),
         403 if code == "insufficient_scope" => ErrorKind::InsufficientScope { needed: needed_scopes(body) },
         403 => ErrorKind::Forbidden,
+        // What exists not is said under `message`, what the router does not know under `error`.
+        404 if code == "404 Not Found" => ErrorKind::NoSuchRoute,
         404 => ErrorKind::NotFound,
         405 => ErrorKind::MethodNotAllowed,
         409 => ErrorKind::Conflict,

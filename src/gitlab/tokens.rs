@@ -221,13 +221,13 @@ fn tokens_of(owner: &Owner, action: Action) -> Subject {
     Subject::Tokens { owner: owner.clone(), action }
 }
 
-/// A 404 of these routes is about the token, unless GitLab says that it is the owner that it cannot find
-/// (`404 Group Not Found`, against `404 group Access Token Not Found`) or that there is no such route.
+/// A 404 of these routes is about the token, unless GitLab names the owner as what it cannot find: `404 Group Not
+/// Found`, against `404 group Access Token Not Found`.
 fn is_about_the_token(owner: &Owner, error: &GitLabError) -> bool {
     let said = error.said();
     *error.kind() == ErrorKind::NotFound
         && match owner.kind {
-            Kind::Personal => said.contains("Access Token Not Found") || said == "404 Not found",
+            Kind::Personal => !said.contains("User Not Found"),
             Kind::Group | Kind::Project => said.contains("Access Token Not Found"),
         }
 }

@@ -70,28 +70,34 @@ fn a_group_token_without_a_role_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_missing_token_is_none_and_a_missing_owner_is_an_error() {
-    for (kind, body, is_none) in [
-        (Kind::Group, r#"{"message":"404 group Access Token Not Found"}"#, true),
-        (Kind::Project, r#"{"message":"404 project Access Token Not Found"}"#, true),
-        (Kind::Personal, r#"{"message":"404 Personal Access Token Not Found"}"#, true),
-        (Kind::Personal, r#"{"message":"404 Not found"}"#, true),
-        (Kind::Group, r#"{"message":"404 Group Not Found"}"#, false),
-        (Kind::Project, r#"{"message":"404 Project Not Found"}"#, false),
-        (Kind::Group, r#"{"error":"404 Not Found"}"#, false),
-        (Kind::Personal, r#"{"message":"404 User Not Found"}"#, false),
-        (Kind::Personal, r#"{"error":"404 Not Found"}"#, false),
+fn a_missing_token_is_none_and_a_missing_owner_or_route_is_an_error() {
+    let missing = ErrorKind::NotFound;
+    for (kind, body, error) in [
+        (Kind::Group, r#"{"message":"404 group Access Token Not Found"}"#, None),
+        (Kind::Project, r#"{"message":"404 project Access Token Not Found"}"#, None),
+        (Kind::Personal, r#"{"message":"404 Personal Access Token Not Found"}"#, None),
+        (Kind::Personal, r#"{"message":"404 Not found"}"#, None),
+        (Kind::Personal, r#"{"message":"404 Not Found"}"#, None),
+        (Kind::Group, r#"{"message":"404 Group Not Found"}"#, Some(&missing)),
+        (Kind::Project, r#"{"message":"404 Project Not Found"}"#, Some(&missing)),
+        (Kind::Group, r#"{"message":"404 Not Found"}"#, Some(&missing)),
+        (Kind::Personal, r#"{"message":"404 User Not Found"}"#, Some(&missing)),
+        (Kind::Group, r#"{"error":"404 Not Found"}"#, Some(&ErrorKind::NoSuchRoute)),
+        (Kind::Personal, r#"{"error":"404 Not Found"}"#, Some(&ErrorKind::NoSuchRoute)),
     ] {
         let fake = Fake::new([json(404, body), json(404, body)]);
         let client = client(&fake);
-        let (read, revoked) =
-            (now(client.get(&owner(kind), TokenId(9))), now(client.revoke(&owner(kind), TokenId(9))));
-        if is_none {
-            assert_eq!(read.unwrap(), None, "{body}");
-            assert_eq!(revoked.unwrap(), Revocation::AlreadyGone, "{body}");
-        } else {
-            assert_eq!(read.unwrap_err().kind(), &ErrorKind::NotFound, "{body}");
-            assert_eq!(revoked.unwrap_err().kind(), &ErrorKind::NotFound, "{body}");
+        let read = now(client.get(&owner(kind), TokenId(9)));
+        let revoked = now(client.revoke(&owner(kind), TokenId(9)));
+        match error {
+            None => {
+                assert_eq!(read.unwrap(), None, "{body}");
+                assert_eq!(revoked.unwrap(), Revocation::AlreadyGone, "{body}");
+            }
+            Some(kind) => {
+                assert_eq!(read.unwrap_err().kind(), kind, "{body}");
+                assert_eq!(revoked.unwrap_err().kind(), kind, "{body}");
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ use provision::secret::Secret;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::support::log::captured;
+
 const CANARY: &str = "glpat-canary0123456789abcd";
 const OK: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
@@ -215,38 +217,16 @@ fn a_reply_is_read_up_to_its_limit_and_not_beyond() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn the_log_has_method_path_and_status_and_neither_token_query_nor_body() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
     let body = "{\"token\":\"glpat-minted-canary\"}";
     let answer =
         format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     let server = Server::new(vec![answer, String::new()]);
-    tracing::subscriber::with_default(subscriber, || {
+    let ((), log) = captured(|| {
         send(&server.url(), request(&server.url(), Method::Post)).unwrap();
         send(&server.url(), request(&server.url(), Method::Post)).unwrap_err();
     });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("method=POST path=\"/api/v4/groups/a%2Fb\" status=201"), "{log}");
     assert!(log.contains("no reply"), "{log}");
     for hidden in ["canary", "hidden"] {

@@ -1,3 +1,5 @@
 //! What integration tests share: the stock sops, hermetic directories.
 
+pub(crate) mod gitlab;
+pub(crate) mod log;
 pub(crate) mod sops;
