@@ -5,5 +5,8 @@
 mod client_faults;
 mod client_gitlab;
 mod client_http;
+mod emulator;
+mod emulator_lists;
+mod emulator_refusals;
 mod profile_shipped;
 mod support;
