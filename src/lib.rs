@@ -20,10 +20,14 @@ pub mod token;
 pub mod yaml;
 
 // -- shell --------------------------------------------------------------------------------------------------
+pub mod apply;
 pub mod gitlab;
+pub mod observe;
 pub mod repo;
+pub mod world;
 
 // -- face ---------------------------------------------------------------------------------------------------
 pub mod cli;
 pub mod commands;
+mod explain;
 pub mod ui;

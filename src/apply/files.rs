@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
@@ -17,14 +19,20 @@ use crate::plan::{Plan, Step, Write};
 use crate::repo::{FileChange, RelPath};
 use crate::secret::Secret;
 use crate::sops::{self, Sealed};
-use crate::template::{Context, Fact};
+use crate::template::{Context, TokenFacts};
 use crate::token::TokenId;
 use crate::world::{Content, World};
 
+/// What a template can show of a token besides its value.
+pub(super) struct Fact {
+    pub(super) id: TokenId,
+    pub(super) name: String,
+    pub(super) expires: Option<Date>,
+}
+
 /// The paths of the leaves that follow tokens.
 pub(super) fn slots(file: &GroundFile) -> Vec<sops::Path> {
-    let slots = file.template.leaves().iter().filter(|leaf| !leaf.tokens.is_empty());
-    slots.map(|leaf| leaf.path.clone()).collect()
+    file.template.slots().map(|leaf| leaf.path.clone()).collect()
 }
 
 /// Renders the leaves that `write` names (for a new file: all of them) into the document.
@@ -36,9 +44,20 @@ pub(super) fn fill(
     values: &BTreeMap<&str, &Secret>,
     facts: &BTreeMap<String, Fact>,
 ) -> Result<()> {
-    let context = Context::new(&ground.environment, values, facts);
+    let known = facts.iter().filter_map(|(key, fact)| {
+        let value = values.get(key.as_str())?;
+        let facts = TokenFacts { value, id: fact.id, name: &fact.name, expires: fact.expires, username: None };
+        Some((key.clone(), facts))
+    });
+    let context = Context {
+        environment: &ground.environment.name,
+        gitlab: &ground.environment.gitlab,
+        tokens: known.collect(),
+    };
     for leaf in file.template.leaves() {
-        if write.create || write.leaves.contains(&leaf.path) {
+        // A new file has the template's plain leaves already, with their YAML types.
+        let wanted = if write.create { leaf.rendered } else { write.leaves.contains(&leaf.path) };
+        if wanted {
             writer.set(&leaf.path, file.template.render(leaf, &context)?)?;
         }
     }
@@ -122,23 +141,11 @@ fn put(
 /// Public facts that templates can name, of the new tokens and of those that stay.
 fn facts(ground: &Ground, fresh: &[Fresh]) -> BTreeMap<String, Fact> {
     let current = ground.lock.tokens.iter().map(|(key, entry)| {
-        let fact = Fact {
-            id: Some(entry.id),
-            name: Some(entry.name.clone()),
-            expires: entry.expires,
-            username: None,
-        };
-        (key.clone(), fact)
+        (key.clone(), Fact { id: entry.id, name: entry.name.clone(), expires: entry.expires })
     });
     let new = fresh.iter().map(|fresh| {
         let record = &fresh.record;
-        let fact = Fact {
-            id: Some(record.id),
-            name: Some(record.name.clone()),
-            expires: record.expires_at,
-            username: None,
-        };
-        (fresh.key.clone(), fact)
+        (fresh.key.clone(), Fact { id: record.id, name: record.name.clone(), expires: record.expires_at })
     });
     current.chain(new).collect()
 }

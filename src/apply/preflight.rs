@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::files;
+use super::files::{self, Fact};
 use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
@@ -12,7 +12,7 @@ use crate::plan::{Plan, Step, Write};
 use crate::repo::RelPath;
 use crate::secret::Secret;
 use crate::sops::{Draft, Encrypted, Opened, Rule, Sealed, seal_value};
-use crate::template::Fact;
+use crate::token::TokenId;
 use crate::world::World;
 
 /// Stands for a value that is not there yet.
@@ -149,7 +149,8 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
     let placeholder = Secret::new(PLACEHOLDER.to_owned());
     let values = ground.environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
-    let facts = ground.environment.tokens.iter().map(|token| (token.key.clone(), Fact::default())).collect();
+    let fact = |name: &str| Fact { id: TokenId(0), name: name.to_owned(), expires: None };
+    let facts = ground.environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
     let mut writer = Writer::open(file, world)?;
     files::fill(&mut writer, write, file, ground, &values, &facts)?;
     let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
@@ -170,7 +171,7 @@ fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
 fn seals(ground: &Ground) -> BTreeMap<String, Rule> {
     let mut seals = BTreeMap::new();
     for token in &ground.environment.tokens {
-        let takes = |file: &&GroundFile| file.template.leaves().iter().any(|leaf| leaf.tokens.contains(&token.key));
+        let takes = |file: &&GroundFile| file.template.slots().any(|leaf| leaf.values.contains(&token.key));
         if let Some(file) = ground.files.iter().find(takes) {
             seals.insert(token.key.clone(), file.rule.clone());
         }

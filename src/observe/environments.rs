@@ -46,19 +46,17 @@ fn unknown(repo: &Repository, name: &str) -> Result<Error> {
     Ok(error.hint(format!("there are: {}", names.join(", "))))
 }
 
-/// Reads the template of a secrets file and checks it against the profile.
+/// Reads the template of a secrets file that the profile at `profile` names.
 ///
 /// # Errors
-/// Where there is none, or it does not fit.
-pub fn template(repo: &Repository, secrets: &SecretsFile, environment: &Environment) -> Result<Template> {
+/// Where there is none, or it is not one.
+pub fn template(repo: &Repository, secrets: &SecretsFile, profile: &str) -> Result<Template> {
     let path = RelPath::new(&format!("templates/{}", secrets.template))?;
     let Some(text) = text(repo, &path)? else {
         return Err(Error::new(Kind::Usage, format!("there is no template {path}"))
-            .because(format!("{} names it for {}", environment.path, secrets.file)));
+            .because(format!("{profile} names it for {}", secrets.file)));
     };
-    let template = Template::parse(path.as_str(), &text)?;
-    template.check(environment)?;
-    Ok(template)
+    Template::parse(path.as_str(), &text).map_err(Error::from)
 }
 
 /// The text of a file in the work tree; `None` where there is none. Symlinks may not lead out of the repository.

@@ -10,7 +10,9 @@ use crate::plan::observed::{FileState, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::RelPath;
 use crate::sops::{self, Encrypted, Identities, Rule};
-use crate::template::{Context, Template};
+use crate::secret::Secret;
+use crate::template::{self, Context, Template, TokenFacts};
+use crate::token::TokenId;
 use crate::world::World;
 
 /// One secrets file with what is needed to write it.
@@ -57,14 +59,14 @@ impl GroundFile {
 /// Where it is no SOPS file that can be read.
 pub fn state(file: &GroundFile, lock: &Lock) -> Result<FileState> {
     let encrypted = file.encrypted()?;
-    let slots = file.template.leaves().iter().filter(|leaf| !leaf.tokens.is_empty()).map(|leaf| SlotState {
+    let slots = file.template.slots().map(|leaf| SlotState {
         path: leaf.path.clone(),
         tokens: leaf.tokens.clone(),
         leaf: compare(encrypted.as_ref(), file, leaf, lock),
     });
     Ok(FileState {
         path: file.path.to_string(),
-        template: file.template.name().to_owned(),
+        template: file.template.path().to_owned(),
         exists: encrypted.is_some(),
         commit: file.commit,
         readers: file.rule.recipients().len(),
@@ -81,7 +83,7 @@ pub fn state(file: &GroundFile, lock: &Lock) -> Result<FileState> {
 fn compare(
     encrypted: Option<&Encrypted>,
     file: &GroundFile,
-    leaf: &crate::template::Leaf,
+    leaf: &template::Leaf,
     lock: &Lock,
 ) -> Leaf {
     let Some(stored) = encrypted.and_then(|document| document.leaf(&leaf.path)) else { return Leaf::Missing };
@@ -102,7 +104,7 @@ pub fn stale(file: &GroundFile, context: &Context<'_>, world: &World) -> Result<
     let identities = world.identities()?;
     let Some(opened) = file.open(&identities)? else { return Ok(Vec::new()) };
     let mut stale = Vec::new();
-    for leaf in file.template.leaves().iter().filter(|leaf| leaf.tokens.is_empty()) {
+    for leaf in file.template.leaves().iter().filter(|leaf| !leaf.is_slot()) {
         let wanted = file.template.render(leaf, context)?;
         let is = opened.get(&leaf.path)?;
         if is.is_none_or(|is| is.expose() != wanted.expose()) {
@@ -136,7 +138,7 @@ pub async fn at_hand(
         if !needed {
             continue;
         }
-        for (file, slot) in plain_slots(&token.key, files, states) {
+        for (file, slot) in plain_slots(&token.key, environment, files, states) {
             let found = match slot.leaf {
                 Leaf::Agrees => true,
                 Leaf::Missing => false,
@@ -155,20 +157,33 @@ pub async fn at_hand(
 /// The slots whose whole value is the token, those that agree with the lock first.
 fn plain_slots<'a>(
     key: &str,
+    environment: &Environment,
     files: &'a [GroundFile],
     states: &'a [FileState],
 ) -> Vec<(&'a GroundFile, &'a SlotState)> {
     let mut plain = Vec::new();
     for (file, state) in files.iter().zip(states) {
         for slot in &state.slots {
-            let leaf = file.template.leaves().iter().find(|leaf| leaf.path == slot.path);
-            if leaf.is_some_and(|leaf| leaf.is_plainly(key)) {
+            let leaf = file.template.slots().find(|leaf| leaf.path == slot.path);
+            if leaf.is_some_and(|leaf| is_plainly(key, leaf, file, environment)) {
                 plain.push((file, slot));
             }
         }
     }
     plain.sort_by_key(|(_, slot)| slot.leaf != Leaf::Agrees);
     plain
+}
+
+/// Whether the leaf is the value of `key` and nothing else: found by rendering it with a stand-in.
+fn is_plainly(key: &str, leaf: &template::Leaf, file: &GroundFile, environment: &Environment) -> bool {
+    let stand_in = Secret::new("stand-in".to_owned());
+    let facts = TokenFacts { value: &stand_in, id: TokenId(0), name: "", expires: None, username: None };
+    let context = Context {
+        environment: &environment.name,
+        gitlab: &environment.gitlab,
+        tokens: [(key.to_owned(), facts)].into(),
+    };
+    file.template.render(leaf, &context).is_ok_and(|text| text.expose() == stand_in.expose())
 }
 
 /// Whether the slot holds the entry's current token. Nothing but a token is ever sent, and to its own instance only.

@@ -16,7 +16,7 @@ use crate::plan::observed::{Live, Observed};
 use crate::profile::{Environment, Recipients, SecretsFile, UserName};
 use crate::repo::{Head, RelPath, Repository};
 use crate::sops::{Policy, Rule};
-use crate::template::{Context, Template};
+use crate::template::{Context, Template, check_all};
 use crate::token::{Kind as TokenKind, Owner, TokenId};
 use crate::world::World;
 
@@ -106,7 +106,8 @@ pub async fn environment(
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
     let mut states = files.iter().map(|file| files::state(file, &lock)).collect::<Result<Vec<_>>>()?;
     if wish.sync_template {
-        let context = Context::without_tokens(&environment);
+        let (name, gitlab) = (&environment.name, &environment.gitlab);
+        let context = Context { environment: name, gitlab, tokens: BTreeMap::new() };
         for (file, state) in files.iter().zip(&mut states) {
             state.stale = files::stale(file, &context, world)?;
         }
@@ -201,9 +202,11 @@ fn secrets_files(
             }
         };
         let content = content(repo, &path, secrets, replay)?;
-        let template = environments::template(repo, secrets, environment)?;
+        let template = environments::template(repo, secrets, &environment.path)?;
         files.push(GroundFile { path, template, rule, content, commit: secrets.commit });
     }
+    let templates: Vec<&Template> = files.iter().map(|file| &file.template).collect();
+    check_all(environment, &templates)?;
     Ok(files)
 }
 

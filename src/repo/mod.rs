@@ -12,6 +12,7 @@ mod guards;
 mod handover;
 mod history;
 mod index;
+mod init;
 pub mod lock;
 mod native;
 mod path;
