@@ -2,4 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::use_debug, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
+mod git_commit;
+mod git_commit_hooks;
+mod git_commit_index;
+mod git_commit_places;
+mod git_commit_refusals;
+mod repo_driver;
+mod repo_sandbox;
 mod support;
