@@ -69,7 +69,7 @@ impl Repository {
         signals::watch();
         let git = self.fresh()?;
         guards::refuse_in_progress(&git)?;
-        let changes = self.resolve_all(request)?;
+        let changes = self.resolve_changes(request)?;
         let sharing = Sharing::of(&git)?;
         let locked = LockedIndex::acquire(&git, sharing)?;
         let mut notes = Vec::new();
@@ -87,17 +87,26 @@ impl Repository {
         native::commit(self, &git, locked, sharing, request, &changes, notes)
     }
 
-    /// The changes with their symlinks followed; two names of one file are refused.
-    pub(super) fn resolve_all<'a>(&self, request: &'a CommitRequest) -> Result<Vec<Change<'a>>, RepoError> {
-        let mut changes: Vec<Change<'a>> = Vec::with_capacity(request.files.len());
-        for file in &request.files {
-            let path = self.resolve(&file.path)?;
-            if changes.iter().any(|known| known.path == path) {
-                return Err(RepoError::SameFile { first: path, second: file.path.clone() });
+    fn resolve_changes<'a>(&self, request: &'a CommitRequest) -> Result<Vec<Change<'a>>, RepoError> {
+        let paths = self.resolve_all(request.files.iter().map(|file| &file.path))?;
+        let contents = request.files.iter().map(|file| file.content.as_deref());
+        Ok(paths.into_iter().zip(contents).map(|(path, content)| Change { path, content }).collect())
+    }
+
+    /// The paths with their symlinks followed; two names of one file are refused.
+    pub(super) fn resolve_all<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a RelPath>,
+    ) -> Result<Vec<RelPath>, RepoError> {
+        let mut resolved: Vec<RelPath> = Vec::new();
+        for path in paths {
+            let real = self.resolve(path)?;
+            if resolved.contains(&real) {
+                return Err(RepoError::SameFile { first: path.clone(), second: real });
             }
-            changes.push(Change { path, content: file.content.as_deref() });
+            resolved.push(real);
         }
-        Ok(changes)
+        Ok(resolved)
     }
 }
 

@@ -67,11 +67,11 @@ pub enum RepoError {
         target: PathBuf,
     },
     /// Two of the paths are the same file.
-    #[error("{first} and {second} are the same file")]
+    #[error("{first} and another of the paths are the same file, {second}")]
     SameFile {
-        /// One name.
+        /// One of the names.
         first: RelPath,
-        /// The other.
+        /// The file.
         second: RelPath,
     },
     /// Something other than a regular file has this name.

@@ -120,6 +120,10 @@ pub(super) fn commit(
     why: &str,
 ) -> Result<Option<Committed>, CommitError> {
     refuse_moved_head(git, &request.expected_head)?;
+    // git would guess a name from the system; neither road does.
+    native::identities(git)?;
+    let paths: Vec<RelPath> = changes.iter().map(|change| change.path.clone()).collect();
+    refuse_outside_sparse(repo, git, &paths)?;
     let index = index::read(git)?;
     let mut wanted = Vec::with_capacity(changes.len());
     for change in changes {
@@ -134,9 +138,8 @@ pub(super) fn commit(
     let is_new = |change: &&Change<'_>| {
         change.content.is_some() && index.entry_by_path(change.path.as_str().into()).is_none()
     };
-    let new: Vec<&RelPath> = changes.iter().filter(is_new).map(|change| &change.path).collect();
-    let all: Vec<&RelPath> = changes.iter().map(|change| &change.path).collect();
-    run_git(repo, git, &new, &all, &request.message)?;
+    let new: Vec<RelPath> = changes.iter().filter(is_new).map(|change| change.path.clone()).collect();
+    run_git(repo, git, &new, &paths, &request.message)?;
     let id = verify::made(git, request, &wanted)?;
     verify::settle(git, sharing, request, id, &wanted)?;
     Ok(Some(Committed { id, by: By::Git, notes: vec![format!("committed with git, because of {why}")] }))
@@ -147,8 +150,8 @@ pub(super) fn commit(
 fn run_git(
     repo: &Repository,
     git: &gix::Repository,
-    new: &[&RelPath],
-    all: &[&RelPath],
+    new: &[RelPath],
+    all: &[RelPath],
     message: &str,
 ) -> Result<(), CommitError> {
     let _shield = signals::shield();
@@ -170,7 +173,7 @@ fn run_git(
     committed
 }
 
-fn pathspecs(paths: &[&RelPath]) -> Vec<String> {
+fn pathspecs(paths: &[RelPath]) -> Vec<String> {
     paths.iter().map(|path| format!(":(top,literal){path}")).collect()
 }
 
@@ -228,8 +231,25 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// The first of `paths` that git's sparse checkout leaves out, as far as this git can tell (2.41 and later).
-pub(super) fn outside_sparse(repo: &Repository, git: &gix::Repository, paths: &[RelPath]) -> Option<RelPath> {
+/// Refuses a path that the sparse checkout leaves out, as far as this git can tell (2.41 and later).
+pub(super) fn refuse_outside_sparse(
+    repo: &Repository,
+    git: &gix::Repository,
+    paths: &[RelPath],
+) -> Result<(), RepoError> {
+    if git.config_snapshot().boolean("core.sparseCheckout") != Some(true) {
+        return Ok(());
+    }
+    match inside_sparse(repo, git, paths) {
+        Some(inside) => match paths.iter().find(|path| !inside.contains(*path)) {
+            Some(path) => Err(RepoError::OutsideSparse { path: path.clone() }),
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+fn inside_sparse(repo: &Repository, git: &gix::Repository, paths: &[RelPath]) -> Option<Vec<RelPath>> {
     let mut command = command(repo, git).ok()?;
     command.args(["sparse-checkout", "check-rules", "-z"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -241,8 +261,9 @@ pub(super) fn outside_sparse(repo: &Repository, git: &gix::Repository, paths: &[
     }
     drop(names);
     let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
-    let inside: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
-    paths.iter().find(|path| !inside.contains(&path.as_str().as_bytes())).cloned()
+    let is_named =
+        |path: &&RelPath| output.stdout.split(|byte| *byte == 0).any(|name| name == path.as_str().as_bytes());
+    Some(paths.iter().filter(is_named).cloned().collect())
 }
 
 /// What a blob's bytes are called.

@@ -66,6 +66,10 @@ impl Repository {
             return Err(RepoError::NotOwned { git_dir: real(git.git_dir())? });
         }
         let git_dir = real(git.git_dir())?;
+        let storage = git.config_snapshot().string("extensions.refStorage");
+        if storage.is_some_and(|name| name.starts_with(b"reftable")) {
+            return Err(RepoError::Reftable { git_dir });
+        }
         let common_dir = real(git.common_dir())?;
         let Some(workdir) = git.workdir() else { return Err(RepoError::Bare { git_dir }) };
         let root = real(workdir)?;
@@ -164,24 +168,10 @@ fn open(dir: &Path) -> Result<gix::Repository, RepoError> {
 }
 
 fn open_error(dir: &Path, error: &gix::Error) -> RepoError {
-    if let Some(git_dir) = reftable_git_dir(dir) {
-        return RepoError::Reftable { git_dir };
-    }
     if error.downcast_any_ref::<gix::discover::upwards::Error>().is_some() {
         return RepoError::NotARepository { dir: dir.to_owned() };
     }
     RepoError::Open { dir: dir.to_owned(), why: why(error) }
-}
-
-/// The git directory at or above `dir` when its references are a reftable: gix cannot open it to say so.
-fn reftable_git_dir(dir: &Path) -> Option<PathBuf> {
-    let (found, _) = gix::discover::upwards(dir).ok()?;
-    let (git_dir, _) = found.into_repository_and_work_tree_directories();
-    let common = match std::fs::read_to_string(git_dir.join("commondir")) {
-        Ok(common) => git_dir.join(common.trim_end()),
-        Err(_) => git_dir.clone(),
-    };
-    common.join("reftable").is_dir().then_some(git_dir)
 }
 
 fn head(git: &gix::Repository) -> Result<Head, RepoError> {

@@ -28,30 +28,18 @@ impl Repository {
         refuse_locked_reference(&git)?;
         // Taking the lock for a moment tells both whether it is free and whether it can be taken.
         let locked = LockedIndex::acquire(&git, sharing)?;
-        let mut resolved = Vec::with_capacity(paths.len());
-        for path in paths {
-            let path = self.resolve(path)?;
-            guards::refuse_path(&git, &locked.index, self.root(), &path)?;
-            refuse_other_than_file(self.root(), &path)?;
-            resolved.push(path);
+        let resolved = self.resolve_all(paths.iter())?;
+        for path in &resolved {
+            guards::refuse_path(&git, &locked.index, self.root(), path)?;
+            refuse_other_than_file(self.root(), path)?;
         }
         let need = handover::need(&git, self.root(), &locked.index)?;
         drop(locked);
         let has_git = handover::program().is_some();
         match need {
             Some(Need::Must(why)) if !has_git => Err(RepoError::NeedsGit { why }),
-            Some(_) if has_git => self.refuse_outside_sparse(&git, &resolved),
+            Some(_) if has_git => handover::refuse_outside_sparse(self, &git, &resolved),
             _ => Ok(()),
-        }
-    }
-
-    fn refuse_outside_sparse(&self, git: &gix::Repository, paths: &[RelPath]) -> Result<(), RepoError> {
-        if git.config_snapshot().boolean("core.sparseCheckout") != Some(true) {
-            return Ok(());
-        }
-        match handover::outside_sparse(self, git, paths) {
-            Some(path) => Err(RepoError::OutsideSparse { path }),
-            None => Ok(()),
         }
     }
 }
