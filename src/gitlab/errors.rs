@@ -286,7 +286,7 @@ impl GitLabError {
             ErrorKind::AdministratorOnly { .. } => {
                 "only an administrator can create a personal token through GitLab's API".to_owned()
             }
-            ErrorKind::NotFound => format!("{origin} does not show {} to {token}", call.subject.noun()),
+            ErrorKind::NotFound => format!("{} was not found at {origin} with {token}", call.subject.noun()),
             ErrorKind::NoSuchRoute => format!("the API at {} has no such route", call.instance),
             ErrorKind::Invalid { problems } => {
                 format!("{origin} refused to {}: {}", call.subject.doing(), problems.join(", "))
@@ -311,7 +311,7 @@ impl GitLabError {
                 format!("{origin} limits the rate of requests and asks for a pause of {} s", pause.as_secs())
             }
             ErrorKind::RateLimited { retry_after: None } => format!("{origin} limits the rate of requests"),
-            ErrorKind::ServerError => format!("{origin} failed"),
+            ErrorKind::ServerError => format!("{origin} failed to answer: it has trouble of its own"),
             ErrorKind::NotGitLab { what } => {
                 format!("what answers at {} is not GitLab's API: it sent {what}", call.instance)
             }

@@ -228,7 +228,7 @@ fn the_text_of_an_error_says_what_where_and_because_of_what() {
     let error = create(json(404, r#"{"message":"404 Group Not Found"}"#));
     assert_eq!(
         error.to_string(),
-        "https://gitlab.example.com does not show the group `alithya-csna` to the token from GITLAB_TOKEN \
+        "the group `alithya-csna` was not found at https://gitlab.example.com with the token from GITLAB_TOKEN \
          (POST /api/v4/groups/7/access_tokens: 404, \"404 Group Not Found\")"
     );
     let error = create(json(400, r#"{"error":"scopes does not have a valid value"}"#));

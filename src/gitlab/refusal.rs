@@ -16,7 +16,7 @@ pub(super) fn classify(status: u16, headers: &Headers, body: &[u8]) -> (ErrorKin
     let said = clean(&reply.sentence());
     let kind = match status {
         300..=399 => ErrorKind::Redirected { to: redirect_target(headers) },
-        429 => ErrorKind::RateLimited { retry_after: headers.retry_after },
+        429 => ErrorKind::RateLimited { retry_after: headers.wanted_pause() },
         500..=599 => ErrorKind::ServerError,
         408 | 425 | 499 => ErrorKind::UnexpectedReply { what: format!("status {status}") },
         400..=499 => match reply {
