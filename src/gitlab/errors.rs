@@ -383,13 +383,18 @@ impl Subject {
     }
 }
 
-/// Where a POST or DELETE failed in a way that does not prove that nothing happened, it may have happened. A page
+/// What a reply means for this method. Where a POST or DELETE failed in a way that does not prove that nothing happened, it may have happened. A page
 /// from a firewall counts: some look at replies, and may have stopped the one that brought the token.
 fn settle(method: Method, kind: ErrorKind, status: Option<u16>) -> ErrorKind {
     if method == Method::Get {
         return kind;
     }
     let because = match &kind {
+        // GitLab names the scopes of the route, whether or not they open it for this method.
+        ErrorKind::InsufficientScope { needed } => {
+            let writing = needed.iter().filter(|scope| !scope.starts_with("read_")).cloned();
+            return ErrorKind::InsufficientScope { needed: writing.collect() };
+        }
         ErrorKind::ServerError => "it answered with a server error".to_owned(),
         ErrorKind::NotGitLab { what } => format!("{what} came back instead of an answer"),
         ErrorKind::UnexpectedReply { what } => what.clone(),

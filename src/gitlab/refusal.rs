@@ -106,7 +106,13 @@ fn unauthorized(code: &str, said: &str) -> ErrorKind {
 
 fn needed_scopes(body: &Value) -> Vec<String> {
     let scopes = body.get("scope").and_then(Value::as_str).unwrap_or_default();
-    scopes.split_whitespace().map(clean).collect()
+    let mut needed = Vec::new();
+    for scope in scopes.split_whitespace().map(clean) {
+        if !needed.contains(&scope) {
+            needed.push(scope);
+        }
+    }
+    needed
 }
 
 /// The texts of app/services/resource_access_tokens/{create,revoke}_service.rb and of the token's model.

@@ -5,4 +5,7 @@
 mod client_faults;
 mod client_gitlab;
 mod client_http;
+mod emulator;
+mod emulator_lists;
+mod emulator_refusals;
 mod support;

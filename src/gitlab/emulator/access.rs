@@ -27,15 +27,36 @@ pub(super) enum Opens {
     Any,
 }
 
+/// What a request wants to get through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Door {
+    pub(super) opens: Opens,
+    /// GET or HEAD.
+    pub(super) reading: bool,
+    /// The path is that of a rotation.
+    pub(super) rotating: bool,
+}
+
 impl Opens {
-    /// The scopes that would do, in GitLab's order; empty for any.
-    pub(super) fn scopes(self, reading: bool) -> &'static [&'static str] {
-        match (self, reading) {
-            (Self::Any, _) => &[],
-            (Self::SelfRotate, _) => &["api", "self_rotate"],
-            (Self::ReadUser, true) => &["read_user", "api", "read_api"],
-            (Self::Api, true) => &["api", "read_api"],
-            (Self::Api | Self::ReadUser, false) => &["api"],
+    /// Whether a token with these scopes gets in. `read_api` and `read_user` open reading only.
+    fn accepts(self, token: &Token, reading: bool) -> bool {
+        let reads = |scope| reading && token.has_scope(scope);
+        match self {
+            Self::Any => true,
+            Self::Api => token.has_scope("api") || reads("read_api"),
+            Self::ReadUser => token.has_scope("api") || reads("read_api") || reads("read_user"),
+            Self::SelfRotate => token.has_scope("api") || token.has_scope("self_rotate"),
+        }
+    }
+
+    /// What the refusal names: the scopes registered for the route's class, then those for all of the API, whether
+    /// or not they would do for this method (`scopes_registered_for_endpoint` in `lib/api/api_guard.rb`).
+    fn registered(self) -> &'static [&'static str] {
+        match self {
+            Self::Any => &[],
+            Self::Api => &["api", "read_api"],
+            Self::ReadUser => &["read_user", "api", "read_api"],
+            Self::SelfRotate => &["api", "self_rotate", "api", "read_api"],
         }
     }
 }
@@ -55,8 +76,7 @@ impl GitLab {
         &mut self,
         value: Option<&str>,
         now: Timestamp,
-        opens: &[&'static str],
-        rotating: bool,
+        door: Door,
     ) -> Result<Caller, Refusal> {
         let token = value.and_then(|value| self.token_by_value(value)).ok_or(Refusal::Unauthorized)?;
         let id = token.id;
@@ -64,13 +84,13 @@ impl GitLab {
             return Err(Refusal::Expired);
         }
         if token.revoked {
-            if rotating {
+            if door.rotating {
                 self.revoke_family(id);
             }
             return Err(Refusal::Revoked);
         }
-        if !opens.is_empty() && !opens.iter().any(|scope| token.has_scope(scope)) {
-            return Err(Refusal::InsufficientScope(opens.to_vec()));
+        if !door.opens.accepts(token, door.reading) {
+            return Err(Refusal::InsufficientScope(door.opens.registered().to_vec()));
         }
         let caller = Caller { user: token.user, token: id };
         self.note_use(id, now);

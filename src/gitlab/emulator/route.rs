@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::access::{Caller, Opens};
+use super::access::{Caller, Door, Opens};
 use super::mint::Random;
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -70,9 +70,10 @@ fn answer(
         let elsewhere = METHODS.iter().any(|method| find(method, &segments).is_some());
         return Err(if elsewhere { Refusal::NoMethod } else { Refusal::NoRoute });
     };
-    let scopes = route.opens.scopes(request.method == "GET");
+    let door =
+        Door { opens: route.opens, reading: request.method == "GET", rotating: is_rotation(&request.path) };
     let value = request.credential.as_ref().map(Secret::expose);
-    let caller = gitlab.authenticate(value, now, scopes, is_rotation(&request.path))?;
+    let caller = gitlab.authenticate(value, now, door)?;
     *user = Some(caller.user);
     (route.act)(&mut Call { gitlab, request, now, random, caller })
 }

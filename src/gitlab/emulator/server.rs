@@ -278,15 +278,15 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let method = parts.method.as_str().to_owned();
     let path = parts.uri.path().to_owned();
-    if let Some(path) = path.strip_prefix("/_emulator") {
+    let below_root = path.strip_prefix(shared.root.as_str());
+    if let Some(path) = below_root.unwrap_or(&path).strip_prefix("/_emulator") {
         let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
         let mut core = shared.core();
         let reply = control::handle(&mut core, &method, path, &bytes);
         let now = core.clock.now();
         return finish(reply, now, None);
     }
-    let api =
-        path.strip_prefix(shared.root.as_str()).and_then(|path| path.strip_prefix(API)).map(str::to_owned);
+    let api = below_root.and_then(|path| path.strip_prefix(API)).map(str::to_owned);
     let Some(path) = api else {
         // Outside of the API, GitLab is pages for people.
         let reply = Reply::html(404, "<!DOCTYPE html>\n<html><body><h1>404</h1></body></html>\n");
