@@ -55,7 +55,8 @@ impl Client {
         &self.credential
     }
 
-    /// The server's clock (`Date`) in its latest reply, to the second; `None` before the first one.
+    /// The server's clock (`Date`) in its latest successful reply, to the second; `None` before the first one. What a
+    /// proxy answers in its place says nothing about GitLab's time.
     #[must_use]
     pub fn server_time(&self) -> Option<Timestamp> {
         self.server_time.get()
@@ -176,15 +177,10 @@ impl Client {
         let mut pauses = PAUSES.iter();
         loop {
             let outcome = self.transport.send(request.clone()).await;
-            if let Ok(response) = &outcome
-                && response.headers.date.is_some()
-            {
-                self.server_time.set(response.headers.date);
-            }
             let asked_for = match &outcome {
                 _ if request.method() == Method::Post => None,
                 Ok(response) if matches!(response.status, 429 | 502 | 503 | 504) => {
-                    Some(response.headers.retry_after.unwrap_or_default())
+                    Some(response.headers.wanted_pause().unwrap_or_default())
                 }
                 Err(SendError::NotSent(_) | SendError::Unknown(_)) => Some(Duration::ZERO),
                 Ok(_) | Err(SendError::TooLarge) => None,
@@ -213,7 +209,10 @@ impl Client {
         let (kind, said) = if (200..300).contains(&status) {
             match foreign(&response.headers, &response.body) {
                 Some(what) if status != 204 => (ErrorKind::NotGitLab { what }, String::new()),
-                _ => return Ok(response),
+                _ => {
+                    self.server_time.set(response.headers.date.or(self.server_time.get()));
+                    return Ok(response);
+                }
             }
         } else {
             let (headers, body) = without_secret(&response, request.credential().secret().expose());

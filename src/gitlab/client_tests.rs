@@ -208,18 +208,20 @@ fn a_list_that_could_be_cut_short_or_runs_in_a_circle_is_an_error() {
 }
 
 #[test]
-fn the_servers_clock_is_kept_even_from_a_refusal() {
+fn the_clock_is_that_of_the_latest_successful_reply() {
     let dated = |status, date| with_headers(status, USER, &[("date", date)]);
     let fake = Fake::new([
         dated(200, "Sat, 21 Nov 2026 10:00:00 GMT"),
         json(200, USER),
-        dated(403, "Sat, 21 Nov 2026 10:00:05 GMT"),
+        dated(403, "Sat, 21 Nov 2036 10:00:00 GMT"),
+        dated(200, "Sat, 21 Nov 2026 10:00:05 GMT"),
     ]);
     let client = client(&fake);
     assert_eq!(client.server_time(), None);
     now(client.whoami()).unwrap();
     now(client.whoami()).unwrap();
-    assert_eq!(client.server_time(), Some("2026-11-21T10:00:00Z".parse().unwrap()));
     now(client.whoami()).unwrap_err();
+    assert_eq!(client.server_time(), Some("2026-11-21T10:00:00Z".parse().unwrap()));
+    now(client.whoami()).unwrap();
     assert_eq!(client.server_time(), Some("2026-11-21T10:00:05Z".parse().unwrap()));
 }

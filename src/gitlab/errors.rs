@@ -286,7 +286,7 @@ impl GitLabError {
             ErrorKind::AdministratorOnly { .. } => {
                 "only an administrator can create a personal token through GitLab's API".to_owned()
             }
-            ErrorKind::NotFound => format!("{origin} does not show {} to {token}", call.subject.noun()),
+            ErrorKind::NotFound => format!("{} was not found at {origin} with {token}", call.subject.noun()),
             ErrorKind::NoSuchRoute => format!("the API at {} has no such route", call.instance),
             ErrorKind::Invalid { problems } => {
                 format!("{origin} refused to {}: {}", call.subject.doing(), problems.join(", "))
@@ -311,7 +311,7 @@ impl GitLabError {
                 format!("{origin} limits the rate of requests and asks for a pause of {} s", pause.as_secs())
             }
             ErrorKind::RateLimited { retry_after: None } => format!("{origin} limits the rate of requests"),
-            ErrorKind::ServerError => format!("{origin} failed"),
+            ErrorKind::ServerError => format!("{origin} failed to answer: it has trouble of its own"),
             ErrorKind::NotGitLab { what } => {
                 format!("what answers at {} is not GitLab's API: it sent {what}", call.instance)
             }
@@ -383,13 +383,18 @@ impl Subject {
     }
 }
 
-/// Where a POST or DELETE failed in a way that does not prove that nothing happened, it may have happened. A page
+/// What a reply means for this method. Where a POST or DELETE failed in a way that does not prove that nothing happened, it may have happened. A page
 /// from a firewall counts: some look at replies, and may have stopped the one that brought the token.
 fn settle(method: Method, kind: ErrorKind, status: Option<u16>) -> ErrorKind {
     if method == Method::Get {
         return kind;
     }
     let because = match &kind {
+        // GitLab names the scopes of the route, whether or not they open it for this method.
+        ErrorKind::InsufficientScope { needed } => {
+            let writing = needed.iter().filter(|scope| !scope.starts_with("read_")).cloned();
+            return ErrorKind::InsufficientScope { needed: writing.collect() };
+        }
         ErrorKind::ServerError => "it answered with a server error".to_owned(),
         ErrorKind::NotGitLab { what } => format!("{what} came back instead of an answer"),
         ErrorKind::UnexpectedReply { what } => what.clone(),

@@ -89,8 +89,8 @@ fn every_refusal_of_a_creation_has_its_kind_and_had_no_effect() {
         (403, r#"{"message":"403 Forbidden - no"}"#.to_owned(), ErrorKind::Forbidden),
         (
             403,
-            r#"{"error":"insufficient_scope","error_description":"The request requires higher privileges than provided by the access token.","scope":"api read_api"}"#.to_owned(),
-            ErrorKind::InsufficientScope { needed: vec!["api".to_owned(), "read_api".to_owned()] },
+            r#"{"error":"insufficient_scope","error_description":"The request requires higher privileges than provided by the access token.","scope":"api self_rotate api read_api"}"#.to_owned(),
+            ErrorKind::InsufficientScope { needed: vec!["api".to_owned(), "self_rotate".to_owned()] },
         ),
         (404, r#"{"message":"404 Group Not Found"}"#.to_owned(), ErrorKind::NotFound),
         (404, r#"{"message":"404 Not Found"}"#.to_owned(), ErrorKind::NotFound),
@@ -228,7 +228,7 @@ fn the_text_of_an_error_says_what_where_and_because_of_what() {
     let error = create(json(404, r#"{"message":"404 Group Not Found"}"#));
     assert_eq!(
         error.to_string(),
-        "https://gitlab.example.com does not show the group `alithya-csna` to the token from GITLAB_TOKEN \
+        "the group `alithya-csna` was not found at https://gitlab.example.com with the token from GITLAB_TOKEN \
          (POST /api/v4/groups/7/access_tokens: 404, \"404 Group Not Found\")"
     );
     let error = create(json(400, r#"{"error":"scopes does not have a valid value"}"#));
@@ -249,6 +249,15 @@ fn a_missing_scope_is_named_with_the_way_to_get_it() {
         "scopes cannot be added to a token: make one with the scope api at \
          https://gitlab.example.com/-/user_settings/personal_access_tokens"
     );
+}
+
+#[test]
+fn a_question_may_be_asked_with_any_of_the_named_scopes_once_each() {
+    let body =
+        r#"{"error":"insufficient_scope","error_description":"x","scope":"read_user api read_api api"}"#;
+    let fake = Fake::new([json(403, body)]);
+    let error = now(client(&fake).own_token()).unwrap_err();
+    assert!(error.to_string().contains("lacks the scope read_user or api or read_api ("), "{error}");
 }
 
 #[test]

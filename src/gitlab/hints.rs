@@ -155,11 +155,13 @@ fn not_permitted(error: &GitLabError) -> Option<String> {
         Kind::Personal => return None,
     };
     if is_gitlab_com(error) {
-        let trial = if owner.kind == Kind::Group { "a trial has none" } else { "a trial has one" };
-        let project = if owner.kind == Kind::Group { "a project of a paid group, " } else { "" };
+        let (trial, project) = match owner.kind {
+            Kind::Group => ("a trial has none", ", a project of a paid group"),
+            _ => ("a trial has one", ""),
+        };
         return Some(format!(
-            "on gitlab.com {kind} access tokens need Premium or Ultimate ({trial}) and the role {role}; on Free these \
-             work: {project}a service account (Free since 18.11), a personal token"
+            "on gitlab.com {kind} access tokens need Premium or Ultimate ({trial}) and the role {role}; what works \
+             instead: a service account (Free since 18.11), a personal token{project}"
         ));
     }
     Some(format!(

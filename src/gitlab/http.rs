@@ -63,6 +63,21 @@ pub enum HttpError {
     Setup(String),
 }
 
+impl HttpError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotPem(_) => {
+                "give a file with -----BEGIN CERTIFICATE----- in it; DER is turned into PEM by openssl x509 -inform der"
+            }
+            Self::Setup(_) => {
+                "install the system's certificates (the package ca-certificates), or give a file of them with --ca-file"
+            }
+        }
+    }
+}
+
 /// HTTP/1.1 to one instance.
 pub struct HttpTransport {
     client: reqwest::Client,
@@ -230,4 +245,42 @@ fn chain(error: &dyn Error) -> String {
 fn jitter(pause: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(0);
     pause.mul_f64(f64::from(random) / f64::from(u32::MAX) / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gitlab::fake::credential_for;
+
+    #[test]
+    fn the_header_with_the_token_is_marked_sensitive() {
+        let base = "https://gitlab.example.com";
+        let url = base.parse::<Instance>().unwrap().api(["user"]);
+        let request = Request::new(Method::Get, url, credential_for(base), None).unwrap();
+        let (_, value) = authentication(&request).unwrap();
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn a_pause_is_at_least_as_long_as_asked_and_at_most_a_quarter_longer() {
+        let pause = Duration::from_secs(60);
+        let extra: Vec<Duration> = (0..100).map(|_| jitter(pause)).collect();
+        assert!(extra.iter().all(|extra| *extra <= pause / 4));
+        assert!(extra.iter().any(|other| *other != extra[0]));
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names_and_addresses() {
+        for (url, expected) in [
+            ("http://localhost:1/", true),
+            ("https://LOCALHOST/", true),
+            ("http://127.1.2.3/", true),
+            ("http://[::1]/", true),
+            ("https://localhost.example/", false),
+            ("https://0.0.0.0/", false),
+            ("https://gitlab.com/", false),
+        ] {
+            assert_eq!(is_this_machine(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
 }

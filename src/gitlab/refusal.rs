@@ -16,7 +16,7 @@ pub(super) fn classify(status: u16, headers: &Headers, body: &[u8]) -> (ErrorKin
     let said = clean(&reply.sentence());
     let kind = match status {
         300..=399 => ErrorKind::Redirected { to: redirect_target(headers) },
-        429 => ErrorKind::RateLimited { retry_after: headers.retry_after },
+        429 => ErrorKind::RateLimited { retry_after: headers.wanted_pause() },
         500..=599 => ErrorKind::ServerError,
         408 | 425 | 499 => ErrorKind::UnexpectedReply { what: format!("status {status}") },
         400..=499 => match reply {
@@ -106,7 +106,13 @@ fn unauthorized(code: &str, said: &str) -> ErrorKind {
 
 fn needed_scopes(body: &Value) -> Vec<String> {
     let scopes = body.get("scope").and_then(Value::as_str).unwrap_or_default();
-    scopes.split_whitespace().map(clean).collect()
+    let mut needed = Vec::new();
+    for scope in scopes.split_whitespace().map(clean) {
+        if !needed.contains(&scope) {
+            needed.push(scope);
+        }
+    }
+    needed
 }
 
 /// The texts of app/services/resource_access_tokens/{create,revoke}_service.rb and of the token's model.

@@ -141,6 +141,13 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// How long the server wants to be left alone after a 429: `Retry-After`, else until the limit's window ends.
+    #[must_use]
+    pub fn wanted_pause(&self) -> Option<Duration> {
+        let until_reset = || Duration::try_from(self.rate_limit_reset?.duration_since(self.date?)).ok();
+        self.retry_after.or_else(until_reset)
+    }
+
     /// Reads the headers through `get`, which gives the text of a header by its lower-case name.
     #[must_use]
     pub fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Self {
@@ -268,6 +275,18 @@ mod tests {
         assert_eq!(read.date, Some("2026-11-21T10:00:00Z".parse().unwrap()));
         assert_eq!(read.rate_limit_reset, Some(Timestamp::from_second(1_795_255_260).unwrap()));
         assert_eq!(headers(&[("date", "yesterday")]).date, None);
+    }
+
+    #[test]
+    fn without_retry_after_the_end_of_the_limits_window_counts() {
+        let (date, reset) = (("date", "Sat, 21 Nov 2026 10:00:00 GMT"), ("ratelimit-reset", "1795255260"));
+        assert_eq!(headers(&[date, reset]).wanted_pause(), Some(Duration::from_secs(60)));
+        assert_eq!(
+            headers(&[date, reset, ("retry-after", "5")]).wanted_pause(),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(headers(&[date, ("ratelimit-reset", "0")]).wanted_pause(), None);
+        assert_eq!(headers(&[reset]).wanted_pause(), None);
     }
 
     #[test]

@@ -149,6 +149,24 @@ fn a_line_that_breaks_after_the_request_leaves_the_outcome_unknown_and_is_not_tr
 }
 
 #[test]
+fn a_post_on_a_connection_that_the_server_is_closing_arrives_at_most_once() {
+    let keep_alive = OK.replace("Connection: close\r\n", "");
+    for _ in 0..20 {
+        let server = Server::new(vec![keep_alive.clone(), keep_alive.clone(), keep_alive.clone()]);
+        let transport = transport_with(&server.url(), &HttpOptions::default());
+        let outcome = run(async {
+            transport.send(request(&server.url(), Method::Get)).await.unwrap();
+            transport.send(request(&server.url(), Method::Post)).await
+        });
+        let posts = server.seen().iter().filter(|seen| seen.starts_with("POST ")).count();
+        match outcome {
+            Ok(_) => assert_eq!(posts, 1),
+            Err(error) => assert!(matches!(error, SendError::Unknown(_)) && posts == 0, "{error:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_server_that_does_not_answer_in_time_leaves_the_outcome_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
