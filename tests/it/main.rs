@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod emulator;
+mod emulator_command;
+mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;
 mod support;
