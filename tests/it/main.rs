@@ -6,6 +6,8 @@ mod client_faults;
 mod client_gitlab;
 mod client_http;
 mod emulator;
+mod emulator_command;
+mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;
 mod git_commit;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -112,6 +112,8 @@ pub struct Running {
 #[derive(Debug)]
 struct Shared {
     core: Mutex<Core>,
+    /// Told after each request.
+    changed: Condvar,
     root: String,
     base: String,
     latency: Duration,
@@ -161,8 +163,13 @@ impl Emulator {
         let root = config.root.trim_end_matches('/').to_owned();
         let url = format!("http://{bound}{root}");
         let core = Core { gitlab, clock, faults, log: Vec::new(), throttle: Throttle::default() };
-        let shared =
-            Arc::new(Shared { core: Mutex::new(core), root, base: url.clone(), latency: config.latency });
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            changed: Condvar::new(),
+            root,
+            base: url.clone(),
+            latency: config.latency,
+        });
 
         let (stop, stopped) = oneshot::channel();
         let serving = shared.clone();
@@ -208,6 +215,19 @@ impl Running {
     #[must_use]
     pub fn state(&self) -> Value {
         control::state(&self.shared.core())
+    }
+
+    /// Blocks until `accepts` likes the state, looking again after each request: for what happens after the client
+    /// has gone. Returns whether it came to that before `limit` was over.
+    #[must_use]
+    pub fn wait_until(&self, limit: Duration, mut accepts: impl FnMut(&Value) -> bool) -> bool {
+        let core = self.shared.core();
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(core, limit, |core| !accepts(&control::state(core)))
+            .unwrap_or_else(PoisonError::into_inner);
+        !waited.1.timed_out()
     }
 
     /// The emulator's time.
@@ -317,6 +337,7 @@ async fn respond(
             };
             let mut core = shared.core();
             let reply = core.answer(&incoming, &random, effect.as_ref());
+            shared.changed.notify_all();
             Ok::<_, io::Error>(finish(reply, core.clock.now(), Some((&scissors, effect.as_ref()))))
         }
     });
@@ -338,6 +359,7 @@ fn close(
     effect: Option<&Effect>,
 ) -> Response<Body> {
     shared.core().note(method, path, None, None, effect);
+    shared.changed.notify_all();
     scissors.cut();
     Response::new(Body::empty())
 }
