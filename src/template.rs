@@ -51,6 +51,8 @@ pub struct Leaf {
     pub tokens: BTreeSet<String>,
     /// Those of them whose value it holds.
     pub values: BTreeSet<String>,
+    /// Those of them whose user name it shows: [`TokenFacts::username`] has to be known for them.
+    pub usernames: BTreeSet<String>,
 }
 
 impl Leaf {
@@ -166,10 +168,11 @@ impl Template {
         self.leaves.iter().filter(|leaf| leaf.is_slot())
     }
 
-    /// Whether it names tokens of this environment only.
+    /// Whether it names tokens of this environment only, and whether its leaves can be rendered there: done with
+    /// stand-ins, so that nothing has to be minted to find out.
     ///
     /// # Errors
-    /// Each leaf that names a token which the profile does not have.
+    /// Each leaf that names a token which the profile does not have, or that cannot be rendered.
     pub fn check(&self, environment: &Environment) -> Result<(), TemplateError> {
         let keys = || environment.tokens.iter().map(|token| token.key.as_str());
         let mut problems = Vec::new();
@@ -181,6 +184,10 @@ impl Template {
                 let position = expression::locate(leaf.position, source, &format!("tokens.{key}"));
                 problems.push(Problem { position, message });
             }
+        }
+        for leaf in self.leaves.iter().filter(|leaf| leaf.rendered) {
+            let rehearsed = expression::rehearse(leaf, &environment.name, &environment.gitlab);
+            problems.extend(rehearsed.err().map(|message| Problem { position: leaf.position, message }));
         }
         if problems.is_empty() { Ok(()) } else { Err(Problems::new(&self.path, problems).into()) }
     }
@@ -311,6 +318,7 @@ impl Reader {
             rendered: expression::is_in(text),
             tokens: used.tokens,
             values: used.values,
+            usernames: used.usernames,
         });
     }
 }

@@ -39,12 +39,19 @@ impl fmt::Display for UserName {
 impl FromStr for UserName {
     type Err = NameError;
 
-    /// GitLab's user names have letters, digits, `_`, `-` and `.` (`Gitlab::PathRegex`); those that could be mistaken
-    /// for something else in a path are refused.
+    /// Takes what GitLab takes (`NAMESPACE_FORMAT_REGEX` of `lib/gitlab/path_regex.rb`): letters, digits, `_`, `-` and
+    /// `.`, not `-` first, not `.` last, no end in `.git` or `.atom`. None of these can leave a folder or be `.git`.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        component(text).map(|()| Self(text.to_owned())).map_err(|why| {
-            NameError::new(format!("`{}` is not a GitLab user name: {why}", text.escape_debug()))
-        })
+        let folded = text.to_ascii_lowercase();
+        let is_name = is_word(text)
+            && text.len() <= 255
+            && !text.starts_with('-')
+            && !text.ends_with('.')
+            && ![".git", ".atom"].iter().any(|end| folded.ends_with(end));
+        if is_name {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(NameError::new(format!("`{}` is not a GitLab user name", text.escape_debug())))
     }
 }
 
@@ -121,12 +128,8 @@ fn gitlab_path(path: &str, what: &str, example: &str) -> Result<(), NameError> {
             "`{what}` is a URL; write the full path alone, such as {example}"
         )));
     }
-    let is_segment = |segment: &str| {
-        !segment.is_empty()
-            && ![".", ".."].contains(&segment)
-            && !segment.starts_with('-')
-            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-    };
+    let is_segment =
+        |segment: &str| is_word(segment) && ![".", ".."].contains(&segment) && !segment.starts_with('-');
     if path.split('/').all(is_segment) {
         return Ok(());
     }
@@ -170,14 +173,18 @@ pub(super) fn secrets_path(path: &str, own: bool) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Not empty, and of the characters that GitLab has in paths.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
 /// One component of a path that is also a good end of a branch name.
 fn component(text: &str) -> Result<(), &'static str> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if text.is_empty() {
         Err("it is empty")
     } else if text.len() > 200 {
         Err("it is longer than 200 characters")
-    } else if !text.bytes().all(allowed) {
+    } else if !is_word(text) {
         Err("it may have letters, digits, `_`, `-` and `.` only")
     } else if text.starts_with(['.', '-']) || text.ends_with('.') || text.contains("..") {
         Err("it must not start with `.` or `-`, end with `.`, or contain `..`")

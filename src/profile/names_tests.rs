@@ -1,16 +1,30 @@
 use super::*;
 
 #[test]
-fn environment_and_user_names_are_one_safe_path_component() {
-    for good in ["qa", "dev-2", "ana", "Ana.B_c-9", "_x"] {
-        assert!(environment(good).is_ok() && good.parse::<UserName>().is_ok(), "{good}");
+fn the_name_of_an_environment_is_a_file_name_and_the_end_of_a_branch_name() {
+    for good in ["qa", "dev-2", "Ana.B_c-9", "_x"] {
+        assert_eq!(environment(good), Ok(()));
     }
     let long = "x".repeat(201);
     for bad in [
         "", ".", "..", "a/b", "a\\b", "../x", ".git", "a.lock", "a.GIT", "-x", "a..b", "a.", "a\nb", "é",
         &long,
     ] {
-        assert!(environment(bad).is_err() && bad.parse::<UserName>().is_err(), "{bad}");
+        assert!(environment(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_user_name_is_one_of_gitlab_and_one_path_component() {
+    for good in ["ana", "Ana.B_c-9", "_x", ".ana", "ana-", "a.lock"] {
+        assert_eq!(good.parse::<UserName>().unwrap().as_str(), good);
+    }
+    let long = "x".repeat(256);
+    for bad in [
+        "", ".", "..", "a/b", "a\\b", "../x", ".git", "a.GIT", "a.atom", "-x", "a.", "a\nb", "é", "{user}",
+        &long,
+    ] {
+        assert!(bad.parse::<UserName>().is_err(), "{bad}");
     }
 }
 

@@ -11,12 +11,14 @@ use zeroize::Zeroizing;
 
 use super::filters::{self, FILTERS};
 use super::{Context, Leaf};
+use crate::instance::Instance;
 use crate::problem::Problem;
 use crate::profile::spelling::did_you_mean;
 use crate::secret::Secret;
 use crate::yaml::{Node, Position};
 
 const PLAIN_NAMES: [&str; 3] = ["environment", "gitlab.host", "gitlab.url"];
+const GITLAB_STAND_IN: (&str, &str) = ("https://gitlab.example", "gitlab.example");
 const FACTS: [&str; 4] = ["id", "name", "expires", "username"];
 
 /// The tokens that a leaf uses, and those whose value it holds.
@@ -24,6 +26,7 @@ const FACTS: [&str; 4] = ["id", "name", "expires", "username"];
 pub(super) struct Used {
     pub(super) tokens: BTreeSet<String>,
     pub(super) values: BTreeSet<String>,
+    pub(super) usernames: BTreeSet<String>,
 }
 
 /// Whether a text has expressions, and so is rendered.
@@ -63,8 +66,10 @@ pub(super) fn analyse(node: Node<'_>, text: &str) -> Result<Used, Vec<Problem>> 
         match token_name(name) {
             Some((key, fact)) => {
                 used.tokens.insert(key.to_owned());
-                if fact.is_none() {
-                    used.values.insert(key.to_owned());
+                match fact {
+                    None => _ = used.values.insert(key.to_owned()),
+                    Some("username") => _ = used.usernames.insert(key.to_owned()),
+                    Some(_) => {}
                 }
             }
             None if PLAIN_NAMES.contains(&name.as_str()) => {}
@@ -72,11 +77,19 @@ pub(super) fn analyse(node: Node<'_>, text: &str) -> Result<Used, Vec<Problem>> 
         }
     }
     if problems.is_empty()
-        && let Err(error) = compiled.render(stand_ins(&used.tokens))
+        && let Err(error) = compiled.render(stand_ins("stand-in", GITLAB_STAND_IN, &used.tokens))
     {
         problems.extend(problem("{{", describe(&error)));
     }
     if problems.is_empty() { Ok(used) } else { Err(problems) }
+}
+
+/// Renders a leaf for this environment with stand-ins for its tokens.
+pub(super) fn rehearse(leaf: &Leaf, environment: &str, gitlab: &Instance) -> Result<(), String> {
+    let (url, host) = (gitlab.to_string(), gitlab.host());
+    let scope = stand_ins(environment, (&url, &host), &leaf.tokens);
+    let outcome = engine().and_then(|engine| engine.template_from_str(&leaf.source)?.render(scope));
+    outcome.map(|_| ()).map_err(|error| describe(&error))
 }
 
 /// The text of a leaf. Only the tokens that it names are at hand.
@@ -92,8 +105,8 @@ pub(super) fn render(leaf: &Leaf, context: &Context<'_>) -> Result<Secret, Error
         };
         Some((key.clone(), token))
     });
-    let gitlab = (context.gitlab.to_string(), context.gitlab.host());
-    let scope = scope(context.environment, gitlab, tokens);
+    let (url, host) = (context.gitlab.to_string(), context.gitlab.host());
+    let scope = scope(context.environment, (&url, &host), tokens);
     engine()?.template_from_str(&leaf.source)?.render(scope).map(Secret::new)
 }
 
@@ -162,7 +175,7 @@ fn describe(error: &Error) -> String {
     }
 }
 
-fn stand_ins(tokens: &BTreeSet<String>) -> Value {
+fn stand_ins(environment: &str, gitlab: (&str, &str), tokens: &BTreeSet<String>) -> Value {
     let tokens = tokens.iter().map(|key| {
         let token = Token {
             value: Zeroizing::new("stand-in".to_owned()),
@@ -173,14 +186,10 @@ fn stand_ins(tokens: &BTreeSet<String>) -> Value {
         };
         (key.clone(), token)
     });
-    scope("stand-in", ("https://gitlab.example".to_owned(), "gitlab.example".to_owned()), tokens)
+    scope(environment, gitlab, tokens)
 }
 
-fn scope(
-    environment: &str,
-    gitlab: (String, String),
-    tokens: impl Iterator<Item = (String, Token)>,
-) -> Value {
+fn scope(environment: &str, gitlab: (&str, &str), tokens: impl Iterator<Item = (String, Token)>) -> Value {
     let tokens = tokens.map(|(key, token)| (key, Value::from_object(token)));
     Value::from_pairs([
         ("environment", Value::from(environment)),

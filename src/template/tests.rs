@@ -141,6 +141,21 @@ fn an_error_while_rendering_shows_no_value() {
 }
 
 #[test]
+fn a_leaf_that_fails_in_one_environment_is_found_before_anything_is_minted() {
+    let template = template("a: '{{ (tokens.a | docker_auth(\"h\")) if environment == \"qa\" else \"\" }}'");
+    let error = template.check(&environment(&["a"])).unwrap_err().to_string();
+    assert_eq!(error, "templates/x.yaml:1:4: missing argument");
+}
+
+#[test]
+fn a_leaf_says_whose_user_name_it_needs() {
+    let template = template("a: '{{ tokens.a.username }}:{{ tokens.b }}'");
+    let [leaf] = template.leaves() else { panic!("one leaf") };
+    assert_eq!(leaf.usernames, BTreeSet::from(["a".to_owned()]));
+    assert_eq!(leaf.values, BTreeSet::from(["b".to_owned()]));
+}
+
+#[test]
 fn names_and_filters_that_do_not_exist_are_refused_before_any_value_is_there() {
     let leaves = [
         "{{ gitlab.hots }}",
