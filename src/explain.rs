@@ -7,7 +7,7 @@ use crate::plan::PlanError;
 use crate::profile::ProfileError;
 use crate::repo::{BadPath, CommitError, RepoError};
 use crate::repo::lock::LockError;
-use crate::sops::{DocumentError, OpenError, SealError};
+use crate::sops::{ChangeError, DocumentError, DraftError, OpenError, SealError};
 use crate::template::TemplateError;
 
 fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
@@ -36,7 +36,7 @@ impl From<GitLabError> for Error {
 impl From<CredentialError> for Error {
     fn from(error: CredentialError) -> Self {
         let kind = match error {
-            CredentialError::OtherInstance { .. } => Kind::Refused,
+            CredentialError::BoundElsewhere { .. } | CredentialError::Unbound { .. } => Kind::Refused,
             _ => Kind::NotAllowed,
         };
         with_hint(kind, &error, Some(error.hint()))
@@ -111,6 +111,18 @@ impl From<DocumentError> for Error {
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         Self::from_source(Kind::CannotDecrypt, &error)
+    }
+}
+
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Self {
+        Self::from_source(Kind::Refused, &error)
+    }
+}
+
+impl From<DraftError> for Error {
+    fn from(error: DraftError) -> Self {
+        Self::from_source(Kind::Refused, &error)
     }
 }
 

@@ -220,7 +220,7 @@ async fn prove(
 ) -> Result<(), Failure> {
     let mut wrong = compare(request, None, &minted.record);
     if wrong.is_empty() {
-        match ground.client.verify(&minted.value).await {
+        match ground.client.verify(&minted.value, "the new token").await {
             Ok(record) => wrong = compare(request, Some(minted.record.id), &record),
             Err(error) if error.is_temporary() || !error.is_definite_refusal() => {
                 let error = Error::from(error)

@@ -67,7 +67,7 @@ async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result
     for step in &plan.steps {
         let Step::Finish { key, owner, record, mark, replaces } = step else { continue };
         let Some(value) = prepared.recorded.remove(mark) else { continue };
-        let found = ground.client.verify(&value).await.map_err(|error| {
+        let found = ground.client.verify(&value, "the recorded token").await.map_err(|error| {
             Error::from(error).context(format!("token {} could not be verified", record.id)).of_kind(Kind::HalfWay)
         })?;
         fresh.push(Fresh {

@@ -11,7 +11,7 @@ use crate::observe::files::GroundFile;
 use crate::plan::{Plan, Step, Write};
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{Draft, Encrypted, Opened, Rule, Sealed, seal_value};
+use crate::sops::{Draft, Encrypted, Opened, Rule, Sealed, seal_value, value_path};
 use crate::token::TokenId;
 use crate::world::World;
 
@@ -65,7 +65,7 @@ impl Writer {
     pub(super) fn set(&mut self, path: &crate::sops::Path, value: Secret) -> Result<()> {
         match self {
             Self::New(draft, _) => draft.set(path, value).map_err(Error::from),
-            Self::Edit(opened) => opened.set(path, value).map_err(Error::from),
+            Self::Edit(opened) => opened.set(path, &value).map_err(Error::from),
         }
     }
 
@@ -165,7 +165,7 @@ fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
     let open = ground.replay.open.iter().find(|open| open.intent.mark == mark).ok_or_else(lost)?;
     let (_, sealed) = open.minted.as_ref().ok_or_else(lost)?;
     let opened = Encrypted::parse(sealed.as_bytes())?.open(&*world.identities()?)?;
-    opened.get(&crate::sops::value_path())?.ok_or_else(lost)
+    opened.get(&value_path())?.ok_or_else(lost)
 }
 
 fn seals(ground: &Ground) -> BTreeMap<String, Rule> {

@@ -42,7 +42,7 @@ pub(super) async fn revoke(ground: &Ground, owner: &Owner, id: TokenId, expected
     if ground.operator == Some(id) {
         return Err(Error::new(Kind::Refused, format!("token {id} is the one that this run acts with")));
     }
-    let Some(record) = ground.client.token(owner, id).await? else { return Ok(()) };
+    let Some(record) = ground.client.get(owner, id).await? else { return Ok(()) };
     if !record.active {
         return Ok(());
     }

@@ -70,7 +70,7 @@ fn instance(text: &str) -> Result<Instance> {
 fn recipients(args: &InitArgs, world: &World) -> Result<Vec<Recipient>> {
     let own;
     let given: Vec<&str> = if args.recipients.is_empty() {
-        own = world.identities()?.recipients().iter().map(ToString::to_string).collect::<Vec<_>>();
+        own = world.identities()?.recipients().map(ToString::to_string).collect::<Vec<_>>();
         own.iter().map(String::as_str).collect()
     } else {
         args.recipients.iter().map(String::as_str).collect()

@@ -200,7 +200,7 @@ async fn holds(
     if value.is_empty() {
         return Ok(false);
     }
-    match client.verify(&value).await {
+    match client.verify(&value, "the value of the slot").await {
         Ok(record) => Ok(record.id == entry.id),
         Err(error) if error.is_temporary() => Err(error.into()),
         Err(_) => Ok(false),

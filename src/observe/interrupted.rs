@@ -55,11 +55,11 @@ pub async fn pending(
     for open in &replay.open {
         let outcome = match &open.minted {
             Some((record, sealed)) => {
-                let now = client.token(&open.intent.owner, record.id).await?;
+                let now = client.get(&open.intent.owner, record.id).await?;
                 let record = now.map_or_else(|| ended(record), |now| now);
                 Outcome::Recorded { record, opens: opens(sealed, world) }
             }
-            None => match client.tokens_with_mark(&open.intent.owner, &open.intent.mark).await?.into_iter().next() {
+            None => match client.find_by_mark(&open.intent.owner, &open.intent.mark).await?.into_iter().next() {
                 Some(record) => Outcome::Found(record),
                 None => Outcome::NotFound,
             },

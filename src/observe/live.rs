@@ -32,7 +32,7 @@ pub async fn records(client: &Client, lock: &Lock) -> Result<BTreeMap<TokenId, L
     let mut singly = Vec::new();
     for (owner, ids) in by_owner {
         if ids.len() >= LIST_FROM {
-            let listed = client.active_tokens(owner).await?;
+            let listed = client.list_active(owner).await?;
             live.extend(
                 listed.into_iter().filter(|r| ids.contains(&r.id)).map(|r| (r.id, Live::Known(r))),
             );
@@ -41,7 +41,7 @@ pub async fn records(client: &Client, lock: &Lock) -> Result<BTreeMap<TokenId, L
     }
     let asked: Vec<(TokenId, Live)> = stream::iter(singly)
         .map(|(owner, id)| async move {
-            let record = client.token(owner, id).await?;
+            let record = client.get(owner, id).await?;
             Ok::<_, GitLabError>((id, record.map_or(Live::Gone, Live::Known)))
         })
         .buffer_unordered(CONCURRENCY)

@@ -9,11 +9,10 @@ use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
-use crate::gitlab::owners::User;
 use crate::journal::Replay;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
-use crate::profile::{Environment, Recipients, SecretsFile, UserName};
+use crate::profile::{Environment, NameError, Recipients, SecretsFile, UserName};
 use crate::repo::{Head, RelPath, Repository};
 use crate::sops::{Policy, Rule};
 use crate::template::{Context, Template, check_all};
@@ -92,15 +91,14 @@ pub async fn environment(
     let user = user(&environment, &client).await?;
     let head = repo.head()?;
     let replay = interrupted::replay(&repo, &environment.name)?;
-    let user_name = user.as_ref().map(user_name).transpose()?;
-    let lock_path = environment
-        .lock_path(user_name.as_ref())
+    let user_name = user.as_ref().map(|(_, name)| name);
+    let lock_path = lock::path(&environment, user_name)
         .ok_or_else(|| Error::new(Kind::Failed, "a personal environment needs a user"))?;
     let lock_path = RelPath::new(&lock_path)?;
     let policy_path = RelPath::new(POLICY)?;
     own_file(&repo, &lock_path, &replay)?;
     let lock = lock_at_head(&repo, &lock_path)?;
-    let files = secrets_files(&environment, user_name.as_ref(), &repo, &policy_path, &replay, world)?;
+    let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
     let live = live::records(&client, &lock).await?;
     let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
@@ -141,16 +139,19 @@ pub async fn environment(
 }
 
 /// Who we act as, where a path or a personal token needs it.
-async fn user(environment: &Environment, client: &Client) -> Result<Option<User>> {
+async fn user(environment: &Environment, client: &Client) -> Result<Option<(u64, UserName)>> {
     let personal = environment.tokens.iter().any(|token| token.kind == TokenKind::Personal);
     if !personal && !environment.is_personal() {
         return Ok(None);
     }
-    Ok(Some(client.whoami().await?))
-}
-
-fn user_name(user: &User) -> Result<UserName> {
-    user.username.parse().map_err(|error: crate::profile::NameError| Error::from_source(Kind::Refused, &error))
+    let user = client.whoami().await?;
+    let name = user.username.ok_or_else(|| {
+        Error::new(Kind::NotAllowed, "GitLab does not tell this token whose it is")
+            .because("a personal environment is kept in a file named after its user")
+            .hint("use a token with the scope read_user, read_api or api")
+    })?;
+    let name = name.parse().map_err(|error: NameError| Error::from_source(Kind::Refused, &error))?;
+    Ok(Some((user.id, name)))
 }
 
 /// Our own files must be as HEAD has them, so that what is written is what was reviewed. What an interrupted run of
@@ -235,13 +236,13 @@ fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Pol
 }
 
 fn own_rule(world: &World) -> Result<Rule> {
-    let recipients = world.identities()?.recipients();
-    if recipients.is_empty() {
+    let identities = world.identities()?;
+    if identities.recipients().len() == 0 {
         return Err(Error::new(Kind::CannotDecrypt, "there is no age key of your own to encrypt for")
             .because("the profile says `recipients: self`")
             .hint("make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
     }
-    Ok(Rule::own(recipients))
+    Ok(Rule::own(identities.recipients().cloned()))
 }
 
 fn content(
@@ -276,7 +277,7 @@ fn content(
 /// The owner of each entry: from the lock where it names the same path and its token lives, else asked anew.
 async fn owners(
     environment: &Environment,
-    user: Option<&User>,
+    user: Option<&(u64, UserName)>,
     lock: &Lock,
     live: &BTreeMap<TokenId, Live>,
     client: &Client,
@@ -285,8 +286,8 @@ async fn owners(
     let mut asked: BTreeMap<(TokenKind, &str), Owner> = BTreeMap::new();
     for token in &environment.tokens {
         let owner = match (&token.owner, user) {
-            (None, Some(user)) => {
-                Owner { kind: TokenKind::Personal, id: user.id, path: user.username.clone() }
+            (None, Some((id, name))) => {
+                Owner { kind: TokenKind::Personal, id: *id, path: name.to_string() }
             }
             (None, None) => continue,
             (Some(path), _) => match known(lock, &token.key, token.kind, path, live) {
@@ -294,7 +295,7 @@ async fn owners(
                 None => match asked.get(&(token.kind, path.as_str())) {
                     Some(owner) => owner.clone(),
                     None => {
-                        let owner = client.owner(token.kind, path).await?;
+                        let owner = client.resolve_owner(token.kind, path).await?;
                         asked.insert((token.kind, path), owner.clone());
                         owner
                     }
