@@ -16,6 +16,7 @@ mod git_commit_index;
 mod git_commit_places;
 mod git_commit_refusals;
 mod profile_shipped;
+mod provision;
 mod repo_driver;
 mod repo_sandbox;
 mod support;

@@ -1,5 +1,6 @@
 //! What integration tests share: the stock sops, hermetic directories.
 
 pub(crate) mod gitlab;
+pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod sops;

@@ -1,0 +1,224 @@
+//! A user's desk: a repository made by real git, a home of its own, an age key, and an embedded GitLab with a frozen
+//! clock. Commands are the built program with nothing of the caller's environment.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use jiff::Timestamp;
+use provision::gitlab::emulator::{Config, Emulator, Running, Seed, Time};
+use provision::sops::generate_identity;
+use serde_json::Value;
+
+use super::sops;
+
+/// When every lab begins.
+pub(crate) const NOW: &str = "2026-11-21T08:00:00Z";
+
+pub(crate) struct Lab {
+    pub(crate) gitlab: Running,
+    folder: tempfile::TempDir,
+    pub(crate) recipient: String,
+    identity: String,
+}
+
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn of(output: &Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Asserts that it succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.status, 0, "{}{}", self.out, self.err);
+        self
+    }
+
+    /// Asserts that it ended with this status and says this somewhere on stderr.
+    #[track_caller]
+    pub(crate) fn refused(self, status: i32, says: &str) -> Self {
+        assert_eq!(self.status, status, "{}{}", self.out, self.err);
+        assert!(self.err.contains(says), "{:?} is not in: {}", says, self.err);
+        self
+    }
+}
+
+impl Lab {
+    /// The shipped environments against the embedded GitLab, committed.
+    pub(crate) fn new() -> Self {
+        Self::with_seed(None)
+    }
+
+    pub(crate) fn with_seed(seed: Option<&str>) -> Self {
+        let lab = Self::bare(seed);
+        let policy = format!(
+            "creation_rules:\n  - path_regex: ^secrets/[^/]+\\.sops\\.yaml$\n    age: {}\n",
+            lab.recipient
+        );
+        lab.write(".sops.yaml", &policy);
+        for name in ["devmode", "dev", "qa"] {
+            let shipped = format!("{}/environments/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+            let text = fs::read_to_string(shipped).unwrap();
+            lab.write(&format!("environments/{name}.yaml"), &text.replace("https://gitlab.com", lab.gitlab.url()));
+        }
+        for name in ["backstage", "kubernetes-secret"] {
+            let shipped = format!("{}/templates/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+            lab.write(&format!("templates/{name}.yaml"), &fs::read_to_string(shipped).unwrap());
+        }
+        lab.commit_all("base");
+        lab
+    }
+
+    /// A repository with nothing in it.
+    pub(crate) fn bare(seed: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (identity, recipient) = generate_identity();
+        let time = Time::Frozen(NOW.parse::<Timestamp>().unwrap());
+        let seed = seed.map(|text| Seed::parse(text).unwrap());
+        let gitlab = Emulator::start(Config { seed, time, ..Config::default() }).unwrap();
+        let lab = Self {
+            gitlab,
+            folder,
+            recipient: recipient.to_string(),
+            identity: identity.expose().to_owned(),
+        };
+        fs::create_dir_all(lab.home().join(".config/sops/age")).unwrap();
+        fs::write(lab.home().join(".config/sops/age/keys.txt"), format!("{}\n", lab.identity)).unwrap();
+        fs::write(
+            lab.home().join(".gitconfig"),
+            "[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n",
+        )
+        .unwrap();
+        fs::create_dir(lab.repo()).unwrap();
+        lab.git(["init", "-q"]);
+        lab
+    }
+
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.folder.path().join("repo")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// Everything that the lab has on disk: home, repository, and whatever was put beside them.
+    pub(crate) fn everything(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.repo().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.repo().join(path)).unwrap()
+    }
+
+    pub(crate) fn commit_all(&self, message: &str) {
+        self.git(["add", "-A"]);
+        self.git(["commit", "-q", "-m", message]);
+    }
+
+    fn hermetic(&self, mut command: Command) -> Command {
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("TZ", "UTC")
+            .current_dir(self.repo())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The program, with the operator's credential in its environment.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.hermetic(Command::new(env!("CARGO_BIN_EXE_provision")));
+        command
+            .env("GITLAB_TOKEN", self.gitlab.operator_token().expose())
+            .env("GITLAB_HOST", self.gitlab.url())
+            .args(args);
+        command
+    }
+
+    pub(crate) fn provision<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+        said(&mut self.command(args))
+    }
+
+    /// As the administrator.
+    pub(crate) fn provision_as_admin<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+        said(self.command(args).env("GITLAB_TOKEN", self.gitlab.admin_token().expose()))
+    }
+
+    /// `git`, whose standard output is returned without its last newline. Panics when it fails.
+    #[track_caller]
+    pub(crate) fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
+        let mut command = self.hermetic(Command::new("git"));
+        command.args(args);
+        said(&mut command).ok().out.trim_end().to_owned()
+    }
+
+    /// The stock sops with the lab's key.
+    pub(crate) fn sops<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+        let mut command = sops::command();
+        command.env("HOME", self.home()).current_dir(self.repo()).args(args);
+        said(&mut command)
+    }
+
+    /// One value of a secrets file, as stock sops reads it.
+    #[track_caller]
+    pub(crate) fn value(&self, file: &str, key: &str) -> String {
+        let path = format!("[\"{key}\"]");
+        self.sops(["decrypt", "--extract", &path, file]).ok().out
+    }
+
+    /// The tokens that the embedded GitLab has beside those it was seeded with, oldest first.
+    pub(crate) fn minted(&self) -> Vec<Value> {
+        let state = self.gitlab.state();
+        let tokens = state["tokens"].as_array().unwrap().iter();
+        tokens
+            .filter(|token| token["description"].as_str().is_some_and(|text| text.starts_with("provision ")))
+            .cloned()
+            .collect()
+    }
+
+    /// The requests since the last call of [`Lab::mark_requests`], as `METHOD path status`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let state = self.gitlab.state();
+        let requests = state["requests"].as_array().unwrap().iter();
+        requests
+            .map(|request| {
+                format!(
+                    "{} {} {}",
+                    request["method"].as_str().unwrap_or_default(),
+                    request["path"].as_str().unwrap_or_default(),
+                    request["status"]
+                )
+            })
+            .collect()
+    }
+
+    pub(crate) fn head(&self) -> String {
+        self.git(["rev-parse", "HEAD"])
+    }
+}
+
+fn said(command: &mut Command) -> Said {
+    Said::of(&command.output().unwrap())
+}
