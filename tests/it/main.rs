@@ -4,6 +4,7 @@
 
 mod emulator;
 mod emulator_command;
+mod emulator_contract;
 mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;
