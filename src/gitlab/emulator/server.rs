@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use tokio::sync::oneshot;
 
 use super::clock::{Clock, http_date};
 use super::control;
-use super::core::{Core, Incoming};
 use super::faults::{Effect, Faults, Rule};
 use super::mint::Random;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::seed::{ADMIN, OPERATOR, Seed, SeedError};
+use super::service::{Incoming, Service};
 use super::throttle::Throttle;
 use super::value::hex;
 use super::wire::{Scissors, Wires};
@@ -111,15 +111,17 @@ pub struct Running {
 
 #[derive(Debug)]
 struct Shared {
-    core: Mutex<Core>,
+    service: Mutex<Service>,
+    /// Told after each request.
+    changed: Condvar,
     root: String,
     base: String,
     latency: Duration,
 }
 
 impl Shared {
-    fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    fn service(&self) -> MutexGuard<'_, Service> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,9 +162,14 @@ impl Emulator {
         }
         let root = config.root.trim_end_matches('/').to_owned();
         let url = format!("http://{bound}{root}");
-        let core = Core { gitlab, clock, faults, log: Vec::new(), throttle: Throttle::default() };
-        let shared =
-            Arc::new(Shared { core: Mutex::new(core), root, base: url.clone(), latency: config.latency });
+        let service = Service { gitlab, clock, faults, log: Vec::new(), throttle: Throttle::default() };
+        let shared = Arc::new(Shared {
+            service: Mutex::new(service),
+            changed: Condvar::new(),
+            root,
+            base: url.clone(),
+            latency: config.latency,
+        });
 
         let (stop, stopped) = oneshot::channel();
         let serving = shared.clone();
@@ -207,33 +214,46 @@ impl Running {
     /// What `GET /_emulator/state` answers.
     #[must_use]
     pub fn state(&self) -> Value {
-        control::state(&self.shared.core())
+        control::state(&self.shared.service())
+    }
+
+    /// Blocks until `accepts` likes the state, looking again after each request: for what happens after the client
+    /// has gone. Returns whether it came to that before `limit` was over.
+    #[must_use]
+    pub fn wait_until(&self, limit: Duration, mut accepts: impl FnMut(&Value) -> bool) -> bool {
+        let service = self.shared.service();
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(service, limit, |service| !accepts(&control::state(service)))
+            .unwrap_or_else(PoisonError::into_inner);
+        !waited.1.timed_out()
     }
 
     /// The emulator's time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.shared.core().clock.now()
+        self.shared.service().clock.now()
     }
 
     /// Moves its time forward.
     pub fn advance(&self, by: SignedDuration) {
-        self.shared.core().clock.advance(by);
+        self.shared.service().clock.advance(by);
     }
 
     /// Sets its time.
     pub fn set_time(&self, time: Timestamp) {
-        self.shared.core().clock.set(time);
+        self.shared.service().clock.set(time);
     }
 
     /// Adds a fault rule behind those in force.
     pub fn add_fault(&self, rule: Rule) {
-        self.shared.core().faults.add(rule);
+        self.shared.service().faults.add(rule);
     }
 
     /// Takes all fault rules away.
     pub fn clear_faults(&self) {
-        self.shared.core().faults.clear();
+        self.shared.service().faults.clear();
     }
 }
 
@@ -281,25 +301,26 @@ async fn respond(
     let below_root = path.strip_prefix(shared.root.as_str());
     if let Some(path) = below_root.unwrap_or(&path).strip_prefix("/_emulator") {
         let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
-        let mut core = shared.core();
-        let reply = control::handle(&mut core, &method, path, &bytes);
-        let now = core.clock.now();
+        let mut service = shared.service();
+        let reply = control::handle(&mut service, &method, path, &bytes);
+        let now = service.clock.now();
         return finish(reply, now, None);
     }
     let api = below_root.and_then(|path| path.strip_prefix(API)).map(str::to_owned);
     let Some(path) = api else {
         // Outside of the API, GitLab is pages for people.
         let reply = Reply::html(404, "<!DOCTYPE html>\n<html><body><h1>404</h1></body></html>\n");
-        return finish(reply, shared.core().clock.now(), None);
+        return finish(reply, shared.service().clock.now(), None);
     };
-    let effect = shared.core().faults.take(&method, &path);
+    let effect = shared.service().faults.take(&method, &path);
     if effect == Some(Effect::Refuse) {
         return close(&shared, &scissors, &method, &path, effect.as_ref());
     }
-    let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
-    if effect == Some(Effect::Cut) {
+    let read = to_bytes(body, MAX_BODY).await.ok().filter(|_| effect != Some(Effect::Cut));
+    // A body that never came whole is not acted upon.
+    let Some(bytes) = read else {
         return close(&shared, &scissors, &method, &path, effect.as_ref());
-    }
+    };
     // A task of its own: what was asked is done even when the client has gone meanwhile.
     let task = tokio::spawn({
         let (shared, effect) = (shared.clone(), effect.clone());
@@ -315,15 +336,16 @@ async fn respond(
                 body: &bytes,
                 base: &shared.base,
             };
-            let mut core = shared.core();
-            let reply = core.answer(&incoming, &random, effect.as_ref());
-            Ok::<_, io::Error>(finish(reply, core.clock.now(), Some((&scissors, effect.as_ref()))))
+            let mut service = shared.service();
+            let reply = service.answer(&incoming, &random, effect.as_ref());
+            shared.changed.notify_all();
+            Ok::<_, io::Error>(finish(reply, service.clock.now(), Some((&scissors, effect.as_ref()))))
         }
     });
     match task.await {
         Ok(Ok(response)) => response,
         _ => {
-            let now = shared.core().clock.now();
+            let now = shared.service().clock.now();
             finish(Refusal::Crash.into_reply(now), now, None)
         }
     }
@@ -337,7 +359,8 @@ fn close(
     path: &str,
     effect: Option<&Effect>,
 ) -> Response<Body> {
-    shared.core().note(method, path, None, None, effect);
+    shared.service().note(method, path, None, None, effect);
+    shared.changed.notify_all();
     scissors.cut();
     Response::new(Body::empty())
 }
