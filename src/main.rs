@@ -4,21 +4,23 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use provision::cli::{Cli, Command};
-use provision::commands;
+use provision::cli::Cli;
+#[cfg(feature = "emulator")]
+use provision::cli::Command;
+use provision::error::{Error, Kind};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result: Result<(), Error> = match Cli::parse().command {
         #[cfg(feature = "emulator")]
-        Some(Command::Emulator(args)) => commands::emulator::run(args).map_err(|error| error.to_string()),
-        _ => Err("this command is not built in".to_owned()),
+        Some(Command::Emulator(args)) => provision::commands::emulator::run(args),
+        _ => Err(Error::new(Kind::Failed, "this build serves the emulator only")),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing is left to do when stderr is gone.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // Nothing is left to do when stderr is gone.
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "error: {error}");
+    for cause in error.causes() {
+        let _ = writeln!(stderr, "  because {cause}");
     }
+    ExitCode::from(error.kind().exit_code())
 }
