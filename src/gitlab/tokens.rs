@@ -38,7 +38,7 @@ pub struct MintRequest {
 pub enum Revocation {
     /// GitLab withdrew the token now.
     Done,
-    /// GitLab knows no such token any more (it forgets inactive ones after some weeks).
+    /// It was revoked before, or GitLab knows no such token any more (it forgets inactive ones after some weeks).
     AlreadyGone,
 }
 
@@ -170,6 +170,14 @@ impl Client {
         match self.remove(self.one(owner, id), &subject).await {
             Ok(()) => Ok(Revocation::Done),
             Err(error) if is_about_the_token(owner, &error) => Ok(Revocation::AlreadyGone),
+            // "Failed to find bot user": a token that is revoked already, whose bot user is being deleted.
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid { .. }) => {
+                match self.get(owner, id).await {
+                    Ok(None) => Ok(Revocation::AlreadyGone),
+                    Ok(Some(record)) if record.revoked => Ok(Revocation::AlreadyGone),
+                    Ok(Some(_)) | Err(_) => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
     }

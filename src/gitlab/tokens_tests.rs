@@ -103,6 +103,28 @@ fn a_missing_token_is_none_and_a_missing_owner_or_route_is_an_error() {
 }
 
 #[test]
+fn a_refused_revocation_of_a_revoked_token_is_no_failure() {
+    let refused = || json(400, r#"{"message":"400 Bad request - Failed to find bot user"}"#);
+    let gone = || json(404, r#"{"message":"404 group Access Token Not Found"}"#);
+    let revoked = created().replace(r#""revoked":false"#, r#""revoked":true"#);
+    for (record, is_gone) in [
+        (gone(), true),
+        (json(200, &revoked), true),
+        (json(200, &created()), false),
+        (json(500, "{}"), false),
+    ] {
+        let fake = Fake::new([refused(), record]);
+        let ended = now(client(&fake).revoke(&owner(Kind::Group), TokenId(9)));
+        if is_gone {
+            assert_eq!(ended.unwrap(), Revocation::AlreadyGone);
+        } else {
+            let problems = vec!["Failed to find bot user".to_owned()];
+            assert_eq!(ended.unwrap_err().kind(), &ErrorKind::Invalid { problems });
+        }
+    }
+}
+
+#[test]
 fn each_kind_has_its_routes() {
     let paths = |kind: Kind| {
         let record = created();

@@ -3,12 +3,13 @@
 use jiff::SignedDuration;
 use provision::gitlab::client::Client;
 use provision::gitlab::compare::compare;
+use provision::gitlab::emulator::Seed;
 use provision::gitlab::errors::{ErrorKind, GitLabError};
 use provision::gitlab::tokens::{MintRequest, Revocation};
 use provision::secret::Secret;
 use provision::token::{Kind, Owner, Role, TokenId};
 
-use crate::support::gitlab::{client, requests, run, start};
+use crate::support::gitlab::{client, requests, run, start, start_with};
 
 fn request(scopes: &[&str]) -> MintRequest {
     MintRequest {
@@ -169,6 +170,28 @@ fn never_is_turned_into_a_date_by_an_instance_that_demands_one_and_compare_says_
         let found: Vec<String> =
             compare(&never, None, &minted.record).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["it expires 2027-11-21, not never"]);
+    });
+}
+
+#[test]
+fn an_instance_without_descriptions_gives_back_a_record_without_the_mark() {
+    let seed = "
+settings: { version: 17.6.0, descriptions: false }
+users: [{ username: maude }, { username: root, admin: true }]
+groups: [{ path: alithya-csna, members: { maude: owner } }]
+tokens:
+  - { label: operator, user: maude, name: operator, scopes: [api] }
+  - { label: admin, user: root, name: admin, scopes: [api] }
+";
+    let gitlab = start_with(Some(Seed::parse(seed).unwrap()), "");
+    let operator = client(&gitlab, &gitlab.operator_token());
+    run(async {
+        let owner = group(&operator).await;
+        let request = request(&["read_api"]);
+        let minted = operator.create(&owner, &request).await.unwrap();
+        assert_eq!(minted.record.description, None);
+        assert_eq!(compare(&request, None, &minted.record), []);
+        assert!(operator.find_by_mark(&owner, "mark-1").await.unwrap().is_empty());
     });
 }
 

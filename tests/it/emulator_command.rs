@@ -72,14 +72,14 @@ fn a_seed_file_says_what_it_holds() {
 
     std::fs::write(&seed, "users: []\nteams: []\n").unwrap();
     let (code, error) = run(&["--seed", seed.to_str().unwrap()]);
-    assert_ne!(code, Some(0));
+    assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("seed.yaml") && error.contains("teams"), "{error}");
 }
 
 #[test]
 fn it_listens_on_loopback_only() {
     let (code, error) = run(&["--listen", "0.0.0.0:0"]);
-    assert_ne!(code, Some(0));
+    assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("the embedded GitLab listens on loopback only, not on 0.0.0.0:0"), "{error}");
 }
 

@@ -352,7 +352,7 @@ fn settings_change_what_is_valid() {
         Value::Null
     );
 
-    let lab = with_settings("descriptions: false, version: 17.6.2-ee, token_prefix: corp-");
+    let lab = with_settings("version: 17.6.2-ee, token_prefix: corp-");
     let made = lab.post("operator", GROUP, json!({"name": "n", "scopes": ["api"], "description": "mark"}));
     assert_eq!(made.json().get("description"), None);
     assert!(made.token().starts_with("corp-"));

@@ -7,6 +7,7 @@ mod client_gitlab;
 mod client_http;
 mod emulator;
 mod emulator_command;
+mod emulator_contract;
 mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;

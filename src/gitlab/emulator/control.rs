@@ -6,20 +6,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::clock::{iso, parse_duration};
-use super::core::Core;
 use super::faults::Rule;
 use super::reply::Reply;
+use super::service::Service;
 use super::state::{GitLab, Token, TokenOwner};
 use crate::token::Role;
 
 /// Handles what follows `/_emulator`.
-pub(super) fn handle(core: &mut Core, method: &str, path: &str, body: &[u8]) -> Reply {
+pub(super) fn handle(service: &mut Service, method: &str, path: &str, body: &[u8]) -> Reply {
     let result = match (method, path) {
         ("GET", "/health") => Ok(json!({"status": "ok"})),
-        ("GET", "/state") => Ok(state(core)),
-        ("POST", "/clock") => move_clock(core, body),
-        ("GET", "/faults") => Ok(json!({"faults": core.faults.list()})),
-        ("POST", "/faults") => change_faults(core, body),
+        ("GET", "/state") => Ok(state(service)),
+        ("POST", "/clock") => move_clock(service, body),
+        ("GET", "/faults") => Ok(json!({"faults": service.faults.list()})),
+        ("POST", "/faults") => change_faults(service, body),
         _ => return Reply::json(404, json!({"error": "404 Not Found"})),
     };
     result.map_or_else(|reason| Reply::json(400, json!({"error": reason})), Reply::ok)
@@ -36,13 +36,13 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn move_clock(core: &mut Core, body: &[u8]) -> Result<Value, String> {
+fn move_clock(service: &mut Service, body: &[u8]) -> Result<Value, String> {
     match read(body)? {
-        ClockChange { advance: Some(by), set: None } => core.clock.advance(parse_duration(&by)?),
-        ClockChange { advance: None, set: Some(time) } => core.clock.set(time),
+        ClockChange { advance: Some(by), set: None } => service.clock.advance(parse_duration(&by)?),
+        ClockChange { advance: None, set: Some(time) } => service.clock.set(time),
         _ => return Err("give either {\"advance\":\"10d\"} or {\"set\":\"2026-12-01T00:00:00Z\"}".to_owned()),
     }
-    Ok(json!({"now": iso(core.clock.now())}))
+    Ok(json!({"now": iso(service.clock.now())}))
 }
 
 #[derive(Deserialize)]
@@ -55,24 +55,25 @@ struct FaultChange {
 }
 
 /// Clears first, then adds. One bad rule, and nothing is changed.
-fn change_faults(core: &mut Core, body: &[u8]) -> Result<Value, String> {
+fn change_faults(service: &mut Service, body: &[u8]) -> Result<Value, String> {
     let change: FaultChange = read(body)?;
     let rules: Result<Vec<Rule>, _> = change.add.iter().map(|text| text.parse()).collect();
     let rules = rules.map_err(|error| error.to_string())?;
     if change.clear {
-        core.faults.clear();
+        service.faults.clear();
     }
     for rule in rules {
-        core.faults.add(rule);
+        service.faults.add(rule);
     }
-    Ok(json!({"faults": core.faults.list()}))
+    Ok(json!({"faults": service.faults.list()}))
 }
 
 /// Everything but values.
-pub(super) fn state(core: &Core) -> Value {
-    let now = core.clock.now();
-    let tokens: Vec<Value> = core.gitlab.tokens.values().map(|row| token(&core.gitlab, row, now)).collect();
-    json!({"now": iso(now), "tokens": tokens, "requests": core.log, "faults": core.faults.list()})
+pub(super) fn state(service: &Service) -> Value {
+    let now = service.clock.now();
+    let tokens: Vec<Value> =
+        service.gitlab.tokens.values().map(|row| token(&service.gitlab, row, now)).collect();
+    json!({"now": iso(now), "tokens": tokens, "requests": service.log, "faults": service.faults.list()})
 }
 
 fn token(gitlab: &GitLab, token: &Token, now: Timestamp) -> Value {

@@ -195,12 +195,20 @@ fn free<'a>(wanted: Option<u64>, first: u64, taken: impl DoubleEndedIterator<Ite
     wanted.unwrap_or_else(|| taken.last().map_or(first, |last| last + 1))
 }
 
+/// Descriptions came with GitLab 17.7. A version that cannot be read counts as newer.
+fn has_descriptions(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    let major = numbers.next();
+    (major, numbers.next()) >= (Some(17), Some(7)) || major.is_none()
+}
+
 impl SeedSettings {
     fn resolve(&self) -> Settings {
         let default = Settings::default();
+        let version = self.version.clone().unwrap_or(default.version);
         Settings {
-            version: self.version.clone().unwrap_or(default.version),
-            descriptions: self.descriptions.unwrap_or(default.descriptions),
+            descriptions: self.descriptions.unwrap_or_else(|| has_descriptions(&version)),
+            version,
             require_expiry: self.require_expiry.unwrap_or(default.require_expiry),
             max_lifetime: self.max_lifetime,
             free_tier: self.free_tier.unwrap_or(default.free_tier),
@@ -300,6 +308,15 @@ mod tests {
         let group = Resource::Group(gitlab.group("alithya-csna").unwrap().id);
         let owner = gitlab.user_by_name("maude").unwrap().id;
         assert_eq!(gitlab.membership(owner, group).map(|member| member.role), Some(Role::Owner));
+    }
+
+    #[test]
+    fn descriptions_follow_the_version() {
+        for (version, expected) in
+            [("17.6.2-ee", false), ("17.7.0", true), ("16.11.1", false), ("19.6.0-ee", true)]
+        {
+            assert_eq!(has_descriptions(version), expected, "{version}");
+        }
     }
 
     #[test]

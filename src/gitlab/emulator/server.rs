@@ -1,273 +1,55 @@
-//! The listener: loopback only, on a thread of its own, so that synchronous programs can use it.
+//! HTTP: from the socket to [`Service`] and back, with the headers that every reply has and the faults that happen on
+//! the way.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::clock::{Clock, http_date};
+use super::clock::http_date;
 use super::control;
-use super::core::{Core, Incoming};
-use super::faults::{Effect, Faults, Rule};
+use super::faults::Effect;
 use super::mint::Random;
 use super::refusal::Refusal;
 use super::reply::Reply;
-use super::seed::{ADMIN, OPERATOR, Seed, SeedError};
-use super::throttle::Throttle;
+use super::service::{Incoming, Service};
 use super::value::hex;
 use super::wire::{Scissors, Wires};
-use crate::secret::Secret;
 
 /// The largest body that is read.
 const MAX_BODY: usize = 1 << 20;
 /// What precedes every route of GitLab's.
 const API: &str = "/api/v4";
 
-/// How to start an embedded GitLab. [`Config::default`] takes a free port of 127.0.0.1, the built-in seed and the
-/// machine's time.
+/// What requests and the owner of the server both hold.
 #[derive(Debug)]
-pub struct Config {
-    /// Loopback only; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Relative root such as `/gitlab`; empty for none.
-    pub root: String,
-    /// `None`: [`Seed::built_in`].
-    pub seed: Option<Seed>,
-    /// The time.
-    pub time: Time,
-    /// Added to every reply.
-    pub latency: Duration,
-    /// Rules in force from the start.
-    pub faults: Vec<Rule>,
-}
-
-/// The emulator's time at the start.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Time {
-    /// The machine's.
-    #[default]
-    Machine,
-    /// Runs on from here.
-    From(Timestamp),
-    /// Stands here until moved: what tests want.
-    Frozen(Timestamp),
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            root: String::new(),
-            seed: None,
-            time: Time::Machine,
-            latency: Duration::ZERO,
-            faults: Vec::new(),
-        }
-    }
-}
-
-/// Why the emulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// It gives tokens away to everybody who asks, so nobody else may reach it.
-    #[error("the embedded GitLab listens on loopback only, not on {0}")]
-    NotLoopback(SocketAddr),
-    /// The seed.
-    #[error(transparent)]
-    Seed(#[from] SeedError),
-    /// The socket, the thread or the random numbers.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// As asked for.
-        address: SocketAddr,
-        /// The system's reason.
-        source: io::Error,
-    },
-}
-
-/// The embedded GitLab.
-#[derive(Debug)]
-pub struct Emulator;
-
-/// An emulator that serves until this is dropped.
-#[derive(Debug)]
-pub struct Running {
-    url: String,
-    tokens: BTreeMap<String, Secret>,
-    shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    core: Mutex<Core>,
+pub(super) struct Shared {
+    pub(super) service: Mutex<Service>,
     /// Told after each request.
-    changed: Condvar,
-    root: String,
-    base: String,
-    latency: Duration,
+    pub(super) changed: Condvar,
+    pub(super) root: String,
+    pub(super) base: String,
+    pub(super) latency: Duration,
 }
 
 impl Shared {
-    fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn service(&self) -> MutexGuard<'_, Service> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Emulator {
-    /// Binds the address and serves on a thread of its own. When this returns, requests are answered.
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub fn start(config: Config) -> Result<Running, StartError> {
-        let address = config.listen;
-        if !address.ip().is_loopback() {
-            return Err(StartError::NotLoopback(address));
-        }
-        let listen = |source| StartError::Listen { address, source };
-        let listener = std::net::TcpListener::bind(address).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(listen)?;
-
-        let clock = match config.time {
-            Time::Machine => Clock::running(None),
-            Time::From(start) => Clock::running(Some(start)),
-            Time::Frozen(at) => Clock::frozen(at),
-        };
-        let seed = config.seed.map_or_else(Seed::built_in, Ok)?;
-        let mut drawn = Ok(());
-        let mut random = || {
-            draw().unwrap_or_else(|error| {
-                drawn = Err(error);
-                Random::default()
-            })
-        };
-        let (gitlab, tokens) = seed.build(clock.now(), &mut random)?;
-        drawn.map_err(listen)?;
-        let mut faults = Faults::default();
-        for rule in config.faults {
-            faults.add(rule);
-        }
-        let root = config.root.trim_end_matches('/').to_owned();
-        let url = format!("http://{bound}{root}");
-        let core = Core { gitlab, clock, faults, log: Vec::new(), throttle: Throttle::default() };
-        let shared = Arc::new(Shared {
-            core: Mutex::new(core),
-            changed: Condvar::new(),
-            root,
-            base: url.clone(),
-            latency: config.latency,
-        });
-
-        let (stop, stopped) = oneshot::channel();
-        let serving = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("embedded-gitlab".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, serving, stopped)))
-            .map_err(listen)?;
-        Ok(Running { url, tokens, shared, stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Running {
-    /// Where it serves, with the relative root, without a trailing slash.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The token of the group's owner.
-    #[must_use]
-    pub fn operator_token(&self) -> Secret {
-        self.token(OPERATOR).unwrap_or_else(|| Secret::new(String::new()))
-    }
-
-    /// The token of the administrator.
-    #[must_use]
-    pub fn admin_token(&self) -> Secret {
-        self.token(ADMIN).unwrap_or_else(|| Secret::new(String::new()))
-    }
-
-    /// The seeded token with this label (the built-in seed has `operator`, `admin` and `developer`).
-    #[must_use]
-    pub fn token(&self, label: &str) -> Option<Secret> {
-        self.tokens.get(label).map(|value| Secret::new(value.expose().to_owned()))
-    }
-
-    /// The labels of the seeded tokens.
-    pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.tokens.keys().map(String::as_str)
-    }
-
-    /// What `GET /_emulator/state` answers.
-    #[must_use]
-    pub fn state(&self) -> Value {
-        control::state(&self.shared.core())
-    }
-
-    /// Blocks until `accepts` likes the state, looking again after each request: for what happens after the client
-    /// has gone. Returns whether it came to that before `limit` was over.
-    #[must_use]
-    pub fn wait_until(&self, limit: Duration, mut accepts: impl FnMut(&Value) -> bool) -> bool {
-        let core = self.shared.core();
-        let waited = self
-            .shared
-            .changed
-            .wait_timeout_while(core, limit, |core| !accepts(&control::state(core)))
-            .unwrap_or_else(PoisonError::into_inner);
-        !waited.1.timed_out()
-    }
-
-    /// The emulator's time.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.shared.core().clock.now()
-    }
-
-    /// Moves its time forward.
-    pub fn advance(&self, by: SignedDuration) {
-        self.shared.core().clock.advance(by);
-    }
-
-    /// Sets its time.
-    pub fn set_time(&self, time: Timestamp) {
-        self.shared.core().clock.set(time);
-    }
-
-    /// Adds a fault rule behind those in force.
-    pub fn add_fault(&self, rule: Rule) {
-        self.shared.core().faults.add(rule);
-    }
-
-    /// Takes all fault rules away.
-    pub fn clear_faults(&self) {
-        self.shared.core().faults.clear();
-    }
-}
-
-/// Stops serving; open connections are closed.
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+/// Serves until `stopped` is told or dropped.
+pub(super) async fn serve(
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    stopped: oneshot::Receiver<()>,
+) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let router = Router::new().fallback(respond).with_state(shared);
     let service = router.into_make_service_with_connect_info::<Scissors>();
@@ -283,7 +65,7 @@ fn no_entropy(error: getrandom::Error) -> io::Error {
 }
 
 /// Random bytes from the operating system.
-fn draw() -> io::Result<Random> {
+pub(super) fn draw() -> io::Result<Random> {
     let mut random = Random::default();
     getrandom::fill(&mut random.value).map_err(no_entropy)?;
     getrandom::fill(&mut random.bot).map_err(no_entropy)?;
@@ -301,25 +83,26 @@ async fn respond(
     let below_root = path.strip_prefix(shared.root.as_str());
     if let Some(path) = below_root.unwrap_or(&path).strip_prefix("/_emulator") {
         let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
-        let mut core = shared.core();
-        let reply = control::handle(&mut core, &method, path, &bytes);
-        let now = core.clock.now();
+        let mut service = shared.service();
+        let reply = control::handle(&mut service, &method, path, &bytes);
+        let now = service.clock.now();
         return finish(reply, now, None);
     }
     let api = below_root.and_then(|path| path.strip_prefix(API)).map(str::to_owned);
     let Some(path) = api else {
         // Outside of the API, GitLab is pages for people.
         let reply = Reply::html(404, "<!DOCTYPE html>\n<html><body><h1>404</h1></body></html>\n");
-        return finish(reply, shared.core().clock.now(), None);
+        return finish(reply, shared.service().clock.now(), None);
     };
-    let effect = shared.core().faults.take(&method, &path);
+    let effect = shared.service().faults.take(&method, &path);
     if effect == Some(Effect::Refuse) {
         return close(&shared, &scissors, &method, &path, effect.as_ref());
     }
-    let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
-    if effect == Some(Effect::Cut) {
+    let read = to_bytes(body, MAX_BODY).await.ok().filter(|_| effect != Some(Effect::Cut));
+    // A body that never came whole is not acted upon.
+    let Some(bytes) = read else {
         return close(&shared, &scissors, &method, &path, effect.as_ref());
-    }
+    };
     // A task of its own: what was asked is done even when the client has gone meanwhile.
     let task = tokio::spawn({
         let (shared, effect) = (shared.clone(), effect.clone());
@@ -335,16 +118,16 @@ async fn respond(
                 body: &bytes,
                 base: &shared.base,
             };
-            let mut core = shared.core();
-            let reply = core.answer(&incoming, &random, effect.as_ref());
+            let mut service = shared.service();
+            let reply = service.answer(&incoming, &random, effect.as_ref());
             shared.changed.notify_all();
-            Ok::<_, io::Error>(finish(reply, core.clock.now(), Some((&scissors, effect.as_ref()))))
+            Ok::<_, io::Error>(finish(reply, service.clock.now(), Some((&scissors, effect.as_ref()))))
         }
     });
     match task.await {
         Ok(Ok(response)) => response,
         _ => {
-            let now = shared.core().clock.now();
+            let now = shared.service().clock.now();
             finish(Refusal::Crash.into_reply(now), now, None)
         }
     }
@@ -358,7 +141,7 @@ fn close(
     path: &str,
     effect: Option<&Effect>,
 ) -> Response<Body> {
-    shared.core().note(method, path, None, None, effect);
+    shared.service().note(method, path, None, None, effect);
     shared.changed.notify_all();
     scissors.cut();
     Response::new(Body::empty())

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use provision::gitlab::client::Client;
 use provision::gitlab::credential::Credential;
-use provision::gitlab::emulator::{Config, Emulator, Running, Time};
+use provision::gitlab::emulator::{Config, Emulator, Running, Seed, Time};
 use provision::gitlab::http::{HttpOptions, HttpTransport};
 use provision::gitlab::transport::{Request, Response, SendError, Transport};
 use provision::instance::Instance;
@@ -19,8 +19,13 @@ pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
 
 /// An embedded GitLab with the built-in seed, below the relative root `root`.
 pub(crate) fn start(root: &str) -> Running {
+    start_with(None, root)
+}
+
+/// The same with another seed.
+pub(crate) fn start_with(seed: Option<Seed>, root: &str) -> Running {
     let time = Time::Frozen(NOW.parse().unwrap());
-    Emulator::start(Config { root: root.to_owned(), time, ..Config::default() }).unwrap()
+    Emulator::start(Config { root: root.to_owned(), seed, time, ..Config::default() }).unwrap()
 }
 
 /// Real HTTP; pauses are noted instead of waited for.

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 
 /// All that changes.
 #[derive(Debug)]
-pub(super) struct Core {
+pub(super) struct Service {
     pub(super) gitlab: GitLab,
     pub(super) clock: Clock,
     pub(super) faults: Faults,
@@ -50,7 +50,7 @@ pub(super) struct Incoming<'a> {
     pub(super) base: &'a str,
 }
 
-impl Core {
+impl Service {
     /// Does what was asked, or what the fault says instead, and logs it.
     pub(super) fn answer(
         &mut self,
