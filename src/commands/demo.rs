@@ -34,7 +34,7 @@ pub async fn run(args: &DemoArgs, ui: Ui) -> Result<()> {
         .map_err(|error| failed("cannot make a temporary folder", error.to_string()))?;
     let gitlab = Emulator::start(Config::default())
         .map_err(|error| failed("cannot start the embedded GitLab", error.to_string()))?;
-    let (identity, recipient) = generate_identity()?;
+    let (identity, recipient) = generate_identity();
     let repository = folder.path().join("repository");
     std::fs::create_dir(&repository).map_err(|error| failed("cannot make a repository", error.to_string()))?;
     let repo = Repository::init_for_demo(&repository)?;

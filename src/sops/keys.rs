@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::str::FromStr;
 
 use age::armor::ArmoredReader;
+use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -164,6 +165,14 @@ impl fmt::Debug for Identities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.native.iter().map(|(_, recipient)| recipient)).finish()
     }
+}
+
+/// A new X25519 identity, as the line of a `keys.txt`, and its public key.
+#[must_use]
+pub fn generate_identity() -> (Secret, Recipient) {
+    let identity = age::x25519::Identity::generate();
+    let recipient = Recipient::new(identity.to_public());
+    (Secret::new(identity.to_string().expose_secret().to_owned()), recipient)
 }
 
 impl Identities {
