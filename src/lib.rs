@@ -11,6 +11,7 @@ pub mod lock;
 pub mod problem;
 pub mod profile;
 pub mod secret;
+pub mod sops;
 pub mod template;
 pub mod token;
 pub mod yaml;

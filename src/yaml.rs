@@ -171,7 +171,8 @@ struct DocumentData {
     root: Option<Id>,
 }
 
-type Id = u32;
+/// Names a node of one tree; good for that tree only.
+pub(crate) type Id = u32;
 
 #[derive(Debug)]
 struct Data {
@@ -255,7 +256,8 @@ impl Tree {
         Position::of(&self.text, offset)
     }
 
-    fn node(&self, id: Id) -> Node<'_> {
+    /// The node with this id.
+    pub(crate) fn node(&self, id: Id) -> Node<'_> {
         Node { tree: self, id }
     }
 }
@@ -315,6 +317,11 @@ pub enum Kind<'t> {
 }
 
 impl<'t> Node<'t> {
+    /// Its name in its tree.
+    pub(crate) fn id(self) -> Id {
+        self.id
+    }
+
     fn data(self) -> &'t Data {
         &self.tree.nodes[self.id as usize]
     }

@@ -1,0 +1,137 @@
+//! A YAML document as sops sees it: leaves with their paths, in the order in which they are encrypted and hashed.
+
+use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Tree};
+
+use super::path::{Path, Segment};
+use super::scalar;
+use super::value::Type;
+
+/// The key of sops's own block.
+pub(super) const METADATA: &str = "sops";
+
+/// Why a text is not a document that sops could hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StructureError {
+    /// Not YAML.
+    #[error(transparent)]
+    Yaml(#[from] yaml::Error),
+    /// More than one document in a file.
+    #[error("{position}: a second document starts here; files with several documents are not supported yet")]
+    SeveralDocuments {
+        /// The second document.
+        position: Position,
+    },
+    /// sops wants a mapping at the top.
+    #[error("the document must be a mapping of keys to values")]
+    RootNotMapping,
+    /// Aliases, which sops would replace by copies.
+    #[error("{position}: an alias; sops replaces aliases by copies, so write the value out")]
+    Alias {
+        /// The alias.
+        position: Position,
+    },
+    /// sops wants keys that are strings.
+    #[error("{position}: the key `{key}` is not a text for sops: quote it")]
+    KeyNotText {
+        /// The key.
+        position: Position,
+        /// As written.
+        key: String,
+    },
+}
+
+/// One scalar of a document.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    pub(super) path: Path,
+    pub(super) node: Id,
+}
+
+/// A document with its leaves; the `sops` block is not among them.
+#[derive(Debug)]
+pub(super) struct Document {
+    tree: Tree,
+    leaves: Vec<Leaf>,
+}
+
+impl Document {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, StructureError> {
+        let tree = Tree::from_bytes(bytes)?;
+        if let Some(second) = tree.documents().nth(1) {
+            return Err(StructureError::SeveralDocuments { position: second.position() });
+        }
+        let root = tree.root().filter(|root| matches!(root.kind(), Kind::Mapping(_)));
+        let root = root.ok_or(StructureError::RootNotMapping)?;
+        let mut walk = Walk { leaves: Vec::new(), path: Path::default() };
+        walk.node(root, true)?;
+        let leaves = walk.leaves;
+        Ok(Self { tree, leaves })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.tree.text()
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The mapping at the top.
+    pub(super) fn root(&self) -> Option<Mapping<'_>> {
+        self.tree.root().and_then(Node::as_mapping)
+    }
+
+    /// All scalars, null ones too, in order.
+    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> {
+        self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
+    }
+
+    /// The scalar at `path`.
+    pub(super) fn leaf(&self, path: &Path) -> Option<Node<'_>> {
+        self.leaves.iter().find(|leaf| leaf.path == *path).map(|leaf| self.tree.node(leaf.node))
+    }
+}
+
+struct Walk {
+    leaves: Vec<Leaf>,
+    path: Path,
+}
+
+impl Walk {
+    /// The depth is bounded by the tree's.
+    fn node(&mut self, node: Node<'_>, is_root: bool) -> Result<(), StructureError> {
+        match node.kind() {
+            Kind::Alias(_) => return Err(StructureError::Alias { position: node.position() }),
+            Kind::Scalar(..) => self.leaves.push(Leaf { path: self.path.clone(), node: node.id() }),
+            Kind::Sequence(sequence) => {
+                for (index, item) in sequence.items().enumerate() {
+                    self.step(Segment::Index(index), item)?;
+                }
+            }
+            Kind::Mapping(mapping) => {
+                for entry in mapping.entries() {
+                    if !is_text(entry.key_node) {
+                        let position = entry.key_node.position();
+                        return Err(StructureError::KeyNotText { position, key: entry.key.to_owned() });
+                    }
+                    if !(is_root && entry.key == METADATA) {
+                        self.step(Segment::Key(entry.key.to_owned()), entry.value)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, segment: Segment, node: Node<'_>) -> Result<(), StructureError> {
+        self.path.0.push(segment);
+        self.node(node, false)?;
+        self.path.0.pop();
+        Ok(())
+    }
+}
+
+/// Whether go-yaml reads this key as a string.
+fn is_text(key: Node<'_>) -> bool {
+    matches!(scalar::value(key), Ok(Some(plain)) if plain.kind == Type::Str)
+}
