@@ -8,7 +8,6 @@
 //! `tokens.<key>.id`, `.name`, `.expires`, `.username`. Filters: `b64encode`, `tojson`, `docker_auth(host, user)`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::ops::Range;
 
 use jiff::civil::Date;
@@ -18,6 +17,7 @@ use crate::problem::{Problem, Problems, only_root};
 use crate::profile::Environment;
 use crate::profile::spelling::did_you_mean;
 use crate::secret::Secret;
+use crate::sops::{Path, Segment};
 use crate::token::TokenId;
 use crate::yaml::{Kind, Node, Position, Tree};
 
@@ -60,29 +60,6 @@ impl Leaf {
     #[must_use]
     pub fn is_slot(&self) -> bool {
         !self.tokens.is_empty()
-    }
-}
-
-/// The way from the root of a document to a leaf.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Path(pub Vec<Segment>);
-
-/// One step of a [`Path`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Segment {
-    /// A key of a mapping.
-    Key(String),
-    /// An index of a list, from 0.
-    Index(usize),
-}
-
-/// As `sops set` takes it: `["data"]["list"][0]`.
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|segment| match segment {
-            Segment::Key(key) => write!(f, "[{}]", serde_json::Value::from(key.as_str())),
-            Segment::Index(index) => write!(f, "[{index}]"),
-        })
     }
 }
 

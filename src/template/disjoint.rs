@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Path, Template};
+use super::Template;
 use crate::profile::{Environment, SecretsFile};
+use crate::sops::Path;
 
 /// An environment with the templates of its secrets files, in the order of [`Environment::secrets`].
 #[derive(Clone, Copy, Debug)]
