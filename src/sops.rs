@@ -1,16 +1,52 @@
-//! The SOPS engine.
+//! The SOPS engine: reads, edits and makes files that stock `sops` reads and edits. It knows nothing of GitLab, and no
+//! clock, file or environment: bytes in, bytes out.
+//!
+//! ```text
+//! bytes ── Encrypted::parse ──▶ Encrypted ── open(identities) ──▶ Opened ── set, remove ── seal ──▶ Sealed ──▶ bytes
+//! text ─── Draft::parse ──────▶ Draft ────── set ───────────────────────────────────────── seal(rule) ──▶ Sealed
+//! ```
+//!
+//! Only [`Sealed`] has bytes to write. What decides who reads and what is encrypted is the [`Policy`], never the file.
+//!
+//! An edit replaces the bytes of the values that change, of `lastmodified` and of `mac`; all others stay. That is why
+//! documents are trees of spans ([`crate::yaml`]) and never values that are written out again.
+
+mod change;
+mod comments;
 mod document;
+mod draft;
 mod edit;
+mod encrypted;
 mod keys;
 mod mac;
 mod metadata;
+mod open;
 mod path;
 mod policy;
 mod random;
 mod re2;
 mod render;
 mod scalar;
+mod seal;
 mod selection;
+mod splice;
+#[cfg(test)]
+mod tests;
 mod time;
 mod value;
+
+pub use change::ChangeError;
+pub use document::StructureError;
+pub use draft::{Draft, DraftError, seal_value, value_path};
+pub use encrypted::{Difference, DocumentError, Encrypted};
+pub use keys::{Identities, IdentityError, Recipient, RecipientError, Skipped, UnwrapError};
+pub use metadata::{MetadataError, OtherReader};
+pub use open::{OpenError, Opened};
 pub use path::{Path, PathError, Segment};
+pub use policy::{Policy, PolicyError, Problem, Rule};
+pub use random::NoRandomness;
+pub use re2::{Pattern, PatternError};
+pub use scalar::ScalarError;
+pub use seal::{SealError, Sealed};
+pub use selection::{Selection, SelectionError};
+pub use value::ValueError;

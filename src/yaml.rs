@@ -157,7 +157,6 @@ pub struct Comment {
 }
 
 /// A text and the nodes in it.
-#[derive(Debug)]
 pub struct Tree {
     text: String,
     nodes: Vec<Data>,
@@ -199,6 +198,13 @@ enum Content {
         flow: bool,
     },
     Alias(Id),
+}
+
+/// A text may hold secrets.
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tree({} nodes)", self.nodes.len())
+    }
 }
 
 impl Tree {

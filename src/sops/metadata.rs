@@ -106,9 +106,8 @@ impl Metadata {
     /// Reads the block that stands under the root's `sops`.
     pub(super) fn read(root: Mapping<'_>) -> Result<Self, MetadataError> {
         let node = root.get(super::document::METADATA).ok_or(MetadataError::Missing)?;
-        let block = match node.kind() {
-            Kind::Mapping(block) => block,
-            _ => return Err(wrong(node, super::document::METADATA, "a mapping")),
+        let Kind::Mapping(block) = node.kind() else {
+            return Err(wrong(node, super::document::METADATA, "a mapping"));
         };
         let position = node.position();
         let (stanzas, others) = readers(block)?;
@@ -187,7 +186,7 @@ fn readers(block: Mapping<'_>) -> Result<(Vec<Stanza>, Vec<OtherReader>), Metada
             text("recipient").ok_or_else(|| wrong(entry.node(), "age", "a list of recipients"))?;
         match recipient.parse() {
             Ok(recipient) => {
-                stanzas.push(Stanza { recipient, wrapped: text("enc").unwrap_or("").to_owned() })
+                stanzas.push(Stanza { recipient, wrapped: text("enc").unwrap_or("").to_owned() });
             }
             Err(_) => others.push(OtherReader { kind: "age".to_owned(), id: recipient.to_owned() }),
         }

@@ -23,6 +23,8 @@ pub(super) fn load(text: String) -> Result<Tree, Error> {
     loader.run()?;
     loader.comments.sort_by_key(|comment| comment.span.start);
     loader.finish_block_scalars();
+    loader.finish_absent_scalars();
+    loader.refresh_collections();
     let Loader { nodes, documents, comments, .. } = loader;
     Ok(Tree { text, nodes, documents, comments })
 }
@@ -36,6 +38,8 @@ struct Loader<'s> {
     open: Vec<Open>,
     anchors: HashMap<usize, Id>,
     block_scalars: Vec<Id>,
+    /// Plain scalars that are not there.
+    absent: Vec<Id>,
 }
 
 struct Open {
@@ -55,6 +59,7 @@ impl<'s> Loader<'s> {
             open: Vec::new(),
             anchors: HashMap::new(),
             block_scalars: Vec::new(),
+            absent: Vec::new(),
         }
     }
 
@@ -94,10 +99,13 @@ impl<'s> Loader<'s> {
             }
             Event::Scalar(value, style, anchor, tag) => {
                 let content = self.scalar(&value, style, &range);
+                let is_absent = style == ScalarStyle::Plain && range.is_empty();
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let id = self.add(content, range, anchor, tag.as_deref(), span)?;
                 if is_block {
                     self.block_scalars.push(id);
+                } else if is_absent {
+                    self.absent.push(id);
                 }
             }
             Event::Alias(anchor) => {
@@ -265,10 +273,45 @@ impl<'s> Loader<'s> {
             node.start = node.start.min(span.start);
             node.span = span;
         }
-        self.refresh_collections();
     }
 
-    /// From the indicator to the end of its line.
+    /// The parser puts a scalar that is not there somewhere before the next token. Here it is right behind what it
+    /// belongs to (`key:`, `-`, a tag), where its text would have to go.
+    fn finish_absent_scalars(&mut self) {
+        for id in std::mem::take(&mut self.absent) {
+            let mut end = self.trimmed(self.nodes[id as usize].span.start).len();
+            if self.is_value(id) {
+                // The parser may put it in front of the colon.
+                let rest = self.text[end..].trim_start_matches([' ', '\t']);
+                end = rest.strip_prefix(':').map_or(end, |rest| self.text.len() - rest.len());
+            }
+            let node = &mut self.nodes[id as usize];
+            node.start = node.start.min(end);
+            node.span = end..end;
+        }
+    }
+
+    fn is_value(&self, id: Id) -> bool {
+        match self.nodes[id as usize].parent.map(|parent| &self.nodes[parent as usize].content) {
+            // Ids grow with the text.
+            Some(Content::Mapping { entries, .. }) => {
+                entries.binary_search_by_key(&id, |(_, value)| *value).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// The text up to `offset` without the blanks, line breaks and comments at its end.
+    fn trimmed(&self, offset: usize) -> &str {
+        let mut head = self.text[..offset].trim_ascii_end();
+        while let Some(comment) = self.comment_that_ends_at(head.len()) {
+            head = self.text[..comment.span.start].trim_ascii_end();
+        }
+        head
+    }
+
+    /// From the indicator to the end of its line. Behind the indicator a comment may stand, and, where there is no
+    /// content, comments on their own lines.
     fn block_header(&self, node: &Data) -> Range<usize> {
         let from = &self.text[node.span.start..];
         if is_blank(&node.content) && from.starts_with(['|', '>']) {
@@ -276,11 +319,7 @@ impl<'s> Loader<'s> {
             let rest = from[1..].trim_start_matches(HEADER_FIELDS);
             return node.span.start..self.text.len() - rest.len();
         }
-        let mut head = self.text[..node.span.start].trim_ascii_end();
-        // Behind the indicator a comment may stand, and, where there is no content, comments on their own lines.
-        while let Some(comment) = self.comment_that_ends_at(head.len()) {
-            head = self.text[..comment.span.start].trim_ascii_end();
-        }
+        let head = self.trimmed(node.span.start);
         head.trim_end_matches(HEADER_FIELDS).len().saturating_sub(1)..head.len()
     }
 

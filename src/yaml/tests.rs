@@ -66,6 +66,18 @@ fn an_empty_block_scalar_spans_its_header() {
 }
 
 #[test]
+fn a_value_that_is_not_there_has_its_place_behind_its_key() {
+    let tree = tree("a:   # why\n\n# b\nb: !!null\nc:\n  - # x\n  -\nd:\n");
+    let root = tree.root().unwrap();
+    let before = |node: Node<'_>| tree.text()[..node.span().start].lines().last().unwrap().to_owned();
+    assert_eq!(before(root.get("a").unwrap()), "a:");
+    assert_eq!(before(root.get("b").unwrap()), "b: !!null");
+    assert_eq!(before(root.get("d").unwrap()), "d:");
+    let items: Vec<_> = root.get("c").unwrap().as_sequence().unwrap().items().map(before).collect();
+    assert_eq!(items, ["  -", "  -"]);
+}
+
+#[test]
 fn collections_end_with_their_last_child() {
     let text = "a:\n  b: 1\n  c: |\n    x\n\nd:\n- 1\n-  2 # c\n\n# end\n";
     let tree = tree(text);

@@ -1,0 +1,188 @@
+//! Comments of a new file. Where the rule selects the mapping that a comment belongs to, stock sops encrypts the comment
+//! too, bound to the path of that mapping; so the mapping must be the one that go-yaml will find when it reads the file
+//! (yamlc.go, `yaml_parser_unfold_comments`). Where it could find another, the comment is refused: sops would show it
+//! as ciphertext, or make it an element of a list.
+
+use std::ops::Range;
+
+use crate::yaml::{Comment, Kind, Mapping, Node, Placement};
+
+use super::document::Document;
+use super::edit::Edits;
+use super::path::{Path, Segment};
+use super::seal::SealError;
+use super::selection::Selection;
+use super::value::{Cipher, Plain, Type, ValueError};
+
+/// Encrypts the comments that `selection` selects.
+pub(super) fn encrypt(
+    edits: &mut Edits,
+    document: &Document,
+    cipher: &Cipher,
+    selection: &Selection,
+) -> Result<(), SealError> {
+    let tree = document.tree();
+    let Some(root) = document.root() else { return Ok(()) };
+    if tree.comments().is_empty() {
+        return Ok(());
+    }
+    let outline = Outline::of(document.text(), root);
+    for comment in tree.comments() {
+        let text = &document.text()[comment.span.clone()];
+        let text = text.strip_prefix('#').unwrap_or(text).trim_end_matches('\r');
+        if text.is_empty() {
+            continue;
+        }
+        let (path, certain) = outline.owner(comment);
+        if !selection.encrypts(&path) {
+            continue;
+        }
+        if !certain {
+            return Err(SealError::Comment { line: tree.position(comment.span.start).line });
+        }
+        let plain = Plain::new(Type::Comment, text);
+        let encrypted = cipher.encrypt(&plain, &path.additional_data()).map_err(|error| match error {
+            ValueError::NoRandomness(error) => SealError::NoRandomness(error),
+            other => SealError::unsound(other.to_string()),
+        })?;
+        let start = comment.span.start;
+        edits.replace(start..start + 1 + text.len(), format!("#{encrypted}"));
+    }
+    Ok(())
+}
+
+/// One key, or one element of a list, in the order of the text.
+struct Item {
+    /// Path of the collection that it is in.
+    owner: Path,
+    in_list: bool,
+    in_flow: bool,
+    /// Whether only blanks stand before it on its line.
+    starts_line: bool,
+    column: usize,
+    start: usize,
+    /// From its key, or itself, to the end of its value.
+    span: Range<usize>,
+    /// Whether its value is, or ends in, a list.
+    ends_in_list: bool,
+}
+
+struct Outline<'t> {
+    text: &'t str,
+    items: Vec<Item>,
+    flows: Vec<(Range<usize>, Path)>,
+}
+
+impl<'t> Outline<'t> {
+    fn of(text: &'t str, root: Mapping<'_>) -> Self {
+        let mut outline = Self { text, items: Vec::new(), flows: Vec::new() };
+        outline.collect(root.node(), &Path::default(), false);
+        outline
+    }
+
+    fn collect(&mut self, node: Node<'_>, path: &Path, in_flow: bool) {
+        match node.kind() {
+            Kind::Mapping(mapping) => {
+                let in_flow = self.enter(node, path, in_flow || mapping.is_flow());
+                for entry in mapping.entries() {
+                    self.item(entry.key_node, entry.value, path, false, in_flow);
+                    let mut below = path.clone();
+                    below.0.push(Segment::Key(entry.key.to_owned()));
+                    self.collect(entry.value, &below, in_flow);
+                }
+            }
+            Kind::Sequence(list) => {
+                let in_flow = self.enter(node, path, in_flow || list.is_flow());
+                for item in list.items() {
+                    self.item(item, item, path, true, in_flow);
+                    self.collect(item, path, in_flow);
+                }
+            }
+            Kind::Scalar(..) | Kind::Alias(_) => {}
+        }
+    }
+
+    fn enter(&mut self, node: Node<'_>, path: &Path, in_flow: bool) -> bool {
+        if in_flow {
+            self.flows.push((node.span(), path.clone()));
+        }
+        in_flow
+    }
+
+    fn item(&mut self, head: Node<'_>, value: Node<'_>, owner: &Path, in_list: bool, in_flow: bool) {
+        let start = head.full_span().start;
+        let line = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        self.items.push(Item {
+            owner: owner.clone(),
+            in_list,
+            in_flow,
+            starts_line: self.text[line..start].bytes().all(|byte| byte == b' '),
+            column: start - line,
+            start,
+            span: start..value.span().end.max(head.span().end),
+            ends_in_list: ends_in_list(value),
+        });
+    }
+
+    /// Path of the collection that a comment belongs to, and whether every reader sees it so.
+    fn owner(&self, comment: &Comment) -> (Path, bool) {
+        let at = comment.span.start;
+        if let Some((_, path)) = self.flows.iter().rev().find(|(span, _)| span.contains(&at)) {
+            return (path.clone(), false);
+        }
+        match comment.placement {
+            Placement::EndOfLine => self.owner_behind(at),
+            Placement::OwnLine => self.owner_of_line(at),
+        }
+    }
+
+    /// Behind a key or a value: the mapping of the last key that starts or ends on the line.
+    fn owner_behind(&self, at: usize) -> (Path, bool) {
+        let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let on_line = |item: &&Item| (line..at).contains(&item.start) || (line..=at).contains(&item.span.end);
+        let before = self.items.iter().filter(|item| item.start < at && !item.in_flow);
+        match before.filter(on_line).max_by_key(|item| item.start) {
+            // A list behind a key on its own lines takes the key's comment for its first element.
+            Some(item) => (item.owner.clone(), !(item.in_list || item.ends_in_list && item.span.end > at)),
+            None => (Path::default(), false),
+        }
+    }
+
+    /// On a line of its own: the mapping of the key below it, if it stands right above it.
+    fn owner_of_line(&self, at: usize) -> (Path, bool) {
+        let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let column = at - line;
+        let next =
+            self.items.iter().filter(|item| item.start > at && !item.in_flow).min_by_key(|item| item.start);
+        if let Some(next) = next
+            && !next.in_list
+            && next.starts_line
+            && next.column == column
+        {
+            return (next.owner.clone(), true);
+        }
+        // Below the last key of a mapping: it belongs to the mapping whose keys stand as far to the right.
+        let before = self.items.iter().filter(|item| item.start < at && !item.in_flow);
+        let above = before.max_by_key(|item| item.start);
+        let sibling =
+            self.items.iter().filter(|item| item.start < at && !item.in_list && item.column == column);
+        match (sibling.max_by_key(|item| item.start), above) {
+            (Some(sibling), _) => {
+                let is_last = next.is_none_or(|next| next.column < column);
+                (sibling.owner.clone(), is_last && sibling.starts_line && !sibling.ends_in_list)
+            }
+            (None, Some(above)) => (above.owner.clone(), false),
+            (None, None) => (Path::default(), false),
+        }
+    }
+}
+
+fn ends_in_list(node: Node<'_>) -> bool {
+    match node.kind() {
+        Kind::Sequence(list) => !list.is_flow(),
+        Kind::Mapping(mapping) => {
+            mapping.entries().next_back().is_some_and(|entry| ends_in_list(entry.value))
+        }
+        Kind::Scalar(..) | Kind::Alias(_) => false,
+    }
+}

@@ -1,0 +1,140 @@
+//! A SOPS file as it lies in the repository: who may read it, what it says about itself, its leaves as stored. Nothing
+//! here needs a key.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::document::{Document, StructureError};
+use super::keys::Recipient;
+use super::metadata::{Metadata, MetadataError, OtherReader};
+use super::path::Path;
+use super::policy::Rule;
+use super::selection::Selection;
+
+/// Why bytes are not a SOPS file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not a document that sops could hold.
+    #[error(transparent)]
+    Structure(#[from] StructureError),
+    /// The `sops` block.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// A SOPS file, parsed and not opened.
+#[derive(Debug)]
+pub struct Encrypted {
+    pub(super) document: Document,
+    pub(super) metadata: Metadata,
+}
+
+impl Encrypted {
+    /// Parses the bytes of a YAML file.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; no other outcome, whatever the bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let document = Document::parse(bytes)?;
+        let root = document.root().ok_or(StructureError::RootNotMapping)?;
+        let metadata = Metadata::read(root)?;
+        Ok(Self { document, metadata })
+    }
+
+    /// The native age recipients that the file names. The list is not authenticated: it says who can read, never who
+    /// should.
+    #[must_use]
+    pub fn recipients(&self) -> Vec<&Recipient> {
+        self.metadata.stanzas.iter().map(|stanza| &stanza.recipient).collect()
+    }
+
+    /// Everybody else who can read: keys of other types. Their entries are kept as they are by every edit.
+    #[must_use]
+    pub fn other_readers(&self) -> &[OtherReader] {
+        &self.metadata.others
+    }
+
+    /// What is encrypted, according to the file.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.metadata.selection
+    }
+
+    /// The scalar at `path` as stored: for an encrypted leaf its `ENC[…]`.
+    #[must_use]
+    pub fn leaf(&self, path: &Path) -> Option<&str> {
+        self.document.leaf(path)?.as_str()
+    }
+
+    /// Paths of all scalars in the order of the file.
+    pub fn leaf_paths(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.document.leaves().map(|(path, _)| path)
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.document.text()
+    }
+
+    /// Where the file and the rule that should hold for it disagree; empty when they agree.
+    #[must_use]
+    pub fn differences(&self, rule: &Rule) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        let have: BTreeSet<&Recipient> = self.recipients().into_iter().collect();
+        let wanted: BTreeSet<&Recipient> = rule.recipients().iter().collect();
+        let missing = wanted.difference(&have).map(|recipient| Difference::Missing((*recipient).clone()));
+        let extra = have.difference(&wanted).map(|recipient| Difference::Extra((*recipient).clone()));
+        differences.extend(missing.chain(extra));
+        differences.extend(self.metadata.others.iter().cloned().map(Difference::ExtraReader));
+        if self.metadata.selection != *rule.selection() {
+            let (file, rule) = (self.metadata.selection.clone(), rule.selection().clone());
+            differences.push(Difference::Selection { file, rule });
+        }
+        if self.metadata.mac_only_encrypted != rule.mac_only_encrypted() {
+            differences.push(Difference::MacOnlyEncrypted { file: self.metadata.mac_only_encrypted });
+        }
+        differences
+    }
+}
+
+/// One point on which a file and its rule disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The rule names a recipient that the file does not have.
+    Missing(Recipient),
+    /// The file has a recipient that the rule does not name.
+    Extra(Recipient),
+    /// The file has a reader of another type, which no rule that we follow names.
+    ExtraReader(OtherReader),
+    /// Other leaves are encrypted.
+    Selection {
+        /// As in the file.
+        file: Selection,
+        /// As in the rule.
+        rule: Selection,
+    },
+    /// The MAC covers other leaves; the rule says the opposite of the file.
+    MacOnlyEncrypted {
+        /// As in the file.
+        file: bool,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(recipient) => write!(f, "{recipient} should read the file and cannot"),
+            Self::Extra(recipient) => write!(f, "{recipient} can read the file and should not"),
+            Self::ExtraReader(reader) => write!(f, "{reader} can read the file and should not"),
+            Self::Selection { file, rule } => write!(f, "the file has `{file}`, the rule has `{rule}`"),
+            Self::MacOnlyEncrypted { file } => {
+                write!(
+                    f,
+                    "the file has `mac_only_encrypted: {file}`, the rule has `mac_only_encrypted: {}`",
+                    !file
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Opening a file: the data key is unwrapped, every value is decrypted and the MAC verified before anybody sees one.
+
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+use crate::yaml::{Kind, Node, Position};
+
+use super::encrypted::Encrypted;
+use super::keys::{Identities, UnwrapError};
+use super::mac::Mac;
+use super::path::Path;
+use super::scalar::{self, ScalarError};
+use super::value::{Cipher, DataKey, Plain, ValueError};
+
+/// Why a file does not open. A value is never part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// None of the identities is one of the file's readers.
+    #[error(
+        "no identity opens this file: tried {}; it is for {}{}",
+        list(sources, "no source of identities"),
+        list(readers, "nobody"),
+        also(skipped)
+    )]
+    NoIdentity {
+        /// Names of the texts that identities were read from.
+        sources: Vec<String>,
+        /// Everybody who can read the file.
+        readers: Vec<String>,
+        /// Identities that were seen and cannot be used yet.
+        skipped: Vec<String>,
+    },
+    /// The file names one of our keys, but what stands there is not for it.
+    #[error("the entry of {recipient} is damaged: {reason}")]
+    Unwrap {
+        /// Our own public key.
+        recipient: String,
+        /// What is wrong.
+        reason: UnwrapError,
+    },
+    /// An encrypted value.
+    #[error("{position}: {path} {reason}")]
+    Value {
+        /// Where in the file.
+        position: Position,
+        /// The leaf.
+        path: Path,
+        /// What is wrong.
+        reason: ValueError,
+    },
+    /// A value in the clear.
+    #[error("{position}: {path} {reason}")]
+    Scalar {
+        /// Where in the file.
+        position: Position,
+        /// The leaf.
+        path: Path,
+        /// What is wrong.
+        reason: ScalarError,
+    },
+    /// The file has no MAC.
+    #[error("the file has no MAC, so nothing shows that it is complete and unchanged")]
+    NoMac,
+    /// The MAC itself does not decrypt.
+    #[error("the MAC of the file {reason}")]
+    Mac {
+        /// What is wrong.
+        reason: ValueError,
+    },
+    /// Values were changed, added, removed or moved without the key.
+    #[error(
+        "the MAC of the file does not match: a value was changed, added, removed or moved by other means than sops"
+    )]
+    MacMismatch,
+}
+
+fn list(items: &[String], none: &str) -> String {
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
+}
+
+fn also(skipped: &[String]) -> String {
+    if skipped.is_empty() { String::new() } else { format!(" ({})", skipped.join("; ")) }
+}
+
+/// A file whose MAC was verified, and the changes that wait for [`Opened::seal`].
+pub struct Opened {
+    pub(super) file: Encrypted,
+    pub(super) cipher: Cipher,
+    pub(super) changes: Vec<(Path, Change)>,
+}
+
+/// What shall happen to a leaf.
+pub(super) enum Change {
+    Set(Zeroizing<String>),
+    Remove,
+}
+
+/// Shows the file's readers, nothing of its content.
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("recipients", &self.file.recipients()).finish_non_exhaustive()
+    }
+}
+
+impl Encrypted {
+    /// Unwraps the data key with the first identity that the file names, and verifies the MAC.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no identity, a value or the MAC that is wrong, or a MAC that is not there.
+    pub fn open(self, identities: &Identities) -> Result<Opened, OpenError> {
+        let cipher = Cipher::new(&self.data_key(identities)?);
+        self.verify(&cipher)?;
+        Ok(Opened { file: self, cipher, changes: Vec::new() })
+    }
+
+    fn data_key(&self, identities: &Identities) -> Result<DataKey, OpenError> {
+        let mut damaged = None;
+        for stanza in &self.metadata.stanzas {
+            match identities.unwrap(&stanza.recipient, &stanza.wrapped) {
+                None => {}
+                Some(Ok(key)) => return Ok(key),
+                Some(Err(reason)) => {
+                    let recipient = stanza.recipient.to_string();
+                    damaged.get_or_insert(OpenError::Unwrap { recipient, reason });
+                }
+            }
+        }
+        let native = self.metadata.stanzas.iter().map(|stanza| stanza.recipient.to_string());
+        let others = self.metadata.others.iter().map(ToString::to_string);
+        Err(damaged.unwrap_or_else(|| OpenError::NoIdentity {
+            sources: identities.sources().to_vec(),
+            readers: native.chain(others).collect(),
+            skipped: identities.skipped().iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    /// Compares the MAC of the values with the one that the file has.
+    pub(super) fn verify(&self, cipher: &Cipher) -> Result<(), OpenError> {
+        let mac = self.metadata.mac.ok_or(OpenError::NoMac)?;
+        let stored = self.document.tree().node(mac).as_str().unwrap_or_default();
+        let stored = cipher
+            .decrypt(stored, &self.metadata.last_modified_seconds)
+            .map_err(|reason| OpenError::Mac { reason })?;
+        // sops compares the digests as texts; both were computed from what is in the file, so no timing matters.
+        if *stored.bytes == *self.mac(cipher)?.as_bytes() { Ok(()) } else { Err(OpenError::MacMismatch) }
+    }
+
+    /// The MAC of the values as they stand.
+    pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
+        let mut mac = Mac::new(self.metadata.mac_only_encrypted);
+        for (path, node) in self.document.leaves() {
+            if let Some(value) = self.value(cipher, path, node)? {
+                mac.add(&value, self.metadata.selection.encrypts(path));
+            }
+        }
+        Ok(mac.finish())
+    }
+
+    /// The value of a leaf; `None` for null, which sops neither encrypts nor hashes.
+    pub(super) fn value(
+        &self,
+        cipher: &Cipher,
+        path: &Path,
+        node: Node<'_>,
+    ) -> Result<Option<Plain>, OpenError> {
+        if !self.metadata.selection.encrypts(path) {
+            return scalar::value(node).map_err(|reason| OpenError::Scalar {
+                position: node.position(),
+                path: path.clone(),
+                reason,
+            });
+        }
+        if node.is_null() {
+            return Ok(None);
+        }
+        let text = match node.kind() {
+            Kind::Scalar(text, _) => text,
+            _ => "",
+        };
+        cipher.decrypt(text, &path.additional_data()).map(Some).map_err(|reason| OpenError::Value {
+            position: node.position(),
+            path: path.clone(),
+            reason,
+        })
+    }
+}
+
+impl Opened {
+    /// The file as it was opened, without the changes that wait.
+    #[must_use]
+    pub fn file(&self) -> &Encrypted {
+        &self.file
+    }
+
+    /// The value at `path` as text (numbers and booleans as sops writes them), with the changes that wait; `None` where
+    /// there is no leaf, or null.
+    ///
+    /// # Errors
+    /// The value is not text.
+    pub fn get(&self, path: &Path) -> Result<Option<Secret>, OpenError> {
+        if let Some((_, change)) = self.changes.iter().find(|(changed, _)| changed == path) {
+            return Ok(match change {
+                Change::Set(value) => Some(Secret::from(value.clone())),
+                Change::Remove => None,
+            });
+        }
+        let Some(node) = self.file.document.leaf(path) else { return Ok(None) };
+        let Some(plain) = self.file.value(&self.cipher, path, node)? else { return Ok(None) };
+        match str::from_utf8(&plain.bytes) {
+            Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
+            Err(_) => Err(OpenError::Value {
+                position: node.position(),
+                path: path.clone(),
+                reason: ValueError::NotText,
+            }),
+        }
+    }
+}

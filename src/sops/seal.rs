@@ -1,0 +1,301 @@
+//! Sealing: changes become bytes, and the bytes are read back and verified before anybody may write them.
+
+use jiff::Timestamp;
+
+use super::change::{Additions, ChangeError, Place, Stored, locate};
+use super::document::Document;
+use super::edit::Edits;
+use super::encrypted::{DocumentError, Encrypted};
+use super::open::{Change, OpenError, Opened};
+use super::path::Path;
+use super::random::NoRandomness;
+use super::render;
+use super::selection::Selection;
+use super::splice;
+use super::value::{Cipher, Plain, ValueError, is_encrypted};
+
+/// The bytes of a SOPS file that may be written: verified, and nothing in it is in the clear that should not be.
+pub struct Sealed {
+    file: Encrypted,
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sealed").field("recipients", &self.file.recipients()).finish_non_exhaustive()
+    }
+}
+
+impl Sealed {
+    /// The bytes of the file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.file.text().as_bytes()
+    }
+
+    /// The scalar at `path` as stored.
+    #[must_use]
+    pub fn leaf(&self, path: &Path) -> Option<&str> {
+        self.file.leaf(path)
+    }
+
+    /// The file that the bytes are.
+    #[must_use]
+    pub fn file(&self) -> &Encrypted {
+        &self.file
+    }
+}
+
+/// Why a document is not sealed. Nothing may be written then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// A value that must be encrypted would be in the clear.
+    #[error("{path} would be written in the clear: the rule `{rule}` does not select it")]
+    LeftClear {
+        /// The leaf.
+        path: Path,
+        /// The rule.
+        rule: Selection,
+    },
+    /// A value that must be encrypted is empty, and sops leaves empty values in the clear.
+    #[error("{path} is empty, and sops does not encrypt empty values")]
+    Empty {
+        /// The leaf.
+        path: Path,
+    },
+    /// A value that must be encrypted is not there.
+    #[error("{path} is not in the document")]
+    Missing {
+        /// The leaf.
+        path: Path,
+    },
+    /// The whole file would be in the clear.
+    #[error("nothing in the file would be encrypted: the rule `{rule}` selects no value")]
+    NothingEncrypted {
+        /// The rule.
+        rule: Selection,
+    },
+    /// There is nobody to encrypt for.
+    #[error("there is no recipient to encrypt for")]
+    NoRecipient,
+    /// A comment that should be encrypted stands where readers disagree to what it belongs.
+    #[error(
+        "line {line}: this comment cannot be encrypted where it stands, as stock sops would move or lose it: put it on a line of its own right above a key, as far to the right as the key"
+    )]
+    Comment {
+        /// Line of the comment.
+        line: usize,
+    },
+    /// An entry that cannot be taken out without touching others.
+    #[error("{path} cannot be removed without changing what stands around it")]
+    Removal {
+        /// The leaf.
+        path: Path,
+    },
+    /// A change that the document does not allow.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// A value of the document.
+    #[error(transparent)]
+    Value(#[from] OpenError),
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The data key could not be wrapped.
+    #[error("the data key cannot be encrypted for {recipient}: {reason}")]
+    Wrap {
+        /// For whom.
+        recipient: String,
+        /// What age says.
+        reason: String,
+    },
+    /// What was made does not read back as it should: a defect here, caught before anything was written.
+    #[error("the new file does not read back as it should ({what}); nothing was written, please report this")]
+    Unsound {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl SealError {
+    pub(super) fn unsound(what: impl Into<String>) -> Self {
+        Self::Unsound { what: what.into() }
+    }
+}
+
+impl From<DocumentError> for SealError {
+    fn from(error: DocumentError) -> Self {
+        Self::unsound(error.to_string())
+    }
+}
+
+/// A value on its way into a file: encrypted where the rule selects the path, in the clear elsewhere.
+pub(super) fn stored(
+    cipher: &Cipher,
+    rule: &Selection,
+    path: &Path,
+    value: &Plain,
+) -> Result<Stored, SealError> {
+    if rule.encrypts(path) {
+        return match cipher.encrypt(value, &path.additional_data()) {
+            Ok(text) => Ok(Stored::Encrypted(text)),
+            Err(ValueError::NoRandomness(error)) => Err(error.into()),
+            Err(error) => Err(SealError::unsound(error.to_string())),
+        };
+    }
+    let text = str::from_utf8(&value.bytes).map_err(|_| SealError::unsound("a value that is not text"))?;
+    Ok(Stored::Clear(text.to_owned()))
+}
+
+/// `lastmodified` as sops writes it: UTC, whole seconds.
+pub(super) fn last_modified(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The MAC as it is stored.
+pub(super) fn encrypted_mac(cipher: &Cipher, mac: &str, last_modified: &str) -> Result<String, SealError> {
+    cipher.encrypt(&Plain::str(mac), last_modified).map_err(|error| match error {
+        ValueError::NoRandomness(error) => error.into(),
+        other => SealError::unsound(other.to_string()),
+    })
+}
+
+impl Opened {
+    /// The file with the changes. Where they change nothing the bytes are those that were opened.
+    ///
+    /// `now` becomes `lastmodified`. Every path of `must_be_encrypted` is in the result, and encrypted.
+    ///
+    /// # Errors
+    /// [`SealError`]: a path that the file's rule leaves in the clear, a result without any encrypted value, no random
+    /// bytes.
+    pub fn seal(&self, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
+        let rule = &self.file.metadata.selection;
+        refuse_clear(rule, must_be_encrypted)?;
+        let text = self.edited()?;
+        let sealed = if text == self.file.text() {
+            Encrypted::parse(text.as_bytes())?
+        } else {
+            self.renewed(&text, now)?
+        };
+        check_encrypted(&sealed, must_be_encrypted)?;
+        sealed.verify(&self.cipher).map_err(|error| SealError::unsound(error.to_string()))?;
+        self.check_changes(&sealed)?;
+        Ok(Sealed { file: sealed })
+    }
+
+    /// The text with the changes to leaves; `lastmodified` and `mac` are still the old ones.
+    fn edited(&self) -> Result<String, SealError> {
+        let mut text = self.file.text().to_owned();
+        for (path, change) in &self.changes {
+            if matches!(change, Change::Remove) {
+                let document = reread(&text)?;
+                let value = document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
+                let (range, rest) =
+                    splice::removal(&text, value).ok_or_else(|| SealError::Removal { path: path.clone() })?;
+                text.replace_range(range, rest);
+            }
+        }
+        let document = reread(&text)?;
+        let root = document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
+        let mut edits = Edits::default();
+        let mut additions = Additions::default();
+        for (path, change) in &self.changes {
+            let Change::Set(value) = change else { continue };
+            let stored = stored(&self.cipher, &self.file.metadata.selection, path, &Plain::str(value))?;
+            match locate(root, path)? {
+                Place::Leaf(node) => {
+                    splice::replace(&mut edits, &text, node, &stored, render::Place::of(node));
+                }
+                Place::Lacking(mapping, keys) => additions.add(mapping, keys, stored),
+            }
+        }
+        for (id, new) in &additions.0 {
+            if let Some(mapping) = document.tree().node(*id).as_mapping() {
+                splice::insert(&mut edits, &document, mapping, new);
+            }
+        }
+        edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))
+    }
+
+    /// The text with a new `lastmodified` and a MAC over what is in it now.
+    fn renewed(&self, text: &str, now: Timestamp) -> Result<Encrypted, SealError> {
+        let edited = Encrypted::parse(text.as_bytes())?;
+        let time = last_modified(now);
+        let mac = encrypted_mac(&self.cipher, &edited.mac(&self.cipher)?, &time)?;
+        let mut edits = Edits::default();
+        let tree = edited.document.tree();
+        let time_node = tree.node(edited.metadata.last_modified);
+        let mac_node =
+            edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
+        for (node, value) in [(time_node, time), (mac_node, mac)] {
+            splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
+        }
+        let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
+        Ok(Encrypted::parse(text.as_bytes())?)
+    }
+
+    /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
+    fn check_changes(&self, sealed: &Encrypted) -> Result<(), SealError> {
+        let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
+        let before = self.file.document.leaves().filter(|(path, _)| !is_changed(path));
+        let after = sealed.document.leaves().filter(|(path, _)| !is_changed(path));
+        if !before
+            .map(|(path, node)| (path, node.source()))
+            .eq(after.map(|(path, node)| (path, node.source())))
+        {
+            return Err(SealError::unsound("a value that was not to change has changed"));
+        }
+        for (path, change) in &self.changes {
+            let value = match sealed.document.leaf(path) {
+                Some(node) => sealed.value(&self.cipher, path, node)?,
+                None => None,
+            };
+            let sound = match change {
+                Change::Set(wanted) => value.is_some_and(|value| value == Plain::str(wanted)),
+                Change::Remove => sealed.document.leaf(path).is_none(),
+            };
+            if !sound {
+                return Err(SealError::unsound(format!("{path} is not what it was set to")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reread(text: &str) -> Result<Document, SealError> {
+    Document::parse(text.as_bytes()).map_err(|error| SealError::unsound(error.to_string()))
+}
+
+/// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.
+pub(super) fn refuse_clear(rule: &Selection, must_be_encrypted: &[Path]) -> Result<(), SealError> {
+    match must_be_encrypted.iter().find(|path| !rule.encrypts(path)) {
+        Some(path) => Err(SealError::LeftClear { path: path.clone(), rule: rule.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Looks at what was made: the wanted leaves are `ENC[…]`, and at least one leaf is.
+pub(super) fn check_encrypted(sealed: &Encrypted, must_be_encrypted: &[Path]) -> Result<(), SealError> {
+    for path in must_be_encrypted {
+        match sealed.leaf(path) {
+            None => return Err(SealError::Missing { path: path.clone() }),
+            Some("") => return Err(SealError::Empty { path: path.clone() }),
+            Some(text) if is_encrypted(text) => {}
+            Some(_) => {
+                return Err(SealError::LeftClear { path: path.clone(), rule: sealed.selection().clone() });
+            }
+        }
+    }
+    let rule = sealed.selection();
+    let any = sealed
+        .document
+        .leaves()
+        .any(|(path, node)| rule.encrypts(path) && node.as_str().is_some_and(is_encrypted));
+    if any { Ok(()) } else { Err(SealError::NothingEncrypted { rule: rule.clone() }) }
+}
+
+impl Sealed {
+    /// Only for what has just been verified.
+    pub(super) fn of_verified(file: Encrypted) -> Self {
+        Self { file }
+    }
+}

@@ -1,0 +1,172 @@
+//! From changes to edits of the text: replace a scalar, insert keys, remove an entry. Every other byte stays.
+
+use std::ops::Range;
+
+use crate::yaml::{Entry, Kind, Mapping, Node, Style};
+
+use super::change::{Growth, Stored};
+use super::document::{Document, METADATA};
+use super::edit::Edits;
+use super::render::{self, Place};
+
+/// Indentation of a mapping in a file that shows none; what stock sops uses.
+const INDENT: usize = 4;
+
+/// The text of a stored value.
+fn rendered(value: &Stored, place: Place) -> String {
+    match value {
+        Stored::Encrypted(text) => render::encrypted(text, place),
+        Stored::Clear(text) => render::text(text, place),
+    }
+}
+
+/// Puts `value` where the scalar `node` is, in its quotes.
+pub(super) fn replace(edits: &mut Edits, text: &str, node: Node<'_>, value: &Stored, place: Place) {
+    // A tag would give the new value another type.
+    let span = if node.tag().is_some() { node.full_span() } else { node.span() };
+    let mut new = rendered(value, place);
+    if span.is_empty() && !text[..span.start].ends_with([' ', '\n']) {
+        new.insert(0, ' ');
+    }
+    edits.replace(span, new);
+}
+
+/// Entries of a mapping without sops's own block.
+fn own_entries<'t>(mapping: Mapping<'t>) -> impl DoubleEndedIterator<Item = Entry<'t>> {
+    let is_root = mapping.node().parent().is_none();
+    mapping.entries().filter(move |entry| !(is_root && entry.key == METADATA))
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// The start of the next line; the end of the text where there is none.
+fn next_line(text: &str, at: usize) -> usize {
+    text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
+}
+
+/// Characters before a node on its line.
+fn column(text: &str, node: Node<'_>) -> usize {
+    let start = node.full_span().start;
+    text[line_start(text, start)..start].chars().count()
+}
+
+/// Inserts new keys behind the last key of `mapping`.
+pub(super) fn insert(edits: &mut Edits, document: &Document, mapping: Mapping<'_>, new: &[(String, Growth)]) {
+    let text = document.text();
+    if mapping.is_flow() {
+        return insert_flow(edits, mapping, new);
+    }
+    let Some(first) = mapping.entries().next() else { return };
+    let indent = column(text, first.key_node);
+    let mut lines = String::new();
+    block_lines(&mut lines, new, indent, step(document));
+    match own_entries(mapping).next_back() {
+        Some(last) => {
+            let at = next_line(text, last.value.span().end.max(last.key_node.span().end));
+            if !text[..at].ends_with('\n') {
+                lines.insert(0, '\n');
+                lines.pop();
+            }
+            edits.replace(at..at, lines);
+        }
+        None => {
+            let at = line_start(text, first.key_node.full_span().start);
+            edits.replace(at..at, lines);
+        }
+    }
+}
+
+fn block_lines(lines: &mut String, new: &[(String, Growth)], indent: usize, step: usize) {
+    for (key, growth) in new {
+        lines.extend(std::iter::repeat_n(' ', indent));
+        lines.push_str(&render::text(key, Place::BLOCK));
+        match growth {
+            Growth::Leaf(value) => {
+                lines.push_str(": ");
+                lines.push_str(&rendered(value, Place::BLOCK));
+                lines.push('\n');
+            }
+            Growth::Mapping(below) => {
+                lines.push_str(":\n");
+                block_lines(lines, below, indent + step, step);
+            }
+        }
+    }
+}
+
+/// How far this document indents a mapping in a mapping.
+fn step(document: &Document) -> usize {
+    let text = document.text();
+    let nested = |entry: Entry<'_>| match entry.value.kind() {
+        Kind::Mapping(inner) if !inner.is_flow() => {
+            let first = inner.entries().next()?;
+            column(text, first.key_node).checked_sub(column(text, entry.key_node)).filter(|step| *step > 0)
+        }
+        _ => None,
+    };
+    let Some(root) = document.root() else { return INDENT };
+    own_entries(root).find_map(nested).unwrap_or(INDENT)
+}
+
+fn insert_flow(edits: &mut Edits, mapping: Mapping<'_>, new: &[(String, Growth)]) {
+    let entries = flow_entries(new);
+    let span = mapping.node().span();
+    match own_entries(mapping).next_back() {
+        Some(last) => {
+            let at = last.value.span().end.max(last.key_node.span().end);
+            edits.replace(at..at, format!(", {entries}"));
+        }
+        None => {
+            let separator = if mapping.entries().len() == 0 { "" } else { ", " };
+            edits.replace(span.start + 1..span.start + 1, format!("{entries}{separator}"));
+        }
+    }
+}
+
+fn flow_entries(new: &[(String, Growth)]) -> String {
+    let place = Place { style: Style::Double, in_flow: true };
+    let entries = new.iter().map(|(key, growth)| {
+        let key = render::text(key, place);
+        match growth {
+            Growth::Leaf(value) => format!("{key}: {}", rendered(value, place)),
+            Growth::Mapping(below) => format!("{key}: {{{}}}", flow_entries(below)),
+        }
+    });
+    entries.collect::<Vec<_>>().join(", ")
+}
+
+/// The range to delete, and what to leave in its place, so that the entry whose value is `value` is gone. `None` where
+/// the text around it leaves no clean way.
+pub(super) fn removal(text: &str, value: Node<'_>) -> Option<(Range<usize>, &'static str)> {
+    let Kind::Mapping(mapping) = value.parent()?.kind() else { return None };
+    let entries: Vec<Entry<'_>> = mapping.entries().collect();
+    let index = entries.iter().position(|entry| entry.value == value)?;
+    let key_start = entries[index].key_node.full_span().start;
+    let end = value.span().end.max(entries[index].key_node.span().end);
+    if entries.len() == 1 {
+        let span = mapping.node().span();
+        return Some((if mapping.is_flow() { span } else { key_start..end }, "{}"));
+    }
+    if mapping.is_flow() {
+        return Some((flow_range(&entries, index, key_start, end), ""));
+    }
+    let start = line_start(text, key_start);
+    if text[start..key_start].bytes().all(|byte| byte == b' ') {
+        return Some((start..next_line(text, end), ""));
+    }
+    // The first key behind a list's hyphen: the next one moves up to its place.
+    let next = entries.get(index + 1)?.key_node.full_span().start;
+    text[end..next].trim_ascii().is_empty().then_some((key_start..next, ""))
+}
+
+fn flow_range(entries: &[Entry<'_>], index: usize, key_start: usize, end: usize) -> Range<usize> {
+    match entries.get(index + 1) {
+        Some(next) => key_start..next.key_node.full_span().start,
+        None => {
+            let previous = &entries[index - 1];
+            previous.value.span().end.max(previous.key_node.span().end)..end
+        }
+    }
+}
