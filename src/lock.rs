@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::instance::Instance;
 use crate::profile::{Environment, UserName};
+use crate::sops::Path;
 use crate::token::{Kind, Owner, Role, Scopes, TokenId};
 
 mod file;
@@ -55,8 +56,8 @@ pub struct Entry {
     pub superseded: Vec<Superseded>,
 }
 
-/// The slots of one secrets file: path as sops writes it (`["GITLAB_TOKEN"]`) → [`digest`] of the leaf's ENC string.
-pub type Slots = BTreeMap<String, String>;
+/// The slots of one secrets file: path (`["GITLAB_TOKEN"]` in the text) → [`digest`] of the leaf's ENC string.
+pub type Slots = BTreeMap<Path, String>;
 
 /// An earlier token of an entry that still has to be retired: what is needed to recognise it before a DELETE.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Entry, Lock, LockError, Slots, Superseded, VERSION};
 use crate::instance::Instance;
+use crate::sops::Path;
 use crate::token::{Kind, Owner, Role, Scopes, TokenId};
 
 const HEADER: &str = "\
@@ -145,22 +146,22 @@ where
 fn unique_slots<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Cow<'static, BTreeMap<String, Slots>>, D::Error> {
-    let files: Unique<Unique<String>> = Unique::deserialize(deserializer)?;
+    let files: Unique<String, Unique<Path, String>> = Unique::deserialize(deserializer)?;
     Ok(Cow::Owned(files.0.into_iter().map(|(file, Unique(slots))| (file, slots)).collect()))
 }
 
-struct Unique<T>(BTreeMap<String, T>);
+struct Unique<K, T>(BTreeMap<K, T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unique<T> {
+impl<'de, K: Deserialize<'de> + Ord + Display, T: Deserialize<'de>> Deserialize<'de> for Unique<K, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(UniqueVisitor(PhantomData))
     }
 }
 
-struct UniqueVisitor<T>(PhantomData<T>);
+struct UniqueVisitor<K, T>(PhantomData<(K, T)>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for UniqueVisitor<T> {
-    type Value = Unique<T>;
+impl<'de, K: Deserialize<'de> + Ord + Display, T: Deserialize<'de>> Visitor<'de> for UniqueVisitor<K, T> {
+    type Value = Unique<K, T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a mapping")
@@ -168,7 +169,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for UniqueVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
         let mut map = BTreeMap::new();
-        while let Some(key) = access.next_key::<String>()? {
+        while let Some(key) = access.next_key::<K>()? {
             let value = access.next_value()?;
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("key `{key}` stands twice")));

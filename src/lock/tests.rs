@@ -3,6 +3,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::sops::Segment;
 
 fn entry() -> Entry {
     Entry {
@@ -18,7 +19,7 @@ fn entry() -> Entry {
         mark: Some("provision:7f3a".to_owned()),
         slots: BTreeMap::from([(
             "secrets/qa.sops.yaml".to_owned(),
-            BTreeMap::from([(r#"["GITLAB_TOKEN"]"#.to_owned(), digest("ENC[…]"))]),
+            BTreeMap::from([(Path::of_keys(["GITLAB_TOKEN"]), digest("ENC[…]"))]),
         )]),
         superseded: Vec::new(),
     }
@@ -99,7 +100,8 @@ fn unknown_repeated_and_missing_fields_are_refused_with_their_place() {
         good.replacen("    expires: 2027-11-21\n", "", 1),
         good.replace("id: 4217", "id: many"),
         good.replace("kind: group", "kind: deploy"),
-        good.replace("    slots:\n", "    slots:\n      f: {p: d, p: d}\n"),
+        good.replace("    slots:\n", "    slots:\n      f: {'[0]': d, '[0]': d}\n"),
+        good.replace("    slots:\n", "    slots:\n      f: {GITLAB_TOKEN: d}\n"),
         format!("{good}<<<<<<< HEAD\n"),
         String::new(),
         "tokens: {}".to_owned(),
@@ -110,7 +112,8 @@ fn unknown_repeated_and_missing_fields_are_refused_with_their_place() {
         environments/locks/qa.yaml:6:5: tokens.backstage: missing field `expires`
         environments/locks/qa.yaml:6:9: tokens.backstage.id: invalid type: string "many", expected u64
         environments/locks/qa.yaml:7:11: tokens.backstage.kind: unknown variant `deploy`, expected one of `personal`, `group`, `project`
-        environments/locks/qa.yaml:23:10: tokens.backstage.slots.f: key `p` stands twice
+        environments/locks/qa.yaml:23:10: tokens.backstage.slots.f: key `[0]` stands twice
+        environments/locks/qa.yaml:23:10: tokens.backstage.slots.f: `GITLAB_TOKEN` is not a path like ["data"]["token"][0]
         environments/locks/qa.yaml:37:1: could not find expected ':' at line 37 column 1, while scanning a simple key at line 36 column 1
         environments/locks/qa.yaml:1:1: missing field `version`
         environments/locks/qa.yaml:1:1: missing field `version`
@@ -175,10 +178,16 @@ prop_compose! {
     }
 }
 
+fn paths() -> impl Strategy<Value = Path> {
+    let segment =
+        prop_oneof![any::<String>().prop_map(Segment::Key), any::<usize>().prop_map(Segment::Index)];
+    vec(segment, 1..4).prop_map(Path)
+}
+
 prop_compose! {
     fn entries()(current in superseded(), role in option::of(prop::sample::select(Role::ALL.to_vec())),
                  scopes in btree_set(any::<String>(), 0..4), requested in any::<String>(),
-                 slots in btree_map(any::<String>(), btree_map(any::<String>(), any::<String>(), 0..3), 0..3),
+                 slots in btree_map(any::<String>(), btree_map(paths(), any::<String>(), 0..3), 0..3),
                  superseded in vec(superseded(), 0..3)) -> Entry {
         let Superseded { id, gitlab, owner, name, created, mark, expires } = current;
         Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, slots, superseded }

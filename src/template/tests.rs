@@ -64,12 +64,6 @@ fn a_leaf_that_uses_a_token_is_a_slot_and_says_which() {
 }
 
 #[test]
-fn a_path_is_written_as_sops_takes_it() {
-    let path = Path(vec![Segment::Key("a\"b".to_owned()), Segment::Index(2), Segment::Key("c".to_owned())]);
-    assert_eq!(path.to_string(), r#"["a\"b"][2]["c"]"#);
-}
-
-#[test]
 fn the_span_of_a_leaf_is_what_a_new_file_replaces() {
     let template = template("a: \"{{ tokens.a }}\" # why\nb: |\n  {{ tokens.b }}\n");
     let sources: Vec<_> = template.leaves().iter().map(|leaf| &template.text()[leaf.span.clone()]).collect();
