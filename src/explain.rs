@@ -5,8 +5,8 @@ use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::plan::PlanError;
 use crate::profile::ProfileError;
-use crate::repo::{BadPath, CommitError, RepoError};
 use crate::repo::lock::LockError;
+use crate::repo::{BadPath, CommitError, RepoError};
 use crate::sops::{ChangeError, DocumentError, DraftError, OpenError, SealError};
 use crate::template::TemplateError;
 
@@ -25,7 +25,9 @@ impl From<GitLabError> for Error {
             ErrorKind::Unreachable { .. } | ErrorKind::RateLimited { .. } | ErrorKind::ServerError => {
                 Kind::Unreachable
             }
-            ErrorKind::NotGitLab { .. } | ErrorKind::UnexpectedReply { .. } | ErrorKind::Conflict => Kind::Failed,
+            ErrorKind::NotGitLab { .. } | ErrorKind::UnexpectedReply { .. } | ErrorKind::Conflict => {
+                Kind::Failed
+            }
             ErrorKind::Redirected { .. } | ErrorKind::WrongOrigin { .. } => Kind::Refused,
             _ => Kind::NotAllowed,
         };

@@ -39,7 +39,9 @@ pub use change::ChangeError;
 pub use document::StructureError;
 pub use draft::{Draft, DraftError, seal_value, value_path};
 pub use encrypted::{Difference, DocumentError, Encrypted};
-pub use keys::{Identities, IdentityError, Recipient, RecipientError, Skipped, UnwrapError, generate_identity};
+pub use keys::{
+    Identities, IdentityError, Recipient, RecipientError, Skipped, UnwrapError, generate_identity,
+};
 pub use metadata::{MetadataError, OtherReader};
 pub use open::{OpenError, Opened};
 pub use path::{Path, PathError, Segment};

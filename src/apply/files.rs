@@ -46,7 +46,8 @@ pub(super) fn fill(
 ) -> Result<()> {
     let known = facts.iter().filter_map(|(key, fact)| {
         let value = values.get(key.as_str())?;
-        let facts = TokenFacts { value, id: fact.id, name: &fact.name, expires: fact.expires, username: None };
+        let facts =
+            TokenFacts { value, id: fact.id, name: &fact.name, expires: fact.expires, username: None };
         Some((key.clone(), facts))
     });
     let context = Context {
@@ -86,7 +87,8 @@ pub(super) fn write(
     let facts = facts(ground, fresh);
     let mut sealed = Vec::new();
     for write in plan.writes() {
-        let (Some(file), Some(mut writer)) = (ground.file(&write.file), prepared.writers.remove(&write.file)) else {
+        let (Some(file), Some(mut writer)) = (ground.file(&write.file), prepared.writers.remove(&write.file))
+        else {
             return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
         };
         fill(&mut writer, write, file, ground, &values, &facts)?;
@@ -123,18 +125,16 @@ fn put(
     let mut contents: Vec<(&RelPath, Content<'_>)> =
         sealed.iter().map(|(file, sealed)| (&file.path, Content::Sealed(sealed))).collect();
     contents.push((lock_path, Content::Lock(lock)));
-    let written = contents.iter().map(|(path, content)| Written {
-        path: path.to_string(),
-        sha256: content_digest(content.bytes()),
-    });
+    let written = contents
+        .iter()
+        .map(|(path, content)| Written { path: path.to_string(), sha256: content_digest(content.bytes()) });
     journal.append(&Line::Writing { files: written.collect() })?;
     for (path, content) in &contents {
         world.effects().write(&ground.repo, path, content)?;
     }
-    let changes = contents.iter().map(|(path, content)| FileChange {
-        path: (*path).clone(),
-        content: Some(content.bytes().to_vec()),
-    });
+    let changes = contents
+        .iter()
+        .map(|(path, content)| FileChange { path: (*path).clone(), content: Some(content.bytes().to_vec()) });
     Ok(changes.collect())
 }
 
@@ -166,7 +166,7 @@ fn next_lock(ground: &Ground, fresh: &[Fresh], sealed: &[(&GroundFile, Sealed)],
             for key in &leaf.tokens {
                 if let Some(entry) = lock.tokens.get_mut(key) {
                     let slots = entry.slots.entry(file.path.to_string()).or_default();
-                    slots.insert(leaf.path.to_string(), lock::digest(stored));
+                    slots.insert(leaf.path.clone(), lock::digest(stored));
                 }
             }
         }

@@ -44,7 +44,10 @@ impl<'a> Journalled<'a> {
 
     /// The run is over: only what is still watched for stays.
     pub(super) fn close(&self) -> Result<()> {
-        self.replace(&self.watched)
+        if !self.watched.is_empty() {
+            return self.replace(&self.watched);
+        }
+        self.world.effects().remove_journal(self.path).map_err(|error| self.unwritable(&error))
     }
 
     fn replace(&self, lines: &[Line]) -> Result<()> {

@@ -8,8 +8,8 @@ use super::journalled::Journalled;
 use super::preflight::Prepared;
 use super::withdraw;
 use crate::error::{Error, Kind, Result};
-use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::gitlab::compare::compare;
+use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::gitlab::tokens::MintRequest;
 use crate::journal::{Intent, Line, description};
 use crate::observe::Ground;
@@ -230,8 +230,8 @@ async fn prove(
             }
             Err(error) => {
                 let id = minted.record.id;
-                let error =
-                    Error::from(error).context(format!("GitLab refuses the token {id} that it has just made"));
+                let error = Error::from(error)
+                    .context(format!("GitLab refuses the token {id} that it has just made"));
                 return Err(take_back(error, mark, minted, mint, ground, journal).await);
             }
         }

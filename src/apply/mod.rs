@@ -68,7 +68,9 @@ async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result
         let Step::Finish { key, owner, record, mark, replaces } = step else { continue };
         let Some(value) = prepared.recorded.remove(mark) else { continue };
         let found = ground.client.verify(&value, "the recorded token").await.map_err(|error| {
-            Error::from(error).context(format!("token {} could not be verified", record.id)).of_kind(Kind::HalfWay)
+            Error::from(error)
+                .context(format!("token {} could not be verified", record.id))
+                .of_kind(Kind::HalfWay)
         })?;
         fresh.push(Fresh {
             key: key.clone(),
@@ -116,13 +118,17 @@ fn commit(
     changes: Vec<FileChange>,
     done: &mut Done,
 ) -> Result<()> {
-    let Some(Step::Commit { paths }) = plan.steps.iter().find(|step| matches!(step, Step::Commit { .. })) else {
+    let Some(Step::Commit { paths }) = plan.steps.iter().find(|step| matches!(step, Step::Commit { .. }))
+    else {
         return Ok(());
     };
-    let files = changes.into_iter().filter(|change| paths.iter().any(|path| path == change.path.as_str())).collect();
+    let files =
+        changes.into_iter().filter(|change| paths.iter().any(|path| path == change.path.as_str())).collect();
     let request = CommitRequest { message: done.commit_message(), files, expected_head: ground.head.clone() };
     let committed = world.effects().commit(&ground.repo, &request).map_err(|error| {
-        Error::from(error).of_kind(Kind::HalfWay).hint("mend that and run the same command again: it goes on from here")
+        Error::from(error)
+            .of_kind(Kind::HalfWay)
+            .hint("mend that and run the same command again: it goes on from here")
     })?;
     if let Some(committed) = committed {
         done.notes.extend(committed.notes);
@@ -136,7 +142,9 @@ fn half_way(error: Error, fresh: &[Fresh]) -> Error {
     if fresh.is_empty() {
         return error;
     }
-    error.of_kind(Kind::HalfWay).hint("run the same command again: the minted tokens are in the journal, under seal")
+    error
+        .of_kind(Kind::HalfWay)
+        .hint("run the same command again: the minted tokens are in the journal, under seal")
 }
 
 /// The values at hand by entry, for rendering.

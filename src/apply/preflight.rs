@@ -45,19 +45,19 @@ impl Prepared {
 /// A document that will be sealed into a file.
 pub(super) enum Writer {
     /// Made from the template.
-    New(Draft, Rule),
+    New(Box<Draft>, Rule),
     /// An existing one, opened.
-    Edit(Opened),
+    Edit(Box<Opened>),
 }
 
 impl Writer {
     pub(super) fn open(file: &GroundFile, world: &World) -> Result<Self> {
         if file.content.is_none() {
-            return Ok(Self::New(Draft::parse(file.template.text())?, file.rule.clone()));
+            return Ok(Self::New(Box::new(Draft::parse(file.template.text())?), file.rule.clone()));
         }
         let identities = world.identities()?;
         match file.open(&identities)? {
-            Some(opened) => Ok(Self::Edit(opened)),
+            Some(opened) => Ok(Self::Edit(Box::new(opened))),
             None => Err(Error::new(Kind::Failed, format!("{} has disappeared", file.path))),
         }
     }
@@ -107,8 +107,9 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
             Step::Render { key, from, .. } => {
                 let opened = file(ground, &from.file)?.open(&*world.identities()?)?;
                 let value = opened.map(|opened| opened.get(&from.path)).transpose()?.flatten();
-                let value = value
-                    .ok_or_else(|| Error::new(Kind::Failed, format!("{} {} has no value", from.file, from.path)))?;
+                let value = value.ok_or_else(|| {
+                    Error::new(Kind::Failed, format!("{} {} has no value", from.file, from.path))
+                })?;
                 prepared.rendered.insert(key.clone(), value);
             }
             _ => {}
@@ -150,7 +151,8 @@ fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) ->
     let placeholder = Secret::new(PLACEHOLDER.to_owned());
     let values = ground.environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
     let fact = |name: &str| Fact { id: TokenId(0), name: name.to_owned(), expires: None };
-    let facts = ground.environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
+    let facts =
+        ground.environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
     let mut writer = Writer::open(file, world)?;
     files::fill(&mut writer, write, file, ground, &values, &facts)?;
     let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());

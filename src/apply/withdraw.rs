@@ -38,7 +38,12 @@ impl Expected<'_> {
 }
 
 /// Reads the token, compares, revokes. One that is no longer active is left as it is.
-pub(super) async fn revoke(ground: &Ground, owner: &Owner, id: TokenId, expected: &Expected<'_>) -> Result<()> {
+pub(super) async fn revoke(
+    ground: &Ground,
+    owner: &Owner,
+    id: TokenId,
+    expected: &Expected<'_>,
+) -> Result<()> {
     if ground.operator == Some(id) {
         return Err(Error::new(Kind::Refused, format!("token {id} is the one that this run acts with")));
     }

@@ -18,9 +18,7 @@ pub(super) fn sources(args: &ConnectionArgs, ui: Ui, world: &World) -> Result<So
             value: world.read_secret_file(path)?,
             option: format!("--token-file {}", path.display()),
         }),
-        (None, true) => {
-            Some(Given { value: world.read_secret_stdin()?, option: "--token-stdin".to_owned() })
-        }
+        (None, true) => Some(Given { value: world.read_secret_stdin()?, option: "--token-stdin".to_owned() }),
         (None, false) => None,
     };
     let variables = &world.variables;

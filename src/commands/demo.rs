@@ -36,12 +36,16 @@ pub async fn run(args: &DemoArgs, ui: Ui) -> Result<()> {
         .map_err(|error| failed("cannot start the embedded GitLab", error.to_string()))?;
     let (identity, recipient) = generate_identity();
     let repository = folder.path().join("repository");
-    std::fs::create_dir(&repository).map_err(|error| failed("cannot make a repository", error.to_string()))?;
+    std::fs::create_dir(&repository)
+        .map_err(|error| failed("cannot make a repository", error.to_string()))?;
     let repo = Repository::init_for_demo(&repository)?;
     let operator = world(&repository, &gitlab.operator_token(), &gitlab, &identity)?;
     let admin = world(&repository, &gitlab.admin_token(), &gitlab, &identity)?;
 
-    heading(ui, "A repository with three environments, one template and a policy, and a GitLab to try them on");
+    heading(
+        ui,
+        "A repository with three environments, one template and a policy, and a GitLab to try them on",
+    );
     ui.say(&format!("  repository  {}", repository.display()));
     ui.say(&format!("  GitLab      {} (embedded)", gitlab.url()));
     scaffold(&repo, &operator, &gitlab, &recipient.to_string())?;

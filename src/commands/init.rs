@@ -18,7 +18,8 @@ const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 /// Outside a repository, with an address, group or recipient that cannot be one, or where a file cannot be written.
 pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     let repo = Repository::discover(&world.directory)?;
-    let gitlab = prompt::text(ui, "GitLab", args.gitlab.as_deref().or(Some("https://gitlab.com")), "--gitlab URL");
+    let gitlab =
+        prompt::text(ui, "GitLab", args.gitlab.as_deref().or(Some("https://gitlab.com")), "--gitlab URL");
     let gitlab = match &args.gitlab {
         Some(url) => instance(url)?,
         None => instance(&gitlab?)?,
@@ -57,9 +58,10 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
 
 fn write(repo: &Repository, world: &World, path: &str, text: &str) -> Result<()> {
     let path = RelPath::new(path)?;
-    world.effects().write(repo, &path, &Content::Scaffold(text)).map_err(|error| {
-        Error::new(Kind::Failed, format!("cannot write {path}")).because(error.to_string())
-    })
+    world
+        .effects()
+        .write(repo, &path, &Content::Scaffold(text))
+        .map_err(|error| Error::new(Kind::Failed, format!("cannot write {path}")).because(error.to_string()))
 }
 
 fn instance(text: &str) -> Result<Instance> {

@@ -117,10 +117,12 @@ fn disjoint(planned: &[(Ground, Plan)]) -> Result<()> {
 
 impl Run<'_> {
     async fn observe(&self, environment: &Environment) -> Result<(Ground, Observed)> {
-        let progress = Progress::start(self.ui, &format!("{}: looking at {}", environment.name, environment.gitlab));
+        let progress =
+            Progress::start(self.ui, &format!("{}: looking at {}", environment.name, environment.gitlab));
         let client = connect(&self.sources, &environment.gitlab, self.ui, self.world)?;
         let observed =
-            observe::environment(environment.clone(), Rc::clone(&self.repo), client, self.world, self.wish).await;
+            observe::environment(environment.clone(), Rc::clone(&self.repo), client, self.world, self.wish)
+                .await;
         drop(progress);
         observed
     }

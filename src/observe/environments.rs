@@ -56,7 +56,7 @@ pub fn template(repo: &Repository, secrets: &SecretsFile, profile: &str) -> Resu
         return Err(Error::new(Kind::Usage, format!("there is no template {path}"))
             .because(format!("{profile} names it for {}", secrets.file)));
     };
-    Template::parse(path.as_str(), &text).map_err(Error::from)
+    Template::parse(&secrets.template, &text).map_err(Error::from)
 }
 
 /// The text of a file in the work tree; `None` where there is none. Symlinks may not lead out of the repository.
@@ -102,8 +102,9 @@ pub fn current_ids(repo: &Repository) -> Result<BTreeSet<TokenId>> {
 
 fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
     let shown = path.strip_prefix(repo.root()).unwrap_or(path).display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::new(Kind::Failed, format!("cannot read {shown}")).because(error.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(Kind::Failed, format!("cannot read {shown}")).because(error.to_string())
+    })?;
     Lock::read(&shown, &text).map_err(|error| Error::from_source(Kind::Refused, &error))
 }
 
@@ -121,8 +122,9 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Sorted; an absent folder has none.
 fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let cannot =
-        |error: std::io::Error| Error::new(Kind::Failed, format!("cannot read {}", folder.display())).because(error.to_string());
+    let cannot = |error: std::io::Error| {
+        Error::new(Kind::Failed, format!("cannot read {}", folder.display())).because(error.to_string())
+    };
     let read = match std::fs::read_dir(folder) {
         Ok(read) => read,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -9,8 +9,8 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::{FileState, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::RelPath;
-use crate::sops::{self, Encrypted, Identities, Rule};
 use crate::secret::Secret;
+use crate::sops::{self, Encrypted, Identities, Rule};
 use crate::template::{self, Context, Template, TokenFacts};
 use crate::token::TokenId;
 use crate::world::World;
@@ -38,7 +38,8 @@ impl GroundFile {
     pub fn encrypted(&self) -> Result<Option<Encrypted>> {
         let Some(content) = &self.content else { return Ok(None) };
         Encrypted::parse(content).map(Some).map_err(|error| {
-            Error::from_source(Kind::Refused, &error).context(format!("{} cannot be read as a SOPS file", self.path))
+            Error::from_source(Kind::Refused, &error)
+                .context(format!("{} cannot be read as a SOPS file", self.path))
         })
     }
 
@@ -49,7 +50,9 @@ impl GroundFile {
     pub fn open(&self, identities: &Identities) -> Result<Option<sops::Opened>> {
         let Some(encrypted) = self.encrypted()? else { return Ok(None) };
         let opened = encrypted.open(identities);
-        opened.map(Some).map_err(|error| Error::from(error).context(format!("{} cannot be opened", self.path)))
+        opened
+            .map(Some)
+            .map_err(|error| Error::from(error).context(format!("{} cannot be opened", self.path)))
     }
 }
 
@@ -80,18 +83,12 @@ pub fn state(file: &GroundFile, lock: &Lock) -> Result<FileState> {
     })
 }
 
-fn compare(
-    encrypted: Option<&Encrypted>,
-    file: &GroundFile,
-    leaf: &template::Leaf,
-    lock: &Lock,
-) -> Leaf {
+fn compare(encrypted: Option<&Encrypted>, file: &GroundFile, leaf: &template::Leaf, lock: &Lock) -> Leaf {
     let Some(stored) = encrypted.and_then(|document| document.leaf(&leaf.path)) else { return Leaf::Missing };
     let digest = lock::digest(stored);
-    let path = leaf.path.to_string();
     let agrees = leaf.tokens.iter().all(|key| {
         let slots = lock.tokens.get(key).and_then(|entry| entry.slots.get(file.path.as_str()));
-        slots.and_then(|slots| slots.get(&path)) == Some(&digest)
+        slots.and_then(|slots| slots.get(&leaf.path)) == Some(&digest)
     });
     if agrees { Leaf::Agrees } else { Leaf::Differs }
 }

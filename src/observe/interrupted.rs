@@ -30,7 +30,8 @@ pub fn replay(repo: &Repository, environment: &str) -> Result<Replay> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Replay::default()),
         Err(error) => {
-            return Err(Error::new(Kind::Failed, format!("cannot read the journal {shown}")).because(error.to_string()));
+            return Err(Error::new(Kind::Failed, format!("cannot read the journal {shown}"))
+                .because(error.to_string()));
         }
     };
     Replay::read(&shown, &text).map_err(|error| {
@@ -56,13 +57,15 @@ pub async fn pending(
         let outcome = match &open.minted {
             Some((record, sealed)) => {
                 let now = client.get(&open.intent.owner, record.id).await?;
-                let record = now.map_or_else(|| ended(record), |now| now);
+                let record = now.unwrap_or_else(|| ended(record));
                 Outcome::Recorded { record, opens: opens(sealed, world) }
             }
-            None => match client.find_by_mark(&open.intent.owner, &open.intent.mark).await?.into_iter().next() {
-                Some(record) => Outcome::Found(record),
-                None => Outcome::NotFound,
-            },
+            None => {
+                match client.find_by_mark(&open.intent.owner, &open.intent.mark).await?.into_iter().next() {
+                    Some(record) => Outcome::Found(record),
+                    None => Outcome::NotFound,
+                }
+            }
         };
         pending.push(Pending {
             intent: open.intent.clone(),

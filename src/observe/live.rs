@@ -33,9 +33,7 @@ pub async fn records(client: &Client, lock: &Lock) -> Result<BTreeMap<TokenId, L
     for (owner, ids) in by_owner {
         if ids.len() >= LIST_FROM {
             let listed = client.list_active(owner).await?;
-            live.extend(
-                listed.into_iter().filter(|r| ids.contains(&r.id)).map(|r| (r.id, Live::Known(r))),
-            );
+            live.extend(listed.into_iter().filter(|r| ids.contains(&r.id)).map(|r| (r.id, Live::Known(r))));
         }
         singly.extend(ids.into_iter().filter(|id| !live.contains_key(id)).map(|id| (owner, id)));
     }

@@ -229,7 +229,8 @@ fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Pol
             .because("it names the recipients that secrets files are encrypted for")
             .hint("run provision init, and commit what it writes"));
     };
-    let text = String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
     Policy::parse(&text).map_err(|error| {
         Error::from_source(Kind::Refused, &error).context(format!("{POLICY} cannot be used"))
     })
@@ -268,9 +269,7 @@ fn content(
     match std::fs::read(&real) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string()))
-        }
+        Err(error) => Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string())),
     }
 }
 
@@ -286,9 +285,7 @@ async fn owners(
     let mut asked: BTreeMap<(TokenKind, &str), Owner> = BTreeMap::new();
     for token in &environment.tokens {
         let owner = match (&token.owner, user) {
-            (None, Some((id, name))) => {
-                Owner { kind: TokenKind::Personal, id: *id, path: name.to_string() }
-            }
+            (None, Some((id, name))) => Owner { kind: TokenKind::Personal, id: *id, path: name.to_string() },
             (None, None) => continue,
             (Some(path), _) => match known(lock, &token.key, token.kind, path, live) {
                 Some(owner) => owner,

@@ -361,7 +361,7 @@ fn a_superseded_id_that_is_somebody_elses_is_left_alone() {
     type Change = fn(&mut Observed);
     let changes: [(Change, &str); 5] = [
         (|o| o.operator = Some(TokenId(41)), "it is the token that this run acts with"),
-        (|o| drop(o.current_anywhere.insert(TokenId(41))), "a lock names it as a current token"),
+        (|o| o.current_anywhere.extend([TokenId(41)]), "a lock names it as a current token"),
         (
             |o| edit(o, |r| r.name = "Deploys".to_owned()),
             "at GitLab its name is \"Deploys\", not \"Backstage\"",

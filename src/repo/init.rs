@@ -26,7 +26,8 @@ impl Repository {
     pub fn init_for_demo(dir: &Path) -> Result<Self, RepoError> {
         let git = gix::init(dir).doing("make a repository")?;
         let config = git.git_dir().join("config");
-        let write = |text: &str| std::fs::OpenOptions::new().append(true).open(&config)?.write_all(text.as_bytes());
+        let write =
+            |text: &str| std::fs::OpenOptions::new().append(true).open(&config)?.write_all(text.as_bytes());
         let head = git.git_dir().join("HEAD");
         write(CONFIG)
             .and_then(|()| std::fs::write(head, "ref: refs/heads/main\n"))
@@ -44,7 +45,8 @@ impl Repository {
         while let Some(id) = next.filter(|_| recent.len() < count) {
             let commit = self.git.find_commit(id).doing("read a commit")?;
             let message = commit.message().doing("read a commit")?;
-            recent.push((commit.short_id().doing("read a commit")?.to_string(), message.summary().to_string()));
+            recent
+                .push((commit.short_id().doing("read a commit")?.to_string(), message.summary().to_string()));
             next = commit.parent_ids().next().map(gix::Id::detach);
         }
         Ok(recent)

@@ -83,8 +83,7 @@ fn file(name: String, path: &Path) -> Result<Source, SourceError> {
 fn run(command: &str) -> Result<Secret, SourceError> {
     let failed = |why: String| SourceError::Command { why };
     let words = shlex::split(command).ok_or_else(|| failed("its quotes are not closed".to_owned()))?;
-    let (program, arguments) =
-        words.split_first().ok_or_else(|| failed("it names no program".to_owned()))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| failed("it names no program".to_owned()))?;
     let output = std::process::Command::new(program)
         .args(arguments)
         .stdin(std::process::Stdio::inherit())

@@ -62,11 +62,17 @@ pub trait Effects: Transport {
     /// When it cannot be made durable; the effect that it announces must not happen then.
     fn append_journal(&self, journal: &Path, line: &Line) -> io::Result<()>;
 
-    /// Replaces a journal by these records, or removes it where there are none.
+    /// Replaces a journal by these records; a new one is made where there is none.
     ///
     /// # Errors
     /// When it cannot be made durable.
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()>;
+
+    /// Removes a journal that is no longer needed.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    fn remove_journal(&self, journal: &Path) -> io::Result<()>;
 
     /// Replaces a file of the work tree as a whole, keeping mode, owner and symlink.
     ///
@@ -142,9 +148,9 @@ impl World {
     /// # Errors
     /// When it cannot be read or is not text.
     pub fn read_secret_stdin(&self) -> Result<Secret> {
-        io::read_to_string(io::stdin()).map(Secret::new).map_err(|error| {
-            Error::new(Kind::Usage, "cannot read standard input").because(error.to_string())
-        })
+        io::read_to_string(io::stdin())
+            .map(Secret::new)
+            .map_err(|error| Error::new(Kind::Usage, "cannot read standard input").because(error.to_string()))
     }
 
     /// A new mark: 80 random bits, `pv-` and 20 hexadecimal digits. Public, and unique for all that matters.

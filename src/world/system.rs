@@ -51,7 +51,8 @@ impl System {
         if let Some(connection) = self.connections.borrow().get(origin) {
             return Ok(Rc::clone(connection));
         }
-        let instance: Instance = origin.to_string().parse().map_err(|error: InstanceError| not_sent(&error))?;
+        let instance: Instance =
+            origin.to_string().parse().map_err(|error: InstanceError| not_sent(&error))?;
         let connection =
             Rc::new(HttpTransport::new(&instance, &self.options).map_err(|error| not_sent(&error))?);
         self.connections.borrow_mut().insert(origin.clone(), Rc::clone(&connection));
@@ -85,7 +86,11 @@ impl Effects for System {
 
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
         let text: String = lines.iter().map(Line::to_text).collect();
-        if text.is_empty() { write::remove_durable(journal) } else { write::create_private(journal, text.as_bytes()) }
+        write::create_private(journal, text.as_bytes())
+    }
+
+    fn remove_journal(&self, journal: &Path) -> io::Result<()> {
+        write::remove_durable(journal)
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {

@@ -72,7 +72,10 @@ impl Lab {
         for name in ["devmode", "dev", "qa"] {
             let shipped = format!("{}/environments/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
             let text = fs::read_to_string(shipped).unwrap();
-            lab.write(&format!("environments/{name}.yaml"), &text.replace("https://gitlab.com", lab.gitlab.url()));
+            lab.write(
+                &format!("environments/{name}.yaml"),
+                &text.replace("https://gitlab.com", lab.gitlab.url()),
+            );
         }
         for name in ["backstage", "kubernetes-secret"] {
             let shipped = format!("{}/templates/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -89,12 +92,8 @@ impl Lab {
         let time = Time::Frozen(NOW.parse::<Timestamp>().unwrap());
         let seed = seed.map(|text| Seed::parse(text).unwrap());
         let gitlab = Emulator::start(Config { seed, time, ..Config::default() }).unwrap();
-        let lab = Self {
-            gitlab,
-            folder,
-            recipient: recipient.to_string(),
-            identity: identity.expose().to_owned(),
-        };
+        let lab =
+            Self { gitlab, folder, recipient: recipient.to_string(), identity: identity.expose().to_owned() };
         fs::create_dir_all(lab.home().join(".config/sops/age")).unwrap();
         fs::write(lab.home().join(".config/sops/age/keys.txt"), format!("{}\n", lab.identity)).unwrap();
         fs::write(
