@@ -259,7 +259,7 @@ fn texts_that_are_no_profile_are_refused() {
         environments/qa.yaml:1:10: an entry of `secrets` must be a mapping, not a text
         environments/qa.yaml:2:9: `tokens` must be a mapping of keys to tokens, not a list
 
-        environments/qa.yaml:1:7: the value is empty; write one or remove the key
+        environments/qa.yaml:1:8: the value is empty; write one or remove the key
         environments/qa.yaml:2:42: tags such as !!str have no meaning here
         environments/qa.yaml:3:10: token `a` is empty; it needs kind, name and scopes
 
