@@ -7,6 +7,8 @@ mod git_commit_hooks;
 mod git_commit_index;
 mod git_commit_places;
 mod git_commit_refusals;
+mod git_commit_sign;
+mod git_commit_signals;
 mod repo_driver;
 mod repo_sandbox;
 mod support;
