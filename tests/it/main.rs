@@ -10,5 +10,7 @@ mod git_commit_refusals;
 mod git_commit_sign;
 mod git_commit_signals;
 mod repo_driver;
+mod repo_read;
 mod repo_sandbox;
+mod repo_write;
 mod support;
