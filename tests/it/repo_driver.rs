@@ -2,7 +2,9 @@
 //! directory are the test's and not the caller's.
 
 use std::path::Path;
+use std::time::Duration;
 
+use provision::repo::lock::{Holder, RepoLock};
 use provision::repo::{CommitRequest, FileChange, Head, ObjectId, RelPath, Repository, Upstream};
 use serde_json::{Value, json};
 
@@ -31,6 +33,7 @@ fn act(request: &Value) -> Value {
             Err(error) => json!({ "error": error.to_string(), "hint": error.hint() }),
         },
         "look" => look(&repo, request),
+        "hold" => hold(&repo, request),
         "time" => time(&repo, request),
         other => panic!("no such request: {other}"),
     }
@@ -139,4 +142,13 @@ fn time(repo: &Repository, request: &Value) -> Value {
         taken.push(start.elapsed().as_micros() as u64);
     }
     json!({ "micros": taken })
+}
+
+/// Takes the repository lock, says so, and keeps it until it is killed or its input ends.
+fn hold(repo: &Repository, request: &Value) -> Value {
+    let me = Holder::this_process("the holder");
+    let _lock = RepoLock::acquire(repo.common_dir(), &me, Duration::ZERO, |_| {}).unwrap();
+    std::fs::write(request["begun"].as_str().unwrap(), "held").unwrap();
+    std::io::read_to_string(std::io::stdin()).unwrap();
+    json!({})
 }

@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use provision::repo::lock::{Holder, LockError, RepoLock};
 use provision::repo::write::{NewFile, append_durable, create_private, remove_durable, replace};
 
-use super::repo_sandbox::mode;
+use super::repo_sandbox::{Repo, Road, mode};
 
 fn dir() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -172,23 +173,17 @@ fn a_holder_that_left_no_note_or_a_strange_one_is_still_a_holder() {
 
 #[test]
 fn the_lock_dies_with_its_process() {
-    let (_dir, dir) = dir();
-    fs::create_dir(dir.join("provision")).unwrap();
-    let lock = dir.join("provision/lock");
-    // flock(1) takes the same kind of lock; it says so once it has it, and is killed while it holds it.
-    let mut other = std::process::Command::new("flock")
-        .arg(&lock)
-        .args(["sh", "-c", "echo held; exec cat"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("this test needs flock (util-linux)");
-    let mut said = [0; 5];
-    io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut said).unwrap();
-    let held = RepoLock::acquire(&dir, &holder("me"), Duration::ZERO, |_| {});
-    assert!(matches!(held, Err(LockError::Held { .. })));
-    // With its input closed the shell's cat ends too, so that nobody has the file open any more.
-    drop(other.stdin.take());
+    let repo = Repo::new(Road::Gix);
+    let begun = repo.sandbox().path().join("begun");
+    assert!(Command::new("mkfifo").arg(&begun).status().unwrap().success());
+    let mut request = repo.request("hold", &[]);
+    request["begun"] = begun.to_str().into();
+    let mut other = repo.driver(&request).stdin(Stdio::piped()).spawn().unwrap();
+    assert_eq!(fs::read_to_string(&begun).unwrap(), "held");
+    let take = || RepoLock::acquire(&repo.path.join(".git"), &holder("me"), Duration::ZERO, |_| {});
+    let refused = take().unwrap_err().to_string();
+    assert!(refused.contains(&format!("the holder (process {} on ", other.id())), "{refused}");
+    other.kill().unwrap();
     other.wait().unwrap();
-    RepoLock::acquire(&dir, &holder("me"), Duration::ZERO, |_| {}).unwrap();
+    take().unwrap();
 }
