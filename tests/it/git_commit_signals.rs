@@ -19,6 +19,10 @@ struct Held {
 }
 
 fn held(road: Road, filter: &str) -> Held {
+    held_with(road, filter, false)
+}
+
+fn held_with(road: Road, filter: &str, farewell: bool) -> Held {
     let repo = Repo::new(road);
     let sandbox = repo.sandbox().path();
     for pipe in ["begun", "go"] {
@@ -36,7 +40,9 @@ fn held(road: Road, filter: &str) -> Held {
     repo.git(&["config", "filter.held.required", "true"]);
     repo.write("s.yaml", "s: 2\n");
     repo.write("new", "n\n");
-    let child = repo.start(&repo.request("commit", &["new", "s.yaml"]));
+    let mut request = repo.request("commit", &["new", "s.yaml"]);
+    request["farewell"] = farewell.into();
+    let child = repo.start(&request);
     // Returns once the filter has opened and closed its end.
     let mut text = String::new();
     fs::File::open(sandbox.join("begun")).unwrap().read_to_string(&mut text).unwrap();
@@ -69,6 +75,15 @@ fn a_signal_while_we_hold_the_index_removes_the_lock_and_ends_the_process_by_tha
         drop(go);
         assert_as_before(&repo);
     }
+}
+
+#[test]
+fn the_program_may_choose_its_own_end_after_everything_is_cleaned_up() {
+    let Held { repo, mut child, go } = held_with(Road::Gix, WAIT, true);
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(100 + 15));
+    drop(go);
+    assert_as_before(&repo);
 }
 
 #[test]

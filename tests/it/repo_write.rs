@@ -156,6 +156,14 @@ fn a_second_writer_is_told_who_holds_the_lock_and_gets_it_when_it_is_free() {
 }
 
 #[test]
+fn in_a_git_directory_that_a_group_shares_the_group_can_take_the_lock_too() {
+    let (_dir, dir) = dir();
+    set_mode(&dir, 0o2775);
+    RepoLock::acquire(&dir, &holder("me"), Duration::ZERO, |_| {}).unwrap();
+    assert_eq!((mode(&dir.join("provision")), mode(&dir.join("provision/lock"))), (0o2770, 0o660));
+}
+
+#[test]
 fn a_holder_that_left_no_note_or_a_strange_one_is_still_a_holder() {
     let (_dir, dir) = dir();
     fs::create_dir(dir.join("provision")).unwrap();
