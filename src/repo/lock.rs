@@ -47,8 +47,8 @@ pub struct RepoLock {
 }
 
 impl RepoLock {
-    /// Takes `<common_dir>/provision/lock`, waiting up to `timeout` for another run. `on_wait` is called once, when
-    /// the wait begins. `me` is what others are told meanwhile.
+    /// Takes `<common_dir>/provision/lock`, waiting up to `timeout` for another run. `on_wait` is called
+    /// once, when the wait begins. `me` is what others are told meanwhile.
     ///
     /// # Errors
     /// [`LockError::Held`] when the time is up.

@@ -1,9 +1,9 @@
 //! What a signal leaves behind: nothing.
 //!
-//! A `.lock` file of git's or a half-written temporary file that survives the process would block or litter the
-//! user's repository. A thread therefore takes SIGINT, SIGTERM, SIGHUP and SIGQUIT, removes what is registered
-//! here, and ends the process the way the signal would have. Short steps that must not be cut (a reference and
-//! its index) hold the signal back with a [`Shield`].
+//! A `.lock` file of git's or a half-written temporary file that survives the process would block or litter
+//! the user's repository. A thread therefore takes SIGINT, SIGTERM, SIGHUP and SIGQUIT, removes what is
+//! registered here, and ends the process the way the signal would have. Short steps that must not be cut (a
+//! reference and its index) hold the signal back with a [`Shield`].
 //!
 //! A signal that the process was started with ignored (`nohup`, a background job of a script) stays ignored.
 
@@ -14,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 #[cfg(unix)]
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/// What the process does when a signal has come and nothing is left behind: it may say something, or exit with
-/// a status of its own. When it returns, the process ends as the signal ends it.
+/// What the process does when a signal has come and nothing is left behind: it may say something, or exit
+/// with a status of its own. When it returns, the process ends as the signal ends it.
 pub type Farewell = Box<dyn Fn(i32) + Send>;
 
 #[derive(Default)]
@@ -61,8 +61,8 @@ pub(super) fn shield() -> Shield {
 /// A file that is removed when a signal ends the process while this lives.
 pub(super) struct Litter(u64);
 
-/// Registers `path` for removal. Call it, and drop the result, under the same [`Shield`] that the file is created
-/// and given up under; else the file of another process may be removed.
+/// Registers `path` for removal. Call it, and drop the result, under the same [`Shield`] that the file is
+/// created and given up under; else the file of another process may be removed.
 pub(super) fn litter(path: &Path) -> Litter {
     let mut registered = lock(&REGISTERED);
     let id = registered.next;

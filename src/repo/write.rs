@@ -19,12 +19,12 @@ pub enum NewFile {
     Private,
 }
 
-/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is kept, and
-/// its target replaced.
+/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is
+/// kept, and its target replaced.
 ///
 /// # Errors
-/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after the
-/// change.
+/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after
+/// the change.
 pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
     let target = behind_links(path)?;
     let directory = directory_of(&target);
@@ -197,8 +197,8 @@ fn set_new_mode(directory: &Path, file: &File, new: NewFile) -> io::Result<()> {
     }
 }
 
-/// What the system gives an ordinary new file in this directory: the only safe way to ask for the umask (and a
-/// default access control list) is to create one.
+/// What the system gives an ordinary new file in this directory: the only safe way to ask for the umask (and
+/// a default access control list) is to create one.
 #[cfg(unix)]
 fn ordinary_mode(directory: &Path) -> io::Result<u32> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! Signed commits, by the programs that git itself uses. They need ssh-keygen and ssh-agent (OpenSSH) and, in tests
-//! of their own, gpg and gpgconf (GnuPG).
+//! Signed commits, by the programs that git itself uses. They need ssh-keygen and ssh-agent (OpenSSH) and, in
+//! tests of their own, gpg and gpgconf (GnuPG).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

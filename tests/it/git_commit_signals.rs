@@ -1,7 +1,8 @@
 //! A signal in the middle of a commit leaves no lock and no half of a commit.
 //!
-//! The clean filter of the file is where the commit is held: it says over one named pipe that it runs, and waits at
-//! another. On the road of gix the index is locked then; on git's road it is the filter that git itself runs.
+//! The clean filter of the file is where the commit is held: it says over one named pipe that it runs, and
+//! waits at another. On the road of gix the index is locked then; on git's road it is the filter that git
+//! itself runs.
 
 use std::fs;
 use std::io::Read;

@@ -1,5 +1,5 @@
-//! The repository module driven in a process of its own, so that HOME, the git configuration, PATH and the current
-//! directory are the test's and not the caller's.
+//! The repository module driven in a process of its own, so that HOME, the git configuration, PATH and the
+//! current directory are the test's and not the caller's.
 
 use std::path::Path;
 use std::time::Duration;
