@@ -1,15 +1,13 @@
 //! The commit handed to the user's `git`, where gix cannot do what git would.
 //!
-//! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the hooks
-//! through the environment and break the patterns they use.
+//! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the
+//! hooks through the environment and break the patterns they use.
 #![expect(clippy::disallowed_methods, reason = "the place where git is started, and looked for on the PATH")]
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-
-use gix::ObjectId;
 
 use super::commit::{By, Change, CommitRequest, Committed, refuse_moved_head, stored_message};
 use super::error::{CommitError, Doing, RepoError};
@@ -145,8 +143,8 @@ pub(super) fn commit(
     Ok(Some(Committed { id, by: By::Git, notes: vec![format!("committed with git, because of {why}")] }))
 }
 
-/// `git add -N` for what git does not know, then `git commit --only`. What the first did is undone when the second
-/// fails. A signal goes to git and waits here until git and the undoing are done.
+/// `git add -N` for what git does not know, then `git commit --only`. What the first did is undone when the
+/// second fails. A signal goes to git and waits here until git and the undoing are done.
 fn run_git(
     repo: &Repository,
     git: &gix::Repository,
@@ -177,7 +175,8 @@ fn pathspecs(paths: &[RelPath]) -> Vec<String> {
     paths.iter().map(|path| format!(":(top,literal){path}")).collect()
 }
 
-/// `git` in the worktree's root. Its output, and that of its hooks, goes to stderr: stdout is for our results.
+/// `git` in the worktree's root. Its output, and that of its hooks, goes to stderr: stdout is for our
+/// results.
 fn command(repo: &Repository, git: &gix::Repository) -> Result<Command, RepoError> {
     let program = program().ok_or_else(|| RepoError::NeedsGit { why: "the hand-over".to_owned() })?;
     let mut command = Command::new(program);
@@ -264,10 +263,4 @@ fn inside_sparse(repo: &Repository, git: &gix::Repository, paths: &[RelPath]) ->
     let is_named =
         |path: &&RelPath| output.stdout.split(|byte| *byte == 0).any(|name| name == path.as_str().as_bytes());
     Some(paths.iter().filter(is_named).cloned().collect())
-}
-
-/// What a blob's bytes are called.
-pub(super) fn blob_id(git: &gix::Repository, bytes: &[u8]) -> Result<ObjectId, RepoError> {
-    gix::objs::compute_hash(git.object_hash(), gix::objs::Kind::Blob, bytes)
-        .map_err(|error| RepoError::Git { doing: "hash a file".to_owned(), why: error.to_string() })
 }

@@ -1,7 +1,8 @@
 //! The commit made with gix.
 //!
-//! Order: lock the index, read it, take the files in, write objects and the new index (into the lock), sign, move
-//! the reference by compare-and-swap, put the index in place. Until the reference moves nothing is visible.
+//! Order: lock the index, read it, take the files in, write objects and the new index (into the lock), sign,
+//! move the reference by compare-and-swap, put the index in place. Until the reference moves nothing is
+//! visible.
 
 use std::io::Read;
 use std::path::Path;
@@ -48,7 +49,8 @@ pub(super) fn commit(
     Ok(Some(Committed { id, by: By::Gix, notes }))
 }
 
-/// Blobs and trees of the commit, and the index entries for them. `None` when HEAD's tree is the same already.
+/// Blobs and trees of the commit, and the index entries for them. `None` when HEAD's tree is the same
+/// already.
 fn take_in(
     repo: &Repository,
     objects: &mut Objects<'_>,

@@ -9,7 +9,7 @@ use super::error::{CommitError, Doing, RepoError};
 use super::native::ReadFile;
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{handover, head};
+use super::{content, head};
 
 /// What the commit must hold of one path; `None` is nothing.
 pub(super) struct Wanted {
@@ -26,7 +26,7 @@ impl Wanted {
         let entry = match read {
             Some(file) => {
                 let kind = if file.executable { EntryKind::BlobExecutable } else { EntryKind::Blob };
-                Some((handover::blob_id(git, &file.for_git)?, kind))
+                Some((content::blob_id(git, &file.for_git)?, kind))
             }
             None => None,
         };

@@ -182,3 +182,13 @@ fn a_git_found_through_the_environment_is_told_where_the_repository_is() {
     assert_eq!(repo.subject(), "g");
     assert_eq!(repo.status(), "");
 }
+
+#[test]
+fn a_hook_named_in_the_configuration_counts() {
+    // git 2.54 and later run it; an older git passes it over, and so do we by asking git.
+    let repo = repo();
+    repo.git(&["config", "hook.tidy.command", "true"]);
+    repo.git(&["config", "hook.tidy.event", "pre-commit"]);
+    repo.write("s.yaml", "s: 2\n");
+    repo.commit(&["s.yaml"], "x").assert_made(Road::Git);
+}
