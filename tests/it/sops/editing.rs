@@ -6,7 +6,7 @@ use super::workshop::{Workshop, diff, path, secret};
 fn by_hand(shop: &Workshop, lines: &str) -> String {
     let rule = shop.rule(lines);
     let draft = "---\n# Credentials of qa\n\ngitlab:\n  host: 'gitlab.com'   # where\n\n  token: \"old\"\n  list: [a, 'b']\nhosts_unencrypted:\n  - \"a.example.com\"   # first\n\n  - b.example.com\nport_unencrypted: 0x1F\n\n# the end\n";
-    shop.seal(draft, &rule)
+    Workshop::seal(draft, &rule)
 }
 
 fn names_of(lines: &[String]) -> Vec<String> {
@@ -20,17 +20,17 @@ fn one_set_changes_the_line_of_the_leaf_the_time_and_the_mac() {
     // A file of stock sops itself, with its own layout and its own time.
     let theirs = shop.encrypt("# Credentials\ngitlab:\n  host: 'gitlab.com'   # where\n\n  token: \"old\"\nlist:\n  # note\n  - a\n");
     // The same file as a person lays it out by hand: sops does not care.
-    let two_spaces = theirs
-        .replace("    ", "  ")
-        .replace("gitlab:\n", "gitlab:\n\n")
-        .replace("token: ENC[", "token: \"ENC[");
-    let two_spaces: String =
-        two_spaces
-            .lines()
-            .map(|line| {
-                if line.contains("token: \"") { format!("{line}\"  # quoted\n") } else { format!("{line}\n") }
-            })
-            .collect();
+    let (body, block) = theirs.split_once("sops:\n").unwrap();
+    let by_hand = |line: &str| {
+        let quoted = if line.contains("token:") {
+            line.replace("ENC[", "\"ENC[") + "\"  # quoted"
+        } else {
+            line.to_owned()
+        };
+        format!("{}\n", quoted.replace("    ", "  "))
+    };
+    let body: String = body.lines().map(by_hand).collect();
+    let two_spaces = format!("---\n{}sops:\n{block}", body.replace("gitlab:\n", "gitlab:\n\n"));
     shop.decrypt(&two_spaces);
     for before in [theirs, two_spaces] {
         let after =

@@ -14,13 +14,17 @@ enum Value {
     Map(Vec<(String, Value)>, bool),
 }
 
+/// Texts do not start with white space: go-yaml writes such ones as blocks that it cannot read again. And no -0.0, which
+/// it writes as the integer -0.
 fn scalar() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[ -~é漢😀\\n\\t]{0,20}".prop_map(|text| serde_json::Value::from(text).to_string()),
+        "([!-~é漢😀][ -~é漢😀\\n\\t]{0,20})?".prop_map(|text| serde_json::Value::from(text).to_string()),
         "[a-zA-Z0-9 é.@/_-]{0,12}".prop_map(|text| format!("'{}'", text.trim())),
         "[a-zA-Z][a-zA-Z0-9]{0,10}",
         any::<i64>().prop_map(|number| number.to_string()),
-        (-1e9..1e9f64).prop_map(|number| format!("{number:?}")),
+        (-1e9..1e9f64)
+            .prop_filter("not zero", |number| *number != 0.0)
+            .prop_map(|number| format!("{number:?}")),
         Just("true".to_owned()),
         Just("null".to_owned()),
         Just("2001-12-14".to_owned()),
@@ -116,7 +120,7 @@ fn random_documents_go_both_ways() {
             let theirs = shop.encrypt(&text);
             let wanted = shop.decrypt(&theirs);
             assert_same_values(&shop.open(&theirs), &wanted);
-            let ours = shop.seal(&text, &rule);
+            let ours = Workshop::seal(&text, &rule);
             assert_eq!(shop.decrypt(&ours), wanted);
             Ok(())
         })
@@ -133,7 +137,7 @@ fn random_edits_change_their_leaves_and_no_other() {
     );
     TestRunner::new(config(150))
         .run(&inputs, |(text, changes)| {
-            let before = shop.seal(&text, &rule);
+            let before = Workshop::seal(&text, &rule);
             let paths: Vec<Path> =
                 Encrypted::parse(before.as_bytes()).unwrap().leaf_paths().cloned().collect();
             let mut wanted = Vec::new();
@@ -170,7 +174,7 @@ fn random_edits_are_read_by_stock_sops() {
     let inputs = (prop::collection::vec(document(), 6), any::<prop::sample::Index>(), "[ -~é\\n]{1,12}");
     TestRunner::new(config(12))
         .run(&inputs, |(documents, at, value)| {
-            let before = shop.seal(&batch(&documents), &rule);
+            let before = Workshop::seal(&batch(&documents), &rule);
             let file = Encrypted::parse(before.as_bytes()).unwrap();
             let paths: Vec<&Path> = file.leaf_paths().collect();
             let path = paths[at.index(paths.len())].clone();
@@ -193,7 +197,7 @@ fn random_edits_are_read_by_stock_sops() {
 fn mutated_files_are_read_or_refused() {
     let shop = Workshop::new();
     let rule = shop.rule("");
-    let good = shop.seal("a: x\nb: [1, {c: 2}]\n# note\nd_unencrypted: |\n  text\n", &rule).into_bytes();
+    let good = Workshop::seal("a: x\nb: [1, {c: 2}]\n# note\nd_unencrypted: |\n  text\n", &rule).into_bytes();
     let identities = shop.identities();
     let mutations = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..4);
     TestRunner::new(config(600))

@@ -31,10 +31,15 @@ fn swapped(text: &str, one: &str, two: &str) -> String {
         .replace(second, &format!("{two} {}", value(first)))
 }
 
+fn elements_swapped(text: &str) -> String {
+    let elements: Vec<&str> = text.lines().filter(|line| line.starts_with("  - ENC")).collect();
+    text.replace(&elements.join("\n"), &format!("{}\n{}", elements[1], elements[0]))
+}
+
 #[test]
 fn what_stock_sops_detects_we_detect() {
     let shop = Workshop::new();
-    let good = shop.seal(DOCUMENT, &shop.rule(""));
+    let good = Workshop::seal(DOCUMENT, &shop.rule(""));
     assert_eq!(verdicts(&shop, &good), (true, true));
     let rows = [
         ("clear value", good.replace("x_unencrypted: \"1\"", "x_unencrypted: \"2\"")),
@@ -42,10 +47,7 @@ fn what_stock_sops_detects_we_detect() {
         ("last modified", good.replace("08:00:00Z", "08:00:01Z")),
         ("secret dropped", without(&good, "a:")),
         ("secrets swapped", swapped(&good, "a:", "b:")),
-        (
-            "list elements swapped",
-            swapped(&good, "  - ENC", "  - ENC").replace(line(&good, "- ENC"), "  - x"),
-        ),
+        ("list elements swapped", elements_swapped(&good)),
         ("MAC dropped", without(&good, "mac:")),
         (
             "MAC of another file",
@@ -70,7 +72,7 @@ fn what_stock_sops_detects_we_detect() {
 #[test]
 fn what_the_format_does_not_protect_opens_here_too() {
     let shop = Workshop::new();
-    let good = shop.seal(DOCUMENT, &shop.rule(""));
+    let good = Workshop::seal(DOCUMENT, &shop.rule(""));
     let rows = [
         ("clear key renamed", good.replace("x_unencrypted:", "z_unencrypted:")),
         (
@@ -93,10 +95,10 @@ fn what_the_format_does_not_protect_opens_here_too() {
 #[test]
 fn where_we_are_stricter() {
     let shop = Workshop::new();
-    let good = shop.seal(DOCUMENT, &shop.rule(""));
+    let good = Workshop::seal(DOCUMENT, &shop.rule(""));
     let rows = [
         ("text behind a ciphertext", good.replacen("type:str]", "type:str] and more", 1)),
-        ("a second document", format!("{good}---\n{good}")),
+        ("a second document", format!("{good}---\n{{}}\n")),
         (
             "an alias",
             good.replace("x_unencrypted: \"1\"", "x_unencrypted: &v \"1\"\nw: []")
@@ -113,7 +115,7 @@ fn where_we_are_stricter() {
 #[test]
 fn a_missing_mac_and_a_wrong_one_have_errors_of_their_own() {
     let shop = Workshop::new();
-    let good = shop.seal(DOCUMENT, &shop.rule(""));
+    let good = Workshop::seal(DOCUMENT, &shop.rule(""));
     let error = |text: &str| Encrypted::parse(text.as_bytes()).unwrap().open(&shop.identities()).unwrap_err();
     assert_eq!(error(&without(&good, "mac:")), OpenError::NoMac);
     assert_eq!(error(&good.replace("\"1\"", "\"2\"")), OpenError::MacMismatch);
@@ -145,7 +147,7 @@ fn a_recipient_that_was_put_in_is_reported_and_gets_nothing() {
 #[test]
 fn an_injected_copy_of_our_own_key_does_not_lock_us_out() {
     let shop = Workshop::new();
-    let good = shop.seal("a: x\n", &Rule::own([shop.recipient.clone()]));
+    let good = Workshop::seal("a: x\n", &Rule::own([shop.recipient.clone()]));
     let injected = good.replacen(
         "    age:\n",
         &format!("    age:\n        - recipient: {}\n          enc: x\n", shop.recipient),
