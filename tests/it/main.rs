@@ -24,4 +24,5 @@ mod repo_driver;
 mod repo_read;
 mod repo_sandbox;
 mod repo_write;
+mod sops;
 mod support;
