@@ -20,7 +20,7 @@ use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
 use crate::ui::progress::Progress;
-use crate::ui::{Ui, prompt, report};
+use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
 
 /// How long another run in the same clone is waited for.
@@ -41,6 +41,7 @@ struct Run<'a> {
 /// # Errors
 /// See the exit codes.
 pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
+    interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
     let environments = chosen(args, &repo)?;
     let _lock = if args.dry_run { None } else { Some(lock(&repo, ui)?) };
@@ -70,6 +71,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
         }
     }
     let attention = plans.iter().any(|plan| plan.needs_attention());
+    interrupt::under_way();
     let done = run.apply(planned).await?;
     report::done(ui, &done)?;
     Ok(if attention { Exit::Attention } else { Exit::Done })
