@@ -63,7 +63,9 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     if args.dry_run {
         return dry_run(&plans, args, ui);
     }
-    if !idle {
+    if idle {
+        report::notes(ui, &plans);
+    } else {
         report::plans(ui, &plans);
         need_yes(ui, args.yes)?;
         if !args.yes {
@@ -155,7 +157,7 @@ impl Run<'_> {
     async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
         let (ground, plan) = if moved && !shown.is_empty() {
             let again = self.plan(&ground.environment).await?;
-            if steps(&again.1) != steps(&shown) {
+            if again.1.consent() != shown.consent() {
                 return Err(Error::new(
                     Kind::Refused,
                     format!("the plan for {} is no longer the one that was shown", shown.environment),
@@ -174,10 +176,6 @@ impl Run<'_> {
         drop(progress);
         done.map(|done| report::with_plan(done, &plan))
     }
-}
-
-fn steps(plan: &Plan) -> String {
-    serde_json::to_string(&plan.steps).unwrap_or_default()
 }
 
 #[derive(Serialize)]
