@@ -13,7 +13,7 @@ use super::commit::{By, Change, CommitRequest, Committed, refuse_moved_head, sto
 use super::error::{CommitError, Doing, RepoError};
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{Repository, guards, index, native, signals, verify};
+use super::{Repository, guards, head, index, native, signals, verify};
 
 /// Every hook that a commit runs, or that sees what it does.
 const HOOKS: [&str; 6] = [
@@ -137,7 +137,13 @@ pub(super) fn commit(
         change.content.is_some() && index.entry_by_path(change.path.as_str().into()).is_none()
     };
     let new: Vec<RelPath> = changes.iter().filter(is_new).map(|change| change.path.clone()).collect();
-    run_git(repo, git, &new, &paths, &request.message)?;
+    if let Err(failed) = run_git(repo, git, &new, &paths, request) {
+        // git also fails after HEAD has moved, when it cannot put the index in place.
+        return Err(match verify::made(git, request, &wanted) {
+            Ok(commit) => CommitError::IndexNotReplaced { commit, why: failed.to_string() },
+            Err(_) => failed,
+        });
+    }
     let id = verify::made(git, request, &wanted)?;
     verify::settle(git, sharing, request, id, &wanted)?;
     Ok(Some(Committed { id, by: By::Git, notes: vec![format!("committed with git, because of {why}")] }))
@@ -150,7 +156,7 @@ fn run_git(
     git: &gix::Repository,
     new: &[RelPath],
     all: &[RelPath],
-    message: &str,
+    request: &CommitRequest,
 ) -> Result<(), CommitError> {
     let _shield = signals::shield();
     let git_command = || command(repo, git);
@@ -161,9 +167,10 @@ fn run_git(
     }
     let mut commit = git_command()?;
     commit.args(["commit", "--quiet", "--only", "--cleanup=whitespace", "-m"]);
-    commit.arg(stored_message(message)).arg("--").args(pathspecs(all));
+    commit.arg(stored_message(&request.message)).arg("--").args(pathspecs(all));
     let committed = run(commit, "commit");
-    if committed.is_err() && !new.is_empty() {
+    let is_made = || head(git).is_ok_and(|head| head != request.expected_head);
+    if committed.is_err() && !new.is_empty() && !is_made() {
         let mut forget = git_command()?;
         forget.args(["rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--"]).args(pathspecs(new));
         run(forget, "rm")?;

@@ -3,7 +3,7 @@
 //! A `.lock` file of git's or a half-written temporary file that survives the process would block or litter
 //! the user's repository. A thread therefore takes SIGINT, SIGTERM, SIGHUP and SIGQUIT, removes what is
 //! registered here, and ends the process the way the signal would have. Short steps that must not be cut (a
-//! reference and its index) hold the signal back with a [`Shield`].
+//! reference and its index) hold the signal back with a `Shield`.
 //!
 //! A signal that the process was started with ignored (`nohup`, a background job of a script) stays ignored.
 

@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place where files are written")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::signals::{self, Litter};
@@ -64,22 +64,36 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// directory of the owner's alone (0700).
 ///
 /// # Errors
-/// After an error the file may end in a part of the line.
+/// After an error the file may end in a part of the line; the next append begins a new one.
 pub fn append_durable(path: &Path, line: &[u8]) -> io::Result<()> {
     let directory = directory_of(path);
     create_directories(&directory, NewFile::Private)?;
     let is_new = !path.exists();
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
+    options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    let mut whole = Vec::with_capacity(line.len() + 1);
+    let mut whole = Vec::with_capacity(line.len() + 2);
+    if is_torn(&mut file)? {
+        whole.push(b'\n');
+    }
     whole.extend_from_slice(line);
     whole.push(b'\n');
     file.write_all(&whole)?;
     file.sync_all()?;
     if is_new { sync_directory(&directory) } else { Ok(()) }
+}
+
+/// Whether a write before this one was cut short: its line must not swallow the next.
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// Removes `path`, and flushes that it is gone.

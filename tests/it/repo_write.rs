@@ -127,6 +127,15 @@ fn appended_lines_follow_each_other_in_a_file_of_the_owners_alone() {
     assert_eq!(remove_durable(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
+#[test]
+fn a_line_that_was_cut_short_does_not_swallow_the_next() {
+    let (_dir, dir) = dir();
+    let path = dir.join("journal");
+    fs::write(&path, b"whole\nto").unwrap();
+    append_durable(&path, b"next").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"whole\nto\nnext\n");
+}
+
 fn holder(command: &str) -> Holder {
     Holder::this_process(command)
 }
