@@ -26,3 +26,4 @@ mod repo_sandbox;
 mod repo_write;
 mod sops;
 mod support;
+mod tidy;
