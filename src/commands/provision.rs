@@ -1,6 +1,5 @@
 //! `provision --env NAME`: makes environments true.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,6 +43,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
     let environments = chosen(args, &repo)?;
+    environments::check_disjoint(&repo, &environments)?;
     let _lock = if args.dry_run { None } else { Some(lock(&repo, ui)?) };
     let run = Run {
         repo,
@@ -57,7 +57,6 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     for environment in &environments {
         planned.push(run.plan(environment).await?);
     }
-    disjoint(&planned)?;
     let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
     let idle = plans.iter().all(|plan| plan.is_empty());
     if args.dry_run {
@@ -95,28 +94,6 @@ fn lock(repo: &Repository, ui: Ui) -> Result<RepoLock> {
     let me = Holder::this_process("provision");
     let wait = |holder: &Holder| ui.say(&format!("waiting for another run in this repository: {holder}"));
     Ok(RepoLock::acquire(repo.common_dir(), &me, LOCK_TIMEOUT, wait)?)
-}
-
-/// Several environments may share a file as long as no slot of one is a slot of another.
-fn disjoint(planned: &[(Ground, Plan)]) -> Result<()> {
-    let mut taken: BTreeMap<(String, String), &str> = BTreeMap::new();
-    for (ground, _) in planned {
-        for file in &ground.files {
-            for leaf in file.template.leaves().iter().filter(|leaf| !leaf.tokens.is_empty()) {
-                let slot = (file.path.to_string(), leaf.path.to_string());
-                let name = ground.environment.name.as_str();
-                let other = *taken.entry(slot).or_insert(name);
-                if other != name {
-                    return Err(Error::new(
-                        Kind::Usage,
-                        format!("{name} and {other} both write {} in {}", leaf.path, file.path),
-                    )
-                    .hint("give each environment a file, or slots, of its own"));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Run<'_> {
