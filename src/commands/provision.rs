@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Exit;
-use super::connection::{connect, need_yes, sources};
+use super::connection::{Connections, need_yes};
 use crate::apply::apply;
 use crate::cli::ProvisionArgs;
 use crate::error::{Error, Kind, Result};
-use crate::gitlab::credential::Sources;
 use crate::observe::{self, Ground, Wish, environments};
 use crate::plan::message::Done;
 use crate::plan::provision::{Options, plan};
@@ -28,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is needed to look at an environment again.
 struct Run<'a> {
     repo: Rc<Repository>,
-    sources: Sources,
+    connections: Connections<'a>,
     ui: Ui,
     world: &'a World,
     wish: Wish,
@@ -47,7 +46,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     let _lock = if args.dry_run { None } else { Some(lock(&repo, ui)?) };
     let run = Run {
         repo,
-        sources: sources(&args.connection, ui, world)?,
+        connections: Connections::new(&args.connection, ui, world)?,
         ui,
         world,
         wish: Wish { sync_template: args.sync_template },
@@ -98,9 +97,9 @@ fn lock(repo: &Repository, ui: Ui) -> Result<RepoLock> {
 
 impl Run<'_> {
     async fn observe(&self, environment: &Environment) -> Result<(Ground, Observed)> {
-        let progress =
-            Progress::start(self.ui, &format!("{}: looking at {}", environment.name, environment.gitlab));
-        let client = connect(&self.sources, &environment.gitlab, self.ui, self.world)?;
+        let client = self.connections.client(&environment.gitlab)?;
+        let looking = format!("{}: looking at {}", environment.name, environment.gitlab);
+        let progress = Progress::start(self.ui, &looking);
         let observed =
             observe::environment(environment.clone(), Rc::clone(&self.repo), client, self.world, self.wish)
                 .await;
