@@ -323,3 +323,21 @@ fn files_that_are_no_sops_files_are_refused() {
         assert!(error.contains(wanted), "{error}");
     }
 }
+
+/// sops 3.13 sorts names, sops before 3.10 writes empty lists.
+#[test]
+fn the_order_of_fields_and_empty_lists_do_not_matter() {
+    let ana = person();
+    let text = sealed(&ana, "a: x\n", "");
+    let (head, rest) = text.split_once("        - recipient: ").unwrap();
+    let (recipient, rest) = rest.split_once("\n          enc: |\n").unwrap();
+    let (armor, tail) = rest.split_once("    lastmodified").unwrap();
+    let lists = "    azure_kv: []\n    hc_vault: []\n    kms: []\n    pgp: []\n    shamir_threshold: 1";
+    let other = format!(
+        "{head}        - enc: |\n{armor}          recipient: {recipient}\n{lists}\n    lastmodified{tail}"
+    );
+    let after = changed(&ana, &other, |opened| opened.set(&path(r#"["a"]"#), &secret("y")).unwrap());
+    assert_eq!(changed_lines(&other, &after).len(), 2);
+    assert_eq!(get(&open(&ana, &after), r#"["a"]"#).as_deref(), Some("y"));
+    assert!(open(&ana, &after).file().other_readers().is_empty());
+}

@@ -192,7 +192,7 @@ fn random_edits_are_read_by_stock_sops() {
         .unwrap();
 }
 
-/// Bytes that are nearly a file: no panic, and never a value that was not there.
+/// Bytes that are nearly a file: no panic, neither in reading nor in what comes after it.
 #[test]
 fn mutated_files_are_read_or_refused() {
     let shop = Workshop::new();
