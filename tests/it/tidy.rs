@@ -83,8 +83,9 @@ fn the_core_knows_neither_shell_nor_face() {
 fn the_sops_engine_knows_nothing_of_gitlab() {
     for path in sources("src/sops").into_iter().filter(|path| !relative(path).contains("tests")) {
         let text = fs::read_to_string(&path).unwrap().to_lowercase();
+        let code = text.split("#[cfg(test)]").next().unwrap();
         let about =
-            text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|l| l.contains("gitlab"));
+            code.lines().filter(|line| !line.trim_start().starts_with("//")).any(|l| l.contains("gitlab"));
         assert!(!about, "{}", relative(&path));
     }
 }
