@@ -20,4 +20,5 @@ mod profile_shipped;
 mod provision;
 mod repo_driver;
 mod repo_sandbox;
+mod show;
 mod support;
