@@ -8,7 +8,7 @@ use crate::instance::Instance;
 use crate::repo::{RelPath, Repository};
 use crate::sops::Recipient;
 use crate::ui::{Ui, prompt};
-use crate::world::{Content, World};
+use crate::world::{Content, Variables, World};
 
 const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 
@@ -18,11 +18,11 @@ const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 /// Outside a repository, with an address, group or recipient that cannot be one, or where a file cannot be written.
 pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     let repo = Repository::discover(&world.directory)?;
-    let gitlab =
-        prompt::text(ui, "GitLab", args.gitlab.as_deref().or(Some("https://gitlab.com")), "--gitlab URL");
     let gitlab = match &args.gitlab {
         Some(url) => instance(url)?,
-        None => instance(&gitlab?)?,
+        None => {
+            instance(&prompt::text(ui, "GitLab", Some(default_gitlab(&world.variables)), "--gitlab URL")?)?
+        }
     };
     let group = match &args.group {
         Some(group) => group.clone(),
@@ -62,6 +62,12 @@ fn write(repo: &Repository, world: &World, path: &str, text: &str) -> Result<()>
         .effects()
         .write(repo, &path, &Content::Scaffold(text))
         .map_err(|error| Error::new(Kind::Failed, format!("cannot write {path}")).because(error.to_string()))
+}
+
+/// The instance that the environment names for GITLAB_TOKEN.
+fn default_gitlab(variables: &Variables) -> &str {
+    let named = variables.gitlab_host.as_deref().or(variables.ci_server_url.as_deref());
+    named.unwrap_or("https://gitlab.com")
 }
 
 fn instance(text: &str) -> Result<Instance> {
@@ -146,6 +152,21 @@ mod tests {
     use super::*;
     use crate::profile::Environment;
     use crate::sops::Policy;
+
+    #[test]
+    fn gitlab_is_the_one_that_the_environment_names_else_gitlab_com() {
+        let named = |host: Option<&str>, ci: Option<&str>| {
+            let variables = Variables {
+                gitlab_host: host.map(str::to_owned),
+                ci_server_url: ci.map(str::to_owned),
+                ..Variables::default()
+            };
+            default_gitlab(&variables).to_owned()
+        };
+        assert_eq!(named(Some("a.example"), Some("https://b.example")), "a.example");
+        assert_eq!(named(None, Some("https://b.example")), "https://b.example");
+        assert_eq!(named(None, None), "https://gitlab.com");
+    }
 
     #[test]
     fn what_it_scaffolds_is_valid_and_the_policy_leaves_personal_files_alone() {
