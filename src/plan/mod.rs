@@ -301,6 +301,17 @@ impl Plan {
         self.notes.iter().any(|note| note.attention)
     }
 
+    /// What a person says yes to, to be compared with another plan: tokens, owners, scopes, files and readers. Whether a
+    /// file is made or changed is left out, since another environment may make a file that both share.
+    #[must_use]
+    pub fn consent(&self) -> Vec<String> {
+        let texts = self.steps.iter().map(|step| match step {
+            Step::Write(write) => format!("write {} for {}", write.file, write.readers),
+            step => serde_json::to_string(step).unwrap_or_default(),
+        });
+        texts.collect()
+    }
+
     /// The mints, in order.
     pub fn mints(&self) -> impl Iterator<Item = &Mint> {
         self.steps.iter().filter_map(|step| match step {

@@ -28,11 +28,11 @@ pub enum Upstream {
 }
 
 impl Repository {
-    /// The default branch of the remote that the current branch is configured with, else of `origin`, else of the
-    /// only remote.
+    /// The default branch of the remote that the current branch is configured with, else of `origin`, else of
+    /// the only remote.
     ///
-    /// The default branch is what `refs/remotes/<remote>/HEAD` says, else `main` or `master` when exactly one of
-    /// them exists there.
+    /// The default branch is what `refs/remotes/<remote>/HEAD` says, else `main` or `master` when exactly one
+    /// of them exists there.
     ///
     /// # Errors
     /// When HEAD or the references cannot be read.

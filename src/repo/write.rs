@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place where files are written")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::signals::{self, Litter};
@@ -19,12 +19,12 @@ pub enum NewFile {
     Private,
 }
 
-/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is kept, and
-/// its target replaced.
+/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is
+/// kept, and its target replaced.
 ///
 /// # Errors
-/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after the
-/// change.
+/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after
+/// the change.
 pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
     let target = behind_links(path)?;
     let directory = directory_of(&target);
@@ -64,22 +64,36 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// directory of the owner's alone (0700).
 ///
 /// # Errors
-/// After an error the file may end in a part of the line.
+/// After an error the file may end in a part of the line; the next append begins a new one.
 pub fn append_durable(path: &Path, line: &[u8]) -> io::Result<()> {
     let directory = directory_of(path);
     create_directories(&directory, NewFile::Private)?;
     let is_new = !path.exists();
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
+    options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    let mut whole = Vec::with_capacity(line.len() + 1);
+    let mut whole = Vec::with_capacity(line.len() + 2);
+    if is_torn(&mut file)? {
+        whole.push(b'\n');
+    }
     whole.extend_from_slice(line);
     whole.push(b'\n');
     file.write_all(&whole)?;
     file.sync_all()?;
     if is_new { sync_directory(&directory) } else { Ok(()) }
+}
+
+/// Whether a write before this one was cut short: its line must not swallow the next.
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// Removes `path`, and flushes that it is gone.
@@ -174,11 +188,18 @@ fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
         let group_kept = own.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
         if !group_kept {
             // The bits for the old group would open the file to another.
-            mode = mode & !0o070 | (mode & 0o007) << 3 & mode & 0o070;
+            mode = for_another_group(mode);
         }
         mode &= 0o1777;
     }
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// The mode with no more for the new group than everybody has, and no more than the old group had.
+#[cfg(unix)]
+fn for_another_group(mode: u32) -> u32 {
+    let of_others = (mode & 0o007) << 3;
+    mode & !0o070 | mode & of_others
 }
 
 #[cfg(unix)]
@@ -190,8 +211,8 @@ fn set_new_mode(directory: &Path, file: &File, new: NewFile) -> io::Result<()> {
     }
 }
 
-/// What the system gives an ordinary new file in this directory: the only safe way to ask for the umask (and a
-/// default access control list) is to create one.
+/// What the system gives an ordinary new file in this directory: the only safe way to ask for the umask (and
+/// a default access control list) is to create one.
 #[cfg(unix)]
 fn ordinary_mode(directory: &Path) -> io::Result<u32> {
     use std::os::unix::fs::PermissionsExt;
@@ -221,4 +242,16 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     File::open(directory)?.sync_all()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_group_gets_no_more_than_everybody_and_no_more_than_the_old_one() {
+        for (old, new) in [(0o640, 0o600), (0o660, 0o600), (0o664, 0o644), (0o604, 0o604), (0o755, 0o755)] {
+            assert_eq!(for_another_group(old), new, "{old:o}");
+        }
+    }
 }

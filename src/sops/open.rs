@@ -10,7 +10,7 @@ use super::keys::{Identities, UnwrapError};
 use super::mac::Mac;
 use super::path::Path;
 use super::scalar::{self, ScalarError};
-use super::value::{Cipher, DataKey, Plain, ValueError};
+use super::value::{Cipher, DataKey, Plain, Type, ValueError, is_encrypted};
 
 /// Why a file does not open. A value is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,14 +142,26 @@ impl Encrypted {
             .decrypt(stored, &self.metadata.last_modified_seconds)
             .map_err(|reason| OpenError::Mac { reason })?;
         // sops compares the digests as texts; both were computed from what is in the file, so no timing matters.
-        if *stored.bytes == *self.mac(cipher)?.as_bytes() { Ok(()) } else { Err(OpenError::MacMismatch) }
+        if *stored.bytes == *self.mac(cipher, |_| None)?.as_bytes() {
+            Ok(())
+        } else {
+            Err(OpenError::MacMismatch)
+        }
     }
 
-    /// The MAC of the values as they stand.
-    pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
+    /// The MAC of the values as they stand, but for those that `new` knows.
+    pub(super) fn mac(
+        &self,
+        cipher: &Cipher,
+        new: impl Fn(&Path) -> Option<Plain>,
+    ) -> Result<String, OpenError> {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
         for (path, node) in self.document.leaves() {
-            if let Some(value) = self.value(cipher, path, node)? {
+            let value = match new(path) {
+                Some(value) => Some(value),
+                None => self.value(cipher, path, node)?,
+            };
+            if let Some(value) = value {
                 mac.add(&value, self.metadata.selection.encrypts(path));
             }
         }
@@ -170,18 +182,20 @@ impl Encrypted {
                 reason,
             });
         }
-        if node.is_null() {
-            return Ok(None);
-        }
+        let error = |reason| OpenError::Value { position: node.position(), path: path.clone(), reason };
         let text = match node.kind() {
             Kind::Scalar(text, _) => text,
             _ => "",
         };
-        cipher.decrypt(text, &path.additional_data()).map(Some).map_err(|reason| OpenError::Value {
-            position: node.position(),
-            path: path.clone(),
-            reason,
-        })
+        // What is nothing that sops would have written as a string cannot be a ciphertext.
+        if !(node.tag().is_none() && is_encrypted(text)) {
+            match scalar::value(node) {
+                Ok(None) => return Ok(None),
+                Ok(Some(plain)) if plain.kind == Type::Str => {}
+                _ => return Err(error(ValueError::NotEncrypted)),
+            }
+        }
+        cipher.decrypt(text, &path.additional_data()).map(Some).map_err(error)
     }
 }
 
