@@ -84,7 +84,7 @@ async fn give_up(
     }
     let left = withdraw::fresh(ground, &fresh, journal).await;
     if left.is_empty() {
-        return match journal.close() {
+        return match journal.give_up() {
             Ok(()) => more(first.error),
             Err(error) => error,
         };

@@ -36,15 +36,19 @@ struct Fresh {
     replaces: Option<TokenId>,
 }
 
-/// Does `plan`. `progress` is told what is going on.
+/// Does `plan`. `progress` is told what is going on. A plan without steps still ends the journal of an interrupted
+/// run; where there is none, nothing at all is done.
 ///
 /// # Errors
 /// With kind "half-way" once anything was done that the next run has to finish; with the error's own kind where all is
 /// as it was.
 pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Done> {
+    let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
+    if plan.is_empty() && !ground.replay.exists {
+        return Ok(done);
+    }
     let mut prepared = preflight::prepare(plan, ground, world)?;
     let journal = Journalled::open(plan, ground, world)?;
-    let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
@@ -54,10 +58,10 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
 
     progress.say(format!("{}: writing and committing", plan.environment));
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
-        .map_err(|error| half_way(error, &fresh))?;
+        .map_err(|error| half_way(error, &fresh, &done))?;
     report(fresh, &mut done);
     commit(plan, ground, world, changes, &mut done)?;
-    journal.close()?;
+    journal.close().map_err(|error| half_way(error, &[], &done))?;
     Ok(done)
 }
 
@@ -137,14 +141,17 @@ fn commit(
     Ok(())
 }
 
-/// An error after tokens were minted: nothing is lost, and the next run goes on.
-fn half_way(error: Error, fresh: &[Fresh]) -> Error {
-    if fresh.is_empty() {
+/// An error after something was done: nothing is lost, and the next run goes on.
+fn half_way(error: Error, fresh: &[Fresh], done: &Done) -> Error {
+    if !fresh.is_empty() {
+        return error
+            .of_kind(Kind::HalfWay)
+            .hint("run the same command again: the minted tokens are in the journal, under seal");
+    }
+    if done.is_nothing() {
         return error;
     }
-    error
-        .of_kind(Kind::HalfWay)
-        .hint("run the same command again: the minted tokens are in the journal, under seal")
+    error.of_kind(Kind::HalfWay).hint("run the same command again: it goes on from here")
 }
 
 /// The values at hand by entry, for rendering.

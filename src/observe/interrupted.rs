@@ -26,15 +26,16 @@ pub fn journal_path(repo: &Repository, environment: &str) -> PathBuf {
 pub fn replay(repo: &Repository, environment: &str) -> Result<Replay> {
     let path = journal_path(repo, environment);
     let shown = path.display().to_string();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Replay::default()),
         Err(error) => {
             return Err(Error::new(Kind::Failed, format!("cannot read the journal {shown}"))
                 .because(error.to_string()));
         }
     };
-    Replay::read(&shown, &text).map_err(|error| {
+    // A torn line may end within a character.
+    Replay::read(&shown, &String::from_utf8_lossy(&bytes)).map_err(|error| {
         Error::from_source(Kind::HalfWay, &error)
             .hint("an interrupted run of another version wrote it; let that version finish, or look at GitLab by hand")
     })

@@ -49,6 +49,16 @@ pub struct New {
 }
 
 impl Done {
+    /// Whether nothing was changed, neither at GitLab nor here.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.minted.is_empty()
+            && self.retired.is_empty()
+            && self.withdrawn.is_empty()
+            && self.files.is_empty()
+            && self.commit.is_none()
+    }
+
     /// The commit message: a subject that says it all where one thing was done, a body otherwise, and trailers.
     #[must_use]
     pub fn commit_message(&self) -> String {

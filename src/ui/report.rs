@@ -26,12 +26,6 @@ pub fn notes(ui: Ui, plans: &[&Plan]) {
     }
 }
 
-/// The report of an environment that needed nothing.
-#[must_use]
-pub fn nothing(plan: &Plan) -> Done {
-    with_plan(Done { environment: plan.environment.clone(), ..Done::default() }, plan)
-}
-
 /// Adds what the plan knew: entries that needed nothing, and its notes.
 #[must_use]
 pub fn with_plan(mut done: Done, plan: &Plan) -> Done {

@@ -6,6 +6,7 @@ mod client_faults;
 mod client_gitlab;
 mod client_http;
 mod cmd;
+mod crash;
 mod emulator;
 mod emulator_command;
 mod emulator_contract;

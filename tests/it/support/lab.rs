@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use jiff::Timestamp;
 use provision::gitlab::emulator::{Config, Emulator, Running, Seed, Time};
 use provision::sops::generate_identity;
+use provision::world::Variables;
 use serde_json::Value;
 
 use super::sops;
@@ -67,7 +68,25 @@ impl Lab {
     }
 
     pub(crate) fn with_seed(seed: Option<&str>) -> Self {
-        let lab = Self::bare(seed);
+        Self::furnished(Self::bare(seed))
+    }
+
+    /// The same, beginning at this moment: commits made in this process have its time, and GitLab must agree.
+    pub(crate) fn today() -> Self {
+        let lab = Self::furnished(Self::bare_at(None, Timestamp::now()));
+        // What the user's configuration says must not count in this process either.
+        for (key, value) in [
+            ("user.name", "Ana"),
+            ("user.email", "ana@example.com"),
+            ("commit.gpgSign", "false"),
+            ("core.hooksPath", ".git/hooks"),
+        ] {
+            lab.git(["config", key, value]);
+        }
+        lab
+    }
+
+    fn furnished(lab: Self) -> Self {
         let policy = format!(
             "creation_rules:\n  - path_regex: ^secrets/[^/]+\\.sops\\.yaml$\n    age: {}\n",
             lab.recipient
@@ -91,9 +110,13 @@ impl Lab {
 
     /// A repository with nothing in it.
     pub(crate) fn bare(seed: Option<&str>) -> Self {
+        Self::bare_at(seed, NOW.parse().unwrap())
+    }
+
+    fn bare_at(seed: Option<&str>, now: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (identity, recipient) = generate_identity();
-        let time = Time::Frozen(NOW.parse::<Timestamp>().unwrap());
+        let time = Time::Frozen(now);
         let seed = seed.map(|text| Seed::parse(text).unwrap());
         let gitlab = Emulator::start(Config { seed, time, ..Config::default() }).unwrap();
         let lab =
@@ -211,6 +234,16 @@ impl Lab {
                 )
             })
             .collect()
+    }
+
+    /// The environment variables, for a world in this process.
+    pub(crate) fn variables(&self) -> Variables {
+        Variables { home: Some(self.home()), ..Variables::default() }
+    }
+
+    /// The age identity that opens the lab's files, as text.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     pub(crate) fn head(&self) -> String {

@@ -1,5 +1,7 @@
 //! What integration tests share: the stock sops, hermetic directories.
 
+pub(crate) mod desk;
+pub(crate) mod faulty;
 pub(crate) mod gitlab;
 pub(crate) mod lab;
 pub(crate) mod log;
