@@ -6,7 +6,7 @@ use crate::cli::InitArgs;
 use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
 use crate::repo::{RelPath, Repository};
-use crate::sops::Recipient;
+use crate::sops::{Recipient, RecipientError};
 use crate::ui::{Ui, prompt};
 use crate::world::{Content, Variables, World};
 
@@ -88,10 +88,12 @@ fn recipients(args: &InitArgs, world: &World) -> Result<Vec<Recipient>> {
             .hint("give one with --recipient age1…")
             .hint("or make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
     }
-    given
-        .into_iter()
-        .map(|text| Recipient::from_str(text).map_err(|error| Error::from_source(Kind::Usage, &error)))
-        .collect()
+    given.into_iter().map(|text| Recipient::from_str(text).map_err(|error| not_a_recipient(&error))).collect()
+}
+
+fn not_a_recipient(error: &RecipientError) -> Error {
+    Error::from_source(Kind::Usage, error)
+        .hint("a recipient begins with age1; age-keygen -y FILE prints that of a key")
 }
 
 fn files(gitlab: &Instance, group: &str, recipients: &[Recipient]) -> Vec<(String, String)> {

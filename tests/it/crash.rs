@@ -111,15 +111,18 @@ fn broken_again_during_recovery(scenario: Scenario, stride: usize) {
                         continue;
                     }
                     cases += 1;
-                    told(&format!("{fault:?} at {number}: {what}, then {second:?} at {again}: {then}"), || {
-                        let desk = scenario();
-                        desk.run(&desk.effects(Some((number, fault))));
-                        desk.head_is_live();
-                        desk.run(&desk.effects(Some((again, second))));
-                        desk.head_is_live();
-                        desk.whole_run();
-                        desk.all_is_well();
-                    });
+                    told(
+                        &format!("{fault:?} at {number}: {what}, then {second:?} at {again}: {then}"),
+                        || {
+                            let desk = scenario();
+                            desk.run(&desk.effects(Some((number, fault))));
+                            desk.head_is_live();
+                            desk.run(&desk.effects(Some((again, second))));
+                            desk.head_is_live();
+                            desk.whole_run();
+                            desk.all_is_well();
+                        },
+                    );
                 }
             }
         }

@@ -74,7 +74,8 @@ impl Desk {
         let credential = Rc::new(Credential::new(origin, &operator, "GITLAB_TOKEN").unwrap());
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
         let wish = Wish { sync_template: false };
-        let (ground, observed) = observe::environment(environment.clone(), repo, client, &world, wish).await?;
+        let (ground, observed) =
+            observe::environment(environment.clone(), repo, client, &world, wish).await?;
         let plan = plan(&environment, &observed, Options { commit: self.commit })?;
         Ok((ground, plan, world))
     }
@@ -190,7 +191,8 @@ impl Desk {
     #[track_caller]
     pub(crate) fn nothing_minted_twice(&self) {
         let minted = self.lab.minted();
-        let marks: BTreeSet<&str> = minted.iter().map(|token| token["description"].as_str().unwrap()).collect();
+        let marks: BTreeSet<&str> =
+            minted.iter().map(|token| token["description"].as_str().unwrap()).collect();
         assert_eq!(marks.len(), minted.len(), "a mark was sent twice");
     }
 

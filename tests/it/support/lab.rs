@@ -251,6 +251,6 @@ impl Lab {
     }
 }
 
-fn said(command: &mut Command) -> Said {
+pub(super) fn said(command: &mut Command) -> Said {
     Said::of(&command.output().unwrap())
 }

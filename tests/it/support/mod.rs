@@ -5,4 +5,5 @@ pub(crate) mod faulty;
 pub(crate) mod gitlab;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod refusal;
 pub(crate) mod sops;
