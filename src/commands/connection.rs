@@ -42,8 +42,11 @@ impl<'a> Connections<'a> {
         match resolve(&self.sources, instance)? {
             Resolved::Ready(credential) => Ok(credential),
             Resolved::NeedsApproval(unapproved) => {
-                self.ui.say("GITLAB_TOKEN is set, and nothing says which GitLab it belongs to.");
-                let question = format!("Does it belong to {}?", unapproved.origin());
+                let question = format!(
+                    "Nothing says which GitLab the token from {} is for. Send it to {}?",
+                    unapproved.source(),
+                    unapproved.origin()
+                );
                 prompt::confirm(self.ui, &question, "GITLAB_HOST to the environment")?;
                 Ok(unapproved.approve())
             }
