@@ -31,6 +31,8 @@ use files::GroundFile;
 /// The policy file, at the repository root as stock sops finds it from there.
 pub const POLICY: &str = ".sops.yaml";
 
+const MEND_POLICY: &str = "mend it and commit it: what counts is the committed policy";
+
 /// What `apply` stands on.
 pub struct Ground {
     /// What is wanted.
@@ -177,7 +179,7 @@ fn uncommitted(path: &RelPath, difference: Difference) -> Error {
             refused("has changes that are not committed").hint(add).hint(format!("or {restore}"))
         }
         Difference::Untracked => refused("is there, but not committed")
-            .hint(format!("{add}, unless it holds a secret in the clear"))
+            .hint(format!("if it is right, and holds no secret in the clear, {add}"))
             .hint("or move it out of the way"),
         Difference::Ignored => refused("is there, but ignored by git")
             .hint(format!("git check-ignore -v {path} shows the rule; or move the file out of the way")),
@@ -237,7 +239,7 @@ fn policy_rule(policy: Option<&Policy>, path: &RelPath) -> Result<Rule> {
     let rule = policy.rule_for(path.as_str()).map_err(|error| match error {
         PolicyError::NoRule { .. } => unusable_policy(&error)
             .hint(format!("add a creation rule whose path_regex matches {path}, and commit it")),
-        _ => unusable_policy(&error).because(format!("this rule is for {path}")),
+        _ => unusable_policy(&error).because(format!("this rule is for {path}")).hint(MEND_POLICY),
     })?;
     Ok(rule.clone())
 }
@@ -259,7 +261,7 @@ fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Pol
     };
     let text =
         String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
-    Policy::parse(&text).map_err(|error| unusable_policy(&error))
+    Policy::parse(&text).map_err(|error| unusable_policy(&error).hint(MEND_POLICY))
 }
 
 fn own_rule(world: &World) -> Result<Rule> {
