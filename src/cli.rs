@@ -140,18 +140,17 @@ pub struct ProvisionArgs {
 
 /// Where the operator credential comes from and how GitLab is reached.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "GitLab")]
 pub struct ConnectionArgs {
     /// Read the operator token from FILE
-    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin")]
+    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin", help_heading = "GitLab")]
     pub token_file: Option<PathBuf>,
 
     /// Read the operator token from standard input
-    #[arg(long)]
+    #[arg(long, help_heading = "GitLab")]
     pub token_stdin: bool,
 
     /// Trust the certificates in FILE (PEM) besides the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "GitLab")]
     pub ca_file: Option<PathBuf>,
 }
 

@@ -65,11 +65,7 @@ impl<'a> Journalled<'a> {
 
     fn leave(&self, unfinished: &[Line]) -> Result<()> {
         if self.watched.is_empty() && unfinished.is_empty() {
-            return self
-                .world
-                .effects()
-                .remove_journal(self.path)
-                .map_err(|error| self.unwritable(&error));
+            return self.world.effects().remove_journal(self.path).map_err(|error| self.unwritable(&error));
         }
         self.replace(self.watched.iter().chain(unfinished))
     }

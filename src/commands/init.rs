@@ -80,7 +80,7 @@ fn recipients(args: &InitArgs, world: &World) -> Result<Vec<Recipient>> {
     if given.is_empty() {
         return Err(Error::new(Kind::Usage, "there is no age key to encrypt for")
             .hint("give one with --recipient age1…")
-            .hint("or make one: age-keygen -o ~/.config/sops/age/keys.txt"));
+            .hint("or make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
     }
     given
         .into_iter()

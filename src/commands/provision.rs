@@ -20,7 +20,7 @@ use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
 use crate::ui::progress::Progress;
-use crate::ui::{Ui, prompt, report};
+use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
 
 /// How long another run in the same clone is waited for.
@@ -41,6 +41,7 @@ struct Run<'a> {
 /// # Errors
 /// See the exit codes.
 pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
+    interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
     let environments = chosen(args, &repo)?;
     let _lock = if args.dry_run { None } else { Some(lock(&repo, ui)?) };
@@ -62,7 +63,9 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     if args.dry_run {
         return dry_run(&plans, args, ui);
     }
-    if !idle {
+    if idle {
+        report::notes(ui, &plans);
+    } else {
         report::plans(ui, &plans);
         need_yes(ui, args.yes)?;
         if !args.yes {
@@ -70,6 +73,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
         }
     }
     let attention = plans.iter().any(|plan| plan.needs_attention());
+    interrupt::under_way();
     let done = run.apply(planned).await?;
     report::done(ui, &done)?;
     Ok(if attention { Exit::Attention } else { Exit::Done })
@@ -153,7 +157,7 @@ impl Run<'_> {
     async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
         let (ground, plan) = if moved && !shown.is_empty() {
             let again = self.plan(&ground.environment).await?;
-            if steps(&again.1) != steps(&shown) {
+            if again.1.consent() != shown.consent() {
                 return Err(Error::new(
                     Kind::Refused,
                     format!("the plan for {} is no longer the one that was shown", shown.environment),
@@ -169,10 +173,6 @@ impl Run<'_> {
         drop(progress);
         done.map(|done| report::with_plan(done, &plan))
     }
-}
-
-fn steps(plan: &Plan) -> String {
-    serde_json::to_string(&plan.steps).unwrap_or_default()
 }
 
 #[derive(Serialize)]

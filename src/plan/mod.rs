@@ -92,6 +92,12 @@ pub enum Step {
     },
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
+    /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
+    /// wanted any more.
+    Restore {
+        /// Its path.
+        path: String,
+    },
     /// Write a secrets file.
     Write(Write),
     /// Write the lock.
@@ -299,6 +305,17 @@ impl Plan {
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         self.notes.iter().any(|note| note.attention)
+    }
+
+    /// What a person says yes to, to be compared with another plan: tokens, owners, scopes, files and readers. Whether a
+    /// file is made or changed is left out, since another environment may make a file that both share.
+    #[must_use]
+    pub fn consent(&self) -> Vec<String> {
+        let texts = self.steps.iter().map(|step| match step {
+            Step::Write(write) => format!("write {} for {}", write.file, write.readers),
+            step => serde_json::to_string(step).unwrap_or_default(),
+        });
+        texts.collect()
     }
 
     /// The mints, in order.

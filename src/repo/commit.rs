@@ -14,8 +14,8 @@ use super::{Head, Repository, guards, native, signals};
 pub struct FileChange {
     /// The file; symlinks are followed to their target inside the repository.
     pub path: RelPath,
-    /// The bytes that the file in the worktree has, before git's filters; `None` when the file is gone and its
-    /// removal is to be recorded.
+    /// The bytes that the file in the worktree has, before git's filters; `None` when the file is gone and
+    /// its removal is to be recorded.
     pub content: Option<Vec<u8>>,
 }
 
@@ -59,12 +59,12 @@ pub(super) struct Change<'a> {
 impl Repository {
     /// Commits exactly the files of `request`. Everything else that is staged or unstaged stays as it is.
     ///
-    /// Objects, reference, reflog and index are flushed to the disk when it returns. `Ok(None)`: HEAD holds these
-    /// files already, nothing was done.
+    /// Objects, reference, reflog and index are flushed to the disk when it returns. `Ok(None)`: HEAD holds
+    /// these files already, nothing was done.
     ///
     /// # Errors
-    /// A refusal leaves HEAD, index and references as they were. [`CommitError::commit`] names the commit that
-    /// exists in spite of an error.
+    /// A refusal leaves HEAD, index and references as they were. [`CommitError::commit`] names the commit
+    /// that exists in spite of an error.
     pub fn commit(&self, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
         signals::watch();
         let git = self.fresh()?;

@@ -107,8 +107,8 @@ impl Repository {
         guards::is_ignored(&self.git, &index, &path)
     }
 
-    /// How the file differs from HEAD, by content; `None` when HEAD, index and worktree agree (also that there is
-    /// no such file).
+    /// How the file differs from HEAD, by content; `None` when HEAD, index and worktree agree (also that
+    /// there is no such file).
     ///
     /// # Errors
     /// When the path leaves the repository, or something cannot be read.
@@ -152,8 +152,7 @@ impl Repository {
             source,
         })?;
         let stored = native::clean(&self.git, index, path, &bytes)?;
-        let id = gix::objs::compute_hash(self.git.object_hash(), gix::objs::Kind::Blob, &stored)
-            .map_err(|error| RepoError::Git { doing: format!("hash {path}"), why: error.to_string() })?;
+        let id = blob_id(&self.git, &stored)?;
         let trusted = self.git.filesystem_options().doing("read core.fileMode")?.executable_bit;
         let mode = match staged {
             Some((_, mode)) if !trusted => mode,
@@ -182,4 +181,10 @@ fn mode_of(kind: EntryKind) -> Mode {
         EntryKind::Commit => Mode::COMMIT,
         EntryKind::Tree => Mode::DIR,
     }
+}
+
+/// What a blob's bytes are called.
+pub(super) fn blob_id(git: &gix::Repository, bytes: &[u8]) -> Result<ObjectId, RepoError> {
+    gix::objs::compute_hash(git.object_hash(), gix::objs::Kind::Blob, bytes)
+        .map_err(|error| RepoError::Git { doing: "hash a file".to_owned(), why: error.to_string() })
 }

@@ -35,8 +35,8 @@ pub(super) fn write_object(
     shared(&file)
 }
 
-/// Flushes the loose objects among `ids`, their directories, and the directory of all objects. What is in a pack
-/// was flushed when the pack was made.
+/// Flushes the loose objects among `ids`, their directories, and the directory of all objects. What is in a
+/// pack was flushed when the pack was made.
 pub(super) fn sync_objects(git: &gix::Repository, ids: &[ObjectId]) -> Result<(), RepoError> {
     let mut directories = vec![git.objects.store_ref().path().to_owned()];
     for id in ids {

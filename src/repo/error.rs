@@ -250,8 +250,8 @@ pub enum CommitError {
         /// Why.
         why: String,
     },
-    /// The commit exists and HEAD names it, but it is not known to be on the disk.
-    #[error("commit {commit} was made, but could not be flushed to the disk: {why}")]
+    /// The commit exists and HEAD names it, but it is not known to be whole and on the disk.
+    #[error("commit {commit} was made, but it could not be read back and flushed to the disk: {why}")]
     NotDurable {
         /// The commit.
         commit: ObjectId,

@@ -1,7 +1,7 @@
 //! The commit handed to the user's `git`, where gix cannot do what git would.
 //!
-//! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the hooks
-//! through the environment and break the patterns they use.
+//! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the
+//! hooks through the environment and break the patterns they use.
 #![expect(clippy::disallowed_methods, reason = "the place where git is started, and looked for on the PATH")]
 
 use std::ffi::OsString;
@@ -9,13 +9,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use gix::ObjectId;
-
 use super::commit::{By, Change, CommitRequest, Committed, refuse_moved_head, stored_message};
 use super::error::{CommitError, Doing, RepoError};
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{Repository, guards, index, native, signals, verify};
+use super::{Repository, guards, head, index, native, signals, verify};
 
 /// Every hook that a commit runs, or that sees what it does.
 const HOOKS: [&str; 6] = [
@@ -139,20 +137,26 @@ pub(super) fn commit(
         change.content.is_some() && index.entry_by_path(change.path.as_str().into()).is_none()
     };
     let new: Vec<RelPath> = changes.iter().filter(is_new).map(|change| change.path.clone()).collect();
-    run_git(repo, git, &new, &paths, &request.message)?;
+    if let Err(failed) = run_git(repo, git, &new, &paths, request) {
+        // git also fails after HEAD has moved, when it cannot put the index in place.
+        return Err(match verify::made(git, request, &wanted) {
+            Ok(commit) => CommitError::IndexNotReplaced { commit, why: failed.to_string() },
+            Err(_) => failed,
+        });
+    }
     let id = verify::made(git, request, &wanted)?;
     verify::settle(git, sharing, request, id, &wanted)?;
     Ok(Some(Committed { id, by: By::Git, notes: vec![format!("committed with git, because of {why}")] }))
 }
 
-/// `git add -N` for what git does not know, then `git commit --only`. What the first did is undone when the second
-/// fails. A signal goes to git and waits here until git and the undoing are done.
+/// `git add -N` for what git does not know, then `git commit --only`. What the first did is undone when the
+/// second fails. A signal goes to git and waits here until git and the undoing are done.
 fn run_git(
     repo: &Repository,
     git: &gix::Repository,
     new: &[RelPath],
     all: &[RelPath],
-    message: &str,
+    request: &CommitRequest,
 ) -> Result<(), CommitError> {
     let _shield = signals::shield();
     let git_command = || command(repo, git);
@@ -163,9 +167,10 @@ fn run_git(
     }
     let mut commit = git_command()?;
     commit.args(["commit", "--quiet", "--only", "--cleanup=whitespace", "-m"]);
-    commit.arg(stored_message(message)).arg("--").args(pathspecs(all));
+    commit.arg(stored_message(&request.message)).arg("--").args(pathspecs(all));
     let committed = run(commit, "commit");
-    if committed.is_err() && !new.is_empty() {
+    let is_made = || head(git).is_ok_and(|head| head != request.expected_head);
+    if committed.is_err() && !new.is_empty() && !is_made() {
         let mut forget = git_command()?;
         forget.args(["rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--"]).args(pathspecs(new));
         run(forget, "rm")?;
@@ -177,7 +182,8 @@ fn pathspecs(paths: &[RelPath]) -> Vec<String> {
     paths.iter().map(|path| format!(":(top,literal){path}")).collect()
 }
 
-/// `git` in the worktree's root. Its output, and that of its hooks, goes to stderr: stdout is for our results.
+/// `git` in the worktree's root. Its output, and that of its hooks, goes to stderr: stdout is for our
+/// results.
 fn command(repo: &Repository, git: &gix::Repository) -> Result<Command, RepoError> {
     let program = program().ok_or_else(|| RepoError::NeedsGit { why: "the hand-over".to_owned() })?;
     let mut command = Command::new(program);
@@ -264,10 +270,4 @@ fn inside_sparse(repo: &Repository, git: &gix::Repository, paths: &[RelPath]) ->
     let is_named =
         |path: &&RelPath| output.stdout.split(|byte| *byte == 0).any(|name| name == path.as_str().as_bytes());
     Some(paths.iter().filter(is_named).cloned().collect())
-}
-
-/// What a blob's bytes are called.
-pub(super) fn blob_id(git: &gix::Repository, bytes: &[u8]) -> Result<ObjectId, RepoError> {
-    gix::objs::compute_hash(git.object_hash(), gix::objs::Kind::Blob, bytes)
-        .map_err(|error| RepoError::Git { doing: "hash a file".to_owned(), why: error.to_string() })
 }

@@ -26,8 +26,8 @@ pub struct FirstParent<'a> {
 }
 
 impl Repository {
-    /// The file at `from` and at each of its first-parent ancestors, newest first. It ends at the root or where a
-    /// shallow clone ends; [`FirstParent::is_cut_off`] tells which.
+    /// The file at `from` and at each of its first-parent ancestors, newest first. It ends at the root or
+    /// where a shallow clone ends; [`FirstParent::is_cut_off`] tells which.
     ///
     /// # Errors
     /// When the path leaves the repository.
@@ -38,8 +38,8 @@ impl Repository {
 }
 
 impl FirstParent<'_> {
-    /// Whether the history went on where it ended here, because the clone is shallow. Known once the iterator is
-    /// at its end.
+    /// Whether the history went on where it ended here, because the clone is shallow. Known once the iterator
+    /// is at its end.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.reached_boundary

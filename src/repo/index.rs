@@ -114,8 +114,8 @@ impl LockedIndex {
         .map_err(|source| RepoError::Io { doing: "write", path: lock_path, source })
     }
 
-    /// As git does on each write: an entry as young as the index itself gets the size 0, so that an edit of the
-    /// same length in the same moment is still seen.
+    /// As git does on each write: an entry as young as the index itself gets the size 0, so that an edit of
+    /// the same length in the same moment is still seen.
     fn smudge_racy(&mut self, git: &gix::Repository) -> Result<(), RepoError> {
         let read_at = self.index.timestamp();
         let options = git.stat_options().doing("read the configuration of the index")?;

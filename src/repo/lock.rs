@@ -47,8 +47,8 @@ pub struct RepoLock {
 }
 
 impl RepoLock {
-    /// Takes `<common_dir>/provision/lock`, waiting up to `timeout` for another run. `on_wait` is called once, when
-    /// the wait begins. `me` is what others are told meanwhile.
+    /// Takes `<common_dir>/provision/lock`, waiting up to `timeout` for another run. `on_wait` is called
+    /// once, when the wait begins. `me` is what others are told meanwhile.
     ///
     /// # Errors
     /// [`LockError::Held`] when the time is up.
@@ -61,7 +61,7 @@ impl RepoLock {
         let directory = common_dir.join("provision");
         let path = directory.join("lock");
         let failed = |source| LockError::Io { path: path.clone(), source };
-        create_private_directory(&directory).map_err(failed)?;
+        create_directory(&directory).map_err(failed)?;
         let mut file = open(&path).map_err(failed)?;
         let deadline = Instant::now() + timeout;
         let mut on_wait = Some(on_wait);
@@ -118,22 +118,47 @@ impl std::fmt::Display for Holder {
     }
 }
 
-fn create_private_directory(directory: &Path) -> io::Result<()> {
+/// The owner's alone, unless the git directory is one that its group writes in (`core.sharedRepository`).
+fn create_directory(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        done => done,
+        Err(error) => Err(error),
+        Ok(()) => share_as_parent(directory, 0o2070),
     }
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    let is_new = !path.exists();
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    if is_new {
+        share_as_parent(path, 0o060)?;
+    }
+    Ok(file)
+}
+
+/// Adds those of `bits` that the directory above has, if its group writes there.
+#[cfg(unix)]
+fn share_as_parent(path: &Path, bits: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let above = parent.metadata()?.permissions().mode();
+    if above & 0o020 == 0 {
+        return Ok(());
+    }
+    let own = path.metadata()?.permissions().mode() & 0o7777;
+    fs::set_permissions(path, fs::Permissions::from_mode(own | above & bits))
+}
+
+#[cfg(not(unix))]
+fn share_as_parent(_path: &Path, _bits: u32) -> io::Result<()> {
+    Ok(())
 }
 
 fn write_note(file: &mut File, holder: &Holder) -> io::Result<()> {

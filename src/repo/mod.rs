@@ -1,5 +1,5 @@
-//! The user's git repository: what it holds, the lock of one writer at a time, files written atomically, and one
-//! commit with exactly our paths.
+//! The user's git repository: what it holds, the lock of one writer at a time, files written atomically, and
+//! one commit with exactly our paths.
 //!
 //! It does things and decides nothing. The commit is made with gix behind the guards that each have a test in
 //! `tests/it/git_commit*.rs`, and handed to the user's `git` where gix cannot do what git would.
@@ -58,8 +58,8 @@ impl Repository {
     /// The repository of `dir`: the one that `GIT_DIR` names, else the one at `dir` or above it.
     ///
     /// # Errors
-    /// When there is none, it is bare, it belongs to another user and `safe.directory` does not name it, or it
-    /// cannot be read.
+    /// When there is none, it is bare, it belongs to another user and `safe.directory` does not name it, or
+    /// it cannot be read.
     pub fn discover(dir: &Path) -> Result<Self, RepoError> {
         let git = open(dir)?;
         if git.git_dir_trust() != gix::sec::Trust::Full {
@@ -109,15 +109,15 @@ impl Repository {
         head(&self.git)
     }
 
-    /// The operation that must be finished before anything else is committed: `a merge`, `a rebase`, … A bisect
-    /// is none of them.
+    /// The operation that must be finished before anything else is committed: `a merge`, `a rebase`, … A
+    /// bisect is none of them.
     #[must_use]
     pub fn state(&self) -> Option<&'static str> {
         guards::in_progress(&self.git)
     }
 
-    /// The repository-relative name of `path`, which may be absolute or relative to the current directory. Links
-    /// on the way to its directory are followed, one in its place is not.
+    /// The repository-relative name of `path`, which may be absolute or relative to the current directory.
+    /// Links on the way to its directory are followed, one in its place is not.
     ///
     /// # Errors
     /// When it is outside the worktree or inside `.git`.
@@ -138,8 +138,8 @@ impl Repository {
         path::resolve(&self.root, path)
     }
 
-    /// Replaces the file atomically and durably; see [`write::replace`]. Symlinks are followed, and must end inside
-    /// the repository.
+    /// Replaces the file atomically and durably; see [`write::replace`]. Symlinks are followed, and must end
+    /// inside the repository.
     ///
     /// # Errors
     /// When the path leaves the repository, or the file cannot be written; it is then as it was.
@@ -150,6 +150,18 @@ impl Repository {
             path: file,
             source,
         })
+    }
+
+    /// Brings the file back to what HEAD has, which may be that there is none. The index is left alone.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or the file can be neither written nor removed.
+    pub fn restore(&self, path: &RelPath) -> Result<(), RepoError> {
+        if let Some(bytes) = self.content_at_head(path)? {
+            return self.write(path, &bytes);
+        }
+        let file = self.resolve(path)?.below(&self.root);
+        write::remove_durable(&file).map_err(|source| RepoError::Io { doing: "remove", path: file, source })
     }
 
     /// The repository read anew: configuration and the time of a commit are those of this moment.

@@ -1,7 +1,8 @@
 //! The commit made with gix.
 //!
-//! Order: lock the index, read it, take the files in, write objects and the new index (into the lock), sign, move
-//! the reference by compare-and-swap, put the index in place. Until the reference moves nothing is visible.
+//! Order: lock the index, read it, take the files in, write objects and the new index (into the lock), sign,
+//! move the reference by compare-and-swap, put the index in place. Until the reference moves nothing is
+//! visible.
 
 use std::io::Read;
 use std::path::Path;
@@ -48,7 +49,8 @@ pub(super) fn commit(
     Ok(Some(Committed { id, by: By::Gix, notes }))
 }
 
-/// Blobs and trees of the commit, and the index entries for them. `None` when HEAD's tree is the same already.
+/// Blobs and trees of the commit, and the index entries for them. `None` when HEAD's tree is the same
+/// already.
 fn take_in(
     repo: &Repository,
     objects: &mut Objects<'_>,
@@ -224,10 +226,18 @@ fn publish(
         .transaction()
         .prepare([head_edit(request, id, message)?], REF_PATIENCE.into(), PACKED_PATIENCE.into())
         .map_err(|error| ref_refused(git, request, &error))?;
-    files.sync_lock(sharing).doing_commit(id)?;
+    // Until here nothing has moved: an error is a refusal.
+    files.sync_lock(sharing).map_err(|source| RepoError::Io {
+        doing: "flush",
+        path: files.lock_path(),
+        source,
+    })?;
     transaction.commit(committer).map_err(|error| ref_refused(git, request, &error))?;
-    let index = locked.publish(&shield).map_err(|why| CommitError::IndexNotReplaced { commit: id, why })?;
-    files.settle(sharing, &missing).doing_commit(id)?;
+    let index = locked.publish(&shield);
+    // The reference is flushed whatever became of the index.
+    let settled = files.settle(sharing, &missing);
+    let index = index.map_err(|why| CommitError::IndexNotReplaced { commit: id, why })?;
+    settled.doing_commit(id)?;
     durable::sync_parent(&index).doing_commit(id)
 }
 

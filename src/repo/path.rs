@@ -10,14 +10,16 @@ use super::error::RepoError;
 /// How many symlinks one name may pass through; Linux has the same limit.
 const MAX_LINKS: usize = 40;
 
-/// git's own protection of `.git` in all its spellings. Names that only Windows cannot have are for Windows to refuse.
+/// git's own protection of `.git` in all its spellings. Names that only Windows cannot have are for Windows
+/// to refuse.
 const PROTECTED: gix::validate::path::component::Options = gix::validate::path::component::Options {
     protect_windows: cfg!(windows),
     protect_hfs: true,
     protect_ntfs: true,
 };
 
-/// A file inside the worktree: relative to its root, `/` between components, never empty, never inside `.git`.
+/// A file inside the worktree: relative to its root, `/` between components, never empty, never inside
+/// `.git`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(String);
 
@@ -97,11 +99,12 @@ impl std::str::FromStr for RelPath {
     }
 }
 
-/// The file that `path` means: every symlink on the way followed, as long as it ends inside `root`.
-/// What does not exist yet is taken as written.
+/// The file that `path` means: every symlink on the way followed, as long as it ends inside `root`. What does
+/// not exist yet is taken as written.
 ///
 /// # Errors
-/// [`RepoError::LeavesRepository`] when a symlink leads out, [`RepoError::BadPath`] when it leads into `.git`.
+/// [`RepoError::LeavesRepository`] when a symlink leads out, [`RepoError::BadPath`] when it leads into
+/// `.git`.
 pub(super) fn resolve(root: &Path, path: &RelPath) -> Result<RelPath, RepoError> {
     let real = follow(root, Path::new(path.as_str()))
         .map_err(|why| RepoError::LeavesRepository { path: path.clone(), target: why.into() })?;

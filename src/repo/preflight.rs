@@ -11,12 +11,12 @@ use super::sharing::Sharing;
 use super::{Repository, guards, head, native, signals};
 
 impl Repository {
-    /// Refuses now what [`commit`](Self::commit) would refuse later for these paths, whether they exist yet or not.
-    /// Nothing is changed.
+    /// Refuses now what [`commit`](Self::commit) would refuse later for these paths, whether they exist yet
+    /// or not. Nothing is changed.
     ///
     /// # Errors
-    /// The first thing found: an operation in progress, a path that cannot be committed, no identity, no signing
-    /// program, a lock, a directory that cannot be written, hooks without a git to run them.
+    /// The first thing found: an operation in progress, a path that cannot be committed, no identity, no
+    /// signing program, a lock, a directory that cannot be written, hooks without a git to run them.
     pub fn preflight(&self, paths: &[RelPath]) -> Result<(), RepoError> {
         signals::watch();
         let git = self.fresh()?;

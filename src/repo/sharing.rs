@@ -30,8 +30,8 @@ impl Sharing {
         self.0
     }
 
-    /// Gives a file or directory of the git directory its mode. One that belongs to somebody else is left alone:
-    /// it has been given its mode by its owner, and git does not fail either.
+    /// Gives a file or directory of the git directory its mode. One that belongs to somebody else is left
+    /// alone: it has been given its mode by its owner, and git does not fail either.
     pub(super) fn apply(self, path: &Path) -> io::Result<()> {
         match gix::fs::set_shared_repository_permissions(path, self.0) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -1,9 +1,9 @@
 //! What a signal leaves behind: nothing.
 //!
-//! A `.lock` file of git's or a half-written temporary file that survives the process would block or litter the
-//! user's repository. SIGINT, SIGTERM and SIGHUP are therefore taken by a thread that removes what is registered
-//! here and then ends the process the way the signal would have. Short steps that must not be cut (a reference and
-//! its index) hold the signal back with a [`Shield`].
+//! A `.lock` file of git's or a half-written temporary file that survives the process would block or litter
+//! the user's repository. A thread therefore takes SIGINT, SIGTERM, SIGHUP and SIGQUIT, removes what is
+//! registered here, and ends the process the way the signal would have. Short steps that must not be cut (a
+//! reference and its index) hold the signal back with a `Shield`.
 //!
 //! A signal that the process was started with ignored (`nohup`, a background job of a script) stays ignored.
 
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[cfg(unix)]
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/// What the process does when a signal has come and nothing is left behind: it may say something, or exit with
-/// a status of its own. When it returns, the process ends as the signal ends it.
+/// What the process does when a signal has come and nothing is left behind: it may say something, or exit
+/// with a status of its own. When it returns, the process ends as the signal ends it.
 pub type Farewell = Box<dyn Fn(i32) + Send>;
 
 #[derive(Default)]
@@ -61,8 +61,8 @@ pub(super) fn shield() -> Shield {
 /// A file that is removed when a signal ends the process while this lives.
 pub(super) struct Litter(u64);
 
-/// Registers `path` for removal. Call it, and drop the result, under the same [`Shield`] that the file is created
-/// and given up under; else the file of another process may be removed.
+/// Registers `path` for removal. Call it, and drop the result, under the same [`Shield`] that the file is
+/// created and given up under; else the file of another process may be removed.
 pub(super) fn litter(path: &Path) -> Litter {
     let mut registered = lock(&REGISTERED);
     let id = registered.next;
@@ -98,7 +98,7 @@ fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
 
 #[cfg(unix)]
 fn spawn() {
-    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !was_ignored(*signal));
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(|signal| !was_ignored(*signal));
     let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
     // Without the thread the handlers would swallow the signals.
     let handle = signals.handle();
@@ -142,6 +142,7 @@ fn forward(signal: i32, child: u32) {
     let signal = match signal {
         SIGINT => rustix::process::Signal::INT,
         SIGHUP => rustix::process::Signal::HUP,
+        SIGQUIT => rustix::process::Signal::QUIT,
         _ => rustix::process::Signal::TERM,
     };
     if let Some(process) = process {

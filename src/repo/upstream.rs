@@ -28,11 +28,11 @@ pub enum Upstream {
 }
 
 impl Repository {
-    /// The default branch of the remote that the current branch is configured with, else of `origin`, else of the
-    /// only remote.
+    /// The default branch of the remote that the current branch is configured with, else of `origin`, else of
+    /// the only remote.
     ///
-    /// The default branch is what `refs/remotes/<remote>/HEAD` says, else `main` or `master` when exactly one of
-    /// them exists there.
+    /// The default branch is what `refs/remotes/<remote>/HEAD` says, else `main` or `master` when exactly one
+    /// of them exists there.
     ///
     /// # Errors
     /// When HEAD or the references cannot be read.
@@ -88,7 +88,11 @@ impl Repository {
         }
     }
 
-    fn commit_of(&self, reference: &str) -> Result<Option<ObjectId>, RepoError> {
+    /// The commit that a reference (`refs/heads/main`) names; `None` where there is no such reference.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn commit_of(&self, reference: &str) -> Result<Option<ObjectId>, RepoError> {
         let doing = || format!("read {reference}");
         let Some(mut reference) = self.git.try_find_reference(reference).doing(doing())? else {
             return Ok(None);

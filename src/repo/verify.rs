@@ -9,7 +9,7 @@ use super::error::{CommitError, Doing, RepoError};
 use super::native::ReadFile;
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{handover, head};
+use super::{Head, content, head};
 
 /// What the commit must hold of one path; `None` is nothing.
 pub(super) struct Wanted {
@@ -26,7 +26,7 @@ impl Wanted {
         let entry = match read {
             Some(file) => {
                 let kind = if file.executable { EntryKind::BlobExecutable } else { EntryKind::Blob };
-                Some((handover::blob_id(git, &file.for_git)?, kind))
+                Some((content::blob_id(git, &file.for_git)?, kind))
             }
             None => None,
         };
@@ -65,6 +65,22 @@ pub(super) fn made(
     let Some(id) = found.commit.filter(|id| Some(*id) != expected.commit) else {
         return Err(CommitError::GitFailed { command: "commit", status: "no commit was made".to_owned() });
     };
+    check(git, request, &found, id, wanted).map_err(|error| match error {
+        CommitError::Refused(error) => CommitError::NotDurable { commit: id, why: error.to_string() },
+        found => found,
+    })?;
+    Ok(id)
+}
+
+/// Whether the commit follows the planned one and holds what it should.
+fn check(
+    git: &gix::Repository,
+    request: &CommitRequest,
+    found: &Head,
+    id: ObjectId,
+    wanted: &[Wanted],
+) -> Result<(), CommitError> {
+    let expected = &request.expected_head;
     let commit = git.find_commit(id).doing("read the new commit")?;
     let parents: Vec<ObjectId> = commit.parent_ids().map(gix::Id::detach).collect();
     if parents != expected.commit.into_iter().collect::<Vec<_>>() || found.branch != expected.branch {
@@ -75,7 +91,7 @@ pub(super) fn made(
     }
     match first_other_change(git, expected.commit, id, wanted)? {
         Some(path) => Err(CommitError::Altered { commit: id, path }),
-        None => Ok(id),
+        None => Ok(()),
     }
 }
 
@@ -155,7 +171,7 @@ pub(super) fn settle(
     wanted: &[Wanted],
 ) -> Result<(), CommitError> {
     let failed = |why: String| CommitError::NotDurable { commit: id, why };
-    let objects = objects_of(git, id, wanted)?;
+    let objects = objects_of(git, id, wanted).map_err(|error| failed(error.to_string()))?;
     durable::sync_objects(git, &objects).map_err(|error| failed(error.to_string()))?;
     let files = RefFiles::of(git, request.expected_head.branch.as_deref());
     files.settle(sharing, &[]).map_err(|error| failed(error.to_string()))?;

@@ -20,12 +20,12 @@ pub enum NewFile {
     Private,
 }
 
-/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is kept, and
-/// its target replaced.
+/// Replaces `path` with `bytes`, or creates it. Directories above are created. A symlink in its place is
+/// kept, and its target replaced.
 ///
 /// # Errors
-/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after the
-/// change.
+/// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after
+/// the change.
 pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
     let target = behind_links(path)?;
     let directory = directory_of(&target);
@@ -205,11 +205,18 @@ fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
         let group_kept = own.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
         if !group_kept {
             // The bits for the old group would open the file to another.
-            mode = mode & !0o070 | (mode & 0o007) << 3 & mode & 0o070;
+            mode = for_another_group(mode);
         }
         mode &= 0o1777;
     }
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// The mode with no more for the new group than everybody has, and no more than the old group had.
+#[cfg(unix)]
+fn for_another_group(mode: u32) -> u32 {
+    let of_others = (mode & 0o007) << 3;
+    mode & !0o070 | mode & of_others
 }
 
 #[cfg(not(unix))]
@@ -223,4 +230,16 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     File::open(directory)?.sync_all()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_group_gets_no_more_than_everybody_and_no_more_than_the_old_one() {
+        for (old, new) in [(0o640, 0o600), (0o660, 0o600), (0o664, 0o644), (0o604, 0o604), (0o755, 0o755)] {
+            assert_eq!(for_another_group(old), new, "{old:o}");
+        }
+    }
 }

@@ -65,6 +65,13 @@ struct Item {
     span: Range<usize>,
     /// Whether its value is, or ends in, a list.
     ends_in_list: bool,
+    /// Its value, where that is a flow collection.
+    flow: Option<Flow>,
+}
+
+struct Flow {
+    path: Path,
+    is_filled_mapping: bool,
 }
 
 struct Outline<'t> {
@@ -85,16 +92,16 @@ impl<'t> Outline<'t> {
             Kind::Mapping(mapping) => {
                 let in_flow = self.enter(node, path, in_flow || mapping.is_flow());
                 for entry in mapping.entries() {
-                    self.item(entry.key_node, entry.value, path, false, in_flow);
                     let mut below = path.clone();
                     below.0.push(Segment::Key(entry.key.to_owned()));
+                    self.item(entry.key_node, entry.value, path, &below, in_flow);
                     self.collect(entry.value, &below, in_flow);
                 }
             }
             Kind::Sequence(list) => {
                 let in_flow = self.enter(node, path, in_flow || list.is_flow());
                 for item in list.items() {
-                    self.item(item, item, path, true, in_flow);
+                    self.item(item, item, path, path, in_flow);
                     self.collect(item, path, in_flow);
                 }
             }
@@ -109,18 +116,19 @@ impl<'t> Outline<'t> {
         in_flow
     }
 
-    fn item(&mut self, head: Node<'_>, value: Node<'_>, owner: &Path, in_list: bool, in_flow: bool) {
+    fn item(&mut self, head: Node<'_>, value: Node<'_>, owner: &Path, path: &Path, in_flow: bool) {
         let start = head.full_span().start;
         let line = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         self.items.push(Item {
             owner: owner.clone(),
-            in_list,
+            in_list: head == value,
             in_flow,
             starts_line: self.text[line..start].bytes().all(|byte| byte == b' '),
             column: start - line,
             start,
             span: start..value.span().end.max(head.span().end),
             ends_in_list: ends_in_list(value),
+            flow: flow(value, path),
         });
     }
 
@@ -142,8 +150,14 @@ impl<'t> Outline<'t> {
         let on_line = |item: &&Item| (line..at).contains(&item.start) || (line..=at).contains(&item.span.end);
         let before = self.items.iter().filter(|item| item.start < at && !item.in_flow);
         match before.filter(on_line).max_by_key(|item| item.start) {
-            // A list behind a key on its own lines takes the key's comment for its first element.
-            Some(item) => (item.owner.clone(), !(item.in_list || item.ends_in_list && item.span.end > at)),
+            Some(item) => match &item.flow {
+                // Behind `{…}` it belongs into it, behind `[…]` to its first element.
+                Some(flow) if item.span.end <= at => {
+                    (flow.path.clone(), flow.is_filled_mapping && !item.in_list)
+                }
+                // A list behind a key on its own lines takes the key's comment for its first element.
+                _ => (item.owner.clone(), !(item.in_list || item.ends_in_list && item.span.end > at)),
+            },
             None => (Path::default(), false),
         }
     }
@@ -175,6 +189,15 @@ impl<'t> Outline<'t> {
             (None, None) => (Path::default(), false),
         }
     }
+}
+
+fn flow(node: Node<'_>, path: &Path) -> Option<Flow> {
+    let is_filled_mapping = match node.kind() {
+        Kind::Mapping(mapping) if mapping.is_flow() => mapping.entries().len() > 0,
+        Kind::Sequence(list) if list.is_flow() => false,
+        _ => return None,
+    };
+    Some(Flow { path: path.clone(), is_filled_mapping })
 }
 
 fn ends_in_list(node: Node<'_>) -> bool {

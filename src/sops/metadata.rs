@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::yaml::{Id, Kind, Mapping, Node, Position};
+use crate::yaml::{Id, Kind, Mapping, Node, Position, Style};
 
 use super::keys::Recipient;
+use super::render::{self, Place};
 use super::scalar;
 use super::selection::{Selection, SelectionError};
 use super::time::Time;
@@ -217,10 +218,16 @@ pub(super) fn new_block(
     }
     let (field, value) = selection.field();
     text.push_str(&format!("    lastmodified: \"{last_modified}\"\n    mac: {mac}\n"));
-    text.push_str(&format!("    {field}: {}\n", super::render::text(value, super::render::Place::BLOCK)));
+    text.push_str(&format!("    {field}: {}\n", rule_text(value)));
     if mac_only_encrypted {
         text.push_str("    mac_only_encrypted: true\n");
     }
     text.push_str("    version: 3.11.0\n");
     text
+}
+
+/// Without quotes where that is possible, else in single ones, as regular expressions are full of backslashes.
+fn rule_text(value: &str) -> String {
+    let bare = render::text(value, Place::BLOCK);
+    if bare == value { bare } else { render::text(value, Place { style: Style::Single, ..Place::BLOCK }) }
 }

@@ -10,7 +10,7 @@ use super::keys::{Identities, UnwrapError};
 use super::mac::Mac;
 use super::path::Path;
 use super::scalar::{self, ScalarError};
-use super::value::{Cipher, DataKey, Plain, ValueError};
+use super::value::{Cipher, DataKey, Plain, Type, ValueError, is_encrypted};
 
 /// Why a file does not open. A value is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -170,18 +170,20 @@ impl Encrypted {
                 reason,
             });
         }
-        if node.is_null() {
-            return Ok(None);
-        }
+        let error = |reason| OpenError::Value { position: node.position(), path: path.clone(), reason };
         let text = match node.kind() {
             Kind::Scalar(text, _) => text,
             _ => "",
         };
-        cipher.decrypt(text, &path.additional_data()).map(Some).map_err(|reason| OpenError::Value {
-            position: node.position(),
-            path: path.clone(),
-            reason,
-        })
+        // What is nothing that sops would have written as a string cannot be a ciphertext.
+        if !(node.tag().is_none() && is_encrypted(text)) {
+            match scalar::value(node) {
+                Ok(None) => return Ok(None),
+                Ok(Some(plain)) if plain.kind == Type::Str => {}
+                _ => return Err(error(ValueError::NotEncrypted)),
+            }
+        }
+        cipher.decrypt(text, &path.additional_data()).map(Some).map_err(error)
     }
 }
 

@@ -208,6 +208,8 @@ impl Opened {
                 Place::Lacking(mapping, keys) => additions.add(mapping, keys, stored),
             }
         }
+        // Several mappings may end on one line; the innermost goes first, and it has the highest id.
+        additions.0.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
         for (id, new) in &additions.0 {
             if let Some(mapping) = document.tree().node(*id).as_mapping() {
                 splice::insert(&mut edits, &document, mapping, new);

@@ -25,6 +25,15 @@ pub(super) fn replace(edits: &mut Edits, text: &str, node: Node<'_>, value: &Sto
     // A tag would give the new value another type.
     let span = if node.tag().is_some() { node.full_span() } else { node.span() };
     let mut new = rendered(value, place);
+    let header = text[span.clone()].find('\n');
+    if let (Kind::Scalar(_, Style::Literal | Style::Folded), Some(header)) = (node.kind(), header) {
+        // A comment may stand behind the `|`; it stays, and may be a change of its own.
+        let indicator = node.span().start;
+        let indicator_end = indicator + text[indicator..].find([' ', '\t', '\r', '\n']).unwrap_or(1);
+        edits.replace(span.start..indicator_end, new);
+        edits.replace(span.start + header..span.end, "");
+        return;
+    }
     if span.is_empty() && !text[..span.start].ends_with([' ', '\n']) {
         new.insert(0, ' ');
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::{ColorChoice, GlobalArgs};
 use crate::error::{Error, Kind, Result};
 
+pub mod interrupt;
 pub mod plan;
 pub mod progress;
 pub mod prompt;

@@ -14,7 +14,10 @@ const VERB: usize = 9;
 pub fn text(ui: Ui, plan: &Plan) -> String {
     let heading = format!("{} at {}", plan.environment, plan.gitlab);
     let mut out = format!("{}\n", ui.paint(Style::Bold, &heading));
-    for step in &plan.steps {
+    let commits = plan.steps.iter().any(|step| matches!(step, Step::Commit { .. }));
+    // The commit names the lock among its paths.
+    let shown = plan.steps.iter().filter(|step| !commits || !matches!(step, Step::Lock { .. }));
+    for step in shown {
         let (verb, lines) = describe(step);
         for (index, line) in lines.iter().enumerate() {
             let verb = if index == 0 { verb } else { "" };
@@ -51,6 +54,9 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
                 retire.key, retire.id, retire.due_since
             )],
         ),
+        Step::Restore { path } => {
+            ("restore", vec![format!("{path} as HEAD has it: an interrupted run had replaced it")])
+        }
         Step::Write(write) if write.create => (
             "create",
             vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],
@@ -59,7 +65,7 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
             let leaves = write.leaves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             ("set", vec![format!("{leaves} in {}", write.file)])
         }
-        Step::Lock { path, .. } => ("note", vec![format!("the public facts in {path}")]),
+        Step::Lock { path, .. } => ("lock", vec![path.clone()]),
         Step::Commit { paths } => ("commit", vec![paths.join(", ")]),
     }
 }
@@ -69,7 +75,7 @@ fn describe_mint(mint: &Mint) -> Vec<String> {
     let scopes = mint.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let role = mint.role.map(|role| format!("{role}; ")).unwrap_or_default();
     let until = match (mint.expires.date, mint.expires.or_earlier) {
-        (Some(date), true) => format!("expires {date}, or as late as GitLab allows"),
+        (Some(date), true) => format!("expires {date} (max)"),
         (Some(date), false) => format!("expires {date}"),
         (None, _) => "never expires".to_owned(),
     };

@@ -1,7 +1,7 @@
 //! Faults of the embedded GitLab: what the client meets and what has happened behind its back.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -81,6 +81,24 @@ fn half_a_body_ends_in_an_error_and_the_token_exists() {
     let announced = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     assert_eq!(body.len(), announced.parse::<usize>().unwrap() / 2);
     assert!(body.starts_with("{\"id\":"));
+}
+
+#[test]
+fn a_body_that_never_came_whole_is_not_acted_upon() {
+    let lab = Lab::new();
+    let token = lab.running.operator_token();
+    let mut stream = TcpStream::connect(lab.running.url().strip_prefix("http://").unwrap()).unwrap();
+    let head = format!(
+        "POST /api/v4/personal_access_tokens/self/rotate HTTP/1.1\r\nhost: x\r\nprivate-token: {}\r\n\
+         content-type: application/json\r\ncontent-length: 500\r\n\r\n{{\"expires",
+        token.expose()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let handled = |state: &Value| state["requests"].as_array().is_some_and(|requests| !requests.is_empty());
+    assert!(lab.running.wait_until(Duration::from_secs(60), handled));
+    assert_eq!(last_request(&lab)["status"], Value::Null);
+    assert_eq!(lab.get("operator", "/personal_access_tokens/self").status, 200, "it was not rotated");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
 
 use super::repo_sandbox::{Repo, Sandbox, both};
 
@@ -40,6 +41,9 @@ fn the_next_plain_commit_of_git_keeps_our_content() {
         let repo = Repo::new(road);
         repo.git(&["write-tree"]);
         repo.write("d/e/x", "two\n");
+        // An old file is not racy: git will not look at its content again, but at the cache of trees.
+        let file = fs::File::options().append(true).open(repo.path.join("d/e/x")).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
         repo.commit(&["d/e/x"], "ours").assert_made(road);
         repo.write("b", "theirs\n");
         repo.git(&["commit", "-qam", "theirs"]);

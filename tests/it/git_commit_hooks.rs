@@ -182,3 +182,27 @@ fn a_git_found_through_the_environment_is_told_where_the_repository_is() {
     assert_eq!(repo.subject(), "g");
     assert_eq!(repo.status(), "");
 }
+
+#[test]
+fn a_hook_named_in_the_configuration_counts() {
+    // git 2.54 and later run it; an older git passes it over, and so do we by asking git.
+    let repo = repo();
+    repo.git(&["config", "hook.tidy.command", "true"]);
+    repo.git(&["config", "hook.tidy.event", "pre-commit"]);
+    repo.write("s.yaml", "s: 2\n");
+    repo.commit(&["s.yaml"], "x").assert_made(Road::Git);
+}
+
+#[test]
+fn a_git_that_fails_after_head_moved_is_told_with_the_commit_and_nothing_is_undone() {
+    let repo = repo();
+    // Without its lock git cannot put the index in place.
+    repo.hook("reference-transaction", "[ \"$1\" != committed ] || rm -f .git/index.lock");
+    repo.write("s.yaml", "s: 2\n");
+    repo.write("new", "n\n");
+    let answer = repo.commit(&["s.yaml", "new"], "half");
+    answer.assert_refused("HEAD moved to it, but the index could not be replaced");
+    assert_eq!(answer.value["made"].as_str(), Some(repo.head().as_str()));
+    repo.git(&["reset", "-q", "HEAD", "--", "s.yaml", "new"]);
+    assert_eq!((repo.subject(), repo.status()), ("half".to_owned(), String::new()));
+}

@@ -95,7 +95,8 @@ fn a_sha256_repository_gets_sha256_objects() {
     });
 }
 
-/// Index version 4, cache of untracked files, and a file system monitor that says "everything may have changed".
+/// Index version 4, cache of untracked files, and a file system monitor that says "everything may have
+/// changed".
 fn decorated(road: Road) -> Repo {
     let mut repo = Repo::new(Road::Gix);
     let monitor = repo.path.join(".git/monitor");

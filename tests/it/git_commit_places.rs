@@ -1,5 +1,5 @@
-//! Repositories as they come: named by the environment, shallow, partial, sharing objects, shared with a group, with
-//! filters between worktree and objects.
+//! Repositories as they come: named by the environment, shallow, partial, sharing objects, shared with a
+//! group, with filters between worktree and objects.
 
 use std::fs;
 use std::path::Path;

@@ -268,3 +268,24 @@ fn a_git_directory_that_cannot_be_written_is_refused_beforehand() {
         false => answer.assert_refused("cannot write in"),
     }
 }
+
+#[test]
+fn an_index_that_cannot_be_put_in_place_after_head_moved_is_told_with_the_commit() {
+    let repo = Repo::new(Road::Gix);
+    repo.write(".gitattributes", "s.yaml filter=spoil\n");
+    let spoil = repo.sandbox().path().join("spoil");
+    // While the index is locked and has been read, something puts a directory in its place.
+    program(&spoil, "mv .git/index .git/spared; mkdir .git/index; cat");
+    repo.git(&["config", "filter.spoil.clean", spoil.to_str().unwrap()]);
+    repo.write("s.yaml", "s: 2\n");
+    let answer = repo.commit(&["s.yaml"], "half");
+    answer.assert_refused("HEAD moved to it, but the index could not be replaced");
+    assert_eq!(answer.value["made"].as_str(), Some(repo.head().as_str()));
+    assert!(answer.hint().contains("git reset"));
+    fs::remove_dir(repo.path.join(".git/index")).unwrap();
+    fs::rename(repo.path.join(".git/spared"), repo.path.join(".git/index")).unwrap();
+    repo.git(&["config", "--unset", "filter.spoil.clean"]);
+    repo.git(&["reset", "-q", "HEAD", "--", "s.yaml"]);
+    assert_eq!((repo.subject(), repo.status()), ("half".to_owned(), "?? .gitattributes".to_owned()));
+    repo.assert_sound();
+}

@@ -1,8 +1,10 @@
-//! The repository module driven in a process of its own, so that HOME, the git configuration, PATH and the current
-//! directory are the test's and not the caller's.
+//! The repository module driven in a process of its own, so that HOME, the git configuration, PATH and the
+//! current directory are the test's and not the caller's.
 
 use std::path::Path;
+use std::time::Duration;
 
+use provision::repo::lock::{Holder, RepoLock};
 use provision::repo::{CommitRequest, FileChange, Head, ObjectId, RelPath, Repository, Upstream};
 use serde_json::{Value, json};
 
@@ -18,7 +20,11 @@ fn driver() {
     std::fs::write(std::env::var(ANSWER).unwrap(), answer.to_string()).unwrap();
 }
 
+#[expect(clippy::exit, reason = "the end that a program may choose after a signal")]
 fn act(request: &Value) -> Value {
+    if request["farewell"] == true {
+        provision::repo::signals::on_signal(Box::new(|signal| std::process::exit(100 + signal)));
+    }
     let dir = request["dir"].as_str().unwrap();
     let repo = match Repository::discover(Path::new(dir)) {
         Ok(repo) => repo,
@@ -31,6 +37,7 @@ fn act(request: &Value) -> Value {
             Err(error) => json!({ "error": error.to_string(), "hint": error.hint() }),
         },
         "look" => look(&repo, request),
+        "hold" => hold(&repo, request),
         "time" => time(&repo, request),
         other => panic!("no such request: {other}"),
     }
@@ -139,4 +146,13 @@ fn time(repo: &Repository, request: &Value) -> Value {
         taken.push(start.elapsed().as_micros() as u64);
     }
     json!({ "micros": taken })
+}
+
+/// Takes the repository lock, says so, and keeps it until it is killed or its input ends.
+fn hold(repo: &Repository, request: &Value) -> Value {
+    let me = Holder::this_process("the holder");
+    let _lock = RepoLock::acquire(repo.common_dir(), &me, Duration::ZERO, |_| {}).unwrap();
+    std::fs::write(request["begun"].as_str().unwrap(), "held").unwrap();
+    std::io::read_to_string(std::io::stdin()).unwrap();
+    json!({})
 }

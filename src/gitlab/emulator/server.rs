@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -72,65 +73,70 @@ pub(super) fn draw() -> io::Result<Random> {
     Ok(random)
 }
 
+/// Each request is a task of its own, from its first byte on: what was asked is done even when the client has gone
+/// meanwhile, as hyper would drop a future that belongs to a closed connection.
 async fn respond(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
     request: Request,
 ) -> Response<Body> {
+    let task = tokio::spawn(route(shared.clone(), scissors, request));
+    task.await.unwrap_or_else(|_| {
+        let now = shared.service().clock.now();
+        finish(Refusal::Crash.into_reply(now), now, None)
+    })
+}
+
+/// To the controls, to GitLab's API, or nowhere.
+async fn route(shared: Arc<Shared>, scissors: Scissors, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let method = parts.method.as_str().to_owned();
-    let path = parts.uri.path().to_owned();
+    let path = parts.uri.path();
     let below_root = path.strip_prefix(shared.root.as_str());
-    if let Some(path) = below_root.unwrap_or(&path).strip_prefix("/_emulator") {
+    if let Some(path) = below_root.unwrap_or(path).strip_prefix("/_emulator") {
         let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
         let mut service = shared.service();
-        let reply = control::handle(&mut service, &method, path, &bytes);
+        let reply = control::handle(&mut service, parts.method.as_str(), path, &bytes);
         let now = service.clock.now();
         return finish(reply, now, None);
     }
-    let api = below_root.and_then(|path| path.strip_prefix(API)).map(str::to_owned);
-    let Some(path) = api else {
-        // Outside of the API, GitLab is pages for people.
-        let reply = Reply::html(404, "<!DOCTYPE html>\n<html><body><h1>404</h1></body></html>\n");
-        return finish(reply, shared.service().clock.now(), None);
-    };
-    let effect = shared.service().faults.take(&method, &path);
+    match below_root.and_then(|path| path.strip_prefix(API)) {
+        Some(path) => gitlab(&shared, &scissors, &parts, path, body).await,
+        None => {
+            // Outside of the API, GitLab is pages for people.
+            let reply = Reply::html(404, "<!DOCTYPE html>\n<html><body><h1>404</h1></body></html>\n");
+            finish(reply, shared.service().clock.now(), None)
+        }
+    }
+}
+
+/// A request for what stands behind `/api/v4`.
+async fn gitlab(
+    shared: &Shared,
+    scissors: &Scissors,
+    parts: &Parts,
+    path: &str,
+    body: Body,
+) -> Response<Body> {
+    let method = parts.method.as_str();
+    let effect = shared.service().faults.take(method, path);
     if effect == Some(Effect::Refuse) {
-        return close(&shared, &scissors, &method, &path, effect.as_ref());
+        return close(shared, scissors, method, path, effect.as_ref());
     }
     let read = to_bytes(body, MAX_BODY).await.ok().filter(|_| effect != Some(Effect::Cut));
     // A body that never came whole is not acted upon.
     let Some(bytes) = read else {
-        return close(&shared, &scissors, &method, &path, effect.as_ref());
+        return close(shared, scissors, method, path, effect.as_ref());
     };
-    // A task of its own: what was asked is done even when the client has gone meanwhile.
-    let task = tokio::spawn({
-        let (shared, effect) = (shared.clone(), effect.clone());
-        async move {
-            let delay = if let Some(Effect::Delay(delay)) = effect { delay } else { Duration::ZERO };
-            tokio::time::sleep(delay + shared.latency).await;
-            let random = draw()?;
-            let incoming = Incoming {
-                method: &method,
-                uri: &parts.uri,
-                path: &path,
-                headers: &parts.headers,
-                body: &bytes,
-                base: &shared.base,
-            };
-            let mut service = shared.service();
-            let reply = service.answer(&incoming, &random, effect.as_ref());
-            shared.changed.notify_all();
-            Ok::<_, io::Error>(finish(reply, service.clock.now(), Some((&scissors, effect.as_ref()))))
-        }
-    });
-    match task.await {
-        Ok(Ok(response)) => response,
-        _ => {
-            let now = shared.service().clock.now();
-            finish(Refusal::Crash.into_reply(now), now, None)
-        }
-    }
+    let delay = if let Some(Effect::Delay(delay)) = effect { delay } else { Duration::ZERO };
+    tokio::time::sleep(delay + shared.latency).await;
+    let mut service = shared.service();
+    let now = service.clock.now();
+    let Ok(random) = draw() else { return finish(Refusal::Crash.into_reply(now), now, None) };
+    let incoming =
+        Incoming { method, uri: &parts.uri, path, headers: &parts.headers, body: &bytes, base: &shared.base };
+    let reply = service.answer(&incoming, &random, effect.as_ref());
+    shared.changed.notify_all();
+    finish(reply, now, Some((scissors, effect.as_ref())))
 }
 
 /// Closes the connection without a reply.

@@ -49,6 +49,8 @@ impl Scissors {
 pub(super) struct Wire {
     stream: TcpStream,
     scissors: Scissors,
+    /// Whether the end of what the client sends was already held back once.
+    end_held: bool,
 }
 
 /// Accepts connections as [`Wire`]s.
@@ -64,7 +66,8 @@ impl Listener for Wires {
             // A connection that went away before it was accepted concerns nobody else.
             if let Ok((stream, address)) = self.0.accept().await {
                 let _ = stream.set_nodelay(true);
-                return (Wire { stream, scissors: Scissors(Arc::new(Mutex::new(Mode::Whole))) }, address);
+                let scissors = Scissors(Arc::new(Mutex::new(Mode::Whole)));
+                return (Wire { stream, scissors, end_held: false }, address);
             }
             tokio::task::yield_now().await;
         }
@@ -82,12 +85,23 @@ impl Connected<IncomingStream<'_, Wires>> for Scissors {
 }
 
 impl AsyncRead for Wire {
+    /// Tells hyper of the end one turn later than it is there. A client that sends a whole request and goes away at
+    /// once would otherwise be forgotten before its request was even started; GitLab handles such a request.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let ended =
+            matches!(read, Poll::Ready(Ok(()))) && buf.filled().len() == before && buf.remaining() > 0;
+        if ended && !self.end_held {
+            self.end_held = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        read
     }
 }
 

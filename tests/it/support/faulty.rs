@@ -283,7 +283,8 @@ impl Effects for Faulty {
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
         let names: Vec<String> = lines.iter().map(name).collect();
         let act = || self.system.replace_journal(journal, lines);
-        let what = format!("journal begins: {}", if names.is_empty() { "empty".into() } else { names.join(", ") });
+        let what =
+            format!("journal begins: {}", if names.is_empty() { "empty".into() } else { names.join(", ") });
         self.journalled(what, &litter(journal), b"{\"record\":\"in", act)
     }
 
@@ -298,8 +299,7 @@ impl Effects for Faulty {
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
-        let failed =
-            || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
+        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("write {path}"));
         match fault {
             Some(Fault::Fail) => return Err(failed()),
@@ -309,6 +309,17 @@ impl Effects for Faulty {
             }
             _ => self.system.write(repo, path, content)?,
         }
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
+    }
+
+    fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
+        let fault = self.begin(Effect::Write, format!("restore {path}"));
+        if fault == Some(Fault::Fail) {
+            return Err(failed());
+        }
+        self.system.restore(repo, path)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }

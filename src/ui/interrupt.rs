@@ -1,0 +1,27 @@
+//! What is said when a signal ends the run, and the exit code that goes with it.
+
+use std::io::{self, IsTerminal as _};
+
+use super::to_stderr;
+use crate::error::Kind;
+use crate::repo::signals::on_signal;
+
+/// Before any effect: nothing was changed.
+pub fn before_any_effect() {
+    on_signal(Box::new(|_| leave("interrupted; nothing was changed", Kind::Interrupted)));
+}
+
+/// While effects are under way: what was done is in the journal.
+pub fn under_way() {
+    on_signal(Box::new(|_| {
+        leave("interrupted; run the same command again, it goes on from here", Kind::HalfWay);
+    }));
+}
+
+/// A prompt or a spinner may have hidden the cursor.
+#[expect(clippy::exit, reason = "a signal handler has no caller to return an exit code to")]
+fn leave(message: &str, kind: Kind) {
+    let show_cursor = if io::stderr().is_terminal() { "\x1b[?25h" } else { "" };
+    to_stderr(&format!("{show_cursor}\n{message}\n"));
+    std::process::exit(i32::from(kind.exit_code()));
+}

@@ -1,0 +1,9 @@
+//! The SOPS engine against the stock binary, both ways.
+
+mod comments;
+mod editing;
+mod random;
+mod scalars;
+mod tampering;
+mod values;
+mod workshop;

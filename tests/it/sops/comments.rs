@@ -1,0 +1,73 @@
+//! Comments of a draft: what we encrypt, stock sops finds where we bound it to, and decrypts.
+
+use provision::sops::{Draft, SealError};
+
+use super::workshop::{Workshop, now};
+
+/// Drafts whose comments are all kept. Each comment is a word of its own.
+const KEPT: &[&str] = &[
+    "# word1\n\n# word2\na: 1 # word3\n# word4\nb: # word5\n  # word6\n  c: 1\n  # word7\n\n  d: 2\n# word8\n\n# word9\n\ne: 1\n# word10\n",
+    "# word1\na: 1\n\n# word2\n\n# word3\nb: 2\n",
+    "# word1\na:\n  b:\n    c: 1 # word2\n    # word3\n    d: 1\n  # word4\n  e: 1\n# word5\nf: 1\n",
+    "# word1\na:\n  - 1\n  - 2\n# word2\nb: 1\n",
+    "# word1\na:\n  - 1\n\n# word2\nb: 1\n",
+    "# word1\na:\n- x: 1 # word2\n  # word3\n  y: 2\n# word4\nb: 1\n",
+    "# word1\na: | # word2\n  text\n# word3\nb: >-\n  x\n\n# word4\nc: 1\n",
+    "# word1\na: [1, 2]\nb: {x: 1} # word3\n# word4\nc: 1\n",
+    "# word1\na: \"x\n  y\" # word2\nb: x\n  y # word3\n",
+    "# word1\na: # word2\nb: ~ # word3\n# word4\n# word5\nc: '' # word6\nd: 1\n",
+    "---\n# word1\na: 1\n",
+    "# word1\n---\na: 1\n",
+    "a:\n  b: 1\n\n  # word1\n\n  c: 1\n\n\n# word2\n\n\nd:\n  e: 1\n  # word3\n",
+    "a:\n  b: 1\n  # word1\nc: 1\n",
+    "a:\n  b: 1\n\n  # word1\n\nc: 1\n",
+    "a:\n  b: 1\n# word1\n",
+    "#word1\n#\n##word2\na: 1 #word3\n",
+    "a:\n  # word1\n  b:\n    # word2\n    c: 1\n",
+];
+
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<_> = text
+        .split(|char: char| !char.is_ascii_alphanumeric())
+        .filter(|word| word.starts_with("word"))
+        .map(str::to_owned)
+        .collect();
+    words.sort();
+    words
+}
+
+#[test]
+fn stock_sops_decrypts_every_comment() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    for draft in KEPT {
+        let ours = Workshop::seal(draft, &rule);
+        assert_eq!(words(&ours), Vec::<String>::new(), "{ours}");
+        shop.write("file.yaml", &ours);
+        let decrypted = shop.sops(&["decrypt", "file.yaml"]);
+        assert_eq!(decrypted.stderr, "", "{draft}\n{ours}");
+        assert_eq!(words(&decrypted.stdout), words(draft), "{draft}");
+        assert!(!decrypted.stdout.contains("ENC["), "{draft}");
+    }
+}
+
+/// Above all where the rule leaves the top of the document in the clear.
+#[test]
+fn comments_are_encrypted_exactly_where_stock_sops_would() {
+    let shop = Workshop::new();
+    let rule = shop.rule("encrypted_regex: ^data$");
+    let draft = "# word1\nkind: Secret # word2\ndata: # word3\n  # word4\n  a: 1 # word5\n# word6\nmeta: 1\n";
+    let ours = Workshop::seal(draft, &rule);
+    assert_eq!(words(&ours), ["word1", "word2", "word3", "word6"]);
+    assert_eq!(words(&shop.encrypt(draft)), words(&ours));
+    shop.write("file.yaml", &ours);
+    let decrypted = shop.sops(&["decrypt", "file.yaml"]);
+    assert_eq!((words(&decrypted.stdout), decrypted.stderr.as_str()), (words(draft), ""));
+}
+
+#[test]
+fn a_comment_that_stock_sops_would_put_into_a_list_is_refused_with_its_line() {
+    let rule = Workshop::new().rule("");
+    let error = Draft::parse("a:\n  - 1\n  # word1\n  - 2\n").unwrap().seal(&rule, now(), &[]).unwrap_err();
+    assert!(matches!(error, SealError::Comment { line: 3 }));
+}

@@ -1,0 +1,191 @@
+//! What stock sops writes opens here to the same values; what we write it decrypts to the same.
+
+use provision::sops::{Draft, Encrypted, Rule};
+
+use super::workshop::{Workshop, assert_same_values, now, path, secret};
+
+const DOCUMENT: &str = r#"# Credentials of qa
+
+gitlab:
+  host: https://gitlab.com   # where it is
+  token: 'to be set'
+  "quoted key": "a \"quoted\" value"
+
+  # how it is reached
+  port: 8080
+  ratio: 0.25
+  big: 1e21
+  secure: true
+  nothing: null
+  absent:
+  empty: ""
+  day: 2001-12-14
+flow: {a: 1, b: [x, "y z", {c: d}]}
+list:
+  - one
+  - 2
+  - nested:
+      - deep: value
+        other_unencrypted: 5
+    more: x
+text: |
+  first line
+    second line
+
+folded: >-
+  some words
+  and more
+unicode: héllo 漢字 😀
+"with: colon": x
+'': empty key
+clear_unencrypted:
+  number: 0x1F
+  words: some words
+  list: [1, 2.50, yes, ~]
+  day: 2001-1-4
+last: x
+"#;
+
+/// Selection rules, and whether the MAC covers only what is encrypted.
+const RULES: &[&str] = &[
+    "",
+    "unencrypted_suffix: _clear",
+    "encrypted_suffix: _unencrypted",
+    "unencrypted_regex: ^(gitlab|list)$",
+    "encrypted_regex: ^(token|text|flow)$",
+    "encrypted_regex: '(?i)TOKEN|\\bday\\b'",
+    "mac_only_encrypted: true",
+    "encrypted_regex: ^(token|text|flow)$\n    mac_only_encrypted: true",
+];
+
+#[test]
+fn what_stock_sops_writes_opens_to_the_same_values() {
+    let shop = Workshop::new();
+    for lines in RULES {
+        let rule = shop.rule(lines);
+        let text = shop.encrypt(DOCUMENT);
+        let opened = shop.open(&text);
+        assert_same_values(&opened, &shop.decrypt(&text));
+        assert_eq!(opened.file().differences(&rule), [], "{lines}");
+        assert_eq!(opened.file().recipients().len(), 3);
+    }
+}
+
+#[test]
+fn what_we_write_stock_sops_decrypts_to_the_same_values() {
+    let shop = Workshop::new();
+    for lines in RULES {
+        let rule = shop.rule(lines);
+        let wanted = shop.decrypt(&shop.encrypt(DOCUMENT));
+        let ours = Workshop::seal(DOCUMENT, &rule);
+        assert_eq!(shop.decrypt(&ours), wanted, "{lines}");
+        assert_same_values(&shop.open(&ours), &wanted);
+    }
+}
+
+#[test]
+fn our_metadata_is_in_the_order_and_form_of_stock_sops() {
+    let shop = Workshop::new();
+    for lines in ["", "encrypted_regex: '^(a|b: c)$'\n    mac_only_encrypted: true"] {
+        let rule = shop.rule(lines);
+        let shape = |text: &str| {
+            let (_, block) = text.split_once("\nsops:\n").unwrap();
+            let blank = |line: &str| {
+                // Ciphertexts and the time differ; so does the length of an age file.
+                let is_armor = line.starts_with("            ") && !line.contains("-----");
+                if is_armor { String::new() } else { line.split("ENC[").next().unwrap().to_owned() }
+            };
+            let mut lines: Vec<_> = block.lines().map(blank).filter(|line| !line.is_empty()).collect();
+            lines.retain(|line| {
+                !line.contains("lastmodified:") || line.starts_with("    lastmodified: \"2026-")
+            });
+            lines.iter().map(|line| line.split("\"2026-").next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(shape(&Workshop::seal("a: 1\n", &rule)), shape(&shop.encrypt("a: 1\n")), "{lines}");
+    }
+}
+
+#[test]
+fn stock_sops_sets_rotates_and_rekeys_what_we_write() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    shop.write("file.yaml", &Workshop::seal(DOCUMENT, &rule));
+    shop.sops(&["set", "file.yaml", r#"["gitlab"]["token"]"#, r#""by sops""#]);
+    shop.sops(&["rotate", "-i", "file.yaml"]);
+    let [ben, _] = &shop.others;
+    shop.write(".sops.yaml", &format!("creation_rules:\n  - age: {},{ben}\n", shop.recipient));
+    shop.sops(&["updatekeys", "-y", "file.yaml"]);
+    let opened = shop.open(&shop.read("file.yaml"));
+    assert_eq!(opened.get(&path(r#"["gitlab"]["token"]"#)).unwrap().unwrap().expose(), "by sops");
+    assert_eq!(opened.file().differences(&Rule::own([shop.recipient.clone(), ben.clone()])), []);
+    assert_same_values(&opened, &shop.decrypt(opened.file().text()));
+}
+
+#[test]
+fn a_sealed_value_is_a_file_that_stock_sops_decrypts() {
+    let shop = Workshop::new();
+    let sealed = provision::sops::seal_value(&secret("glpat-1\n2"), &shop.rule(""), now()).unwrap();
+    let text = str::from_utf8(sealed.bytes()).unwrap();
+    assert_eq!(shop.decrypt(text), serde_json::json!({"value": "glpat-1\n2"}));
+}
+
+#[test]
+fn odd_values_set_by_us_are_read_by_stock_sops() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    let values = [
+        "a: b",
+        "- x",
+        "#c",
+        "it's \"both\"",
+        "back\\slash",
+        "two\nlines\n",
+        " pad ",
+        "\ttab\r",
+        "é漢😀",
+        "\u{85}\u{2028}\u{feff}\u{1}",
+        "5",
+        "true",
+        "~",
+        "2001-01-01",
+        "*a",
+        "{x}",
+        "%y",
+        "@z",
+        "<<",
+    ];
+    let names: Vec<_> = (0..values.len()).map(|index| format!("k{index}")).collect();
+    let lines: String = names.iter().map(|name| format!("{name}: x\n{name}_unencrypted: x\n")).collect();
+    let mut draft = Draft::parse(&lines).unwrap();
+    for (name, value) in names.iter().zip(values) {
+        draft.set(&path(&format!("[\"{name}\"]")), secret(value)).unwrap();
+        draft.set(&path(&format!("[\"{name}_unencrypted\"]")), secret(value)).unwrap();
+    }
+    let sealed = draft.seal(&rule, now(), &[]).unwrap();
+    let json = shop.decrypt(str::from_utf8(sealed.bytes()).unwrap());
+    for (name, value) in names.iter().zip(values) {
+        assert_eq!(json[name], value);
+        assert_eq!(json[format!("{name}_unencrypted")], value);
+    }
+}
+
+#[test]
+fn a_comment_in_a_list_written_by_stock_sops_does_not_break_the_mac() {
+    let shop = Workshop::new();
+    shop.rule("");
+    let text = shop.encrypt("list:\n  # a note\n  - one\n  - two\n");
+    assert!(text.contains("type:comment]"));
+    let after = shop.edit(&text, |opened| opened.set(&path(r#"["list"][2]"#), &secret("three")).unwrap());
+    assert_eq!(shop.decrypt(&after), serde_json::json!({"list": ["one", "three"]}));
+}
+
+#[test]
+fn a_rule_that_does_not_compile_is_an_error_here_though_stock_sops_writes_plaintext() {
+    let shop = Workshop::new();
+    let policy = format!("creation_rules:\n  - age: {}\n    encrypted_regex: (unclosed\n", shop.recipient);
+    shop.write(".sops.yaml", &policy);
+    let theirs = shop.encrypt("a: canary\n");
+    assert!(theirs.contains("canary"));
+    assert!(provision::sops::Policy::parse(&policy).unwrap().rule_for("plain.yaml").is_err());
+    assert!(Encrypted::parse(theirs.as_bytes()).is_err());
+}
