@@ -122,7 +122,7 @@ fn no_secret_is_in_a_system_call_that_writes_or_starts_something() {
     assert!(sent.iter().any(|line| canaries.are_in(line.as_bytes())), "the trace does not show what it must");
     assert!(written.iter().any(|line| line.contains("execve(") && line.contains("commit")));
     for line in written {
-        assert!(!canaries.are_in(line.as_bytes()), "a secret is in a call of {:.60}", line);
+        assert!(!canaries.are_in(line.as_bytes()), "a secret is in a call of {line:.60}");
     }
 }
 

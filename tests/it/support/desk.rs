@@ -138,7 +138,7 @@ impl Desk {
     /// The ids of our live tokens.
     pub(crate) fn ours(&self) -> BTreeSet<u64> {
         let minted = self.lab.minted();
-        minted.iter().filter(|token| token["active"] == true).map(|token| id(token)).collect()
+        minted.iter().filter(|token| token["active"] == true).map(id).collect()
     }
 
     /// Whatever stands at HEAD opens with a good MAC, and each token in it lives and is the one that the lock names.
