@@ -85,6 +85,8 @@ pub enum Command {
     Init(InitArgs),
     /// Show what was minted, and what is due, expired or revoked
     Status(StatusArgs),
+    /// Show the keys of a secrets file, or its values with --reveal
+    Show(ShowArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab
     #[cfg(feature = "emulator")]
     Demo(DemoArgs),
@@ -192,6 +194,28 @@ pub struct StatusArgs {
     /// How to reach GitLab.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+/// Options of `show`.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "provision show [OPTIONS] FILE [PATH]\n       provision show [OPTIONS] --env NAME [PATH]"
+)]
+#[command(after_help = "\
+PATH is one key (GITLAB_TOKEN), keys with dots between them (data.token.0), or the form that
+sops takes ('[\"data\"][\"token\"][0]'). The MAC is verified before anything is printed.")]
+pub struct ShowArgs {
+    /// A SOPS file, and what of it
+    #[arg(value_name = "FILE [PATH]", num_args = 0..=2, hide = true)]
+    pub operands: Vec<String>,
+
+    /// The secrets file of this environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Print values in the clear: one as it is, or the whole document in its own format
+    #[arg(long)]
+    pub reveal: bool,
 }
 
 /// What makes `status` exit with 3.

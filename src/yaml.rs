@@ -165,6 +165,8 @@ pub struct Tree {
     nodes: Vec<Data>,
     documents: Vec<DocumentData>,
     comments: Vec<Comment>,
+    /// Where each line starts.
+    lines: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -262,7 +264,10 @@ impl Tree {
     /// The place of the byte `offset`.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
-        Position::of(&self.text, offset)
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).map_or(0, |index| self.lines[index]);
+        let before = self.text.get(start..offset).unwrap_or_default();
+        Position { line, column: before.chars().count() + 1 }
     }
 
     /// The node with this id.

@@ -1,18 +1,60 @@
-//! The way to GitLab: which credential, and whether it may be used for this instance.
+//! The way to GitLab: which credential, and whether it may be used for an instance.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::cli::ConnectionArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::credential::{Credential, Given, Resolved, Sources, resolve};
-use crate::instance::Instance;
+use crate::instance::{Instance, Origin};
 use crate::secret::Secret;
 use crate::ui::{Ui, prompt};
 use crate::world::World;
 
-/// What the command line and the environment give to choose from, read once a run.
-pub(super) fn sources(args: &ConnectionArgs, ui: Ui, world: &World) -> Result<Sources> {
+/// The credentials of one run. Command line and environment are read once, and a person is asked once for an origin.
+pub(super) struct Connections<'a> {
+    sources: Sources,
+    ui: Ui,
+    world: &'a World,
+    known: RefCell<BTreeMap<Origin, Rc<Credential>>>,
+}
+
+impl<'a> Connections<'a> {
+    /// What the command line and the environment give to choose from.
+    pub(super) fn new(args: &ConnectionArgs, ui: Ui, world: &'a World) -> Result<Self> {
+        Ok(Self { sources: sources(args, ui, world)?, ui, world, known: RefCell::default() })
+    }
+
+    /// A client for `instance` with the credential that belongs to it.
+    pub(super) fn client(&self, instance: &Instance) -> Result<Client> {
+        let known = self.known.borrow().get(instance.origin()).cloned();
+        let credential = match known {
+            Some(credential) => credential,
+            None => Rc::new(self.credential(instance)?),
+        };
+        self.known.borrow_mut().insert(instance.origin().clone(), Rc::clone(&credential));
+        Ok(Client::new(self.world.transport(), instance.clone(), credential))
+    }
+
+    fn credential(&self, instance: &Instance) -> Result<Credential> {
+        match resolve(&self.sources, instance)? {
+            Resolved::Ready(credential) => Ok(credential),
+            Resolved::NeedsApproval(unapproved) => {
+                let question = format!(
+                    "Nothing says which GitLab the token from {} is for. Send it to {}?",
+                    unapproved.source(),
+                    unapproved.origin()
+                );
+                prompt::confirm(self.ui, &question, "GITLAB_HOST to the environment")?;
+                Ok(unapproved.approve())
+            }
+        }
+    }
+}
+
+fn sources(args: &ConnectionArgs, ui: Ui, world: &World) -> Result<Sources> {
     let given = match (&args.token_file, args.token_stdin) {
         (Some(path), _) => Some(Given {
             value: world.read_secret_file(path)?,
@@ -29,24 +71,6 @@ pub(super) fn sources(args: &ConnectionArgs, ui: Ui, world: &World) -> Result<So
         ci_server_url: variables.ci_server_url.clone(),
         can_ask: ui.interactive && variables.ci_server_url.is_none(),
     })
-}
-
-/// A client for `instance` with the credential that belongs to it.
-pub(super) fn connect(sources: &Sources, instance: &Instance, ui: Ui, world: &World) -> Result<Client> {
-    let credential = match resolve(sources, instance)? {
-        Resolved::Ready(credential) => credential,
-        Resolved::NeedsApproval(unapproved) => {
-            ui.say("GITLAB_TOKEN is set, and nothing says which GitLab it belongs to.");
-            let question = format!("Does it belong to {}?", unapproved.origin());
-            prompt::confirm(ui, &question, "GITLAB_HOST to the environment")?;
-            unapproved.approve()
-        }
-    };
-    Ok(client(credential, instance, world))
-}
-
-fn client(credential: Credential, instance: &Instance, world: &World) -> Client {
-    Client::new(world.transport(), instance.clone(), Rc::new(credential))
 }
 
 /// Refuses early where a run without a terminal would have to ask for a yes.

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod emulator;
 pub mod init;
 pub mod provision;
+pub mod show;
 pub mod status;
 
 /// How a command that did not fail ended.
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
+        Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),
         #[cfg(feature = "emulator")]
         Some(Command::Demo(args)) => demo::run(&args, ui).await.map(|()| Exit::Done),
         #[cfg(feature = "emulator")]

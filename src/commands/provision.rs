@@ -1,17 +1,15 @@
 //! `provision --env NAME`: makes environments true.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::Exit;
-use super::connection::{connect, need_yes, sources};
+use super::connection::{Connections, need_yes};
 use crate::apply::apply;
 use crate::cli::ProvisionArgs;
 use crate::error::{Error, Kind, Result};
-use crate::gitlab::credential::Sources;
 use crate::observe::{self, Ground, Wish, environments};
 use crate::plan::message::Done;
 use crate::plan::provision::{Options, plan};
@@ -29,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is needed to look at an environment again.
 struct Run<'a> {
     repo: Rc<Repository>,
-    sources: Sources,
+    connections: Connections<'a>,
     ui: Ui,
     world: &'a World,
     wish: Wish,
@@ -44,10 +42,11 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
     let environments = chosen(args, &repo)?;
+    environments::check_disjoint(&repo, &environments)?;
     let _lock = if args.dry_run { None } else { Some(lock(&repo, ui)?) };
     let run = Run {
         repo,
-        sources: sources(&args.connection, ui, world)?,
+        connections: Connections::new(&args.connection, ui, world)?,
         ui,
         world,
         wish: Wish { sync_template: args.sync_template },
@@ -57,7 +56,6 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     for environment in &environments {
         planned.push(run.plan(environment).await?);
     }
-    disjoint(&planned)?;
     let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
     let idle = plans.iter().all(|plan| plan.is_empty());
     if args.dry_run {
@@ -97,33 +95,11 @@ fn lock(repo: &Repository, ui: Ui) -> Result<RepoLock> {
     Ok(RepoLock::acquire(repo.common_dir(), &me, LOCK_TIMEOUT, wait)?)
 }
 
-/// Several environments may share a file as long as no slot of one is a slot of another.
-fn disjoint(planned: &[(Ground, Plan)]) -> Result<()> {
-    let mut taken: BTreeMap<(String, String), &str> = BTreeMap::new();
-    for (ground, _) in planned {
-        for file in &ground.files {
-            for leaf in file.template.leaves().iter().filter(|leaf| !leaf.tokens.is_empty()) {
-                let slot = (file.path.to_string(), leaf.path.to_string());
-                let name = ground.environment.name.as_str();
-                let other = *taken.entry(slot).or_insert(name);
-                if other != name {
-                    return Err(Error::new(
-                        Kind::Usage,
-                        format!("{name} and {other} both write {} in {}", leaf.path, file.path),
-                    )
-                    .hint("give each environment a file, or slots, of its own"));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Run<'_> {
     async fn observe(&self, environment: &Environment) -> Result<(Ground, Observed)> {
-        let progress =
-            Progress::start(self.ui, &format!("{}: looking at {}", environment.name, environment.gitlab));
-        let client = connect(&self.sources, &environment.gitlab, self.ui, self.world)?;
+        let client = self.connections.client(&environment.gitlab)?;
+        let looking = format!("{}: looking at {}", environment.name, environment.gitlab);
+        let progress = Progress::start(self.ui, &looking);
         let observed =
             observe::environment(environment.clone(), Rc::clone(&self.repo), client, self.world, self.wish)
                 .await;

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::Exit;
-use super::connection::{connect, sources};
+use super::connection::Connections;
 use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
@@ -30,16 +30,16 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Repository::discover(&world.directory)?;
     let names = if args.env.is_empty() { environments::names(&repo)? } else { args.env.clone() };
     let locks = environments::locks(&repo)?;
-    let sources = if args.live { Some(sources(&args.connection, ui, world)?) } else { None };
+    let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
     let mut rows = Vec::new();
     for name in &names {
         let environment = environments::read(&repo, name)?;
         for (user, lock) in of_environment(&environment, &locks) {
             let mut now = world.effects().now();
-            let live = match &sources {
+            let live = match &connections {
                 None => None,
-                Some(sources) => {
-                    let client = connect(sources, &environment.gitlab, ui, world)?;
+                Some(connections) => {
+                    let client = connections.client(&environment.gitlab)?;
                     let records = live::records(&client, &lock).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)

@@ -113,7 +113,7 @@ pub struct Given {
 pub enum Resolved {
     /// May be used.
     Ready(Credential),
-    /// GITLAB_TOKEN says nothing of its instance: a person has to say that it belongs to the wanted one.
+    /// Nothing says which instance the token is for: a person has to say that it belongs to the wanted one.
     NeedsApproval(Unapproved),
 }
 
@@ -126,6 +126,12 @@ impl Unapproved {
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.0.origin
+    }
+
+    /// Where the token comes from, for the question.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.0.source
     }
 
     /// The user has said that the token belongs to [`Unapproved::origin`].
@@ -152,9 +158,13 @@ pub enum CredentialError {
         /// What is wrong with it.
         problem: ValueError,
     },
-    /// The variable that binds GITLAB_TOKEN names another origin.
-    #[error("GITLAB_TOKEN is for {bound_to}, as {variable} says, and was not sent to {wanted}")]
+    /// The variable that binds the token names another origin.
+    #[error(
+        "the token from {source_name} is for {bound_to}, as {variable} says, and was not sent to {wanted}"
+    )]
     BoundElsewhere {
+        /// The variable or option.
+        source_name: String,
         /// GITLAB_HOST or CI_SERVER_URL.
         variable: &'static str,
         /// What it names.
@@ -162,17 +172,19 @@ pub enum CredentialError {
         /// What the profile wants.
         wanted: String,
     },
-    /// The variable that binds GITLAB_TOKEN is not an address.
-    #[error("{variable} does not say which instance GITLAB_TOKEN is for: {problem}")]
+    /// The variable that binds the token is not an address.
+    #[error("{variable} does not say which instance the token is for: {problem}")]
     Binding {
         /// GITLAB_HOST or CI_SERVER_URL.
         variable: &'static str,
         /// What is wrong with it.
         problem: InstanceError,
     },
-    /// Nothing binds GITLAB_TOKEN, and nobody can be asked.
-    #[error("nothing says that GITLAB_TOKEN is for {wanted}, so it was not sent there")]
+    /// Nothing binds the token, and nobody can be asked.
+    #[error("nothing says that the token from {source_name} is for {wanted}, so it was not sent there")]
     Unbound {
+        /// The variable or option.
+        source_name: String,
         /// What the profile wants.
         wanted: Box<Instance>,
     },
@@ -184,7 +196,7 @@ impl CredentialError {
     pub fn hint(&self) -> String {
         match self {
             Self::Missing { wanted } => format!(
-                "set GITLAB_TOKEN and GITLAB_HOST={wanted}, or give --token-file FILE or --token-stdin; the token \
+                "set GITLAB_HOST={wanted} and GITLAB_TOKEN (or give --token-file FILE or --token-stdin); the token \
                  needs the scope api (make one at {})",
                 wanted.page("-/user_settings/personal_access_tokens")
             ),
@@ -193,43 +205,43 @@ impl CredentialError {
             }
             Self::Value { .. } => "copy the token again from where it was shown, in one piece".to_owned(),
             Self::BoundElsewhere { wanted, .. } => {
-                format!(
-                    "set GITLAB_TOKEN to a token of {wanted} and GITLAB_HOST={wanted}, or give --token-file FILE"
-                )
+                format!("give a token of {wanted}, and set GITLAB_HOST={wanted} to say so")
             }
             Self::Binding { variable, .. } => {
                 format!("set {variable} to a host or a URL such as https://gitlab.example.com")
             }
-            Self::Unbound { wanted } => format!("set GITLAB_HOST={wanted} if the token belongs there"),
+            Self::Unbound { wanted, .. } => format!("set GITLAB_HOST={wanted} if the token belongs there"),
         }
     }
 }
 
 /// The credential to use for `wanted`.
 ///
-/// A token that an option gives (`--token-file`, `--token-stdin`) is given for this run and so for the instance that
-/// the profile names. GITLAB_TOKEN is bound to GITLAB_HOST, else to CI_SERVER_URL; where neither is set, a person has
-/// to approve the instance. There is no falling through: a source that is there and wrong is an error.
+/// `--token-stdin` and `--token-file` come before GITLAB_TOKEN. Whichever it is, it is bound to GITLAB_HOST, else to
+/// CI_SERVER_URL; where neither is set, a person has to approve the instance. The profile does not count as a binding: a
+/// cloned repository could name its own host there. There is no falling through: a source that is there and wrong is
+/// an error.
 ///
 /// # Errors
 /// [`CredentialError`], which never repeats a value.
 pub fn resolve(sources: &Sources, wanted: &Instance) -> Result<Resolved, CredentialError> {
-    if let Some(given) = &sources.given {
-        return pasted(wanted, &given.value, &given.option).map(Resolved::Ready);
-    }
-    let Some(token) = &sources.token else {
-        return Err(CredentialError::Missing { wanted: Box::new(wanted.clone()) });
+    let credential = match (&sources.given, &sources.token) {
+        (Some(given), _) => pasted(wanted, &given.value, &given.option)?,
+        (None, Some(token)) => pasted(wanted, token, "GITLAB_TOKEN")?,
+        (None, None) => return Err(CredentialError::Missing { wanted: Box::new(wanted.clone()) }),
     };
-    let credential = pasted(wanted, token, "GITLAB_TOKEN")?;
     match binding(sources)? {
         Some((_, bound_to)) if bound_to == *wanted.origin() => Ok(Resolved::Ready(credential)),
         Some((variable, bound_to)) => Err(CredentialError::BoundElsewhere {
+            source_name: credential.source,
             variable,
             bound_to: bound_to.to_string(),
             wanted: wanted.origin().to_string(),
         }),
         None if sources.can_ask => Ok(Resolved::NeedsApproval(Unapproved(credential))),
-        None => Err(CredentialError::Unbound { wanted: Box::new(wanted.clone()) }),
+        None => {
+            Err(CredentialError::Unbound { source_name: credential.source, wanted: Box::new(wanted.clone()) })
+        }
     }
 }
 

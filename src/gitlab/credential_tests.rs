@@ -54,25 +54,25 @@ fn a_token_bound_to_another_origin_is_refused_and_the_error_says_by_what() {
             Some("gitlab.com"),
             None,
             "https://gitlab.example.com",
-            "GITLAB_TOKEN is for https://gitlab.com, as GITLAB_HOST says, and was not sent to https://gitlab.example.com",
+            "the token from GITLAB_TOKEN is for https://gitlab.com, as GITLAB_HOST says, and was not sent to https://gitlab.example.com",
         ),
         (
             None,
             Some("https://ci.example"),
             "https://gitlab.com",
-            "GITLAB_TOKEN is for https://ci.example, as CI_SERVER_URL says, and was not sent to https://gitlab.com",
+            "the token from GITLAB_TOKEN is for https://ci.example, as CI_SERVER_URL says, and was not sent to https://gitlab.com",
         ),
         (
             Some("https://gitlab.com:8443"),
             None,
             "https://gitlab.com",
-            "GITLAB_TOKEN is for https://gitlab.com:8443, as GITLAB_HOST says, and was not sent to https://gitlab.com",
+            "the token from GITLAB_TOKEN is for https://gitlab.com:8443, as GITLAB_HOST says, and was not sent to https://gitlab.com",
         ),
         (
             Some("127.0.0.1:8080"),
             None,
             "http://127.0.0.1:8080",
-            "GITLAB_TOKEN is for https://127.0.0.1:8080, as GITLAB_HOST says, and was not sent to http://127.0.0.1:8080",
+            "the token from GITLAB_TOKEN is for https://127.0.0.1:8080, as GITLAB_HOST says, and was not sent to http://127.0.0.1:8080",
         ),
     ] {
         let mut sources = from_environment(TOKEN, host, ci);
@@ -86,7 +86,10 @@ fn without_a_binding_a_person_decides_and_without_a_person_it_is_refused() {
     let mut sources = from_environment(TOKEN, None, Some(""));
     assert_eq!(
         refused(&sources, "https://gitlab.com"),
-        CredentialError::Unbound { wanted: Box::new(instance("https://gitlab.com")) }
+        CredentialError::Unbound {
+            source_name: "GITLAB_TOKEN".to_owned(),
+            wanted: Box::new(instance("https://gitlab.com"))
+        }
     );
     sources.can_ask = true;
     match resolve(&sources, &instance("https://gitlab.com")) {
@@ -99,14 +102,20 @@ fn without_a_binding_a_person_decides_and_without_a_person_it_is_refused() {
 }
 
 #[test]
-fn a_token_given_by_an_option_counts_for_the_profiles_instance_and_comes_first() {
+fn a_token_given_by_an_option_comes_first_and_is_bound_like_any_other() {
     let mut sources = from_environment("glpat-other", Some("gitlab.com"), None);
     sources.given =
         Some(Given { value: Secret::new(format!("  {TOKEN}\r\n")), option: "--token-stdin".to_owned() });
-    let credential = ready(&sources, "https://gitlab.example.com");
+    let credential = ready(&sources, "https://gitlab.com");
     assert_eq!(credential.secret().expose(), TOKEN);
     assert_eq!(credential.source(), "--token-stdin");
-    assert_eq!(credential.origin().to_string(), "https://gitlab.example.com");
+    // A profile that names another host gets nothing.
+    assert!(matches!(
+        refused(&sources, "https://gitlab.example.com"),
+        CredentialError::BoundElsewhere { source_name, .. } if source_name == "--token-stdin"
+    ));
+    sources.host = None;
+    assert!(matches!(refused(&sources, "https://gitlab.com"), CredentialError::Unbound { .. }));
 }
 
 #[test]
@@ -169,10 +178,10 @@ fn an_oauth_access_token_is_presented_as_bearer() {
 
 #[test]
 fn nothing_that_holds_a_credential_shows_it() {
-    let mut sources = from_environment(TOKEN, None, None);
+    let mut sources = from_environment(TOKEN, Some("gitlab.com"), None);
     sources.given = Some(Given { value: Secret::new(TOKEN.to_owned()), option: "--token-stdin".to_owned() });
     let resolved = resolve(&sources, &instance("https://gitlab.com")).unwrap();
-    sources.given = None;
+    sources.host = None;
     sources.can_ask = true;
     let unapproved = resolve(&sources, &instance("https://gitlab.com")).unwrap();
     for shown in [format!("{sources:?}"), format!("{resolved:?}"), format!("{unapproved:?}")] {

@@ -8,6 +8,7 @@ use crate::lock::Lock;
 use crate::profile::{Environment, SecretsFile};
 use crate::repo::{RelPath, Repository};
 use crate::template::Template;
+use crate::template::disjoint::{self, Shape};
 use crate::token::TokenId;
 
 /// The largest profile or template that is read, in bytes.
@@ -57,6 +58,36 @@ pub fn template(repo: &Repository, secrets: &SecretsFile, profile: &str) -> Resu
             .because(format!("{profile} names it for {}", secrets.file)));
     };
     Template::parse(&secrets.template, &text).map_err(Error::from)
+}
+
+/// Several environments may share a secrets file as long as no leaf has two masters. The others of the repository are
+/// looked at too, as far as they can be read.
+///
+/// # Errors
+/// Where one of `chosen` writes what another environment writes.
+pub fn check_disjoint(repo: &Repository, chosen: &[Environment]) -> Result<()> {
+    let is_chosen = |name: &String| chosen.iter().any(|environment| environment.name == *name);
+    let others = names(repo)?.into_iter().filter(|name| !is_chosen(name));
+    let others: Vec<Environment> = others.filter_map(|name| read(repo, &name).ok()).collect();
+    let mut read = Vec::new();
+    for environment in chosen {
+        read.push((environment, templates(repo, environment)?));
+    }
+    for environment in &others {
+        if let Ok(templates) = templates(repo, environment) {
+            read.push((environment, templates));
+        }
+    }
+    let templates: Vec<Vec<&Template>> =
+        read.iter().map(|(_, templates)| templates.iter().collect()).collect();
+    let shapes = read.iter().zip(&templates);
+    let shapes: Vec<Shape<'_>> =
+        shapes.map(|((environment, _), templates)| Shape { environment, templates }).collect();
+    disjoint::check_disjoint(&shapes).map_err(|error| Error::from_source(Kind::Usage, &error))
+}
+
+fn templates(repo: &Repository, environment: &Environment) -> Result<Vec<Template>> {
+    environment.secrets.iter().map(|secrets| template(repo, secrets, &environment.path)).collect()
 }
 
 /// The text of a file in the work tree; `None` where there is none. Symlinks may not lead out of the repository.

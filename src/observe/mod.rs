@@ -23,6 +23,7 @@ pub mod environments;
 pub mod files;
 pub mod interrupted;
 pub mod live;
+pub mod secrets;
 pub mod upstream;
 
 use files::GroundFile;

@@ -98,12 +98,11 @@ impl Draft {
             return Err(DraftError::Layout);
         }
         for (path, node) in document.leaves() {
-            let position = node.position();
             if node.as_str().is_some_and(is_encrypted) {
-                return Err(DraftError::Encrypted { position });
+                return Err(DraftError::Encrypted { position: node.position() });
             }
             scalar::value(node).map_err(|reason| DraftError::Scalar {
-                position,
+                position: node.position(),
                 path: path.clone(),
                 reason,
             })?;

@@ -142,14 +142,26 @@ impl Encrypted {
             .decrypt(stored, &self.metadata.last_modified_seconds)
             .map_err(|reason| OpenError::Mac { reason })?;
         // sops compares the digests as texts; both were computed from what is in the file, so no timing matters.
-        if *stored.bytes == *self.mac(cipher)?.as_bytes() { Ok(()) } else { Err(OpenError::MacMismatch) }
+        if *stored.bytes == *self.mac(cipher, |_| None)?.as_bytes() {
+            Ok(())
+        } else {
+            Err(OpenError::MacMismatch)
+        }
     }
 
-    /// The MAC of the values as they stand.
-    pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
+    /// The MAC of the values as they stand, but for those that `new` knows.
+    pub(super) fn mac(
+        &self,
+        cipher: &Cipher,
+        new: impl Fn(&Path) -> Option<Plain>,
+    ) -> Result<String, OpenError> {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
         for (path, node) in self.document.leaves() {
-            if let Some(value) = self.value(cipher, path, node)? {
+            let value = match new(path) {
+                Some(value) => Some(value),
+                None => self.value(cipher, path, node)?,
+            };
+            if let Some(value) = value {
                 mac.add(&value, self.metadata.selection.encrypts(path));
             }
         }

@@ -30,8 +30,8 @@ const OTHER_GROUP_KEYS: [(&str, &str); 6] = [
     ("hckms", "HuaweiCloud KMS keys"),
 ];
 
-/// Groups that merge groups, and so on: an alias may even lead back to where it stands.
-const MAX_MERGES: usize = 8;
+/// Groups that a group may merge, those of merged groups included: an alias may even lead back to where it stands.
+const MAX_MERGES: usize = 100;
 
 /// Why a policy is not one, or gives no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,8 +104,8 @@ pub enum Problem {
     #[error("the rule names no recipient")]
     NoRecipient,
     /// Groups that merge each other.
-    #[error("`merge` is nested too deeply")]
-    MergeTooDeep,
+    #[error("`merge` leads to more than {MAX_MERGES} groups")]
+    TooManyMerges,
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
@@ -259,7 +259,7 @@ fn entry(node: Node<'_>) -> Result<Entry, PolicyError> {
     known.extend(OTHER_KEYS.map(|(key, _)| key));
     check_keys(mapping, &known)?;
     for group in groups(mapping)? {
-        check_group(group, 0)?;
+        check_group(group, &mut 0)?;
     }
     let path = match mapping.get("path_regex") {
         None => None,
@@ -325,14 +325,15 @@ fn mapping_list<'t>(mapping: Mapping<'t>, key: &str) -> Result<Vec<Mapping<'t>>,
     items.map(|item| item.as_mapping().ok_or_else(|| wrong(item))).collect()
 }
 
-fn check_group(group: Mapping<'_>, depth: usize) -> Result<(), PolicyError> {
-    if depth > MAX_MERGES {
-        return Err(at(group.node(), Problem::MergeTooDeep));
+fn check_group(group: Mapping<'_>, seen: &mut usize) -> Result<(), PolicyError> {
+    *seen += 1;
+    if *seen > MAX_MERGES {
+        return Err(at(group.node(), Problem::TooManyMerges));
     }
     let mut known = vec!["merge", "age"];
     known.extend(OTHER_GROUP_KEYS.map(|(key, _)| key));
     check_keys(group, &known)?;
-    mapping_list(group, "merge")?.into_iter().try_for_each(|merged| check_group(merged, depth + 1))
+    mapping_list(group, "merge")?.into_iter().try_for_each(|merged| check_group(merged, seen))
 }
 
 fn recipients(mapping: Mapping<'_>) -> Result<Vec<Recipient>, PolicyError> {
@@ -365,7 +366,7 @@ fn is_one_or_less(node: Node<'_>) -> bool {
     is_empty(node) || matches!(node.as_str(), Some("0" | "1"))
 }
 
-/// Merged groups first, then the group's own (config/config.go). [`check_group`] has bounded the depth.
+/// Merged groups first, then the group's own (config/config.go). [`check_group`] has bounded their number.
 fn group_recipients(group: Mapping<'_>) -> Result<Vec<Recipient>, PolicyError> {
     refuse_other_keys(group, &OTHER_GROUP_KEYS)?;
     let mut all = Vec::new();

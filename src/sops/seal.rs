@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::change::{Additions, ChangeError, Place, Stored, locate};
-use super::document::Document;
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
 use super::open::{Change, OpenError, Opened};
@@ -170,11 +169,10 @@ impl Opened {
     pub fn seal(&self, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
         let rule = &self.file.metadata.selection;
         refuse_clear(rule, must_be_encrypted)?;
-        let text = self.edited()?;
-        let sealed = if text == self.file.text() {
-            Encrypted::parse(text.as_bytes())?
+        let sealed = if self.changes.is_empty() {
+            Encrypted::parse(self.file.text().as_bytes())?
         } else {
-            self.renewed(&text, now)?
+            self.changed(now)?
         };
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&self.cipher).map_err(|error| SealError::unsound(error.to_string()))?;
@@ -182,56 +180,83 @@ impl Opened {
         Ok(Sealed { file: sealed })
     }
 
-    /// The text with the changes to leaves; `lastmodified` and `mac` are still the old ones.
-    fn edited(&self) -> Result<String, SealError> {
-        let mut text = self.file.text().to_owned();
-        for (path, change) in &self.changes {
-            if matches!(change, Change::Remove) {
-                let document = reread(&text)?;
-                let value = document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
-                let (range, rest) =
-                    splice::removal(&text, value).ok_or_else(|| SealError::Removal { path: path.clone() })?;
-                text.replace_range(range, rest);
+    /// The file with the changes, parsed again.
+    fn changed(&self, now: Timestamp) -> Result<Encrypted, SealError> {
+        let removed = self.without_removed()?;
+        let base = removed.as_ref().unwrap_or(&self.file);
+        let mut edits = Edits::default();
+        let additions = self.replacements(base, &mut edits)?;
+        if additions.0.is_empty() {
+            return self.renewed(base, edits, now);
+        }
+        for (id, new) in &additions.0 {
+            if let Some(mapping) = base.document.tree().node(*id).as_mapping() {
+                splice::insert(&mut edits, &base.document, mapping, new);
             }
         }
-        let document = reread(&text)?;
-        let root = document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
-        let mut edits = Edits::default();
+        // New leaves have their place in the MAC, which only shows once they have one in the text.
+        let text = edits.apply(base.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
+        self.renewed(&Encrypted::parse(text.as_bytes())?, Edits::default(), now)
+    }
+
+    /// The file without the leaves that are removed; `None` where none is.
+    fn without_removed(&self) -> Result<Option<Encrypted>, SealError> {
+        let mut file = None;
+        for (path, _) in self.changes.iter().filter(|(_, change)| matches!(change, Change::Remove)) {
+            let current = file.as_ref().unwrap_or(&self.file);
+            let value =
+                current.document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
+            let mut text = current.text().to_owned();
+            let (range, rest) =
+                splice::removal(&text, value).ok_or_else(|| SealError::Removal { path: path.clone() })?;
+            text.replace_range(range, rest);
+            file = Some(Encrypted::parse(text.as_bytes())?);
+        }
+        Ok(file)
+    }
+
+    /// Adds the edits of leaves that are there, and gives the leaves that are not.
+    fn replacements(&self, base: &Encrypted, edits: &mut Edits) -> Result<Additions, SealError> {
+        let root = base.document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
         let mut additions = Additions::default();
         for (path, change) in &self.changes {
             let Change::Set(value) = change else { continue };
             let stored = stored(&self.cipher, &self.file.metadata.selection, path, &Plain::str(value))?;
             match locate(root, path)? {
                 Place::Leaf(node) => {
-                    splice::replace(&mut edits, &text, node, &stored, render::Place::of(node));
+                    splice::replace(edits, base.text(), node, &stored, render::Place::of(node));
                 }
                 Place::Lacking(mapping, keys) => additions.add(mapping, keys, stored),
             }
         }
         // Several mappings may end on one line; the innermost goes first, and it has the highest id.
         additions.0.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
-        for (id, new) in &additions.0 {
-            if let Some(mapping) = document.tree().node(*id).as_mapping() {
-                splice::insert(&mut edits, &document, mapping, new);
-            }
-        }
-        edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))
+        Ok(additions)
     }
 
-    /// The text with a new `lastmodified` and a MAC over what is in it now.
-    fn renewed(&self, text: &str, now: Timestamp) -> Result<Encrypted, SealError> {
-        let edited = Encrypted::parse(text.as_bytes())?;
+    /// `file` with these edits, a new `lastmodified`, and a MAC over the values as they will be.
+    fn renewed(&self, file: &Encrypted, mut edits: Edits, now: Timestamp) -> Result<Encrypted, SealError> {
+        let set = |path: &Path| {
+            self.changes.iter().find_map(|(changed, change)| match change {
+                Change::Set(value) if changed == path => Some(Plain::str(value)),
+                _ => None,
+            })
+        };
         let time = last_modified(now);
-        let mac = encrypted_mac(&self.cipher, &edited.mac(&self.cipher)?, &time)?;
-        let mut edits = Edits::default();
-        let tree = edited.document.tree();
-        let time_node = tree.node(edited.metadata.last_modified);
-        let mac_node =
-            edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
+        let mac = encrypted_mac(&self.cipher, &file.mac(&self.cipher, set)?, &time)?;
+        let tree = file.document.tree();
+        let time_node = tree.node(file.metadata.last_modified);
+        let mac_node = file.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
         for (node, value) in [(time_node, time), (mac_node, mac)] {
-            splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
+            splice::replace(
+                &mut edits,
+                file.text(),
+                node,
+                &Stored::Encrypted(value),
+                render::Place::of(node),
+            );
         }
-        let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
+        let text = edits.apply(file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
         Ok(Encrypted::parse(text.as_bytes())?)
     }
 
@@ -261,10 +286,6 @@ impl Opened {
         }
         Ok(())
     }
-}
-
-fn reread(text: &str) -> Result<Document, SealError> {
-    Document::parse(text.as_bytes()).map_err(|error| SealError::unsound(error.to_string()))
 }
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.

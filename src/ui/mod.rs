@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::cli::{ColorChoice, GlobalArgs};
 use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
 
 pub mod interrupt;
+pub mod listing;
 pub mod plan;
 pub mod progress;
 pub mod prompt;
@@ -56,13 +58,7 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written.
     pub fn result(&self, text: &str) -> Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::new(Kind::Failed, "cannot write to standard output").because(error.to_string()))
-            }
-            _ => Ok(()),
-        }
+        to_stdout(text.as_bytes())
     }
 
     /// Prints a result as JSON, one document with a newline.
@@ -73,6 +69,24 @@ impl Ui {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Error::new(Kind::Failed, "cannot make JSON").because(error.to_string()))?;
         self.result(&format!("{text}\n"))
+    }
+
+    /// Prints a value that was asked for, byte by byte; with a newline behind it only for a person to read.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn secret(&self, bytes: &[u8]) -> Result<()> {
+        to_stdout(bytes)?;
+        if io::stdout().is_terminal() && !bytes.ends_with(b"\n") { to_stdout(b"\n") } else { Ok(()) }
+    }
+
+    /// Prints JSON with values that were asked for, and a newline.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn secret_json(&self, text: &Secret) -> Result<()> {
+        to_stdout(text.expose().as_bytes())?;
+        to_stdout(b"\n")
     }
 
     /// Says something beside the result, unless `--quiet`.
@@ -146,4 +160,14 @@ fn indented(label: &str, text: &str) -> String {
 /// Standard error may be closed; there is nobody left to tell then.
 fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn to_stdout(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Failed, "cannot write to standard output").because(error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }

@@ -26,7 +26,9 @@ pub(super) fn load(text: String) -> Result<Tree, Error> {
     loader.finish_absent_scalars();
     loader.refresh_collections();
     let Loader { nodes, documents, comments, .. } = loader;
-    Ok(Tree { text, nodes, documents, comments })
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+    Ok(Tree { text, nodes, documents, comments, lines })
 }
 
 struct Loader<'s> {

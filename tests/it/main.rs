@@ -29,5 +29,7 @@ mod repo_driver;
 mod repo_read;
 mod repo_sandbox;
 mod repo_write;
+mod show;
 mod sops;
 mod support;
+mod tidy;

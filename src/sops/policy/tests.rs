@@ -153,7 +153,7 @@ fn a_rule_without_recipients_is_refused() {
 #[test]
 fn a_merge_that_leads_back_to_itself_ends() {
     let text = "creation_rules:\n- key_groups:\n  - &g\n    merge:\n    - *g\n";
-    assert!(error(text).ends_with("`merge` is nested too deeply"));
+    assert!(error(text).ends_with("`merge` leads to more than 100 groups"));
 }
 
 #[test]

@@ -105,3 +105,38 @@ fn json_in_a_yaml_file_is_edited_in_place() {
     });
     assert_eq!(shop.decrypt(&after), serde_json::json!({"a": "x", "n": {"b": "new", "c": "more"}}));
 }
+
+#[test]
+fn line_breaks_of_another_system_survive() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    let draft =
+        "# note\r\na: x # more\r\nb:\r\n  - 1\r\n  - two\r\nc: |\r\n  text\r\n\r\nd_unencrypted: y\r\n";
+    let ours = Workshop::seal(draft, &rule);
+    let wanted = serde_json::json!({"a": "x", "b": [1, "two"], "c": "text\n", "d_unencrypted": "y"});
+    assert_eq!(shop.decrypt(&ours), wanted);
+    let before = ours.replace("\r\n", "\n").replace('\n', "\r\n");
+    let after = shop.edit(&before, |opened| {
+        opened.set(&path(r#"["a"]"#), &secret("new")).unwrap();
+        opened.set(&path(r#"["d_unencrypted"]"#), &secret("z")).unwrap();
+    });
+    assert_eq!(shop.decrypt(&after)["a"], "new");
+    assert_eq!(after.matches("\r\n").count(), before.matches("\r\n").count());
+    assert_eq!(diff(&before, &after).len(), 6);
+}
+
+#[test]
+fn stanzas_of_other_types_and_unknown_fields_survive_and_stock_sops_still_reads() {
+    let shop = Workshop::new();
+    shop.rule("");
+    let theirs = shop.encrypt("a: x\n");
+    let pgp = "    pgp:\n        - created_at: \"2026-01-01T00:00:00Z\"\n          enc: |-\n            -----BEGIN PGP MESSAGE-----\n            x\n          fp: ABCD\n    x-note: [1,  2]\n";
+    let before = theirs.replacen("    unencrypted_suffix", &format!("{pgp}    unencrypted_suffix"), 1);
+    let after = shop.edit(&before, |opened| opened.set(&path(r#"["a"]"#), &secret("new")).unwrap());
+    assert!(after.contains(pgp));
+    assert_eq!(
+        names_of(&diff(&before, &after)),
+        ["-a", "+a", "-lastmodified", "-mac", "+lastmodified", "+mac"]
+    );
+    assert_eq!(shop.decrypt(&after)["a"], "new");
+}

@@ -192,7 +192,7 @@ fn random_edits_are_read_by_stock_sops() {
         .unwrap();
 }
 
-/// Bytes that are nearly a file: no panic, and never a value that was not there.
+/// Bytes that are nearly a file: no panic, neither in reading nor in what comes after it.
 #[test]
 fn mutated_files_are_read_or_refused() {
     let shop = Workshop::new();
@@ -220,6 +220,54 @@ fn mutated_files_are_read_or_refused() {
             }
             if let Ok(text) = str::from_utf8(&bytes) {
                 let _ = Draft::parse(text);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Lines of a document in block style with comments anywhere.
+fn commented() -> impl Strategy<Value = String> {
+    let comment = prop_oneof![3 => Just(""), 1 => Just(" # note")];
+    let lines = prop::collection::vec((0..4usize, 0..8u8, comment), 2..12);
+    lines.prop_map(|lines| {
+        let mut text = String::new();
+        for (number, (depth, kind, comment)) in lines.into_iter().enumerate() {
+            let pad = "  ".repeat(depth);
+            text.push_str(&match kind {
+                0 | 1 => format!("{pad}# note\n"),
+                2 => "\n".to_owned(),
+                3 => format!("{pad}k{number}:{comment}\n"),
+                4 => format!("{pad}- x{comment}\n"),
+                5 => format!("{pad}- k{number}: x{comment}\n"),
+                6 => format!("{pad}k{number}: |{comment}\n{pad}    text\n"),
+                _ => format!("{pad}k{number}: x{comment}\n"),
+            });
+        }
+        format!("{text}\nlast: x\n")
+    })
+}
+
+/// A comment that we accept is one that stock sops decrypts: it warns of one that it finds bound to another place.
+#[test]
+fn random_comments_are_refused_or_read_by_stock_sops() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    TestRunner::new(config(2))
+        .run(&prop::collection::vec(commented(), 60), |texts| {
+            let sealed = texts.iter().filter(|text| text.contains('#')).filter_map(|text| {
+                let sealed = Draft::parse(text).ok()?.seal(&rule, now(), &[]).ok()?;
+                Some((text.clone(), String::from_utf8(sealed.bytes().to_vec()).unwrap()))
+            });
+            for (draft, text) in sealed {
+                shop.write("file.yaml", &text);
+                let decrypted = shop.sops(&["decrypt", "file.yaml"]);
+                prop_assert!(
+                    decrypted.stderr.is_empty() && !decrypted.stdout.contains("ENC["),
+                    "{}\n{}",
+                    draft,
+                    decrypted.stdout
+                );
             }
             Ok(())
         })

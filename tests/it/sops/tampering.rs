@@ -96,20 +96,21 @@ fn what_the_format_does_not_protect_opens_here_too() {
 fn where_we_are_stricter() {
     let shop = Workshop::new();
     let good = Workshop::seal(DOCUMENT, &shop.rule(""));
+    // Stock sops writes none of these.
     let rows = [
         ("text behind a ciphertext", good.replacen("type:str]", "type:str] and more", 1)),
         ("a second document", format!("{good}---\n{{}}\n")),
         (
             "an alias",
-            good.replace("x_unencrypted: \"1\"", "x_unencrypted: &v \"1\"\nw: []")
-                .replace("w: []", "w: {}\nv_unencrypted: []"),
+            good.replace(
+                "x_unencrypted: \"1\"",
+                "w_unencrypted: &v \"\"\nx_unencrypted: \"1\"\nz_unencrypted: *v",
+            ),
         ),
     ];
-    for (what, text) in &rows[..2] {
-        assert_eq!(verdicts(&shop, text), (true, false), "{what}");
+    for (what, text) in rows {
+        assert_eq!(verdicts(&shop, &text), (true, false), "{what}");
     }
-    // An anchor that nothing refers to is harmless.
-    assert_eq!(verdicts(&shop, &rows[2].1), (true, true));
 }
 
 #[test]

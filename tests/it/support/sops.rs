@@ -9,10 +9,13 @@ use std::sync::OnceLock;
 
 const VERSION: &str = "3.11.0";
 
-/// Path of the stock binary. Panics with the reason when it can be neither found nor fetched.
+/// Path of the stock binary: the one on the PATH where it has the version, else the one in `target/tools`. Panics with the reason when it can be neither found nor fetched.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(installed) = on_path().filter(|path| is_wanted(path)) {
+            return installed;
+        }
         let tools = target().join("tools");
         let binary = tools.join(format!("sops-{VERSION}"));
         fs::create_dir_all(&tools).unwrap();
@@ -41,6 +44,11 @@ fn target() -> PathBuf {
     // target/<profile>/deps/it-<hash>
     let exe = std::env::current_exe().unwrap();
     exe.ancestors().nth(3).unwrap().to_owned()
+}
+
+fn on_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join("sops")).find(|file| file.is_file())
 }
 
 fn is_wanted(binary: &Path) -> bool {

@@ -1,0 +1,140 @@
+//! Values as JSON, with the types that they have in the file.
+
+use zeroize::Zeroizing;
+
+use super::super::document::METADATA;
+use super::super::open::{OpenError, Opened};
+use super::super::path::{Path, Segment};
+use super::super::value::{Plain, Type, ValueError};
+use super::{Bytes, RevealError};
+use crate::secret::Secret;
+use crate::yaml::{Kind, Node};
+
+impl Opened {
+    /// What stands at `path` (the whole document for the empty path) as JSON, indented, without a newline at its end.
+    /// Comments are left out; NaN and infinities, which JSON does not have, become texts. Changes that wait are not seen.
+    ///
+    /// # Errors
+    /// There is nothing at `path` ([`RevealError::Layout`]), or a value is not text.
+    pub fn json(&self, path: &Path) -> Result<Secret, RevealError> {
+        let root = self.file.document.root().ok_or(RevealError::Layout)?;
+        let node = path.0.iter().try_fold(root.node(), |node, segment| step(node, segment));
+        let mut writer = Writer { opened: self, path: path.clone(), out: room(self) };
+        writer.node(node.ok_or(RevealError::Layout)?, 0)?;
+        let text = str::from_utf8(&writer.out).map_err(|_| RevealError::Layout)?;
+        Ok(Secret::new(text.to_owned()))
+    }
+}
+
+/// Mostly enough not to grow, which would leave copies behind.
+fn room(opened: &Opened) -> Bytes {
+    Zeroizing::new(Vec::with_capacity(2 * opened.file.text().len()))
+}
+
+fn step<'t>(node: Node<'t>, segment: &Segment) -> Option<Node<'t>> {
+    match (node.kind(), segment) {
+        (Kind::Mapping(mapping), Segment::Key(key)) => mapping.get(key),
+        (Kind::Sequence(list), Segment::Index(index)) => list.items().nth(*index),
+        _ => None,
+    }
+}
+
+/// Stock sops keeps a comment in a list as an element.
+fn is_comment(item: Node<'_>) -> bool {
+    item.as_str().is_some_and(|text| super::form(text) == super::Form::Encrypted("comment"))
+}
+
+struct Writer<'a> {
+    opened: &'a Opened,
+    path: Path,
+    out: Bytes,
+}
+
+impl Writer<'_> {
+    /// The depth is bounded by the tree's.
+    fn node(&mut self, node: Node<'_>, depth: usize) -> Result<(), RevealError> {
+        match node.kind() {
+            Kind::Mapping(mapping) => {
+                let is_root = self.path.0.is_empty();
+                let own = mapping.entries().filter(|entry| !(is_root && entry.key == METADATA));
+                self.out.push(b'{');
+                let mut first = true;
+                for entry in own {
+                    self.item(&mut first, depth);
+                    self.text(entry.key);
+                    self.out.extend_from_slice(b": ");
+                    self.below(Segment::Key(entry.key.to_owned()), entry.value, depth)?;
+                }
+                self.close(b'}', first, depth);
+            }
+            Kind::Sequence(list) => {
+                self.out.push(b'[');
+                let mut first = true;
+                for (index, item) in list.items().enumerate() {
+                    if !is_comment(item) {
+                        self.item(&mut first, depth);
+                        self.below(Segment::Index(index), item, depth)?;
+                    }
+                }
+                self.close(b']', first, depth);
+            }
+            Kind::Scalar(..) | Kind::Alias(_) => {
+                let plain = self.opened.file.value(&self.opened.cipher, &self.path, node)?;
+                self.value(node, plain.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn below(&mut self, segment: Segment, node: Node<'_>, depth: usize) -> Result<(), RevealError> {
+        self.path.0.push(segment);
+        self.node(node, depth + 1)?;
+        self.path.0.pop();
+        Ok(())
+    }
+
+    fn value(&mut self, node: Node<'_>, plain: Option<&Plain>) -> Result<(), RevealError> {
+        let Some(plain) = plain else {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        };
+        let text = str::from_utf8(&plain.bytes).map_err(|_| OpenError::Value {
+            position: node.position(),
+            path: self.path.clone(),
+            reason: ValueError::NotText,
+        })?;
+        match plain.kind {
+            Type::Bool => self.out.extend(text.bytes().map(|byte| byte.to_ascii_lowercase())),
+            Type::Int => self.out.extend_from_slice(&plain.bytes),
+            Type::Float if text.ends_with(|char: char| char.is_ascii_digit()) => {
+                self.out.extend_from_slice(&plain.bytes);
+            }
+            _ => self.text(text),
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        // Writing a text into memory does not fail.
+        let _ = serde_json::to_writer(&mut *self.out, text);
+    }
+
+    fn item(&mut self, first: &mut bool, depth: usize) {
+        if !std::mem::take(first) {
+            self.out.push(b',');
+        }
+        self.line(depth + 1);
+    }
+
+    fn close(&mut self, bracket: u8, empty: bool, depth: usize) {
+        if !empty {
+            self.line(depth);
+        }
+        self.out.push(bracket);
+    }
+
+    fn line(&mut self, depth: usize) {
+        self.out.push(b'\n');
+        self.out.extend(std::iter::repeat_n(b' ', 2 * depth));
+    }
+}

@@ -1,0 +1,54 @@
+//! What is in a secrets file, without its values.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::sops::{Encrypted, Form, Path};
+
+/// A file and its keys, for JSON.
+#[derive(Debug, Serialize)]
+pub struct File<'a> {
+    file: &'a str,
+    keys: Vec<Key<'a>>,
+    recipients: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Key<'a> {
+    path: &'a Path,
+    encrypted: bool,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+}
+
+impl<'a> File<'a> {
+    /// The keys of `file` in its order, and everybody who can read it.
+    #[must_use]
+    pub fn of(name: &'a str, file: &'a Encrypted) -> Self {
+        let keys = file.leaves().map(|leaf| match leaf.form {
+            Form::Encrypted(kind) => Key { path: leaf.path, encrypted: true, kind: Some(kind) },
+            Form::Clear | Form::Empty => Key { path: leaf.path, encrypted: false, kind: None },
+        });
+        Self { file: name, keys: keys.collect(), recipients: readers(file) }
+    }
+}
+
+/// Everybody who can read the file, as it says.
+#[must_use]
+pub fn readers(file: &Encrypted) -> Vec<String> {
+    let native = file.recipients().into_iter().map(ToString::to_string);
+    native.chain(file.other_readers().iter().map(ToString::to_string)).collect()
+}
+
+/// One line for each key: its path, and how it is stored.
+#[must_use]
+pub fn keys(file: &Encrypted) -> String {
+    let lines: Vec<(String, Form<'_>)> =
+        file.leaves().map(|leaf| (leaf.path.to_string(), leaf.form)).collect();
+    let width = lines.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
+    lines.iter().fold(String::new(), |mut text, (path, form)| {
+        let _ = writeln!(text, "{path:width$}  {form}");
+        text
+    })
+}
