@@ -152,6 +152,13 @@ impl Lock {
         file::read(path, text)
     }
 
+    /// Whether it names this token, as a current or a superseded one.
+    #[must_use]
+    pub fn names(&self, id: TokenId) -> bool {
+        let mut entries = self.tokens.values();
+        entries.any(|entry| entry.id == id || entry.superseded.iter().any(|old| old.id == id))
+    }
+
     /// The lock as YAML: entries, files, slots and scopes sorted, so that equal locks are equal texts.
     #[must_use]
     pub fn write(&self) -> String {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
 use crate::plan::message::{Done, New};
 use crate::plan::{Plan, Retire, Step};
-use crate::repo::{CommitRequest, FileChange};
+use crate::repo::{CommitRequest, FileChange, RelPath};
 use crate::secret::Secret;
 use crate::token::{Owner, Record, TokenId};
 use crate::ui::progress::Progress;
@@ -57,6 +57,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     retire(plan, ground, &mut done).await;
 
     progress.say(format!("{}: writing and committing", plan.environment));
+    restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh, &done))?;
     report(fresh, &mut done);
@@ -97,6 +98,16 @@ async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
             Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
         }
     }
+}
+
+/// Brings back what an interrupted run had replaced.
+fn restore(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Result<()> {
+    for step in &plan.steps {
+        let Step::Restore { path } = step else { continue };
+        world.effects().restore(&ground.repo, &RelPath::new(path)?)?;
+        done.restored.push(path.clone());
+    }
+    Ok(())
 }
 
 fn expectation(retire: &Retire) -> withdraw::Expected<'_> {

@@ -114,7 +114,8 @@ pub async fn environment(
         }
     }
     let at_hand = files::at_hand(&environment, &files, &states, &lock, &client, world).await?;
-    let pending = interrupted::pending(&replay, &client, &repo, &head, &lock, world).await?;
+    let pending = interrupted::pending(&replay, &client, &repo, &head, (&lock_path, &lock), world).await?;
+    let left = interrupted::left(&replay, &repo, &files)?;
     let touches_old = !pending.is_empty() || lock.tokens.values().any(|entry| !entry.superseded.is_empty());
     let operator = if touches_old { Some(client.own_token().await?.id) } else { None };
     let active = live.iter().filter(|(_, live)| live.is_active()).map(|(id, _)| *id).collect();
@@ -130,6 +131,7 @@ pub async fn environment(
         files: states,
         at_hand,
         pending,
+        left,
         superseded_since: view.superseded_since,
         upstream_unknown: view.unknown,
         current_anywhere,

@@ -23,6 +23,8 @@ pub struct Done {
     pub ended: Vec<TokenId>,
     /// Tokens of an interrupted run that were revoked.
     pub withdrawn: Vec<TokenId>,
+    /// Files of an interrupted run that were brought back to what HEAD has.
+    pub restored: Vec<String>,
     /// The secrets files that were written.
     pub files: Vec<String>,
     /// One slot to read back, where there is one.
@@ -55,6 +57,7 @@ impl Done {
         self.minted.is_empty()
             && self.retired.is_empty()
             && self.withdrawn.is_empty()
+            && self.restored.is_empty()
             && self.files.is_empty()
             && self.commit.is_none()
     }

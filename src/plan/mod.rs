@@ -92,6 +92,12 @@ pub enum Step {
     },
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
+    /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
+    /// wanted any more.
+    Restore {
+        /// Its path.
+        path: String,
+    },
     /// Write a secrets file.
     Write(Write),
     /// Write the lock.

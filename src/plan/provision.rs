@@ -256,6 +256,12 @@ fn write(
     let changes = !ended.is_empty()
         || !writes.is_empty()
         || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
+    let written = |path: &String| {
+        (changes && *path == observed.lock_path)
+            || writes.iter().any(|step| matches!(step, Step::Write(write) if write.file == *path))
+    };
+    let restored = observed.left.iter().filter(|path| !written(path));
+    plan.steps.extend(restored.map(|path| Step::Restore { path: path.clone() }));
     plan.steps.extend(writes);
     if changes {
         plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended });

@@ -76,6 +76,7 @@ fn lines(done: &Done) -> Vec<String> {
     }
     lines.extend(done.rendered.iter().map(|(key, id)| format!("{key} was rendered again from token {id}")));
     lines.extend(done.retired.iter().map(|id| format!("superseded token {id} is revoked")));
+    lines.extend(done.restored.iter().map(|path| format!("{path} is again as HEAD has it")));
     lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
     lines.extend(done.healthy.iter().map(|healthy| {
         let expires =

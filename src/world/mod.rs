@@ -80,6 +80,12 @@ pub trait Effects: Transport {
     /// When it cannot be made durable; the file is then as it was.
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError>;
 
+    /// Brings a file of the work tree back to what HEAD has, which may be that there is none.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError>;
+
     /// Makes one commit of exactly the given paths; `None` where that would change nothing.
     ///
     /// # Errors

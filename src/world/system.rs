@@ -97,6 +97,10 @@ impl Effects for System {
         repo.write(path, content.bytes())
     }
 
+    fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        repo.restore(path)
+    }
+
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
         repo.commit(request)
     }

@@ -64,7 +64,7 @@ fn run(case: &Path) {
     let home = desk.path().join("home");
     fs::create_dir(&home).unwrap();
     fs::write(home.join(".gitconfig"), lab::GIT_CONFIG).unwrap();
-    let (identity, _) = generate_identity();
+    let (identity, recipient) = generate_identity();
     let token = gitlab.operator_token();
     let tools = desk.path().join("tools");
     fs::create_dir(&tools).unwrap();
@@ -91,6 +91,7 @@ fn run(case: &Path) {
         tests.register_bin(name, Bin::Path(launcher));
     }
     tests.insert_var("[GITLAB]", gitlab.url().to_owned()).unwrap();
+    tests.insert_var("[RECIPIENT]", recipient.to_string()).unwrap();
     tests.insert_var("[DESK]", desk.path().to_str().unwrap().to_owned()).unwrap();
     tests.case(&copy).run();
 

@@ -16,10 +16,10 @@ use provision::gitlab::credential::Credential;
 use provision::journal::{self, Replay};
 use provision::lock::{self, Lock};
 use provision::observe::{self, Ground, Wish, environments, interrupted};
+use provision::plan::Plan;
 use provision::plan::message::Done;
 use provision::plan::provision::{Options, plan};
-use provision::plan::{Plan, Step};
-use provision::repo::Repository;
+use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
 use provision::secret::Secret;
 use provision::sops::{Encrypted, Identities};
 use provision::ui::{Ui, progress::Progress};
@@ -46,6 +46,7 @@ pub(crate) struct Desk {
     pub(crate) lab: Lab,
     system: Rc<System>,
     runtime: tokio::runtime::Runtime,
+    repo: Repository,
     pub(crate) commit: bool,
 }
 
@@ -54,7 +55,8 @@ impl Desk {
         let lab = Lab::today();
         let system = Rc::new(System::new(None, &lab.variables(), &lab.repo()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { lab, system, runtime, commit: true }
+        let repo = Repository::discover(&lab.repo()).unwrap();
+        Self { lab, system, runtime, repo, commit: true }
     }
 
     pub(crate) fn effects(&self, fault: Option<(usize, super::faulty::Fault)>) -> Rc<Faulty> {
@@ -111,13 +113,11 @@ impl Desk {
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
-        let repo = Repository::discover(&self.lab.repo()).unwrap();
-        interrupted::journal_path(&repo, ENVIRONMENT)
+        interrupted::journal_path(&self.repo, ENVIRONMENT)
     }
 
     fn at_head(&self, path: &str) -> Option<Vec<u8>> {
-        let repo = Repository::discover(&self.lab.repo()).unwrap();
-        repo.content_at_head(&provision::repo::RelPath::new(path).unwrap()).unwrap()
+        self.repo.content_at_head(&RelPath::new(path).unwrap()).unwrap()
     }
 
     /// As HEAD has it, or the work tree where nothing is committed.
@@ -138,7 +138,7 @@ impl Desk {
     /// The ids of our live tokens.
     pub(crate) fn ours(&self) -> BTreeSet<u64> {
         let minted = self.lab.minted();
-        minted.iter().filter(|token| token["active"] == true).map(|token| id(token)).collect()
+        minted.iter().filter(|token| token["active"] == true).map(id).collect()
     }
 
     /// Whatever stands at HEAD opens with a good MAC, and each token in it lives and is the one that the lock names.
@@ -218,9 +218,9 @@ impl Desk {
             assert!(!replay.open.is_empty(), "a journal that says nothing: {text:?}");
             assert!(replay.open.iter().all(|open| open.minted.is_none()), "{text}");
             self.lab.gitlab.advance(journal::WATCH + SignedDuration::from_secs(1));
-            let head = self.lab.head();
+            let head = self.head();
             self.whole_run();
-            assert_eq!(self.lab.head(), head);
+            assert_eq!(self.head(), head);
         }
         let left = fs::read_dir(journal.parent().unwrap()).map_or(Vec::new(), |entries| {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -228,9 +228,39 @@ impl Desk {
         assert_eq!(left, Vec::<String>::new(), "left beside the journal");
     }
 
-    /// Whether a plan would mint.
-    pub(crate) fn wants_to_mint(&self) -> bool {
-        self.plan().unwrap().steps.iter().any(|step| matches!(step, Step::Mint(_)))
+    /// The administrator revokes a token by hand.
+    pub(crate) fn revoke(&self, id: u64) {
+        let url = format!("{}/api/v4/personal_access_tokens/{id}", self.lab.gitlab.url());
+        let admin = self.lab.gitlab.admin_token();
+        let request = reqwest::Client::builder().no_proxy().build().unwrap().delete(url);
+        let sent = self.block_on(request.header("PRIVATE-TOKEN", admin.expose()).send()).unwrap();
+        assert!(sent.status().is_success(), "{}", sent.status());
+    }
+
+    /// Whether the files are there and no journal is.
+    pub(crate) fn is_over(&self) -> bool {
+        self.content(LOCK).is_some() && !self.journal().exists()
+    }
+
+    /// What a run that failed with nothing done must leave as it was.
+    pub(crate) fn untouched(&self) -> (Head, BTreeSet<u64>, [Option<Vec<u8>>; 2]) {
+        let files = [SECRETS, LOCK].map(|path| fs::read(self.lab.repo().join(path)).ok());
+        (self.head(), self.ours(), files)
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.repo.head().unwrap()
+    }
+
+    /// The user changes one file and commits it.
+    pub(crate) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) {
+        let old = fs::read_to_string(self.lab.repo().join(path)).unwrap_or_default();
+        let new = change(old);
+        self.lab.write(path, &new);
+        let change = FileChange { path: RelPath::new(path).unwrap(), content: Some(new.into_bytes()) };
+        let message = format!("change {path}");
+        let request = CommitRequest { message, files: vec![change], expected_head: self.head() };
+        self.repo.commit(&request).unwrap().unwrap();
     }
 }
 
