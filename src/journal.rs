@@ -96,6 +96,8 @@ pub struct JournalError {
 /// What a journal says when read to its end.
 #[derive(Debug, Default)]
 pub struct Replay {
+    /// Whether there is a journal at all; one that says nothing is still to be removed.
+    pub exists: bool,
     /// Mints without an end, in the order in which they began.
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
@@ -123,20 +125,23 @@ impl Line {
 }
 
 impl Replay {
-    /// Reads a journal. A last line without its newline was torn by a crash before its effect began: it is ignored.
+    /// Reads a journal. A line that breaks off was torn by a crash or a full disk, before its effect began: it is
+    /// ignored, also where a later line was appended behind it.
     ///
     /// # Errors
     /// When any other line is not a record of this version: somebody else wrote it, and nothing may be guessed.
     pub fn read(path: &str, text: &str) -> Result<Self, JournalError> {
-        let mut replay = Self::default();
+        let mut replay = Self { exists: true, ..Self::default() };
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         for (index, line) in whole.lines().enumerate() {
-            let record = serde_json::from_str(line).map_err(|error| JournalError {
-                path: path.to_owned(),
-                line: index + 1,
-                why: error.to_string(),
-            })?;
-            replay.take(record);
+            match serde_json::from_str(line) {
+                Ok(record) => replay.take(record),
+                Err(error) if error.is_eof() => {}
+                Err(error) => {
+                    let why = error.to_string();
+                    return Err(JournalError { path: path.to_owned(), line: index + 1, why });
+                }
+            }
         }
         Ok(replay)
     }
@@ -152,7 +157,8 @@ impl Replay {
             Line::Refused { mark } | Line::Withdrawn { mark } => {
                 self.open.retain(|open| open.intent.mark != mark);
             }
-            Line::Writing { files } => self.written = files,
+            // What an earlier run wrote stands there until it is written again.
+            Line::Writing { files } => self.written.extend(files),
         }
     }
 
@@ -220,10 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_never_took_effect() {
+    fn a_torn_line_never_took_effect() {
         let text = Line::Intent(intent("a")).to_text();
         let torn = &text[..text.len() - 9];
         assert!(Replay::read("journal", torn).unwrap().open.is_empty());
+        let before_a_whole_one = format!("{torn}\n{text}");
+        assert_eq!(Replay::read("journal", &before_a_whole_one).unwrap().open.len(), 1);
         let after_a_whole_one = format!("{text}{torn}");
         assert_eq!(Replay::read("journal", &after_a_whole_one).unwrap().open.len(), 1);
     }
@@ -241,5 +249,15 @@ mod tests {
         let replay = Replay::read("journal", &Line::Writing { files }.to_text()).unwrap();
         assert!(replay.wrote("secrets/qa.sops.yaml", "ab"));
         assert!(!replay.wrote("secrets/qa.sops.yaml", "cd"));
+    }
+
+    #[test]
+    fn what_an_earlier_run_wrote_is_recognised_until_it_is_replaced() {
+        let written = |sha256: &str| {
+            let files = vec![Written { path: "secrets/qa.sops.yaml".to_owned(), sha256: sha256.to_owned() }];
+            Line::Writing { files }.to_text()
+        };
+        let replay = Replay::read("journal", &(written("ab") + &written("cd"))).unwrap();
+        assert!(replay.wrote("secrets/qa.sops.yaml", "ab") && replay.wrote("secrets/qa.sops.yaml", "cd"));
     }
 }

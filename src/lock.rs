@@ -136,7 +136,7 @@ impl LockError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid { path, .. } => {
-                Some(format!("`git checkout HEAD -- {path}` brings the committed lock back"))
+                Some(format!("git log -- {path} shows its commits; bring a good one back, and commit it"))
             }
             Self::Newer { .. } => None,
         }
@@ -150,6 +150,13 @@ impl Lock {
     /// A newer version, an unknown, missing or repeated field, a value of the wrong form; with its position.
     pub fn read(path: &str, text: &str) -> Result<Self, LockError> {
         file::read(path, text)
+    }
+
+    /// Whether it names this token, as a current or a superseded one.
+    #[must_use]
+    pub fn names(&self, id: TokenId) -> bool {
+        let mut entries = self.tokens.values();
+        entries.any(|entry| entry.id == id || entry.superseded.iter().any(|old| old.id == id))
     }
 
     /// The lock as YAML: entries, files, slots and scopes sorted, so that equal locks are equal texts.

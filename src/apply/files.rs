@@ -130,7 +130,11 @@ fn put(
         .map(|(path, content)| Written { path: path.to_string(), sha256: content_digest(content.bytes()) });
     journal.append(&Line::Writing { files: written.collect() })?;
     for (path, content) in &contents {
-        world.effects().write(&ground.repo, path, content)?;
+        world.effects().write(&ground.repo, path, content).map_err(|error| {
+            Error::from(error)
+                .of_kind(Kind::HalfWay)
+                .hint("mend that and run the same command again: it goes on from here")
+        })?;
     }
     let changes = contents
         .iter()

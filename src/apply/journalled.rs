@@ -15,6 +15,9 @@ pub(super) struct Journalled<'a> {
     path: &'a Path,
     /// The lines of requests that may still be committed at GitLab; they outlive the run.
     watched: Vec<Line>,
+    /// What the plan was going to use, and the files that stand in the work tree already: they outlive a run that
+    /// did not get so far.
+    unfinished: Vec<Line>,
 }
 
 impl<'a> Journalled<'a> {
@@ -22,18 +25,26 @@ impl<'a> Journalled<'a> {
     /// journal can be written at all, before anything else is done.
     pub(super) fn open(plan: &Plan, ground: &'a Ground, world: &'a World) -> Result<Self> {
         let watched = mints(ground, &plan.watched.iter().map(String::as_str).collect());
-        let path = ground.journal.as_path();
-        let journal = Self { world, path, watched };
-        let needed = plan.steps.iter().filter_map(|step| match step {
-            Step::Withdraw { mark, .. } | Step::Finish { mark, .. } => Some(mark.as_str()),
-            _ => None,
-        });
-        let needed = needed.chain(plan.watched.iter().map(String::as_str)).collect();
-        let mut lines = mints(ground, &needed);
+        let marks = |step: fn(&Step) -> Option<&str>| plan.steps.iter().filter_map(step).collect();
+        let withdrawn = mints(
+            ground,
+            &marks(|step| match step {
+                Step::Withdraw { mark, .. } => Some(mark),
+                _ => None,
+            }),
+        );
+        let mut unfinished = mints(
+            ground,
+            &marks(|step| match step {
+                Step::Finish { mark, .. } => Some(mark),
+                _ => None,
+            }),
+        );
         if !ground.replay.written.is_empty() {
-            lines.push(Line::Writing { files: ground.replay.written.clone() });
+            unfinished.push(Line::Writing { files: ground.replay.written.clone() });
         }
-        journal.replace(&lines)?;
+        let journal = Self { world, path: &ground.journal, watched, unfinished };
+        journal.replace(withdrawn.iter().chain(&journal.watched).chain(&journal.unfinished))?;
         Ok(journal)
     }
 
@@ -44,14 +55,24 @@ impl<'a> Journalled<'a> {
 
     /// The run is over: only what is still watched for stays.
     pub(super) fn close(&self) -> Result<()> {
-        if !self.watched.is_empty() {
-            return self.replace(&self.watched);
-        }
-        self.world.effects().remove_journal(self.path).map_err(|error| self.unwritable(&error))
+        self.leave(&[])
     }
 
-    fn replace(&self, lines: &[Line]) -> Result<()> {
-        self.world.effects().replace_journal(self.path, lines).map_err(|error| self.unwritable(&error))
+    /// The run has taken back what it did itself: what it found stays, but for what it withdrew.
+    pub(super) fn give_up(&self) -> Result<()> {
+        self.leave(&self.unfinished)
+    }
+
+    fn leave(&self, unfinished: &[Line]) -> Result<()> {
+        if self.watched.is_empty() && unfinished.is_empty() {
+            return self.world.effects().remove_journal(self.path).map_err(|error| self.unwritable(&error));
+        }
+        self.replace(self.watched.iter().chain(unfinished))
+    }
+
+    fn replace<'l>(&self, lines: impl Iterator<Item = &'l Line>) -> Result<()> {
+        let lines: Vec<Line> = lines.cloned().collect();
+        self.world.effects().replace_journal(self.path, &lines).map_err(|error| self.unwritable(&error))
     }
 
     fn unwritable(&self, error: &std::io::Error) -> Error {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
 use crate::plan::message::{Done, New};
 use crate::plan::{Plan, Retire, Step};
-use crate::repo::{CommitRequest, FileChange};
+use crate::repo::{CommitRequest, FileChange, RelPath};
 use crate::secret::Secret;
 use crate::token::{Owner, Record, TokenId};
 use crate::ui::progress::Progress;
@@ -36,15 +36,19 @@ struct Fresh {
     replaces: Option<TokenId>,
 }
 
-/// Does `plan`. `progress` is told what is going on.
+/// Does `plan`. `progress` is told what is going on. A plan without steps still ends the journal of an interrupted
+/// run; where there is none, nothing at all is done.
 ///
 /// # Errors
 /// With kind "half-way" once anything was done that the next run has to finish; with the error's own kind where all is
 /// as it was.
 pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Done> {
+    let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
+    if plan.is_empty() && !ground.replay.exists {
+        return Ok(done);
+    }
     let mut prepared = preflight::prepare(plan, ground, world)?;
     let journal = Journalled::open(plan, ground, world)?;
-    let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
@@ -53,11 +57,12 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     retire(plan, ground, &mut done).await;
 
     progress.say(format!("{}: writing and committing", plan.environment));
+    restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
-        .map_err(|error| half_way(error, &fresh))?;
+        .map_err(|error| half_way(error, &fresh, &done))?;
     report(fresh, &mut done);
     commit(plan, ground, world, changes, &mut done)?;
-    journal.close()?;
+    journal.close().map_err(|error| half_way(error, &[], &done))?;
     Ok(done)
 }
 
@@ -93,6 +98,16 @@ async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
             Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
         }
     }
+}
+
+/// Brings back what an interrupted run had replaced.
+fn restore(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Result<()> {
+    for step in &plan.steps {
+        let Step::Restore { path } = step else { continue };
+        world.effects().restore(&ground.repo, &RelPath::new(path)?)?;
+        done.restored.push(path.clone());
+    }
+    Ok(())
 }
 
 fn expectation(retire: &Retire) -> withdraw::Expected<'_> {
@@ -137,14 +152,17 @@ fn commit(
     Ok(())
 }
 
-/// An error after tokens were minted: nothing is lost, and the next run goes on.
-fn half_way(error: Error, fresh: &[Fresh]) -> Error {
-    if fresh.is_empty() {
+/// An error after something was done: nothing is lost, and the next run goes on.
+fn half_way(error: Error, fresh: &[Fresh], done: &Done) -> Error {
+    if !fresh.is_empty() {
+        return error
+            .of_kind(Kind::HalfWay)
+            .hint("run the same command again: the minted tokens are in the journal, under seal");
+    }
+    if done.is_nothing() {
         return error;
     }
-    error
-        .of_kind(Kind::HalfWay)
-        .hint("run the same command again: the minted tokens are in the journal, under seal")
+    error.of_kind(Kind::HalfWay).hint("run the same command again: it goes on from here")
 }
 
 /// The values at hand by entry, for rendering.

@@ -144,9 +144,6 @@ impl Run<'_> {
         } else {
             (ground, shown)
         };
-        if plan.is_empty() && ground.replay.open.is_empty() && ground.replay.written.is_empty() {
-            return Ok(report::nothing(&plan));
-        }
         let progress = Progress::start(self.ui, &plan.environment);
         let done = apply(&plan, &ground, self.world, &progress).await;
         drop(progress);

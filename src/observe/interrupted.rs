@@ -1,5 +1,6 @@
 //! What an interrupted run left: its journal, compared with what GitLab and the repository are now.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
@@ -9,9 +10,12 @@ use crate::gitlab::client::Client;
 use crate::journal::{Open, Replay};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
-use crate::repo::{Head, Repository};
+use crate::repo::{Difference, Head, RelPath, Repository};
 use crate::sops::Encrypted;
+use crate::token::TokenId;
 use crate::world::World;
+
+use super::files::GroundFile;
 
 /// Where the journal of an environment is: under the common git directory, so that all linked worktrees share it.
 #[must_use]
@@ -26,15 +30,16 @@ pub fn journal_path(repo: &Repository, environment: &str) -> PathBuf {
 pub fn replay(repo: &Repository, environment: &str) -> Result<Replay> {
     let path = journal_path(repo, environment);
     let shown = path.display().to_string();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Replay::default()),
         Err(error) => {
             return Err(Error::new(Kind::Failed, format!("cannot read the journal {shown}"))
                 .because(error.to_string()));
         }
     };
-    Replay::read(&shown, &text).map_err(|error| {
+    // A torn line may end within a character.
+    Replay::read(&shown, &String::from_utf8_lossy(&bytes)).map_err(|error| {
         Error::from_source(Kind::HalfWay, &error)
             .hint("an interrupted run of another version wrote it; let that version finish, or look at GitLab by hand")
     })
@@ -49,16 +54,17 @@ pub async fn pending(
     client: &Client,
     repo: &Repository,
     head: &Head,
-    lock: &Lock,
+    (lock_path, lock): (&RelPath, &Lock),
     world: &World,
 ) -> Result<Vec<Pending>> {
     let mut pending = Vec::new();
     for open in &replay.open {
         let outcome = match &open.minted {
             Some((record, sealed)) => {
+                let committed = committed(open, record.id, repo, lock_path)?;
                 let now = client.get(&open.intent.owner, record.id).await?;
                 let record = now.unwrap_or_else(|| ended(record));
-                Outcome::Recorded { record, opens: opens(sealed, world) }
+                Outcome::Recorded { record, opens: opens(sealed, world), committed }
             }
             None => {
                 match client.find_by_mark(&open.intent.owner, &open.intent.mark).await?.into_iter().next() {
@@ -84,6 +90,39 @@ fn ended(record: &crate::token::Record) -> crate::token::Record {
 fn opens(sealed: &str, world: &World) -> bool {
     let Ok(identities) = world.identities() else { return false };
     Encrypted::parse(sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
+}
+
+/// Whether the branch that the mint was made on has it in its lock: HEAD may name another branch now, and a linked
+/// worktree has one of its own.
+fn committed(open: &Open, id: TokenId, repo: &Repository, lock_path: &RelPath) -> Result<bool> {
+    let Some(branch) = &open.intent.branch else { return Ok(false) };
+    let Some(commit) = repo.commit_of(branch)? else { return Ok(false) };
+    let Some(bytes) = repo.content_at(commit, lock_path)? else { return Ok(false) };
+    let lock = Lock::read(lock_path.as_str(), &String::from_utf8_lossy(&bytes));
+    lock.map(|lock| lock.names(id)).map_err(|error| {
+        Error::from_source(Kind::Refused, &error).context(format!("the lock of {branch} cannot be read"))
+    })
+}
+
+/// The files that still stand as the interrupted run left them. Those that git does not keep are not among them:
+/// there is nothing that they could go back to.
+///
+/// # Errors
+/// Where the repository cannot be read.
+pub fn left(replay: &Replay, repo: &Repository, files: &[GroundFile]) -> Result<Vec<String>> {
+    let mut left = BTreeSet::new();
+    for written in &replay.written {
+        if files.iter().any(|file| !file.commit && file.path.as_str() == written.path) {
+            continue;
+        }
+        let path = RelPath::new(&written.path)?;
+        let bytes = std::fs::read(repo.resolve(&path)?.below(repo.root()));
+        let ours = bytes.is_ok_and(|bytes| content_digest(&bytes) == written.sha256);
+        if ours && repo.differs_from_head(&path)?.is_some_and(|how| how != Difference::Ignored) {
+            left.insert(written.path.clone());
+        }
+    }
+    Ok(left.into_iter().collect())
 }
 
 fn same_ground(open: &Open, repo: &Repository, head: &Head, lock: &Lock) -> bool {

@@ -23,6 +23,8 @@ pub struct Done {
     pub ended: Vec<TokenId>,
     /// Tokens of an interrupted run that were revoked.
     pub withdrawn: Vec<TokenId>,
+    /// Files of an interrupted run that were brought back to what HEAD has.
+    pub restored: Vec<String>,
     /// The secrets files that were written.
     pub files: Vec<String>,
     /// One slot to read back, where there is one.
@@ -49,6 +51,17 @@ pub struct New {
 }
 
 impl Done {
+    /// Whether nothing was changed, neither at GitLab nor here.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.minted.is_empty()
+            && self.retired.is_empty()
+            && self.withdrawn.is_empty()
+            && self.restored.is_empty()
+            && self.files.is_empty()
+            && self.commit.is_none()
+    }
+
     /// The commit message: a subject that says it all where one thing was done, a body otherwise, and trailers.
     #[must_use]
     pub fn commit_message(&self) -> String {

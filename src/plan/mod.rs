@@ -92,6 +92,12 @@ pub enum Step {
     },
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
+    /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
+    /// wanted any more.
+    Restore {
+        /// Its path.
+        path: String,
+    },
     /// Write a secrets file.
     Write(Write),
     /// Write the lock.
@@ -273,8 +279,10 @@ pub enum PlanError {
         why: String,
     },
     /// The profile's expiry cannot be asked for today.
-    #[error("{key}: {why}")]
+    #[error("{profile}: token `{key}`: {why}")]
     Expiry {
+        /// Path of the profile.
+        profile: String,
         /// Key of the entry.
         key: String,
         /// What is wrong.

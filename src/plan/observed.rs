@@ -31,6 +31,8 @@ pub struct Observed {
     pub at_hand: BTreeMap<String, Slot>,
     /// What an interrupted run left in the journal.
     pub pending: Vec<Pending>,
+    /// Files of the work tree that stand as an interrupted run left them, and not as HEAD has them.
+    pub left: Vec<String>,
     /// Since when each superseded token is superseded upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
     /// Why nothing can be said about upstream, where that is so.
@@ -134,5 +136,7 @@ pub enum Outcome {
         record: Record,
         /// Whether an identity here opens the seal.
         opens: bool,
+        /// Whether the lock of the branch that it was made on names it.
+        committed: bool,
     },
 }

@@ -10,7 +10,7 @@ use crate::token::Owner;
 /// What an interrupted run leaves to do.
 #[derive(Debug)]
 pub(super) enum Recovery {
-    /// The token is in the lock at HEAD: the run had done its work.
+    /// The token is in the lock, here or on the branch that it was made on: the run had done its work.
     Done,
     /// Use it for its entry.
     Finish(Step),
@@ -45,8 +45,8 @@ pub(super) fn decide(pending: &Pending, wanted: Option<(&Token, &Owner)>, observ
         Outcome::NotFound => Recovery::Forget(Some(never_found(pending))),
         Outcome::Found(record) if !record.active => Recovery::Forget(None),
         Outcome::Found(record) => withdraw(record.id, "its value was lost with the reply"),
-        Outcome::Recorded { record, opens } => {
-            if observed.lock.tokens.get(&intent.key).is_some_and(|entry| entry.id == record.id) {
+        Outcome::Recorded { record, opens, committed } => {
+            if *committed || observed.lock.names(record.id) {
                 return Recovery::Done;
             }
             if !record.active {

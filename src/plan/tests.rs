@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::date;
 
-use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, SlotState};
+use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::provision::{Options, plan};
 use super::{Plan, PlanError, Step};
-use crate::journal::{Intent, description};
+use crate::journal::description;
 use crate::lock::{self, Lock};
 use crate::profile::Environment;
 use crate::sops;
 use crate::token::{Kind, Owner, Record, Role, Scopes, TokenId};
+
+mod recovery;
 
 const PROFILE: &str = "\
 secrets: { file: secrets/qa.sops.yaml, template: backstage.yaml }
@@ -104,6 +106,7 @@ fn healthy() -> Observed {
         files: vec![file(Leaf::Agrees)],
         at_hand: BTreeMap::new(),
         pending: Vec::new(),
+        left: Vec::new(),
         superseded_since: BTreeMap::new(),
         upstream_unknown: None,
         current_anywhere: BTreeSet::from([TokenId(42)]),
@@ -148,6 +151,7 @@ fn verbs(plan: &Plan) -> Vec<String> {
         Step::Finish { record, .. } => format!("finish with {}", record.id),
         Step::Render { key, from, .. } => format!("render {key} from {}", from.path),
         Step::Retire(retire) => format!("retire {}", retire.id),
+        Step::Restore { path } => format!("restore {path}"),
         Step::Write(write) if write.create => format!("create {}", write.file),
         Step::Write(write) => format!("set {} leaves of {}", write.leaves.len(), write.file),
         Step::Lock { ended, .. } => format!("lock, {} ended", ended.len()),
@@ -392,92 +396,4 @@ fn a_superseded_token_that_has_ended_leaves_the_lock() {
     let mut observed = superseded();
     observed.live.insert(TokenId(41), Live::Gone);
     assert_eq!(verbs(&planned(&observed)), ["lock, 1 ended", "commit environments/locks/qa.yaml"]);
-}
-
-fn pending(outcome: Outcome) -> Pending {
-    Pending {
-        intent: Intent {
-            mark: "pv-9".to_owned(),
-            at: at("2026-12-01T11:30:00Z"),
-            key: "backstage".to_owned(),
-            owner: acme(),
-            name: "Backstage".to_owned(),
-            scopes: Scopes::from(["read_api".to_owned()]),
-            access_level: Some(30),
-            requested: "max".to_owned(),
-            worktree: None,
-            branch: Some("refs/heads/main".to_owned()),
-            planned_on: None,
-        },
-        outcome,
-        same_ground: true,
-    }
-}
-
-fn recorded() -> Outcome {
-    Outcome::Recorded { record: record(50), opens: true }
-}
-
-#[test]
-fn a_recorded_value_is_used_where_all_is_as_it_was_planned() {
-    let mut observed = fresh();
-    observed.pending = vec![pending(recorded())];
-    assert_eq!(verbs(&planned(&observed))[0], "finish with 50");
-}
-
-#[test]
-fn a_recorded_value_is_withdrawn_where_anything_else_holds() {
-    type Change = fn(&mut Pending);
-    let changes: [(Change, &str); 4] = [
-        (|p| p.same_ground = false, "branch, worktree or lock are not those it was planned on"),
-        (
-            |p| p.outcome = Outcome::Recorded { record: record(50), opens: false },
-            "no identity here opens its recorded value",
-        ),
-        (|p| p.intent.name = "Portal".to_owned(), "the profile asks for something else now"),
-        (|p| p.intent.key = "gone".to_owned(), "its entry needs no new token any more"),
-    ];
-    for (change, why) in changes {
-        let mut observed = fresh();
-        let mut left = pending(recorded());
-        change(&mut left);
-        observed.pending = vec![left];
-        let verbs = verbs(&planned(&observed));
-        assert_eq!(verbs[0], format!("withdraw 50: {why}"));
-        assert_eq!(verbs[1], "mint backstage: it does not exist yet");
-    }
-}
-
-#[test]
-fn a_run_that_had_committed_leaves_nothing_to_do() {
-    let mut observed = healthy();
-    observed.pending = vec![pending(Outcome::Recorded { record: record(42), opens: true })];
-    assert!(planned(&observed).is_empty());
-}
-
-#[test]
-fn a_lost_reply_is_withdrawn_by_its_mark_or_watched_for_an_hour() {
-    let mut observed = fresh();
-    observed.pending = vec![pending(Outcome::Found(record(50)))];
-    assert_eq!(verbs(&planned(&observed))[0], "withdraw 50: its value was lost with the reply");
-    observed.pending = vec![pending(Outcome::NotFound)];
-    let plan = planned(&observed);
-    assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
-    assert_eq!(plan.watched, ["pv-9"]);
-    observed.now = at("2026-12-01T12:30:00Z");
-    let plan = planned(&observed);
-    assert!(plan.watched.is_empty());
-    assert!(plan.notes[0].text.contains("look for \"Backstage\" of acme"), "{}", plan.notes[0].text);
-}
-
-#[test]
-fn only_one_of_two_recorded_values_is_used() {
-    let mut observed = fresh();
-    let mut second = pending(Outcome::Recorded { record: record(51), opens: true });
-    second.intent.mark = "pv-10".to_owned();
-    observed.pending = vec![pending(recorded()), second];
-    assert_eq!(
-        verbs(&planned(&observed))[..2],
-        ["withdraw 51: its entry needs no new token any more", "finish with 50"]
-    );
 }

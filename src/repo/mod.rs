@@ -152,6 +152,18 @@ impl Repository {
         })
     }
 
+    /// Brings the file back to what HEAD has, which may be that there is none. The index is left alone.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or the file can be neither written nor removed.
+    pub fn restore(&self, path: &RelPath) -> Result<(), RepoError> {
+        if let Some(bytes) = self.content_at_head(path)? {
+            return self.write(path, &bytes);
+        }
+        let file = self.resolve(path)?.below(&self.root);
+        write::remove_durable(&file).map_err(|source| RepoError::Io { doing: "remove", path: file, source })
+    }
+
     /// The repository read anew: configuration and the time of a commit are those of this moment.
     fn fresh(&self) -> Result<gix::Repository, RepoError> {
         let mut git = self.git.clone();

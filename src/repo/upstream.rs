@@ -88,7 +88,11 @@ impl Repository {
         }
     }
 
-    fn commit_of(&self, reference: &str) -> Result<Option<ObjectId>, RepoError> {
+    /// The commit that a reference (`refs/heads/main`) names; `None` where there is no such reference.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn commit_of(&self, reference: &str) -> Result<Option<ObjectId>, RepoError> {
         let doing = || format!("read {reference}");
         let Some(mut reference) = self.git.try_find_reference(reference).doing(doing())? else {
             return Ok(None);

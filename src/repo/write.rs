@@ -4,6 +4,7 @@
 //! extended attributes and hard links are not kept.
 #![expect(clippy::disallowed_methods, reason = "this is the place where files are written")]
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -35,11 +36,10 @@ pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let mut staged = Staged::new(&directory)?;
+    let mut staged = Staged::new(&target, if old.is_some() { NewFile::Private } else { new })?;
     staged.file().write_all(bytes)?;
-    match &old {
-        Some(metadata) => keep_mode_and_owner(staged.file(), metadata)?,
-        None => set_new_mode(&directory, staged.file(), new)?,
+    if let Some(metadata) = &old {
+        keep_mode_and_owner(staged.file(), metadata)?;
     }
     staged.file().sync_all()?;
     staged.persist(&target)?;
@@ -53,7 +53,7 @@ pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
 pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = directory_of(path);
     create_directories(&directory, NewFile::Private)?;
-    let mut staged = Staged::new(&directory)?;
+    let mut staged = Staged::new(path, NewFile::Private)?;
     staged.file().write_all(bytes)?;
     staged.file().sync_all()?;
     staged.persist_new(path)?;
@@ -105,17 +105,34 @@ pub fn remove_durable(path: &Path) -> io::Result<()> {
     sync_directory(&directory_of(path))
 }
 
-/// A temporary file beside its target, gone when it is dropped or a signal comes.
+/// A temporary file beside its target, gone when it is dropped or a signal comes. A process that was killed leaves
+/// it behind: its name follows from the target's, so that the next write to the same target clears it away. One
+/// writer at a time is what the repository lock is for.
 struct Staged {
     file: tempfile::NamedTempFile,
     litter: Litter,
 }
 
 impl Staged {
-    fn new(directory: &Path) -> io::Result<Self> {
+    fn new(target: &Path, new: NewFile) -> io::Result<Self> {
         let _shield = signals::shield();
-        // tempfile creates with O_EXCL and 0600.
-        let file = tempfile::Builder::new().prefix(".provision-").suffix(".tmp").tempfile_in(directory)?;
+        let directory = directory_of(target);
+        let mut name = OsString::from(".provision-");
+        name.push(target.file_name().unwrap_or_default());
+        name.push(".tmp");
+        match fs::remove_file(directory.join(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&name).rand_bytes(0);
+        // tempfile creates with O_EXCL, and 0600 where nothing else is said. What the system makes of an ordinary
+        // new file is its own affair: the umask, a default access control list.
+        #[cfg(unix)]
+        if new == NewFile::Ordinary {
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(directory)?;
         let litter = signals::litter(file.path());
         Ok(Self { file, litter })
     }
@@ -202,38 +219,9 @@ fn for_another_group(mode: u32) -> u32 {
     mode & !0o070 | mode & of_others
 }
 
-#[cfg(unix)]
-fn set_new_mode(directory: &Path, file: &File, new: NewFile) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    match new {
-        NewFile::Private => Ok(()),
-        NewFile::Ordinary => file.set_permissions(fs::Permissions::from_mode(ordinary_mode(directory)?)),
-    }
-}
-
-/// What the system gives an ordinary new file in this directory: the only safe way to ask for the umask (and
-/// a default access control list) is to create one.
-#[cfg(unix)]
-fn ordinary_mode(directory: &Path) -> io::Result<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let _shield = signals::shield();
-    let wanted = fs::Permissions::from_mode(0o666);
-    let probe = tempfile::Builder::new()
-        .prefix(".provision-")
-        .suffix(".tmp")
-        .permissions(wanted)
-        .tempfile_in(directory)?;
-    Ok(probe.as_file().metadata()?.permissions().mode() & 0o777)
-}
-
 #[cfg(not(unix))]
 fn keep_mode_and_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
     file.set_permissions(old.permissions())
-}
-
-#[cfg(not(unix))]
-fn set_new_mode(_directory: &Path, _file: &File, _new: NewFile) -> io::Result<()> {
-    Ok(())
 }
 
 fn sync_directory(directory: &Path) -> io::Result<()> {

@@ -54,6 +54,9 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
                 retire.key, retire.id, retire.due_since
             )],
         ),
+        Step::Restore { path } => {
+            ("restore", vec![format!("{path} as HEAD has it: an interrupted run had replaced it")])
+        }
         Step::Write(write) if write.create => (
             "create",
             vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],

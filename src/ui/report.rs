@@ -26,12 +26,6 @@ pub fn notes(ui: Ui, plans: &[&Plan]) {
     }
 }
 
-/// The report of an environment that needed nothing.
-#[must_use]
-pub fn nothing(plan: &Plan) -> Done {
-    with_plan(Done { environment: plan.environment.clone(), ..Done::default() }, plan)
-}
-
 /// Adds what the plan knew: entries that needed nothing, and its notes.
 #[must_use]
 pub fn with_plan(mut done: Done, plan: &Plan) -> Done {
@@ -82,6 +76,7 @@ fn lines(done: &Done) -> Vec<String> {
     }
     lines.extend(done.rendered.iter().map(|(key, id)| format!("{key} was rendered again from token {id}")));
     lines.extend(done.retired.iter().map(|id| format!("superseded token {id} is revoked")));
+    lines.extend(done.restored.iter().map(|path| format!("{path} is again as HEAD has it")));
     lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
     lines.extend(done.healthy.iter().map(|healthy| {
         let expires =

@@ -81,12 +81,12 @@ impl Effects for System {
     }
 
     fn append_journal(&self, journal: &Path, line: &Line) -> io::Result<()> {
-        write::append_durable(journal, line.to_text().as_bytes())
+        write::append_durable(journal, line.to_text().trim_end().as_bytes())
     }
 
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
         let text: String = lines.iter().map(Line::to_text).collect();
-        write::create_private(journal, text.as_bytes())
+        write::replace(journal, text.as_bytes(), write::NewFile::Private)
     }
 
     fn remove_journal(&self, journal: &Path) -> io::Result<()> {
@@ -95,6 +95,10 @@ impl Effects for System {
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         repo.write(path, content.bytes())
+    }
+
+    fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        repo.restore(path)
     }
 
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {

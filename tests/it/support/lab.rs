@@ -9,12 +9,17 @@ use std::process::{Command, Output, Stdio};
 use jiff::Timestamp;
 use provision::gitlab::emulator::{Config, Emulator, Running, Seed, Time};
 use provision::sops::generate_identity;
+use provision::world::Variables;
 use serde_json::Value;
 
 use super::sops;
 
 /// When every lab begins.
 pub(crate) const NOW: &str = "2026-11-21T08:00:00Z";
+
+/// Whose desk it is, for git.
+pub(crate) const GIT_CONFIG: &str =
+    "[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n";
 
 pub(crate) struct Lab {
     pub(crate) gitlab: Running,
@@ -32,7 +37,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             status: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -63,7 +68,20 @@ impl Lab {
     }
 
     pub(crate) fn with_seed(seed: Option<&str>) -> Self {
-        let lab = Self::bare(seed);
+        Self::furnished(Self::bare(seed))
+    }
+
+    /// The same, beginning at this moment: commits made in this process have its time, and GitLab must agree.
+    pub(crate) fn today() -> Self {
+        let lab = Self::bare_at(None, Timestamp::now(), in_memory());
+        // What the user's configuration says must not count in this process either.
+        let path = lab.repo().join(".git/config");
+        let own = "[user]\n\tname = Ana\n\temail = ana@example.com\n[commit]\n\tgpgSign = false\n[maintenance]\n\tauto = false\n[core]\n\thooksPath = .git/hooks\n";
+        fs::write(&path, fs::read_to_string(&path).unwrap() + own).unwrap();
+        Self::furnished(lab)
+    }
+
+    fn furnished(lab: Self) -> Self {
         let policy = format!(
             "creation_rules:\n  - path_regex: ^secrets/[^/]+\\.sops\\.yaml$\n    age: {}\n",
             lab.recipient
@@ -87,20 +105,19 @@ impl Lab {
 
     /// A repository with nothing in it.
     pub(crate) fn bare(seed: Option<&str>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::bare_at(seed, NOW.parse().unwrap(), tempfile::tempdir().unwrap())
+    }
+
+    fn bare_at(seed: Option<&str>, now: Timestamp, folder: tempfile::TempDir) -> Self {
         let (identity, recipient) = generate_identity();
-        let time = Time::Frozen(NOW.parse::<Timestamp>().unwrap());
+        let time = Time::Frozen(now);
         let seed = seed.map(|text| Seed::parse(text).unwrap());
         let gitlab = Emulator::start(Config { seed, time, ..Config::default() }).unwrap();
         let lab =
             Self { gitlab, folder, recipient: recipient.to_string(), identity: identity.expose().to_owned() };
         fs::create_dir_all(lab.home().join(".config/sops/age")).unwrap();
         fs::write(lab.home().join(".config/sops/age/keys.txt"), format!("{}\n", lab.identity)).unwrap();
-        fs::write(
-            lab.home().join(".gitconfig"),
-            "[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n",
-        )
-        .unwrap();
+        fs::write(lab.home().join(".gitconfig"), GIT_CONFIG).unwrap();
         fs::create_dir(lab.repo()).unwrap();
         lab.git(["init", "-q"]);
         lab
@@ -213,11 +230,26 @@ impl Lab {
             .collect()
     }
 
+    /// The environment variables, for a world in this process.
+    pub(crate) fn variables(&self) -> Variables {
+        Variables { home: Some(self.home()), ..Variables::default() }
+    }
+
+    /// The age identity that opens the lab's files, as text.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     pub(crate) fn head(&self) -> String {
         self.git(["rev-parse", "HEAD"])
     }
 }
 
-fn said(command: &mut Command) -> Said {
+/// Where there is a file system in memory: hundreds of labs that sync every effect would wait for the disk.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+pub(super) fn said(command: &mut Command) -> Said {
     Said::of(&command.output().unwrap())
 }

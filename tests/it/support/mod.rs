@@ -1,6 +1,11 @@
 //! What integration tests share: the stock sops, hermetic directories.
 
+pub(crate) mod canaries;
+pub(crate) mod desk;
+pub(crate) mod faulty;
 pub(crate) mod gitlab;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod refusal;
+pub(crate) mod scenarios;
 pub(crate) mod sops;

@@ -1,0 +1,117 @@
+//! What is planned for the things that an interrupted run left.
+
+use super::*;
+use crate::journal::Intent;
+use crate::plan::observed::{Outcome, Pending};
+
+fn pending(outcome: Outcome) -> Pending {
+    Pending {
+        intent: Intent {
+            mark: "pv-9".to_owned(),
+            at: at("2026-12-01T11:30:00Z"),
+            key: "backstage".to_owned(),
+            owner: acme(),
+            name: "Backstage".to_owned(),
+            scopes: Scopes::from(["read_api".to_owned()]),
+            access_level: Some(30),
+            requested: "max".to_owned(),
+            worktree: None,
+            branch: Some("refs/heads/main".to_owned()),
+            planned_on: None,
+        },
+        outcome,
+        same_ground: true,
+    }
+}
+
+fn recorded() -> Outcome {
+    Outcome::Recorded { record: record(50), opens: true, committed: false }
+}
+
+#[test]
+fn a_recorded_value_is_used_where_all_is_as_it_was_planned() {
+    let mut observed = fresh();
+    observed.pending = vec![pending(recorded())];
+    assert_eq!(verbs(&planned(&observed))[0], "finish with 50");
+}
+
+#[test]
+fn a_recorded_value_is_withdrawn_where_anything_else_holds() {
+    type Change = fn(&mut Pending);
+    let changes: [(Change, &str); 4] = [
+        (|p| p.same_ground = false, "branch, worktree or lock are not those it was planned on"),
+        (
+            |p| p.outcome = Outcome::Recorded { record: record(50), opens: false, committed: false },
+            "no identity here opens its recorded value",
+        ),
+        (|p| p.intent.name = "Portal".to_owned(), "the profile asks for something else now"),
+        (|p| p.intent.key = "gone".to_owned(), "its entry needs no new token any more"),
+    ];
+    for (change, why) in changes {
+        let mut observed = fresh();
+        let mut left = pending(recorded());
+        change(&mut left);
+        observed.pending = vec![left];
+        let verbs = verbs(&planned(&observed));
+        assert_eq!(verbs[0], format!("withdraw 50: {why}"));
+        assert_eq!(verbs[1], "mint backstage: it does not exist yet");
+    }
+}
+
+#[test]
+fn a_run_that_had_committed_leaves_nothing_to_do() {
+    let mut observed = healthy();
+    observed.pending = vec![pending(Outcome::Recorded { record: record(42), opens: true, committed: false })];
+    assert!(planned(&observed).is_empty());
+}
+
+#[test]
+fn a_token_that_a_lock_names_is_never_withdrawn() {
+    let mut on_another_branch = fresh();
+    let recorded = Outcome::Recorded { record: record(50), opens: true, committed: true };
+    on_another_branch.pending = vec![Pending { same_ground: false, ..pending(recorded) }];
+    let mut superseded_since = superseded();
+    superseded_since.now = at("2026-11-21T12:00:00Z");
+    let recorded = Outcome::Recorded { record: record(41), opens: true, committed: false };
+    superseded_since.pending = vec![pending(recorded)];
+    for observed in [on_another_branch, superseded_since] {
+        assert!(!planned(&observed).steps.iter().any(|step| matches!(step, Step::Withdraw { .. })));
+    }
+}
+
+#[test]
+fn what_an_interrupted_run_wrote_is_written_again_or_restored() {
+    let mut observed = fresh();
+    observed.left = vec!["secrets/qa.sops.yaml".to_owned(), "environments/locks/qa.yaml".to_owned()];
+    assert!(!planned(&observed).steps.iter().any(|step| matches!(step, Step::Restore { .. })));
+    let mut observed = healthy();
+    observed.left = vec!["secrets/qa.sops.yaml".to_owned()];
+    assert_eq!(verbs(&planned(&observed)), ["restore secrets/qa.sops.yaml"]);
+}
+
+#[test]
+fn a_lost_reply_is_withdrawn_by_its_mark_or_watched_for_an_hour() {
+    let mut observed = fresh();
+    observed.pending = vec![pending(Outcome::Found(record(50)))];
+    assert_eq!(verbs(&planned(&observed))[0], "withdraw 50: its value was lost with the reply");
+    observed.pending = vec![pending(Outcome::NotFound)];
+    let plan = planned(&observed);
+    assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
+    assert_eq!(plan.watched, ["pv-9"]);
+    observed.now = at("2026-12-01T12:30:00Z");
+    let plan = planned(&observed);
+    assert!(plan.watched.is_empty());
+    assert!(plan.notes[0].text.contains("look for \"Backstage\" of acme"), "{}", plan.notes[0].text);
+}
+
+#[test]
+fn only_one_of_two_recorded_values_is_used() {
+    let mut observed = fresh();
+    let mut second = pending(Outcome::Recorded { record: record(51), opens: true, committed: false });
+    second.intent.mark = "pv-10".to_owned();
+    observed.pending = vec![pending(recorded()), second];
+    assert_eq!(
+        verbs(&planned(&observed))[..2],
+        ["withdraw 51: its entry needs no new token any more", "finish with 50"]
+    );
+}

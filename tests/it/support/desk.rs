@@ -1,0 +1,279 @@
+//! A lab whose runs happen in this process, over effects that the test chooses, and everything that must be true of
+//! it after a run that was broken off and the run after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use jiff::SignedDuration;
+use provision::apply::apply;
+use provision::cli::{ColorChoice, GlobalArgs};
+use provision::error::Error;
+use provision::gitlab::client::Client;
+use provision::gitlab::credential::Credential;
+use provision::journal::{self, Replay};
+use provision::lock::{self, Lock};
+use provision::observe::{self, Ground, Wish, environments, interrupted};
+use provision::plan::Plan;
+use provision::plan::message::Done;
+use provision::plan::provision::{Options, plan};
+use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
+use provision::secret::Secret;
+use provision::sops::{Encrypted, Identities};
+use provision::ui::{Ui, progress::Progress};
+use provision::world::{System, World};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::faulty::{Faulty, Gone};
+use super::lab::Lab;
+
+pub(crate) const ENVIRONMENT: &str = "qa";
+pub(crate) const SECRETS: &str = "secrets/qa.sops.yaml";
+pub(crate) const LOCK: &str = "environments/locks/qa.yaml";
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    Gone,
+    Done(Box<Done>),
+    Failed(Error),
+}
+
+pub(crate) struct Desk {
+    pub(crate) lab: Lab,
+    system: Rc<System>,
+    runtime: tokio::runtime::Runtime,
+    repo: Repository,
+    pub(crate) commit: bool,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let lab = Lab::today();
+        let system = Rc::new(System::new(None, &lab.variables(), &lab.repo()).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let repo = Repository::discover(&lab.repo()).unwrap();
+        Self { lab, system, runtime, repo, commit: true }
+    }
+
+    pub(crate) fn effects(&self, fault: Option<(usize, super::faulty::Fault)>) -> Rc<Faulty> {
+        Faulty::new(&self.system, fault)
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    async fn observed(&self, effects: &Rc<Faulty>) -> Result<(Ground, Plan, World), Error> {
+        let world = World::new(effects.clone(), self.lab.variables(), self.lab.repo());
+        let repo = Rc::new(Repository::discover(&self.lab.repo())?);
+        let environment = environments::read(&repo, ENVIRONMENT)?;
+        let operator = self.lab.gitlab.operator_token();
+        let origin = environment.gitlab.origin().clone();
+        let credential = Rc::new(Credential::new(origin, &operator, "GITLAB_TOKEN").unwrap());
+        let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
+        let wish = Wish { sync_template: false };
+        let (ground, observed) =
+            observe::environment(environment.clone(), repo, client, &world, wish).await?;
+        let plan = plan(&environment, &observed, Options { commit: self.commit })?;
+        Ok((ground, plan, world))
+    }
+
+    async fn attempt(&self, effects: &Rc<Faulty>) -> Result<Done, Error> {
+        let (ground, plan, world) = self.observed(effects).await?;
+        apply(&plan, &ground, &world, &silent()).await
+    }
+
+    /// One run over these effects, as the command makes it.
+    pub(crate) fn run(&self, effects: &Rc<Faulty>) -> End {
+        let run = || self.block_on(self.attempt(effects));
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(done)) => End::Done(Box::new(done)),
+            Ok(Err(error)) => End::Failed(error),
+            Err(panic) if panic.is::<Gone>() => End::Gone,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// A run in which nothing goes wrong, which must succeed.
+    #[track_caller]
+    pub(crate) fn whole_run(&self) -> Rc<Faulty> {
+        let effects = self.effects(None);
+        let end = self.run(&effects);
+        assert!(matches!(end, End::Done(_)), "{end:?} after {:?}", effects.story());
+        effects
+    }
+
+    /// The plan that a run would make now.
+    pub(crate) fn plan(&self) -> Result<Plan, Error> {
+        self.block_on(self.observed(&self.effects(None))).map(|(_, plan, _)| plan)
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        interrupted::journal_path(&self.repo, ENVIRONMENT)
+    }
+
+    fn at_head(&self, path: &str) -> Option<Vec<u8>> {
+        self.repo.content_at_head(&RelPath::new(path).unwrap()).unwrap()
+    }
+
+    /// As HEAD has it, or the work tree where nothing is committed.
+    fn content(&self, path: &str) -> Option<Vec<u8>> {
+        if self.commit { self.at_head(path) } else { fs::read(self.lab.repo().join(path)).ok() }
+    }
+
+    /// The tokens that GitLab holds to be active, by the SHA-256 of their values.
+    fn active(&self) -> BTreeMap<String, u64> {
+        let state = self.lab.gitlab.state();
+        let tokens = state["tokens"].as_array().unwrap().iter();
+        tokens
+            .filter(|token| token["active"] == true)
+            .map(|token| (token["sha256"].as_str().unwrap().to_owned(), token["id"].as_u64().unwrap()))
+            .collect()
+    }
+
+    /// The ids of our live tokens.
+    pub(crate) fn ours(&self) -> BTreeSet<u64> {
+        let minted = self.lab.minted();
+        minted.iter().filter(|token| token["active"] == true).map(id).collect()
+    }
+
+    /// Whatever stands at HEAD opens with a good MAC, and each token in it lives and is the one that the lock names.
+    #[track_caller]
+    pub(crate) fn head_is_live(&self) {
+        let (Some(file), Some(lock)) = (self.at_head(SECRETS), self.at_head(LOCK)) else { return };
+        self.is_live(&file, &lock);
+    }
+
+    #[track_caller]
+    fn is_live(&self, file: &[u8], lock: &[u8]) {
+        let lock = Lock::read(LOCK, std::str::from_utf8(lock).unwrap()).unwrap();
+        let active = self.active();
+        let document = Encrypted::parse(file).unwrap();
+        let identity = Secret::new(self.lab.identity().to_owned());
+        let identities = Identities::parse([("lab".to_owned(), identity)]).unwrap();
+        let opened = Encrypted::parse(file).unwrap().open(&identities).unwrap();
+        for (key, entry) in &lock.tokens {
+            for (path, digest) in &entry.slots[SECRETS] {
+                assert_eq!(lock::digest(document.leaf(path).unwrap()), *digest, "{key} {path}");
+                let value = opened.get(path).unwrap().unwrap();
+                // One slot may hold several tokens.
+                let lives = |value| active.get(&sha256(value)) == Some(&entry.id.0);
+                let found = value.expose().split(':').any(|value| lives(value.as_bytes()));
+                assert!(found, "{key} {path} does not hold the lock's token {}, alive", entry.id);
+            }
+        }
+    }
+
+    /// Everything that must be true after a run that had nothing against it.
+    #[track_caller]
+    pub(crate) fn all_is_well(&self) {
+        let (file, lock) = (self.content(SECRETS).unwrap(), self.content(LOCK).unwrap());
+        self.is_live(&file, &lock);
+        let lock = Lock::read(LOCK, std::str::from_utf8(&lock).unwrap()).unwrap();
+        let known: BTreeSet<u64> = lock
+            .tokens
+            .values()
+            .flat_map(|entry| entry.superseded.iter().map(|old| old.id.0).chain([entry.id.0]))
+            .collect();
+        assert_eq!(self.ours(), known, "live tokens of ours, and those of the lock");
+        self.nothing_minted_twice();
+        self.work_tree_is_clean();
+        self.journal_is_over();
+        let plan = self.plan().unwrap();
+        assert!(plan.is_empty(), "{:?}", plan.steps);
+        assert_eq!(self.lab.git(["fsck", "--strict", "--no-dangling"]), "");
+    }
+
+    #[track_caller]
+    pub(crate) fn nothing_minted_twice(&self) {
+        let minted = self.lab.minted();
+        let marks: BTreeSet<&str> =
+            minted.iter().map(|token| token["description"].as_str().unwrap()).collect();
+        assert_eq!(marks.len(), minted.len(), "a mark was sent twice");
+    }
+
+    #[track_caller]
+    fn work_tree_is_clean(&self) {
+        let status = self.lab.git(["status", "--porcelain", "--untracked-files=all"]);
+        if self.commit {
+            assert_eq!(status, "");
+            return;
+        }
+        assert_eq!(status, format!("?? {LOCK}\n?? {SECRETS}"));
+        self.lab.commit_all("by hand");
+    }
+
+    /// It is gone, or all that it has is requests that may still arrive; an hour later it is gone in any case.
+    #[track_caller]
+    fn journal_is_over(&self) {
+        let journal = self.journal();
+        if journal.exists() {
+            let text = fs::read_to_string(&journal).unwrap();
+            let replay = Replay::read("journal", &text).unwrap();
+            assert!(replay.written.is_empty(), "{text}");
+            assert!(!replay.open.is_empty(), "a journal that says nothing: {text:?}");
+            assert!(replay.open.iter().all(|open| open.minted.is_none()), "{text}");
+            self.lab.gitlab.advance(journal::WATCH + SignedDuration::from_secs(1));
+            let head = self.head();
+            self.whole_run();
+            assert_eq!(self.head(), head);
+        }
+        let left = fs::read_dir(journal.parent().unwrap()).map_or(Vec::new(), |entries| {
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        });
+        assert_eq!(left, Vec::<String>::new(), "left beside the journal");
+    }
+
+    /// The administrator revokes a token by hand.
+    pub(crate) fn revoke(&self, id: u64) {
+        let url = format!("{}/api/v4/personal_access_tokens/{id}", self.lab.gitlab.url());
+        let admin = self.lab.gitlab.admin_token();
+        let request = reqwest::Client::builder().no_proxy().build().unwrap().delete(url);
+        let sent = self.block_on(request.header("PRIVATE-TOKEN", admin.expose()).send()).unwrap();
+        assert!(sent.status().is_success(), "{}", sent.status());
+    }
+
+    /// Whether the files are there and no journal is.
+    pub(crate) fn is_over(&self) -> bool {
+        self.content(LOCK).is_some() && !self.journal().exists()
+    }
+
+    /// What a run that failed with nothing done must leave as it was.
+    pub(crate) fn untouched(&self) -> (Head, BTreeSet<u64>, [Option<Vec<u8>>; 2]) {
+        let files = [SECRETS, LOCK].map(|path| fs::read(self.lab.repo().join(path)).ok());
+        (self.head(), self.ours(), files)
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.repo.head().unwrap()
+    }
+
+    /// The user changes one file and commits it.
+    pub(crate) fn edit(&self, path: &str, change: impl FnOnce(String) -> String) {
+        let old = fs::read_to_string(self.lab.repo().join(path)).unwrap_or_default();
+        let new = change(old);
+        self.lab.write(path, &new);
+        let change = FileChange { path: RelPath::new(path).unwrap(), content: Some(new.into_bytes()) };
+        let message = format!("change {path}");
+        let request = CommitRequest { message, files: vec![change], expected_head: self.head() };
+        self.repo.commit(&request).unwrap().unwrap();
+    }
+}
+
+pub(crate) fn id(token: &Value) -> u64 {
+    token["id"].as_u64().unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
+fn silent() -> Progress {
+    let args =
+        GlobalArgs { directory: None, json: false, quiet: true, verbose: 0, color: ColorChoice::Never };
+    Progress::start(Ui::new(&args, true), "")
+}

@@ -1,0 +1,343 @@
+//! Effects that go wrong: the real ones, counted and told as a story, with one fault at one of them.
+
+use std::cell::{Cell, RefCell};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
+use provision::gitlab::transport::{Headers, Method, Request, Response, SendError, Transport};
+use provision::journal::Line;
+use provision::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Repository};
+use provision::world::{Content, Effects, System};
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+/// What happens at the effect that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The process is gone before it.
+    DieBefore,
+    /// The process is gone after it.
+    DieAfter,
+    /// It fails and has not happened: connection refused, disk full, a commit refused.
+    Fail,
+    /// It has happened and fails nevertheless: the reply is lost, a sync fails.
+    FailAfter,
+    /// Requests: from here on nothing reaches GitLab.
+    Down,
+    /// Requests: GitLab answers 500 and does nothing.
+    Crash,
+    /// Journal and files: a part gets to the disk, and the process is gone.
+    Torn,
+    /// The journal: a part gets to the disk, and the disk is full.
+    TornFull,
+    /// Mints: the request is on its way and has no reply; [`Faulty::arrive`] lets it arrive.
+    Late,
+}
+
+/// What kind of effect something is, for the faults that make sense of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Read,
+    Mint,
+    Revoke,
+    Journal,
+    JournalEnd,
+    Write,
+    Commit,
+}
+
+impl Effect {
+    pub(crate) fn faults(self) -> &'static [Fault] {
+        use Fault::{Crash, DieAfter, DieBefore, Down, Fail, FailAfter, Torn, TornFull};
+        match self {
+            // That a reply to a GET is lost is no more than that it was not sent.
+            Self::Read => &[DieBefore, Fail, Down, Crash],
+            Self::Mint => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash],
+            Self::Revoke => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash],
+            Self::Journal => &[DieBefore, DieAfter, Fail, FailAfter, Torn, TornFull],
+            Self::Write => &[DieBefore, DieAfter, Fail, FailAfter, Torn],
+            Self::Commit | Self::JournalEnd => &[DieBefore, DieAfter, Fail, FailAfter],
+        }
+    }
+
+    pub(crate) fn dies(self) -> &'static [Fault] {
+        match self {
+            Self::Read => &[Fault::DieBefore],
+            Self::Journal | Self::Write => &[Fault::DieBefore, Fault::DieAfter, Fault::Torn],
+            _ => &[Fault::DieBefore, Fault::DieAfter],
+        }
+    }
+}
+
+/// What unwinds when the process "is gone".
+pub(crate) struct Gone;
+
+/// The real effects, until the chosen one. Requests go one after the other, so that the story is always the same.
+pub(crate) struct Faulty {
+    system: Rc<System>,
+    fault: Option<(usize, Fault)>,
+    count: Cell<usize>,
+    down: Cell<bool>,
+    gone: Cell<bool>,
+    line: Mutex<()>,
+    story: RefCell<Vec<(Effect, String)>>,
+    values: RefCell<Vec<String>>,
+    late: RefCell<Option<Request>>,
+}
+
+impl Faulty {
+    pub(crate) fn new(system: &Rc<System>, fault: Option<(usize, Fault)>) -> Rc<Self> {
+        Rc::new(Self {
+            system: Rc::clone(system),
+            fault,
+            count: Cell::new(0),
+            down: Cell::new(false),
+            gone: Cell::new(false),
+            line: Mutex::new(()),
+            story: RefCell::default(),
+            values: RefCell::default(),
+            late: RefCell::default(),
+        })
+    }
+
+    /// What was done, in order.
+    pub(crate) fn story(&self) -> Vec<(Effect, String)> {
+        self.story.borrow().clone()
+    }
+
+    /// The values of all tokens that GitLab has handed out here.
+    pub(crate) fn values(&self) -> Vec<String> {
+        self.values.borrow().clone()
+    }
+
+    /// The request that was under way for so long arrives.
+    pub(crate) async fn arrive(&self) {
+        let request = self.late.borrow_mut().take().unwrap();
+        let reply = self.system.send(request).await.unwrap();
+        assert_eq!(reply.status, 201);
+    }
+
+    /// Counts one effect and says what is to go wrong with it.
+    fn begin(&self, effect: Effect, what: String) -> Option<Fault> {
+        assert!(!self.gone.get(), "a process that is gone did: {what}");
+        let number = self.count.get();
+        self.count.set(number + 1);
+        self.story.borrow_mut().push((effect, what));
+        let fault = self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        if fault == Some(Fault::DieBefore) {
+            self.die();
+        }
+        fault
+    }
+
+    fn end(&self, fault: Option<Fault>) {
+        if fault == Some(Fault::DieAfter) {
+            self.die();
+        }
+    }
+
+    /// Past the panic hook: dying is what is wanted here.
+    fn die(&self) -> ! {
+        self.gone.set(true);
+        resume_unwind(Box::new(Gone))
+    }
+
+    fn journalled(
+        &self,
+        what: String,
+        path: &Path,
+        bytes: &[u8],
+        act: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let fault = self.begin(Effect::Journal, what);
+        match fault {
+            Some(Fault::Fail) => return Err(full()),
+            Some(Fault::FailAfter) => return act().and(Err(full())),
+            Some(Fault::Torn | Fault::TornFull) => {
+                tear(path, bytes);
+                if fault == Some(Fault::Torn) {
+                    self.die();
+                }
+                return Err(full());
+            }
+            _ => act()?,
+        }
+        self.end(fault);
+        Ok(())
+    }
+
+    fn remember(&self, body: &[u8]) {
+        if let Ok(body) = serde_json::from_slice::<serde_json::Value>(body)
+            && let Some(value) = body["token"].as_str()
+        {
+            self.values.borrow_mut().push(value.to_owned());
+        }
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, SendError> {
+        let _turn = self.line.lock().await;
+        let (effect, what) = told(&request);
+        let fault = self.begin(effect, what);
+        let refused = || Err(SendError::NotSent("connection refused".to_owned()));
+        match fault {
+            Some(Fault::Down) => self.down.set(true),
+            Some(Fault::Fail) => return refused(),
+            Some(Fault::Crash) => return Ok(crashed()),
+            Some(Fault::Late) => {
+                *self.late.borrow_mut() = Some(request);
+                return Err(SendError::Unknown("connection reset by peer".to_owned()));
+            }
+            _ => {}
+        }
+        if self.down.get() {
+            return refused();
+        }
+        let reply = self.system.send(request).await?;
+        self.remember(&reply.body);
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) {
+            return Err(SendError::Unknown("connection reset by peer".to_owned()));
+        }
+        Ok(reply)
+    }
+}
+
+fn told(request: &Request) -> (Effect, String) {
+    let effect = match request.method() {
+        Method::Get => Effect::Read,
+        Method::Post => Effect::Mint,
+        Method::Delete => Effect::Revoke,
+    };
+    let path = request.url().path().trim_start_matches("/api/v4");
+    let number = |part: &str| part.chars().all(|c| c.is_ascii_digit()) && !part.is_empty();
+    let parts: Vec<&str> = path.split('/').map(|part| if number(part) { "N" } else { part }).collect();
+    (effect, format!("{} {}", request.method(), parts.join("/")))
+}
+
+fn crashed() -> Response {
+    let headers = Headers { content_type: Some("application/json".to_owned()), ..Headers::default() };
+    Response {
+        status: 500,
+        headers,
+        body: Zeroizing::new(br#"{"message":"500 Internal Server Error"}"#.to_vec()),
+    }
+}
+
+fn full() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
+/// The first half of `bytes` gets to the end of the file.
+fn tear(path: &Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(&bytes[..bytes.len() / 2]).unwrap();
+}
+
+fn name(line: &Line) -> String {
+    match line {
+        Line::Intent(intent) => format!("intent {}", intent.key),
+        Line::Refused { .. } => "refused".to_owned(),
+        Line::Minted { .. } => "minted".to_owned(),
+        Line::Withdrawn { .. } => "withdrawn".to_owned(),
+        Line::Writing { files } => {
+            let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+            format!("writing {}", paths.join(" "))
+        }
+    }
+}
+
+impl Transport for Faulty {
+    fn send(&self, request: Request) -> LocalBoxFuture<'_, Result<Response, SendError>> {
+        self.exchange(request).boxed_local()
+    }
+
+    fn pause(&self, _at_least: Duration) -> LocalBoxFuture<'_, ()> {
+        async {}.boxed_local()
+    }
+}
+
+impl Effects for Faulty {
+    fn now(&self) -> Timestamp {
+        self.system.now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        self.system.random(bytes)
+    }
+
+    fn append_journal(&self, journal: &Path, line: &Line) -> io::Result<()> {
+        let bytes = line.to_text();
+        let act = || self.system.append_journal(journal, line);
+        self.journalled(format!("journal: {}", name(line)), journal, bytes.as_bytes(), act)
+    }
+
+    /// A replacement is whole or not at all: what tears is the temporary file beside it.
+    fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
+        let names: Vec<String> = lines.iter().map(name).collect();
+        let act = || self.system.replace_journal(journal, lines);
+        let what =
+            format!("journal begins: {}", if names.is_empty() { "empty".into() } else { names.join(", ") });
+        self.journalled(what, &litter(journal), b"{\"record\":\"in", act)
+    }
+
+    fn remove_journal(&self, journal: &Path) -> io::Result<()> {
+        let fault = self.begin(Effect::JournalEnd, "journal ends".to_owned());
+        if fault == Some(Fault::Fail) {
+            return Err(full());
+        }
+        self.system.remove_journal(journal)?;
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(full()) } else { Ok(()) }
+    }
+
+    fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
+        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
+        let fault = self.begin(Effect::Write, format!("write {path}"));
+        match fault {
+            Some(Fault::Fail) => return Err(failed()),
+            Some(Fault::Torn) => {
+                tear(&litter(&path.below(repo.root())), content.bytes());
+                self.die();
+            }
+            _ => self.system.write(repo, path, content)?,
+        }
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
+    }
+
+    fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
+        let fault = self.begin(Effect::Write, format!("restore {path}"));
+        if fault == Some(Fault::Fail) {
+            return Err(failed());
+        }
+        self.system.restore(repo, path)?;
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
+    }
+
+    fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
+        let failed = || RepoError::Git { doing: "write the commit".into(), why: full().to_string() }.into();
+        let paths: Vec<&str> = request.files.iter().map(|file| file.path.as_str()).collect();
+        let fault = self.begin(Effect::Commit, format!("commit {}", paths.join(" ")));
+        if fault == Some(Fault::Fail) {
+            return Err(failed());
+        }
+        let committed = self.system.commit(repo, request)?;
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(committed) }
+    }
+}
+
+/// Where a write leaves its temporary file when the process is killed.
+fn litter(path: &Path) -> std::path::PathBuf {
+    path.with_file_name(format!(".provision-{}.tmp", path.file_name().unwrap().to_str().unwrap()))
+}

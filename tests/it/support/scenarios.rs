@@ -1,0 +1,68 @@
+//! Desks just before a run that is worth looking at.
+
+use jiff::SignedDuration;
+use provision::sops::{Draft, Rule};
+
+use super::desk::{Desk, SECRETS};
+
+/// A desk just before the run that is looked at.
+pub(crate) type Scenario = fn() -> Desk;
+
+pub(crate) fn first_mint() -> Desk {
+    Desk::new()
+}
+
+pub(crate) fn into_an_existing_file() -> Desk {
+    let desk = Desk::new();
+    let rule = Rule::own([desk.lab.recipient.parse().unwrap()]);
+    let text = "# by hand\nOTHER: kept\nGITLAB_HOST: gitlab.example.com\n";
+    let sealed = Draft::parse(text).unwrap().seal(&rule, desk.lab.gitlab.now(), &[]).unwrap();
+    desk.edit(SECRETS, |_| String::from_utf8(sealed.bytes().to_vec()).unwrap());
+    desk
+}
+
+pub(crate) fn replacement() -> Desk {
+    let desk = Desk::new();
+    desk.whole_run();
+    desk.edit("environments/qa.yaml", |profile| profile.replace("[read_api, ", "["));
+    desk
+}
+
+pub(crate) fn two_tokens() -> Desk {
+    const SECOND: &str = "  mirror:
+    kind: group
+    group: alithya-csna
+    name: Mirror
+    role: reporter
+    scopes: [read_repository]
+";
+    let desk = Desk::new();
+    desk.edit("environments/qa.yaml", |profile| profile + SECOND);
+    one_more_slot(&desk, "MIRROR", "{{ tokens.mirror }}");
+    one_more_slot(&desk, "BOTH", "{{ tokens.backstage }}:{{ tokens.mirror }}");
+    desk
+}
+
+pub(crate) fn retirement() -> Desk {
+    let desk = replacement();
+    desk.whole_run();
+    desk.lab.gitlab.advance(SignedDuration::from_hours(25));
+    desk
+}
+
+pub(crate) fn rendering_again() -> Desk {
+    let desk = Desk::new();
+    desk.whole_run();
+    one_more_slot(&desk, "COPY", "{{ tokens.backstage }}");
+    desk
+}
+
+pub(crate) fn without_a_commit() -> Desk {
+    let mut desk = Desk::new();
+    desk.commit = false;
+    desk
+}
+
+pub(crate) fn one_more_slot(desk: &Desk, key: &str, text: &str) {
+    desk.edit("templates/backstage.yaml", |template| format!("{template}{key}: \"{text}\"\n"));
+}
