@@ -120,8 +120,8 @@ pub enum Problem {
     #[error("the rule names no recipient")]
     NoRecipient,
     /// Groups that merge each other.
-    #[error("`merge` is nested too deeply")]
-    MergeTooDeep,
+    #[error("`merge` leads to more than {} groups", keys::MAX_MERGES)]
+    TooManyMerges,
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

@@ -37,8 +37,8 @@ pub(super) const KEY_TYPES: [KeyType; 7] = [
     },
 ];
 
-/// Groups that merge groups, and so on: an alias may even lead back to where it stands.
-const MAX_MERGES: usize = 8;
+/// Groups that a group may merge, those of merged groups included: an alias may even lead back to where it stands.
+pub(super) const MAX_MERGES: usize = 100;
 
 /// Who may read, each once, and the first thing that is not supported yet.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ pub(super) fn of_rule(rule: Mapping<'_>) -> Result<Readers, PolicyError> {
     Ok(readers)
 }
 
-/// Merged groups first, then the group's own (config/config.go). [`check_group`] has bounded the depth.
+/// Merged groups first, then the group's own (config/config.go). [`check_group`] has bounded their number.
 pub(super) fn of_group(group: Mapping<'_>) -> Result<Readers, PolicyError> {
     let mut readers = Readers::default();
     add_group(&mut readers, group)?;
@@ -128,14 +128,15 @@ fn add_group(readers: &mut Readers, group: Mapping<'_>) -> Result<(), PolicyErro
 }
 
 /// Looks at the keys of a group and of all that it merges.
-pub(super) fn check_group(group: Mapping<'_>, depth: usize) -> Result<(), PolicyError> {
-    if depth > MAX_MERGES {
-        return Err(at(group.node(), Problem::MergeTooDeep));
+pub(super) fn check_group(group: Mapping<'_>, seen: &mut usize) -> Result<(), PolicyError> {
+    *seen += 1;
+    if *seen > MAX_MERGES {
+        return Err(at(group.node(), Problem::TooManyMerges));
     }
     let known: Vec<&str> =
         ["merge"].into_iter().chain(KEY_TYPES.iter().map(|of_type| of_type.grouped)).collect();
     check_keys(group, &known)?;
-    mapping_list(group, "merge")?.into_iter().try_for_each(|merged| check_group(merged, depth + 1))
+    mapping_list(group, "merge")?.into_iter().try_for_each(|merged| check_group(merged, seen))
 }
 
 /// All keys of one list; one that is there twice is a slip that sops would wrap for twice.

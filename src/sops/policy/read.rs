@@ -62,7 +62,7 @@ fn entry(node: Node<'_>) -> Result<Entry, PolicyError> {
     known.extend(KEY_TYPES.iter().map(|of_type| of_type.flat));
     check_keys(mapping, &known)?;
     for group in groups(mapping)? {
-        check_group(group, 0)?;
+        check_group(group, &mut 0)?;
     }
     let path = match mapping.get("path_regex").filter(|node| !node.is_null()) {
         None => None,
