@@ -150,7 +150,8 @@ fn recover(entries: &[Entry<'_>], observed: &Observed, plan: &mut Plan) -> BTree
                 plan.notes.push(note);
                 plan.watched.push(pending.intent.mark.clone());
             }
-            Recovery::Done | Recovery::Forget => {}
+            Recovery::Forget(note) => plan.notes.extend(note),
+            Recovery::Done => {}
         }
     }
     finishes

@@ -18,8 +18,8 @@ pub(super) enum Recovery {
     Withdraw(Step),
     /// No token has that mark yet, and the request is young enough to be committed late.
     Watch(Note),
-    /// No token has that mark, and none will.
-    Forget,
+    /// No token that lives has that mark, and none will.
+    Forget(Option<Note>),
 }
 
 /// Decides about one pending mint. `wanted` is the entry that it was meant for and its owner, where the profile
@@ -42,15 +42,15 @@ pub(super) fn decide(pending: &Pending, wanted: Option<(&Token, &Owner)>, observ
                 intent.key
             )))
         }
-        Outcome::NotFound => Recovery::Forget,
-        Outcome::Found(record) if !record.active => Recovery::Forget,
+        Outcome::NotFound => Recovery::Forget(Some(never_found(pending))),
+        Outcome::Found(record) if !record.active => Recovery::Forget(None),
         Outcome::Found(record) => withdraw(record.id, "its value was lost with the reply"),
         Outcome::Recorded { record, opens, committed } => {
             if *committed || observed.lock.names(record.id) {
                 return Recovery::Done;
             }
             if !record.active {
-                return Recovery::Forget;
+                return Recovery::Forget(None);
             }
             let Some((token, owner)) = wanted else {
                 return withdraw(record.id, "its entry needs no new token any more");
@@ -73,6 +73,16 @@ pub(super) fn decide(pending: &Pending, wanted: Option<(&Token, &Owner)>, observ
             })
         }
     }
+}
+
+/// GitLab before 17.7 keeps no descriptions, so a token that was made there all the same cannot be recognised.
+fn never_found(pending: &Pending) -> Note {
+    let intent = &pending.intent;
+    Note::info(format!(
+        "a request for {} at {} had no reply, and no token has its mark; before GitLab 17.7 tokens have no marks: look \
+         for \"{}\" of {} made at that time",
+        intent.key, intent.at, intent.name, intent.owner.path
+    ))
 }
 
 fn asks_for_the_same(pending: &Pending, token: &Token, owner: &Owner) -> bool {

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use super::*;
 use crate::secret::Secret;
 
-const NOW: i64 = 1_795_000_000;
+pub(super) const NOW: i64 = 1_795_000_000;
 
-struct Person {
-    identities: Identities,
-    recipient: Recipient,
+pub(super) struct Person {
+    pub(super) identities: Identities,
+    pub(super) recipient: Recipient,
 }
 
-fn person() -> Person {
+pub(super) fn person() -> Person {
     let key = age::x25519::Identity::generate();
     let text = Secret::new(key.to_string().expose_secret().to_owned());
     let identities = Identities::parse([("keys.txt", text)]).unwrap();

@@ -99,7 +99,9 @@ fn a_lost_reply_is_withdrawn_by_its_mark_or_watched_for_an_hour() {
     assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
     assert_eq!(plan.watched, ["pv-9"]);
     observed.now = at("2026-12-01T12:30:00Z");
-    assert!(planned(&observed).watched.is_empty());
+    let plan = planned(&observed);
+    assert!(plan.watched.is_empty());
+    assert!(plan.notes[0].text.contains("look for \"Backstage\" of acme"), "{}", plan.notes[0].text);
 }
 
 #[test]
