@@ -54,7 +54,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Print errors only
+    /// Print results and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
@@ -159,7 +159,7 @@ pub struct ConnectionArgs {
 /// Options of `init`.
 #[derive(Args, Debug)]
 pub struct InitArgs {
-    /// Address of the GitLab instance
+    /// Address of the GitLab instance [default: GITLAB_HOST, CI_SERVER_URL or https://gitlab.com]
     #[arg(long, value_name = "URL")]
     pub gitlab: Option<String>,
 

@@ -54,13 +54,17 @@ impl Error {
         Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// An error of this kind from a module's own error, with its chain of sources as causes.
+    /// An error of this kind from a module's own error, with its chain of sources as causes. A source whose text the
+    /// error above it has already said is not repeated.
     #[must_use]
     pub fn from_source(kind: Kind, source: &(dyn std::error::Error + 'static)) -> Self {
         let mut error = Self::new(kind, source.to_string());
         let mut next = source.source();
         while let Some(cause) = next {
-            error.causes.push(cause.to_string());
+            let text = cause.to_string();
+            if !error.causes.last().unwrap_or(&error.message).contains(&text) {
+                error.causes.push(text);
+            }
             next = cause.source();
         }
         error
@@ -70,6 +74,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Puts this way out in the place of all others: what would have helped by itself no longer does.
+    #[must_use]
+    pub fn hint_instead(mut self, hint: impl Into<String>) -> Self {
+        self.hints = vec![hint.into()];
         self
     }
 

@@ -3,12 +3,15 @@
 use crate::error::{Error, Kind};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::lock::LockError;
 use crate::plan::PlanError;
 use crate::profile::ProfileError;
-use crate::repo::lock::LockError;
+use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RepoError};
-use crate::sops::{ChangeError, DocumentError, DraftError, OpenError, SealError};
+use crate::sops::{ChangeError, DocumentError, DraftError, IdentityError, OpenError, SealError};
 use crate::template::TemplateError;
+use crate::template::disjoint::OverlapError;
+use crate::world::identities::SourceError;
 
 fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
     let error = Error::from_source(kind, error);
@@ -98,9 +101,45 @@ impl From<CommitError> for Error {
     }
 }
 
+impl From<RepoLockError> for Error {
+    fn from(error: RepoLockError) -> Self {
+        match error {
+            RepoLockError::Held { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("wait for it to end, then run again")
+            }
+            RepoLockError::Io { .. } => Self::from_source(Kind::Failed, &error).hint(
+                "the folder provision in the git directory must be writable; nothing is done without it",
+            ),
+        }
+    }
+}
+
 impl From<LockError> for Error {
     fn from(error: LockError) -> Self {
-        Self::from_source(Kind::Unreachable, &error).hint("wait for it to end, then run again")
+        with_hint(Kind::Refused, &error, error.hint())
+    }
+}
+
+impl From<OverlapError> for Error {
+    fn from(error: OverlapError) -> Self {
+        Self::from_source(Kind::Usage, &error)
+    }
+}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        let hint = match &error {
+            SourceError::File { .. } => "name the file of your own age identities, or unset the variable",
+            SourceError::Command { .. } => "mend the command, or unset the variable",
+        };
+        Self::from_source(Kind::CannotDecrypt, &error).hint(hint)
+    }
+}
+
+impl From<IdentityError> for Error {
+    fn from(error: IdentityError) -> Self {
+        Self::from_source(Kind::CannotDecrypt, &error)
+            .hint("an age identity is one line that begins with AGE-SECRET-KEY-1; age-keygen makes one")
     }
 }
 
@@ -112,7 +151,12 @@ impl From<DocumentError> for Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
-        Self::from_source(Kind::CannotDecrypt, &error)
+        match error {
+            OpenError::NoIdentity { .. } => Self::from_source(Kind::CannotDecrypt, &error)
+                .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
+                .hint("or ask one of its readers to add you to .sops.yaml and run sops updatekeys"),
+            _ => Self::from_source(Kind::Refused, &error),
+        }
     }
 }
 
@@ -130,6 +174,13 @@ impl From<DraftError> for Error {
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
-        Self::from_source(Kind::Refused, &error)
+        let hint = match &error {
+            SealError::LeftClear { .. } | SealError::NothingEncrypted { .. } => {
+                "make the rule in .sops.yaml select every slot, and commit it"
+            }
+            SealError::Empty { .. } => "give it a value in the template",
+            _ => return Self::from_source(Kind::Refused, &error),
+        };
+        Self::from_source(Kind::Refused, &error).hint(hint)
     }
 }

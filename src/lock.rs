@@ -136,7 +136,7 @@ impl LockError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid { path, .. } => {
-                Some(format!("`git checkout HEAD -- {path}` brings the committed lock back"))
+                Some(format!("git log -- {path} shows its commits; bring a good one back, and commit it"))
             }
             Self::Newer { .. } => None,
         }

@@ -21,6 +21,7 @@ mod keys;
 mod mac;
 mod metadata;
 mod open;
+mod other;
 mod path;
 mod policy;
 mod random;
@@ -46,7 +47,7 @@ pub use keys::{
 pub use metadata::{MetadataError, OtherReader};
 pub use open::{OpenError, Opened};
 pub use path::{Path, PathError, Segment};
-pub use policy::{Policy, PolicyError, Problem, Rule};
+pub use policy::{HiddenRule, Policy, PolicyError, Problem, Rule};
 pub use random::NoRandomness;
 pub use re2::{Pattern, PatternError};
 pub use reveal::{Form, Leaf, LocateError, RevealError};

@@ -9,7 +9,7 @@ use super::preflight::Prepared;
 use super::withdraw;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::compare::compare;
-use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::gitlab::errors::ErrorKind;
 use crate::gitlab::tokens::MintRequest;
 use crate::journal::{Intent, Line, description};
 use crate::observe::Ground;
@@ -42,6 +42,9 @@ pub(super) async fn all(
     }
     Err(give_up(ground, fresh, failures, journal).await)
 }
+
+/// What helps where GitLab did not say how it ended.
+const AGAIN: &str = "run the same command again: it looks at GitLab first, and goes on from what it finds";
 
 /// Why one token is not there.
 struct Failure {
@@ -78,9 +81,7 @@ async fn give_up(
         return Error::new(Kind::Failed, "nothing was minted");
     };
     if open {
-        return more(first.error)
-            .of_kind(Kind::HalfWay)
-            .hint("run the same command again: it looks at GitLab first and goes on from there");
+        return more(first.error).of_kind(Kind::HalfWay);
     }
     let left = withdraw::fresh(ground, &fresh, journal).await;
     if left.is_empty() {
@@ -124,7 +125,7 @@ async fn one(
 }
 
 enum Attempt {
-    TooFar { latest: Date, error: GitLabError },
+    TooFar { latest: Date, error: Error },
     Failed(Failure),
 }
 
@@ -162,19 +163,23 @@ async fn attempt(
     };
     if !error.is_definite_refusal() {
         let error = Error::from(error)
-            .context(format!("it is not known whether {} was minted", mint.key))
-            .of_kind(Kind::HalfWay);
+            .context(format!("the request for {} has no answer that can be relied on", mint.key))
+            .of_kind(Kind::HalfWay)
+            .hint_instead(AGAIN);
         return Err(Attempt::Failed(Failure::open(error)));
     }
     if let Err(unwritten) = journal.append(&Line::Refused { mark }) {
         return Err(Attempt::Failed(Failure::open(unwritten)));
     }
-    match error.kind() {
-        ErrorKind::ExpiryTooFar { latest } => Err(Attempt::TooFar { latest: *latest, error }),
-        _ => Err(Attempt::Failed(Failure::closed(
-            Error::from(error).context(format!("{} was not minted", mint.key)),
-        ))),
-    }
+    let too_far = match error.kind() {
+        ErrorKind::ExpiryTooFar { latest } => Some(*latest),
+        _ => None,
+    };
+    let error = Error::from(error).context(format!("{} was not minted", mint.key));
+    Err(match too_far {
+        Some(latest) => Attempt::TooFar { latest, error },
+        None => Attempt::Failed(Failure::closed(error)),
+    })
 }
 
 fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
@@ -225,7 +230,8 @@ async fn prove(
             Err(error) if error.is_temporary() || !error.is_definite_refusal() => {
                 let error = Error::from(error)
                     .context(format!("token {} of {} could not be verified", minted.record.id, mint.key))
-                    .of_kind(Kind::HalfWay);
+                    .of_kind(Kind::HalfWay)
+                    .hint_instead(AGAIN);
                 return Err(Failure::open(error));
             }
             Err(error) => {
@@ -258,7 +264,8 @@ async fn take_back(
 ) -> Failure {
     let id = minted.record.id;
     if let Err(revoking) = ground.client.revoke(&mint.owner, id).await {
-        return Failure::open(error.because(format!("token {id} could not be revoked either: {revoking}")));
+        let error = error.because(format!("token {id} could not be revoked either: {revoking}"));
+        return Failure::open(error.hint_instead(AGAIN));
     }
     match journal.append(&Line::Withdrawn { mark: mark.to_owned() }) {
         Ok(()) => Failure::closed(error.because(format!("token {id} was revoked again"))),

@@ -160,7 +160,7 @@ fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) ->
     writer
         .seal(now, &files::slots(file))
         .map(drop)
-        .map_err(|error| error.context(format!("{} would not be written", file.path)))
+        .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }
 
 fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {

@@ -6,9 +6,9 @@ use crate::cli::InitArgs;
 use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
 use crate::repo::{RelPath, Repository};
-use crate::sops::Recipient;
+use crate::sops::{Recipient, RecipientError};
 use crate::ui::{Ui, prompt};
-use crate::world::{Content, World};
+use crate::world::{Content, Variables, World};
 
 const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 
@@ -18,11 +18,11 @@ const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 /// Outside a repository, with an address, group or recipient that cannot be one, or where a file cannot be written.
 pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     let repo = Repository::discover(&world.directory)?;
-    let gitlab =
-        prompt::text(ui, "GitLab", args.gitlab.as_deref().or(Some("https://gitlab.com")), "--gitlab URL");
     let gitlab = match &args.gitlab {
         Some(url) => instance(url)?,
-        None => instance(&gitlab?)?,
+        None => {
+            instance(&prompt::text(ui, "GitLab", Some(default_gitlab(&world.variables)), "--gitlab URL")?)?
+        }
     };
     let group = match &args.group {
         Some(group) => group.clone(),
@@ -64,6 +64,12 @@ fn write(repo: &Repository, world: &World, path: &str, text: &str) -> Result<()>
         .map_err(|error| Error::new(Kind::Failed, format!("cannot write {path}")).because(error.to_string()))
 }
 
+/// The instance that the environment names for GITLAB_TOKEN.
+fn default_gitlab(variables: &Variables) -> &str {
+    let named = variables.gitlab_host.as_deref().or(variables.ci_server_url.as_deref());
+    named.unwrap_or("https://gitlab.com")
+}
+
 fn instance(text: &str) -> Result<Instance> {
     Instance::from_str(text.trim()).map_err(|error| Error::from_source(Kind::Usage, &error))
 }
@@ -82,10 +88,12 @@ fn recipients(args: &InitArgs, world: &World) -> Result<Vec<Recipient>> {
             .hint("give one with --recipient age1…")
             .hint("or make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
     }
-    given
-        .into_iter()
-        .map(|text| Recipient::from_str(text).map_err(|error| Error::from_source(Kind::Usage, &error)))
-        .collect()
+    given.into_iter().map(|text| Recipient::from_str(text).map_err(|error| not_a_recipient(&error))).collect()
+}
+
+fn not_a_recipient(error: &RecipientError) -> Error {
+    Error::from_source(Kind::Usage, error)
+        .hint("a recipient begins with age1; age-keygen -y FILE prints that of a key")
 }
 
 fn files(gitlab: &Instance, group: &str, recipients: &[Recipient]) -> Vec<(String, String)> {
@@ -146,6 +154,21 @@ mod tests {
     use super::*;
     use crate::profile::Environment;
     use crate::sops::Policy;
+
+    #[test]
+    fn gitlab_is_the_one_that_the_environment_names_else_gitlab_com() {
+        let named = |host: Option<&str>, ci: Option<&str>| {
+            let variables = Variables {
+                gitlab_host: host.map(str::to_owned),
+                ci_server_url: ci.map(str::to_owned),
+                ..Variables::default()
+            };
+            default_gitlab(&variables).to_owned()
+        };
+        assert_eq!(named(Some("a.example"), Some("https://b.example")), "a.example");
+        assert_eq!(named(None, Some("https://b.example")), "https://b.example");
+        assert_eq!(named(None, None), "https://gitlab.com");
+    }
 
     #[test]
     fn what_it_scaffolds_is_valid_and_the_policy_leaves_personal_files_alone() {

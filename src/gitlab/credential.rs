@@ -200,8 +200,11 @@ impl CredentialError {
                  needs the scope api (make one at {})",
                 wanted.page("-/user_settings/personal_access_tokens")
             ),
-            Self::Value { problem: ValueError::Empty, .. } => {
+            Self::Value { problem: ValueError::Empty, source_name } if source_name == "GITLAB_TOKEN" => {
                 "in CI a protected variable is absent or empty on a branch that is not protected".to_owned()
+            }
+            Self::Value { problem: ValueError::Empty, source_name } => {
+                format!("{source_name} takes the token alone; did the program that gives it fail?")
             }
             Self::Value { .. } => "copy the token again from where it was shown, in one piece".to_owned(),
             Self::BoundElsewhere { wanted, .. } => {

@@ -55,7 +55,8 @@ pub fn template(repo: &Repository, secrets: &SecretsFile, profile: &str) -> Resu
     let path = RelPath::new(&format!("templates/{}", secrets.template))?;
     let Some(text) = text(repo, &path)? else {
         return Err(Error::new(Kind::Usage, format!("there is no template {path}"))
-            .because(format!("{profile} names it for {}", secrets.file)));
+            .because(format!("{profile} names it for {}", secrets.file))
+            .hint("write it, or name another one in the profile; provision init makes backstage.yaml"));
     };
     Template::parse(&secrets.template, &text).map_err(Error::from)
 }
@@ -83,7 +84,7 @@ pub fn check_disjoint(repo: &Repository, chosen: &[Environment]) -> Result<()> {
     let shapes = read.iter().zip(&templates);
     let shapes: Vec<Shape<'_>> =
         shapes.map(|((environment, _), templates)| Shape { environment, templates }).collect();
-    disjoint::check_disjoint(&shapes).map_err(|error| Error::from_source(Kind::Usage, &error))
+    Ok(disjoint::check_disjoint(&shapes)?)
 }
 
 fn templates(repo: &Repository, environment: &Environment) -> Result<Vec<Template>> {
@@ -136,7 +137,7 @@ fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::new(Kind::Failed, format!("cannot read {shown}")).because(error.to_string())
     })?;
-    Lock::read(&shown, &text).map_err(|error| Error::from_source(Kind::Refused, &error))
+    Ok(Lock::read(&shown, &text)?)
 }
 
 fn stem(path: &Path) -> String {

@@ -10,7 +10,7 @@ use crate::plan::observed::{FileState, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{self, Encrypted, Identities, Rule};
+use crate::sops::{self, DocumentError, Encrypted, Identities, MetadataError, OpenError, Rule};
 use crate::template::{self, Context, Template, TokenFacts};
 use crate::token::TokenId;
 use crate::world::World;
@@ -37,10 +37,7 @@ impl GroundFile {
     /// Where it is no SOPS file that can be read.
     pub fn encrypted(&self) -> Result<Option<Encrypted>> {
         let Some(content) = &self.content else { return Ok(None) };
-        Encrypted::parse(content).map(Some).map_err(|error| {
-            Error::from_source(Kind::Refused, &error)
-                .context(format!("{} cannot be read as a SOPS file", self.path))
-        })
+        Encrypted::parse(content).map(Some).map_err(|error| self.unreadable(&error))
     }
 
     /// The file, opened and with its MAC verified.
@@ -50,9 +47,31 @@ impl GroundFile {
     pub fn open(&self, identities: &Identities) -> Result<Option<sops::Opened>> {
         let Some(encrypted) = self.encrypted()? else { return Ok(None) };
         let opened = encrypted.open(identities);
-        opened
-            .map(Some)
-            .map_err(|error| Error::from(error).context(format!("{} cannot be opened", self.path)))
+        opened.map(Some).map_err(|error| self.unopened(error))
+    }
+
+    fn unreadable(&self, error: &DocumentError) -> Error {
+        let path = &self.path;
+        let refused =
+            Error::from_source(Kind::Refused, error).context(format!("{path} cannot be read as a SOPS file"));
+        if !matches!(error, DocumentError::Metadata(MetadataError::Missing)) {
+            return refused.hint(format!("git log -p -- {path} shows what changed it"));
+        }
+        refused
+            .hint(format!("to keep its values: sops encrypt --in-place {path}, and commit it"))
+            .hint("a secret that was committed in the clear stays in git's history: have it replaced")
+    }
+
+    fn unopened(&self, error: OpenError) -> Error {
+        let path = &self.path;
+        let sound = matches!(error, OpenError::NoIdentity { .. });
+        let refused = Error::from(error).context(format!("{path} cannot be opened"));
+        if sound {
+            return refused;
+        }
+        refused.hint(format!(
+            "git log -p -- {path} shows who changed what; bring a good state back, and commit it"
+        ))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, UserName};
-use crate::repo::{Head, RelPath, Repository};
-use crate::sops::{Policy, Rule};
+use crate::repo::{Difference, Head, RelPath, Repository};
+use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
 use crate::token::{Kind as TokenKind, Owner, TokenId};
 use crate::world::World;
@@ -30,6 +30,8 @@ use files::GroundFile;
 
 /// The policy file, at the repository root as stock sops finds it from there.
 pub const POLICY: &str = ".sops.yaml";
+
+const MEND_POLICY: &str = "mend it and commit it: what counts is the committed policy";
 
 /// What `apply` stands on.
 pub struct Ground {
@@ -161,24 +163,44 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<(u64,
 /// ours left in the work tree does not count: it is known by its content.
 fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
     let real = repo.resolve(path)?;
-    if repo.differs_from_head(path)?.is_none() {
-        return Ok(());
-    }
+    let Some(difference) = repo.differs_from_head(path)? else { return Ok(()) };
     if let Ok(bytes) = std::fs::read(real.below(repo.root()))
         && replay.wrote(path.as_str(), &interrupted::content_digest(&bytes))
     {
         return Ok(());
     }
-    Err(Error::new(Kind::Refused, format!("{path} has changes that are not committed"))
-        .hint(format!("commit it: git add {path} && git commit"))
-        .hint(format!("or go back to the committed state: git restore --staged --worktree {path}")))
+    Err(uncommitted(path, difference))
+}
+
+fn uncommitted(path: &RelPath, difference: Difference) -> Error {
+    let refused = |what: &str| Error::new(Kind::Refused, format!("{path} {what}"));
+    let add = format!("commit it: git add {path} && git commit");
+    let restore = format!("go back to the committed state: git restore --staged --worktree {path}");
+    match difference {
+        Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged => {
+            refused("has changes that are not committed").hint(add).hint(format!("or {restore}"))
+        }
+        Difference::Untracked => refused("is there, but not committed")
+            .hint(format!("if it is right, and holds no secret in the clear, {add}"))
+            .hint("or move it out of the way"),
+        Difference::Ignored => refused("is there, but ignored by git")
+            .hint(format!("git check-ignore -v {path} shows the rule; or move the file out of the way")),
+        Difference::Missing => refused("was deleted, and the deletion is not committed")
+            .hint(restore)
+            .hint(format!("or, to have it made anew, commit the deletion: git rm {path} && git commit")),
+        Difference::Conflicted => {
+            refused("has merge conflicts").hint(format!("resolve them, then git add {path} && git commit"))
+        }
+        Difference::OutsideSparse => refused("is outside the sparse checkout")
+            .hint(format!("git sparse-checkout add {}", path.directories().last().unwrap_or("."))),
+    }
 }
 
 fn lock_at_head(repo: &Repository, path: &RelPath) -> Result<Lock> {
     let Some(bytes) = repo.content_at_head(path)? else { return Ok(Lock::default()) };
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::new(Kind::Refused, format!("{path} is not text; restore it from git")))?;
-    Lock::read(path.as_str(), &text).map_err(|error| Error::from_source(Kind::Refused, &error))
+    Ok(Lock::read(path.as_str(), &text)?)
 }
 
 fn secrets_files(
@@ -216,12 +238,19 @@ fn secrets_files(
 
 fn policy_rule(policy: Option<&Policy>, path: &RelPath) -> Result<Rule> {
     let Some(policy) = policy else { return Err(Error::new(Kind::Failed, "there is no policy")) };
-    let rule = policy.rule_for(path.as_str()).map_err(|error| {
-        Error::from_source(Kind::Refused, &error)
-            .context(format!("no recipients for {path}"))
-            .hint(format!("add a creation rule to {POLICY} whose path_regex matches {path}, and commit it"))
+    let rule = policy.rule_for(path.as_str()).map_err(|error| match error {
+        PolicyError::NoRule { .. } => unusable_policy(&error)
+            .hint(format!("add a creation rule whose path_regex matches {path}, and commit it")),
+        _ => unusable_policy(&error).because(format!("this rule is for {path}")).hint(MEND_POLICY),
     })?;
     Ok(rule.clone())
+}
+
+/// The policy's errors begin with line and column, where they have a place.
+fn unusable_policy(error: &PolicyError) -> Error {
+    let separator =
+        if matches!(error, PolicyError::NotAPolicy | PolicyError::NoRule { .. }) { ": " } else { ":" };
+    Error::new(Kind::Refused, format!("{POLICY}{separator}{error}"))
 }
 
 /// The policy, which must be the committed one.
@@ -234,9 +263,7 @@ fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Pol
     };
     let text =
         String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
-    Policy::parse(&text).map_err(|error| {
-        Error::from_source(Kind::Refused, &error).context(format!("{POLICY} cannot be used"))
-    })
+    Policy::parse(&text).map_err(|error| unusable_policy(&error).hint(MEND_POLICY))
 }
 
 fn own_rule(world: &World) -> Result<Rule> {

@@ -279,8 +279,10 @@ pub enum PlanError {
         why: String,
     },
     /// The profile's expiry cannot be asked for today.
-    #[error("{key}: {why}")]
+    #[error("{profile}: token `{key}`: {why}")]
     Expiry {
+        /// Path of the profile.
+        profile: String,
         /// Key of the entry.
         key: String,
         /// What is wrong.

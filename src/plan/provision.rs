@@ -55,7 +55,9 @@ pub fn plan(environment: &Environment, observed: &Observed, options: Options) ->
             (Fate::Healthy, _) => plan.healthy.extend(healthy(entry, observed)),
             (Fate::Render(from), _) => plan.steps.extend(render(entry, from, observed)),
             (Fate::Mint(_), Some(finish)) => plan.steps.push(finish),
-            (Fate::Mint(because), None) => plan.steps.push(mint(entry, because, observed, today)?),
+            (Fate::Mint(because), None) => {
+                plan.steps.push(mint(environment, entry, because, observed, today)?);
+            }
         }
     }
     let ended = retire(environment, observed, options, &mut plan);
@@ -175,12 +177,19 @@ fn render(entry: &Entry<'_>, from: &Slot, observed: &Observed) -> Option<Step> {
     Some(Step::Render { key: entry.token.key.clone(), id, from: from.clone() })
 }
 
-fn mint(entry: &Entry<'_>, because: &[Reason], observed: &Observed, today: Date) -> Result<Step, PlanError> {
+fn mint(
+    environment: &Environment,
+    entry: &Entry<'_>,
+    because: &[Reason],
+    observed: &Observed,
+    today: Date,
+) -> Result<Step, PlanError> {
     let token = entry.token;
-    let date = token
-        .expires
-        .ask(today)
-        .map_err(|error| PlanError::Expiry { key: token.key.clone(), why: error.to_string() })?;
+    let date = token.expires.ask(today).map_err(|error| PlanError::Expiry {
+        profile: environment.path.clone(),
+        key: token.key.clone(),
+        why: error.to_string(),
+    })?;
     Ok(Step::Mint(Mint {
         key: token.key.clone(),
         owner: entry.owner.clone(),

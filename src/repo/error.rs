@@ -190,6 +190,15 @@ impl RepoError {
                 format!("wait for the other git; when none runs, remove {}", lock.display())
             }
             Self::NeedsGit { .. } => "install git".to_owned(),
+            Self::LeavesRepository { .. } => {
+                "secrets files stay in the repository: put a file, or a folder, of its own in the symlink's place".to_owned()
+            }
+            Self::InOtherRepository { other, .. } => {
+                format!("name a file of this repository in the profile, or run in {other}")
+            }
+            Self::Signing { .. } => {
+                "mend gpg.program and user.signingKey, or git config commit.gpgSign false".to_owned()
+            }
             _ => return None,
         })
     }

@@ -192,7 +192,9 @@ fn signed_commit(
     };
     let signing = |error: gix::Error| RepoError::Signing { why: why(&error) };
     match git.commit_signing_options_if_enabled().map_err(signing)? {
-        Some(options) => commit.sign(options).map_err(signing),
+        Some(options) => commit
+            .sign(options)
+            .map_err(|error| RepoError::Signing { why: format!("that failed: {}", why(&error)) }),
         None => Ok(commit),
     }
 }

@@ -86,7 +86,13 @@ impl Encrypted {
         let missing = wanted.difference(&have).map(|recipient| Difference::Missing((*recipient).clone()));
         let extra = have.difference(&wanted).map(|recipient| Difference::Extra((*recipient).clone()));
         differences.extend(missing.chain(extra));
-        differences.extend(self.metadata.others.iter().cloned().map(Difference::ExtraReader));
+        let (present, named) = (&self.metadata.others, rule.other_readers());
+        let lacks =
+            |list: &[OtherReader], reader: &OtherReader| !list.iter().any(|one| one.is_same_key(reader));
+        let missing = named.iter().filter(|reader| lacks(present, reader)).cloned();
+        let extra = present.iter().filter(|reader| lacks(named, reader)).cloned();
+        differences.extend(missing.map(Difference::MissingReader));
+        differences.extend(extra.map(Difference::ExtraReader));
         if self.metadata.selection != *rule.selection() {
             let (file, rule) = (self.metadata.selection.clone(), rule.selection().clone());
             differences.push(Difference::Selection { file, rule });
@@ -105,7 +111,9 @@ pub enum Difference {
     Missing(Recipient),
     /// The file has a recipient that the rule does not name.
     Extra(Recipient),
-    /// The file has a reader of another type, which no rule that we follow names.
+    /// The rule names a reader of another type that the file does not have.
+    MissingReader(OtherReader),
+    /// The file has a reader of another type that the rule does not name.
     ExtraReader(OtherReader),
     /// Other leaves are encrypted.
     Selection {
@@ -126,6 +134,7 @@ impl fmt::Display for Difference {
         match self {
             Self::Missing(recipient) => write!(f, "{recipient} should read the file and cannot"),
             Self::Extra(recipient) => write!(f, "{recipient} can read the file and should not"),
+            Self::MissingReader(reader) => write!(f, "{reader} should read the file and cannot"),
             Self::ExtraReader(reader) => write!(f, "{reader} can read the file and should not"),
             Self::Selection { file, rule } => write!(f, "the file has `{file}`, the rule has `{rule}`"),
             Self::MacOnlyEncrypted { file } => {

@@ -11,15 +11,8 @@ use super::selection::{Selection, SelectionError};
 use super::time::Time;
 use super::value::{Plain, Type};
 
-/// Lists of keys of other types, and how an entry of each is named.
-const OTHER_KEYS: [(&str, &str); 6] = [
-    ("kms", "arn"),
-    ("gcp_kms", "resource_id"),
-    ("hckms", "key_id"),
-    ("azure_kv", "vault_url"),
-    ("hc_vault", "vault_address"),
-    ("pgp", "fp"),
-];
+/// Lists of keys of other types.
+pub(super) const OTHER_KEYS: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 
 /// Why the `sops` block is not one that we can work with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -192,11 +185,8 @@ fn readers(block: Mapping<'_>) -> Result<(Vec<Stanza>, Vec<OtherReader>), Metada
             Err(_) => others.push(OtherReader { kind: "age".to_owned(), id: recipient.to_owned() }),
         }
     }
-    for (kind, name) in OTHER_KEYS {
-        for entry in entries(block, kind)? {
-            let id = entry.get(name).and_then(Node::as_str).unwrap_or("without a name");
-            others.push(OtherReader { kind: kind.to_owned(), id: id.to_owned() });
-        }
+    for kind in OTHER_KEYS {
+        others.extend(entries(block, kind)?.into_iter().map(|entry| OtherReader::of_entry(kind, entry)));
     }
     Ok((stanzas, others))
 }

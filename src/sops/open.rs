@@ -17,9 +17,9 @@ use super::value::{Cipher, DataKey, Plain, Type, ValueError, is_encrypted};
 pub enum OpenError {
     /// None of the identities is one of the file's readers.
     #[error(
-        "no identity opens this file: tried {}; it is for {}{}",
-        list(sources, "no source of identities"),
-        list(readers, "nobody"),
+        "{}; it is for {}{}",
+        tried(sources),
+        if readers.is_empty() { "nobody".to_owned() } else { readers.join(", ") },
         also(skipped)
     )]
     NoIdentity {
@@ -74,8 +74,11 @@ pub enum OpenError {
     MacMismatch,
 }
 
-fn list(items: &[String], none: &str) -> String {
-    if items.is_empty() { none.to_owned() } else { items.join(", ") }
+fn tried(sources: &[String]) -> String {
+    if sources.is_empty() {
+        return "there is no age identity to open this file with".to_owned();
+    }
+    format!("no identity opens this file: tried {}", sources.join(", "))
 }
 
 fn also(skipped: &[String]) -> String {

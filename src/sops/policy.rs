@@ -4,34 +4,23 @@
 //! are errors. `destination_rules` (for `sops publish`) and `stores` (indentation) say nothing about readers and are
 //! left alone.
 
-use crate::yaml::{self, Mapping, Node, Position, Tree};
+mod hidden;
+mod keys;
+mod names;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::yaml::{self, Position};
 
 use super::keys::{Recipient, RecipientError};
+use super::metadata::OtherReader;
 use super::re2::{Pattern, PatternError};
-use super::selection::{FIELDS, Selection, SelectionError};
+use super::selection::{Selection, SelectionError};
 
-/// Keys of other types inside a rule: as sops calls them, and as people do.
-const OTHER_KEYS: [(&str, &str); 6] = [
-    ("pgp", "PGP keys"),
-    ("kms", "AWS KMS keys"),
-    ("gcp_kms", "GCP KMS keys"),
-    ("azure_keyvault", "Azure Key Vault keys"),
-    ("hc_vault_transit_uri", "HashiCorp Vault keys"),
-    ("hckms", "HuaweiCloud KMS keys"),
-];
-
-/// Keys inside a group that say other things than `age` and `merge`.
-const OTHER_GROUP_KEYS: [(&str, &str); 6] = [
-    ("pgp", "PGP keys"),
-    ("kms", "AWS KMS keys"),
-    ("gcp_kms", "GCP KMS keys"),
-    ("azure_keyvault", "Azure Key Vault keys"),
-    ("hc_vault", "HashiCorp Vault keys"),
-    ("hckms", "HuaweiCloud KMS keys"),
-];
-
-/// Groups that a group may merge, those of merged groups included: an alias may even lead back to where it stands.
-const MAX_MERGES: usize = 100;
+pub use hidden::HiddenRule;
 
 /// Why a policy is not one, or gives no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,12 +76,39 @@ pub enum Problem {
     #[error(transparent)]
     Recipient(#[from] RecipientError),
     /// Something that sops can do and we cannot yet; it is never dropped silently.
-    #[error("{what} (`{key}`) are not supported yet")]
+    #[error("{what} (`{key}: {id}`) are not supported yet")]
     Unsupported {
+        /// The list it is in.
+        key: String,
+        /// What it is, in the plural.
+        what: &'static str,
+        /// Which one.
+        id: String,
+    },
+    /// Shamir's secret sharing, which we cannot do yet.
+    #[error("several key groups (Shamir) are not supported yet: {}", in_groups(groups))]
+    SeveralGroups {
+        /// The readers of each group.
+        groups: Vec<Vec<String>>,
+    },
+    /// A threshold that only several groups can meet.
+    #[error("`shamir_threshold` must be 0 or 1 where there is one group of keys")]
+    Threshold,
+    /// One list names a key twice; sops would encrypt for it twice.
+    #[error("`{key}` is already in this list, at line {}", first.line)]
+    Duplicate {
         /// The key.
         key: String,
-        /// What it is about, in the plural.
-        what: &'static str,
+        /// Where it stands first.
+        first: Position,
+    },
+    /// A key of a group that does not say which one it is.
+    #[error("an entry of `{list}` needs `{field}`")]
+    NoField {
+        /// The list.
+        list: String,
+        /// What is missing.
+        field: &'static str,
     },
     /// `key_groups` next to flat keys, which sops then ignores.
     #[error("sops ignores `{key}` next to `key_groups`: put it into the group")]
@@ -104,12 +120,20 @@ pub enum Problem {
     #[error("the rule names no recipient")]
     NoRecipient,
     /// Groups that merge each other.
-    #[error("`merge` leads to more than {MAX_MERGES} groups")]
-    TooManyMerges,
+    #[error("`merge` is nested too deeply")]
+    MergeTooDeep,
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map(|known| format!(" (did you mean `{known}`?)")).unwrap_or_default()
+}
+
+fn in_groups(groups: &[Vec<String>]) -> String {
+    let groups = groups.iter().enumerate().map(|(index, group)| {
+        let readers = if group.is_empty() { "nobody".to_owned() } else { group.join(", ") };
+        format!("group {}: {readers}", index + 1)
+    });
+    groups.collect::<Vec<_>>().join("; ")
 }
 
 impl PolicyError {
@@ -124,18 +148,11 @@ impl PolicyError {
     }
 }
 
-fn at(node: Node<'_>, problem: impl Into<Problem>) -> PolicyError {
-    PolicyError::At { position: node.position(), problem: problem.into() }
-}
-
-fn wrong_kind(node: Node<'_>, key: &str, wanted: &'static str) -> PolicyError {
-    at(node, Problem::WrongKind { key: key.to_owned(), wanted })
-}
-
 /// What holds for the files that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     recipients: Vec<Recipient>,
+    others: Vec<OtherReader>,
     selection: Selection,
     mac_only_encrypted: bool,
     position: Option<Position>,
@@ -147,13 +164,26 @@ impl Rule {
     #[must_use]
     pub fn own(recipients: impl IntoIterator<Item = Recipient>) -> Self {
         let recipients = without_repetition(recipients);
-        Self { recipients, selection: Selection::default(), mac_only_encrypted: false, position: None }
+        Self {
+            recipients,
+            others: Vec::new(),
+            selection: Selection::default(),
+            mac_only_encrypted: false,
+            position: None,
+        }
     }
 
     /// Who may read, in the order of the policy, each once.
     #[must_use]
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
+    }
+
+    /// Who else may read, with keys that we cannot encrypt for yet. Only [`Policy::rule_with_other_readers`] gives rules
+    /// that have some.
+    #[must_use]
+    pub fn other_readers(&self) -> &[OtherReader] {
+        &self.others
     }
 
     /// What is encrypted.
@@ -187,16 +217,21 @@ fn without_repetition(recipients: impl IntoIterator<Item = Recipient>) -> Vec<Re
 
 #[derive(Debug)]
 struct Entry {
+    position: Position,
     /// `None` matches every path.
     path: Option<Pattern>,
     /// A rule that we cannot follow is an error only for the files that it matches.
     rule: Result<Rule, PolicyError>,
+    /// The first reader of the rule that we cannot encrypt for.
+    unsupported: Option<PolicyError>,
 }
 
 /// The rules of a `.sops.yaml`.
 #[derive(Debug)]
 pub struct Policy {
     entries: Vec<Entry>,
+    hidden: Vec<HiddenRule>,
+    names: BTreeMap<Recipient, String>,
 }
 
 impl Policy {
@@ -204,14 +239,10 @@ impl Policy {
     ///
     /// # Errors
     /// Not YAML, no `creation_rules`, a key inside a rule or group that sops does not know, a `path_regex` that does
-    /// not compile. What sops knows and we do not support yet is an error of [`Policy::rule_for`].
+    /// not compile. Any other mistake in a rule, and what sops knows and we do not support yet, is an error of
+    /// [`Policy::rule_for`], and listed by [`Policy::problems`].
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let tree = Tree::parse(text)?;
-        let top = tree.root().and_then(Node::as_mapping).ok_or(PolicyError::NotAPolicy)?;
-        let Some(rules) = top.get("creation_rules") else { return Err(no_rules(top)) };
-        let rules = rules.as_sequence().ok_or_else(|| wrong_kind(rules, "creation_rules", "a list"))?;
-        let entries = rules.items().map(entry).collect::<Result<_, _>>()?;
-        Ok(Self { entries })
+        read::policy(text)
     }
 
     /// The first rule whose `path_regex` is found in `path`, which is relative to the directory of the policy, with
@@ -220,179 +251,48 @@ impl Policy {
     /// # Errors
     /// No rule matches; or the one that does names nobody, or uses something that is not supported yet.
     pub fn rule_for(&self, path: &str) -> Result<&Rule, PolicyError> {
+        let entry = self.entry_for(path)?;
+        match &entry.unsupported {
+            Some(error) => Err(error.clone()),
+            None => entry.rule.as_ref().map_err(Clone::clone),
+        }
+    }
+
+    /// Like [`Policy::rule_for`], and readers that we cannot encrypt for are no error but
+    /// [`Rule::other_readers`]: for a file that exists, where their entries can stay as they are.
+    ///
+    /// # Errors
+    /// No rule matches; or the one that does cannot be followed.
+    pub fn rule_with_other_readers(&self, path: &str) -> Result<&Rule, PolicyError> {
+        self.entry_for(path)?.rule.as_ref().map_err(Clone::clone)
+    }
+
+    fn entry_for(&self, path: &str) -> Result<&Entry, PolicyError> {
         let matching = |entry: &&Entry| entry.path.as_ref().is_none_or(|pattern| pattern.is_match(path));
-        match self.entries.iter().find(matching) {
-            Some(entry) => entry.rule.as_ref().map_err(Clone::clone),
-            None => Err(PolicyError::NoRule { path: path.to_owned() }),
-        }
+        self.entries.iter().find(matching).ok_or_else(|| PolicyError::NoRule { path: path.to_owned() })
+    }
+
+    /// Everything that [`Policy::rule_for`] would refuse for some file, in the order of the policy.
+    pub fn problems(&self) -> impl Iterator<Item = &PolicyError> {
+        self.entries.iter().filter_map(|entry| entry.rule.as_ref().err().or(entry.unsupported.as_ref()))
+    }
+
+    /// Rules that never match any file because an earlier one matches all of theirs, as far as that can be told from
+    /// the patterns.
+    #[must_use]
+    pub fn hidden_rules(&self) -> &[HiddenRule] {
+        &self.hidden
+    }
+
+    /// What the policy calls a recipient: its anchor, else the comment behind it, else the comment on the line above
+    /// where each item of the list has one.
+    #[must_use]
+    pub fn name_of(&self, recipient: &Recipient) -> Option<&str> {
+        self.names.get(recipient).map(String::as_str)
+    }
+
+    /// The recipients that the policy calls `name`.
+    pub fn named<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p Recipient> {
+        self.names.iter().filter(move |(_, known)| *known == name).map(|(recipient, _)| recipient)
     }
 }
-
-/// The policy has no `creation_rules`; perhaps a misspelt one.
-fn no_rules(top: Mapping<'_>) -> PolicyError {
-    let misspelt = top.entries().find(|entry| strsim::damerau_levenshtein(entry.key, "creation_rules") <= 3);
-    match misspelt {
-        Some(entry) => at(entry.key_node, unknown(entry.key, ["creation_rules"])),
-        None => PolicyError::NotAPolicy,
-    }
-}
-
-fn unknown<'k>(key: &str, known: impl IntoIterator<Item = &'k str>) -> Problem {
-    let nearest = known.into_iter().map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
-    let suggestion = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, known)| known.to_owned());
-    Problem::UnknownKey { key: key.to_owned(), suggestion }
-}
-
-fn check_keys(mapping: Mapping<'_>, known: &[&str]) -> Result<(), PolicyError> {
-    match mapping.entries().find(|entry| !known.contains(&entry.key)) {
-        Some(entry) => Err(at(entry.key_node, unknown(entry.key, known.iter().copied()))),
-        None => Ok(()),
-    }
-}
-
-fn entry(node: Node<'_>) -> Result<Entry, PolicyError> {
-    let mapping =
-        node.as_mapping().ok_or_else(|| wrong_kind(node, "creation_rules", "a list of mappings"))?;
-    let mut known =
-        vec!["path_regex", "age", "key_groups", "shamir_threshold", "aws_profile", "mac_only_encrypted"];
-    known.extend(FIELDS);
-    known.extend(OTHER_KEYS.map(|(key, _)| key));
-    check_keys(mapping, &known)?;
-    for group in groups(mapping)? {
-        check_group(group, &mut 0)?;
-    }
-    let path = match mapping.get("path_regex") {
-        None => None,
-        Some(node) => {
-            let text = node.as_str().ok_or_else(|| wrong_kind(node, "path_regex", "a text"))?;
-            let pattern = Pattern::new(text).map_err(|error| at(node, Problem::PathRegex(error)))?;
-            Some(pattern).filter(|pattern| !pattern.as_str().is_empty())
-        }
-    };
-    Ok(Entry { path, rule: rule(mapping) })
-}
-
-fn rule(mapping: Mapping<'_>) -> Result<Rule, PolicyError> {
-    let node = mapping.node();
-    let selection = Selection::from_fields(|field| mapping.get(field).and_then(Node::as_str))
-        .map_err(|error| at(mapping.get(selection_field(&error)).unwrap_or(node), error))?;
-    let mac_only_encrypted = match mapping.get("mac_only_encrypted") {
-        None => false,
-        Some(value) => match value.as_str() {
-            Some("true" | "True" | "TRUE") => true,
-            Some("false" | "False" | "FALSE") => false,
-            _ => return Err(wrong_kind(value, "mac_only_encrypted", "true or false")),
-        },
-    };
-    let recipients = without_repetition(recipients(mapping)?);
-    if recipients.is_empty() {
-        return Err(at(node, Problem::NoRecipient));
-    }
-    Ok(Rule { recipients, selection, mac_only_encrypted, position: Some(node.position()) })
-}
-
-fn selection_field(error: &SelectionError) -> &'static str {
-    match error {
-        SelectionError::Several { second, .. } => second,
-        SelectionError::Unsupported { field } | SelectionError::Pattern { field, .. } => field,
-    }
-}
-
-fn is_empty(node: Node<'_>) -> bool {
-    let node = node.resolve();
-    node.is_null()
-        || node.as_str() == Some("")
-        || node.as_sequence().is_some_and(|list| list.items().len() == 0)
-}
-
-fn refuse_other_keys(mapping: Mapping<'_>, others: &[(&str, &'static str)]) -> Result<(), PolicyError> {
-    for (key, what) in others {
-        if let Some(entry) = mapping.entry(key).filter(|entry| !is_empty(entry.value)) {
-            return Err(at(entry.key_node, Problem::Unsupported { key: (*key).to_owned(), what }));
-        }
-    }
-    Ok(())
-}
-
-fn groups<'t>(mapping: Mapping<'t>) -> Result<Vec<Mapping<'t>>, PolicyError> {
-    mapping_list(mapping, "key_groups")
-}
-
-fn mapping_list<'t>(mapping: Mapping<'t>, key: &str) -> Result<Vec<Mapping<'t>>, PolicyError> {
-    let Some(node) = mapping.get(key).filter(|node| !is_empty(*node)) else { return Ok(Vec::new()) };
-    let wrong = |node| wrong_kind(node, key, "a list of mappings");
-    let items = node.as_sequence().ok_or_else(|| wrong(node))?.items();
-    items.map(|item| item.as_mapping().ok_or_else(|| wrong(item))).collect()
-}
-
-fn check_group(group: Mapping<'_>, seen: &mut usize) -> Result<(), PolicyError> {
-    *seen += 1;
-    if *seen > MAX_MERGES {
-        return Err(at(group.node(), Problem::TooManyMerges));
-    }
-    let mut known = vec!["merge", "age"];
-    known.extend(OTHER_GROUP_KEYS.map(|(key, _)| key));
-    check_keys(group, &known)?;
-    mapping_list(group, "merge")?.into_iter().try_for_each(|merged| check_group(merged, seen))
-}
-
-fn recipients(mapping: Mapping<'_>) -> Result<Vec<Recipient>, PolicyError> {
-    let groups = groups(mapping)?;
-    if groups.is_empty() {
-        refuse_other_keys(mapping, &OTHER_KEYS)?;
-    } else {
-        let flat = OTHER_KEYS.iter().map(|(key, _)| *key).chain(["age"]);
-        if let Some(entry) = flat.filter_map(|key| mapping.entry(key)).find(|entry| !is_empty(entry.value)) {
-            return Err(at(entry.key_node, Problem::Ignored { key: entry.key.to_owned() }));
-        }
-    }
-    if groups.len() > 1 {
-        let problem =
-            Problem::Unsupported { key: "key_groups".to_owned(), what: "several key groups (Shamir)" };
-        return Err(at(groups[1].node(), problem));
-    }
-    if let Some(entry) = mapping.entry("shamir_threshold").filter(|entry| !is_one_or_less(entry.value)) {
-        let problem =
-            Problem::Unsupported { key: entry.key.to_owned(), what: "thresholds of key groups (Shamir)" };
-        return Err(at(entry.key_node, problem));
-    }
-    match groups.first() {
-        Some(group) => group_recipients(*group),
-        None => age_recipients(mapping),
-    }
-}
-
-fn is_one_or_less(node: Node<'_>) -> bool {
-    is_empty(node) || matches!(node.as_str(), Some("0" | "1"))
-}
-
-/// Merged groups first, then the group's own (config/config.go). [`check_group`] has bounded their number.
-fn group_recipients(group: Mapping<'_>) -> Result<Vec<Recipient>, PolicyError> {
-    refuse_other_keys(group, &OTHER_GROUP_KEYS)?;
-    let mut all = Vec::new();
-    for merged in mapping_list(group, "merge")? {
-        all.extend(group_recipients(merged)?);
-    }
-    all.extend(age_recipients(group)?);
-    Ok(all)
-}
-
-/// `age`, as one text with commas, or as a list of such.
-fn age_recipients(mapping: Mapping<'_>) -> Result<Vec<Recipient>, PolicyError> {
-    let Some(node) = mapping.get("age").filter(|node| !is_empty(*node)) else { return Ok(Vec::new()) };
-    let nodes: Vec<Node<'_>> = match node.as_sequence() {
-        Some(list) => list.items().collect(),
-        None => vec![node],
-    };
-    let mut recipients = Vec::new();
-    for node in nodes {
-        let text = node.as_str().ok_or_else(|| wrong_kind(node, "age", "a text or a list of texts"))?;
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            recipients.push(part.parse().map_err(|error: RecipientError| at(node, error))?);
-        }
-    }
-    Ok(recipients)
-}
-
-#[cfg(test)]
-mod tests;

@@ -32,7 +32,7 @@ pub(super) const FIELDS: [&str; 6] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// sops accepts at most one.
-    #[error("both `{first}` and `{second}` are set: only one selection rule may be")]
+    #[error("both `{first}` and `{second}` are set: only one selection rule may be set")]
     Several {
         /// One of them.
         first: &'static str,

@@ -98,7 +98,9 @@ impl Ui {
 
     /// Shows an error: the headline, what it was because of, and what to do.
     pub fn error(&self, error: &Error) {
-        let mut text = format!("{} {error}\n", self.paint(Style::Bad, "error:"));
+        let label = "error: ";
+        let headline = indented(label, error.message());
+        let mut text = headline.replacen(label, &self.paint(Style::Bad, label), 1);
         for cause in error.causes() {
             text += &indented("  because: ", cause);
         }

@@ -131,10 +131,8 @@ impl World {
         if let Some(identities) = self.identities.get() {
             return Ok(Rc::clone(identities));
         }
-        let sources = identities::read(&self.variables)
-            .map_err(|error| Error::from_source(Kind::CannotDecrypt, &error))?;
-        let identities = Identities::parse(sources.into_iter().map(|source| (source.name, source.text)))
-            .map_err(|error| Error::from_source(Kind::CannotDecrypt, &error))?;
+        let sources = identities::read(&self.variables)?;
+        let identities = Identities::parse(sources.into_iter().map(|source| (source.name, source.text)))?;
         Ok(Rc::clone(self.identities.get_or_init(|| Rc::new(identities))))
     }
 
@@ -145,7 +143,8 @@ impl World {
     pub fn read_secret_file(&self, path: &Path) -> Result<Secret> {
         let path = self.directory.join(path);
         std::fs::read_to_string(&path).map(Secret::new).map_err(|error| {
-            Error::new(Kind::Usage, format!("cannot read {}", path.display())).because(error.to_string())
+            Error::new(Kind::Usage, format!("cannot read the token file {}", path.display()))
+                .because(error.to_string())
         })
     }
 

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 /// HTTPS_PROXY and NO_PROXY are read by the HTTP client itself, git's variables by git and gix.
 #[derive(Debug, Default)]
 pub struct Variables {
-    /// GITLAB_TOKEN: the operator credential.
+    /// GITLAB_TOKEN: the operator credential. Empty where it is set to nothing, which is worth an error of its own.
     pub gitlab_token: Option<Secret>,
     /// GITLAB_HOST: the instance that GITLAB_TOKEN belongs to (as for glab).
     pub gitlab_host: Option<String>,
@@ -34,11 +34,11 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// Reads them. An empty variable counts as not set.
+    /// Reads them. An empty variable other than GITLAB_TOKEN counts as not set.
     #[must_use]
     pub fn read() -> Self {
         Self {
-            gitlab_token: secret("GITLAB_TOKEN"),
+            gitlab_token: std::env::var("GITLAB_TOKEN").ok().map(Secret::new),
             gitlab_host: text("GITLAB_HOST"),
             ci_server_url: text("CI_SERVER_URL"),
             ci_server_tls_ca_file: path("CI_SERVER_TLS_CA_FILE"),

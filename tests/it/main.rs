@@ -5,6 +5,7 @@
 mod client_faults;
 mod client_gitlab;
 mod client_http;
+mod cmd;
 mod crash;
 mod crash_cases;
 mod crash_killed;
@@ -25,6 +26,9 @@ mod git_commit_sign;
 mod git_commit_signals;
 mod profile_shipped;
 mod provision;
+mod refusals_commit;
+mod refusals_gitlab;
+mod refusals_trouble;
 mod repo_driver;
 mod repo_read;
 mod repo_sandbox;

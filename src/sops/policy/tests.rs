@@ -40,14 +40,11 @@ fn an_empty_path_regex_matches_everything() {
 }
 
 #[test]
-fn recipients_are_a_list_or_a_text_with_commas_each_once() {
+fn recipients_are_a_list_or_a_text_with_commas() {
     let ben = ben();
-    let upper = ANA.to_uppercase();
-    for age in [
-        format!("{ANA},{ben}"),
-        format!("\n    - {ANA}\n    - {ben}\n    - {upper}"),
-        format!(">-\n    {ANA},\n    {ben}"),
-    ] {
+    for age in
+        [format!("{ANA},{ben}"), format!("\n    - {ANA}\n    - {ben}"), format!(">-\n    {ANA},\n    {ben}")]
+    {
         let policy = policy(&format!("creation_rules:\n- age: {age}\n"));
         assert_eq!(names(policy.rule_for("x").unwrap()), [ANA, &ben], "{age}");
     }
@@ -119,17 +116,27 @@ fn a_path_regex_that_does_not_compile_is_refused() {
 #[test]
 fn what_is_not_supported_is_named_but_only_where_it_applies() {
     let rows = [
-        ("pgp: ABCD", "PGP keys (`pgp`) are not supported yet"),
-        ("kms: arn", "AWS KMS keys (`kms`) are not supported yet"),
+        ("pgp: ABCD", "PGP keys (`pgp: ABCD`) are not supported yet"),
+        ("kms: arn+role", "AWS KMS keys (`kms: arn+role`) are not supported yet"),
         ("age: ssh-ed25519 AAAA", "`ssh-ed25519 AAAA` is an SSH key, which is not supported yet"),
         ("encrypted_comment_regex: x", "`encrypted_comment_regex` is not supported yet"),
         (
-            "key_groups: [{age: []}, {age: []}]",
-            "several key groups (Shamir) (`key_groups`) are not supported yet",
+            "key_groups: [{pgp: [AB]}, {hc_vault: ['https://v/v1/e/keys/k'], kms: [{arn: a, role: r}]}, {age: []}]",
+            "several key groups (Shamir) are not supported yet: group 1: pgp AB; group 2: kms a+r, hc_vault https://v/v1/e/keys/k; group 3: nobody",
+        ),
+        ("gcp_kms: [g]", "GCP KMS keys (`gcp_kms: g`) are not supported yet"),
+        ("hckms: [h]", "HuaweiCloud KMS keys (`hckms: h`) are not supported yet"),
+        (
+            "azure_keyvault: https://v/keys/k/1",
+            "Azure Key Vault keys (`azure_keyvault: https://v/keys/k/1`) are not supported yet",
         ),
         (
-            "shamir_threshold: 2",
-            "thresholds of key groups (Shamir) (`shamir_threshold`) are not supported yet",
+            "hc_vault_transit_uri: [https://v/v1/e/keys/k]",
+            "HashiCorp Vault keys (`hc_vault_transit_uri: https://v/v1/e/keys/k`) are not supported yet",
+        ),
+        (
+            "key_groups: [{azure_keyvault: [{vaultUrl: https://v, key: k}]}]",
+            "Azure Key Vault keys (`azure_keyvault: https://v/keys/k`) are not supported yet",
         ),
     ];
     for (line, wanted) in rows {
@@ -162,4 +169,101 @@ fn other_texts_are_no_policy() {
         assert!(matches!(Policy::parse(text), Err(PolicyError::NotAPolicy)), "{text}");
     }
     assert!(matches!(Policy::parse("a: ["), Err(PolicyError::Yaml(_))));
+}
+
+#[test]
+fn a_slip_in_a_rule_is_refused_with_its_place() {
+    let rows = [
+        (
+            format!("age: [{ANA}, {}]", ANA.to_uppercase()),
+            format!("2:73: `{ANA}` is already in this list, at line 2"),
+        ),
+        ("pgp: AB CD,abcd".to_owned(), "2:8: `abcd` is already in this list, at line 2".to_owned()),
+        ("kms: [{arn: a}]".to_owned(), "2:9: AWS KMS keys (`kms: a`) are not supported yet".to_owned()),
+        ("key_groups: [{kms: [{role: a}]}]".to_owned(), "2:23: an entry of `kms` needs `arn`".to_owned()),
+        (
+            "key_groups: [{gcp_kms: [{resourceid: a}]}]".to_owned(),
+            "2:28: unknown key `resourceid` (did you mean `resource_id`?)".to_owned(),
+        ),
+        (
+            format!("age: {ANA}\n  shamir_threshold: 2"),
+            "3:21: `shamir_threshold` must be 0 or 1 where there is one group of keys".to_owned(),
+        ),
+        (format!("age: {ANA}\n  encrypted_regex: [a]"), "3:20: `encrypted_regex` must be a text".to_owned()),
+        (
+            format!("pgp: AB\n  key_groups: [{{age: [{ANA}]}}]"),
+            "2:3: sops ignores `pgp` next to `key_groups`: put it into the group".to_owned(),
+        ),
+    ];
+    for (line, wanted) in rows {
+        assert_eq!(error(&format!("creation_rules:\n- {line}\n")), wanted, "{line}");
+    }
+}
+
+#[test]
+fn readers_that_we_cannot_encrypt_for_are_kept_for_files_that_exist() {
+    let text = format!("creation_rules:\n- pgp: AB, CD\n  age: [{ANA}, ssh-ed25519 AAAA ana]\n  kms: arn\n");
+    let policy = policy(&text);
+    assert!(policy.rule_for("x").is_err());
+    let rule = policy.rule_with_other_readers("x").unwrap();
+    assert_eq!(names(rule), [ANA]);
+    let others: Vec<String> = rule.other_readers().iter().map(ToString::to_string).collect();
+    assert_eq!(others, ["age ssh-ed25519 AAAA ana", "pgp AB", "pgp CD", "kms arn"]);
+    assert_eq!(policy.problems().count(), 1);
+}
+
+#[test]
+fn merged_groups_may_repeat_each_other() {
+    let text = format!(
+        "g: &g\n  age: [{ANA}]\n  pgp: [AB]\ncreation_rules:\n- key_groups:\n  - merge: [*g, *g]\n    age: [{ANA}]\n    pgp: [ab]\n"
+    );
+    let policy = policy(&text);
+    let rule = policy.rule_with_other_readers("x").unwrap();
+    assert_eq!((names(rule), rule.other_readers().len()), (vec![ANA], 1));
+}
+
+#[test]
+fn rules_that_an_earlier_one_hides_are_reported() {
+    let rows = [
+        ("^a$", "^a$", true),
+        (".*", "b", true),
+        ("", "b", true),
+        ("secrets/", "^secrets/qa/.*\\.yaml$", true),
+        ("^secrets/", "^secrets/(dev|qa)/", true),
+        ("\\.yaml$", "^x/[a-z]+\\.yaml$", true),
+        ("^a\\.yaml$", "^a\\.yaml$ ", false),
+        ("^secrets/", "secrets/qa", false),
+        ("\\.yaml$", "\\.yam?l$", false),
+        ("\\.yaml$", "\\.yaml", false),
+        ("qa", "dev|qa", false),
+        ("qa", "(?i)qa", false),
+        ("a.c", "abc", false),
+        ("ab", "ab*", false),
+        ("ab", "xab{2}", false),
+        ("a", "b", false),
+    ];
+    for (earlier, later, hidden) in rows {
+        let text = format!(
+            "creation_rules:\n- path_regex: '{earlier}'\n  age: {ANA}\n- path_regex: '{later}'\n  age: {ANA}\n"
+        );
+        let wanted =
+            [HiddenRule { position: Position { line: 4, column: 3 }, by: Position { line: 2, column: 3 } }];
+        let wanted = if hidden { &wanted[..] } else { &[] };
+        assert_eq!(policy(&text).hidden_rules(), wanted, "{earlier} {later}");
+    }
+}
+
+#[test]
+fn recipients_have_the_names_that_people_gave_them() {
+    let [ana, ben, eva, ian, una] = [ben(), ben(), ben(), ben(), ben()];
+    let text = format!(
+        "keys:\n  - &ana {ana}\n  - {ben} # Ben (laptop)\ncreation_rules:\n  - path_regex: a\n    age:\n      # eva\n      - {eva}\n      # ian\n      - {ian}\n  - age:\n      # a heading\n      - {una}\n      - *ana # not ana\n"
+    );
+    let policy = policy(&text);
+    let name = |text: &str| policy.name_of(&text.parse().unwrap());
+    assert_eq!(
+        [name(&ana), name(&ben), name(&eva), name(&ian), name(&una)],
+        [Some("ana"), Some("Ben (laptop)"), Some("eva"), Some("ian"), None]
+    );
+    assert_eq!(policy.named("ana").map(Recipient::as_str).collect::<Vec<_>>(), [&ana]);
 }

@@ -17,6 +17,10 @@ use super::sops;
 /// When every lab begins.
 pub(crate) const NOW: &str = "2026-11-21T08:00:00Z";
 
+/// Whose desk it is, for git.
+pub(crate) const GIT_CONFIG: &str =
+    "[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n";
+
 pub(crate) struct Lab {
     pub(crate) gitlab: Running,
     folder: tempfile::TempDir,
@@ -113,11 +117,7 @@ impl Lab {
             Self { gitlab, folder, recipient: recipient.to_string(), identity: identity.expose().to_owned() };
         fs::create_dir_all(lab.home().join(".config/sops/age")).unwrap();
         fs::write(lab.home().join(".config/sops/age/keys.txt"), format!("{}\n", lab.identity)).unwrap();
-        fs::write(
-            lab.home().join(".gitconfig"),
-            "[user]\n\tname = Ana\n\temail = ana@example.com\n[init]\n\tdefaultBranch = main\n",
-        )
-        .unwrap();
+        fs::write(lab.home().join(".gitconfig"), GIT_CONFIG).unwrap();
         fs::create_dir(lab.repo()).unwrap();
         lab.git(["init", "-q"]);
         lab
@@ -250,6 +250,6 @@ fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn said(command: &mut Command) -> Said {
+pub(super) fn said(command: &mut Command) -> Said {
     Said::of(&command.output().unwrap())
 }

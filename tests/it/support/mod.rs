@@ -6,5 +6,6 @@ pub(crate) mod faulty;
 pub(crate) mod gitlab;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;

@@ -1,0 +1,157 @@
+//! From the text of a `.sops.yaml` to its rules.
+
+use crate::yaml::{Mapping, Node, Position, Tree};
+
+use super::super::re2::Pattern;
+use super::super::selection::{FIELDS, Selection, SelectionError};
+use super::keys::{self, KEY_TYPES, Readers, check_group};
+use super::{Entry, Policy, PolicyError, Problem, Rule, hidden, names};
+
+pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
+    let tree = Tree::parse(text)?;
+    let rules = rules(&tree)?;
+    let entries: Vec<Entry> = rules.into_iter().map(entry).collect::<Result<_, _>>()?;
+    let hidden = hidden::among(&entries);
+    let names = names::of(&tree);
+    Ok(Policy { entries, hidden, names })
+}
+
+/// The nodes of the rules.
+pub(super) fn rules(tree: &Tree) -> Result<Vec<Node<'_>>, PolicyError> {
+    let top = tree.root().and_then(Node::as_mapping).ok_or(PolicyError::NotAPolicy)?;
+    let Some(rules) = top.get("creation_rules") else { return Err(no_rules(top)) };
+    let list = rules.as_sequence().ok_or_else(|| wrong_kind(rules, "creation_rules", "a list"))?;
+    Ok(list.items().collect())
+}
+
+pub(super) fn at(node: Node<'_>, problem: impl Into<Problem>) -> PolicyError {
+    PolicyError::At { position: node.position(), problem: problem.into() }
+}
+
+pub(super) fn wrong_kind(node: Node<'_>, key: &str, wanted: &'static str) -> PolicyError {
+    at(node, Problem::WrongKind { key: key.to_owned(), wanted })
+}
+
+/// The policy has no `creation_rules`; perhaps a misspelt one.
+fn no_rules(top: Mapping<'_>) -> PolicyError {
+    let misspelt = top.entries().find(|entry| strsim::damerau_levenshtein(entry.key, "creation_rules") <= 3);
+    match misspelt {
+        Some(entry) => at(entry.key_node, unknown(entry.key, ["creation_rules"])),
+        None => PolicyError::NotAPolicy,
+    }
+}
+
+fn unknown<'k>(key: &str, known: impl IntoIterator<Item = &'k str>) -> Problem {
+    let nearest = known.into_iter().map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
+    let suggestion = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, known)| known.to_owned());
+    Problem::UnknownKey { key: key.to_owned(), suggestion }
+}
+
+pub(super) fn check_keys(mapping: Mapping<'_>, known: &[&str]) -> Result<(), PolicyError> {
+    match mapping.entries().find(|entry| !known.contains(&entry.key)) {
+        Some(entry) => Err(at(entry.key_node, unknown(entry.key, known.iter().copied()))),
+        None => Ok(()),
+    }
+}
+
+fn entry(node: Node<'_>) -> Result<Entry, PolicyError> {
+    let mapping =
+        node.as_mapping().ok_or_else(|| wrong_kind(node, "creation_rules", "a list of mappings"))?;
+    let mut known = vec!["path_regex", "key_groups", "shamir_threshold", "aws_profile", "mac_only_encrypted"];
+    known.extend(FIELDS);
+    known.extend(KEY_TYPES.iter().map(|of_type| of_type.flat));
+    check_keys(mapping, &known)?;
+    for group in groups(mapping)? {
+        check_group(group, 0)?;
+    }
+    let path = match mapping.get("path_regex").filter(|node| !node.is_null()) {
+        None => None,
+        Some(node) => {
+            let text = node.as_str().ok_or_else(|| wrong_kind(node, "path_regex", "a text"))?;
+            let pattern = Pattern::new(text).map_err(|error| at(node, Problem::PathRegex(error)))?;
+            Some(pattern).filter(|pattern| !pattern.as_str().is_empty())
+        }
+    };
+    let position = node.position();
+    Ok(match rule(mapping, position) {
+        Ok((rule, unsupported)) => Entry { position, path, rule: Ok(rule), unsupported },
+        Err(error) => Entry { position, path, rule: Err(error), unsupported: None },
+    })
+}
+
+/// The rule, and the first thing in it that we cannot encrypt for.
+fn rule(mapping: Mapping<'_>, position: Position) -> Result<(Rule, Option<PolicyError>), PolicyError> {
+    let node = mapping.node();
+    for field in FIELDS {
+        if let Some(value) = mapping.get(field).filter(|value| value.as_str().is_none()) {
+            return Err(wrong_kind(value, field, "a text"));
+        }
+    }
+    let selection = Selection::from_fields(|field| {
+        mapping.get(field).filter(|value| !value.is_null()).and_then(Node::as_str)
+    })
+    .map_err(|error| at(mapping.get(selection_field(&error)).unwrap_or(node), error))?;
+    let mac_only_encrypted = match mapping.get("mac_only_encrypted") {
+        None => false,
+        Some(value) => match value.as_str() {
+            Some("true" | "True" | "TRUE") => true,
+            Some("false" | "False" | "FALSE") => false,
+            _ => return Err(wrong_kind(value, "mac_only_encrypted", "true or false")),
+        },
+    };
+    let Readers { recipients, others, unsupported } = readers(mapping)?;
+    let rule = Rule { recipients, others, selection, mac_only_encrypted, position: Some(position) };
+    Ok((rule, unsupported))
+}
+
+fn selection_field(error: &SelectionError) -> &'static str {
+    match error {
+        SelectionError::Several { second, .. } => second,
+        SelectionError::Unsupported { field } | SelectionError::Pattern { field, .. } => field,
+    }
+}
+
+pub(super) fn is_empty(node: Node<'_>) -> bool {
+    let node = node.resolve();
+    node.is_null()
+        || node.as_str() == Some("")
+        || node.as_sequence().is_some_and(|list| list.items().len() == 0)
+}
+
+pub(super) fn groups<'t>(mapping: Mapping<'t>) -> Result<Vec<Mapping<'t>>, PolicyError> {
+    mapping_list(mapping, "key_groups")
+}
+
+pub(super) fn mapping_list<'t>(mapping: Mapping<'t>, key: &str) -> Result<Vec<Mapping<'t>>, PolicyError> {
+    let Some(node) = mapping.get(key).filter(|node| !is_empty(*node)) else { return Ok(Vec::new()) };
+    let wrong = |node| wrong_kind(node, key, "a list of mappings");
+    let items = node.as_sequence().ok_or_else(|| wrong(node))?.items();
+    items.map(|item| item.as_mapping().ok_or_else(|| wrong(item))).collect()
+}
+
+fn readers(mapping: Mapping<'_>) -> Result<Readers, PolicyError> {
+    let groups = groups(mapping)?;
+    let readers = match groups.as_slice() {
+        [] => keys::of_rule(mapping)?,
+        [group] => keys::of_group(*group)?,
+        [_, second, ..] => {
+            let named = groups.iter().map(|group| Ok(keys::of_group(*group)?.names()));
+            let problem = Problem::SeveralGroups { groups: named.collect::<Result<_, PolicyError>>()? };
+            return Err(at(second.node(), problem));
+        }
+    };
+    if !groups.is_empty() {
+        let flat = KEY_TYPES.iter().filter_map(|of_type| mapping.entry(of_type.flat));
+        if let Some(entry) = flat.into_iter().find(|entry| !is_empty(entry.value)) {
+            return Err(at(entry.key_node, Problem::Ignored { key: entry.key.to_owned() }));
+        }
+    }
+    if let Some(node) = mapping.get("shamir_threshold").filter(|node| !is_one_or_less(*node)) {
+        return Err(at(node, Problem::Threshold));
+    }
+    if readers.is_empty() { Err(at(mapping.node(), Problem::NoRecipient)) } else { Ok(readers) }
+}
+
+fn is_one_or_less(node: Node<'_>) -> bool {
+    is_empty(node) || matches!(node.as_str(), Some("0" | "1"))
+}
