@@ -83,6 +83,7 @@ impl Writer {
 /// Whatever would fail later without GitLab: a changed HEAD or file, a file that does not open, a MAC that is wrong, a
 /// slot that would stay in the clear, a commit that git would refuse.
 pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Prepared> {
+    ground.repo.settle_interrupted_commit()?;
     still_the_same(plan, ground)?;
     let mut prepared = Prepared {
         writers: BTreeMap::new(),

@@ -10,6 +10,7 @@ use gix::objs::tree::EntryKind;
 
 use super::error::{Doing, RepoError, why};
 use super::path::RelPath;
+use super::remnant::Note;
 use super::sharing::Sharing;
 use super::signals::{self, Litter, Shield};
 
@@ -38,6 +39,8 @@ pub(super) fn lock_path(git: &gix::Repository) -> PathBuf {
 pub(super) struct LockedIndex {
     /// Both are there until the lock is given up.
     held: Option<(gix::lock::File, Litter)>,
+    /// Tells a later run whose lock it was, should this one be killed. Wiped after the lock is given up.
+    note: Option<Note>,
     pub(super) index: gix::index::File,
 }
 
@@ -58,9 +61,17 @@ impl LockedIndex {
         let empty = gix::index::State::new(git.object_hash());
         let index = gix::index::File::from_state(empty, git.index_path());
         // Made before the index is read, so that an error gives the lock up as it should.
-        let mut locked = Self { held: Some(held), index };
+        let mut locked = Self { held: Some(held), note: Note::hold(git.git_dir()), index };
+        locked.announce(git, None);
         locked.index = read(git)?;
         Ok(locked)
+    }
+
+    /// Notes which commit the index is for.
+    pub(super) fn announce(&mut self, git: &gix::Repository, commit: Option<gix::ObjectId>) {
+        if let Some(note) = &mut self.note {
+            note.write(&lock_path(git), commit);
+        }
     }
 
     /// Makes the entry of `path` say what was committed. `None` takes it out.

@@ -17,6 +17,7 @@ pub mod lock;
 mod native;
 mod path;
 mod preflight;
+mod remnant;
 mod sharing;
 pub mod signals;
 mod upstream;

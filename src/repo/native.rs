@@ -213,7 +213,7 @@ pub(super) fn identities(
 /// Moves HEAD, then puts the index in place. Nothing may come between the two.
 fn publish(
     git: &gix::Repository,
-    locked: LockedIndex,
+    mut locked: LockedIndex,
     sharing: Sharing,
     request: &CommitRequest,
     id: ObjectId,
@@ -228,6 +228,7 @@ fn publish(
         .transaction()
         .prepare([head_edit(request, id, message)?], REF_PATIENCE.into(), PACKED_PATIENCE.into())
         .map_err(|error| ref_refused(git, request, &error))?;
+    locked.announce(git, Some(id));
     // Until here nothing has moved: an error is a refusal.
     files.sync_lock(sharing).map_err(|source| RepoError::Io {
         doing: "flush",

@@ -97,6 +97,20 @@ fn killed_while_the_new_token_is_on_its_way() {
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
 
+#[test]
+fn killed_while_the_index_is_locked() {
+    let lab = Lab::new();
+    let script = "[ -e .git/killed ] && exec cat\n[ -e .git/index.lock ] || exec cat\n: > .git/killed\nread -r pid < .git/provision/lock\nkill -9 \"$pid\"\n";
+    std::fs::write(lab.repo().join(".git/filter"), script).unwrap();
+    lab.git(["config", "filter.kill.clean", "sh .git/filter"]);
+    lab.write(".gitattributes", "secrets/* filter=kill\n");
+    lab.git(["add", "-A"]);
+    lab.git(["commit", "-q", "--amend", "-m", "base"]);
+    killed(&lab);
+    assert!(lab.repo().join(".git/index.lock").exists());
+    ends_well(&lab, 1);
+}
+
 /// Stands before the embedded GitLab. The reply to the first POST stops here, and the test is told of it.
 struct Proxy {
     url: String,

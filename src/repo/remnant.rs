@@ -1,0 +1,195 @@
+//! The lock on the index that a killed run of ours left, told from the lock of a git that is at work.
+//!
+//! Beside each lock on the index that we take lies a note: which file the lock is, and which commit it is for. The note
+//! itself is held under a lock of the system's, which ends with the process. So a note that can be had, and that
+//! names the very lock that is there, is the note of a dead run.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what a dead run left in the git directory is cleared away here"
+)]
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use gix::ObjectId;
+
+use super::error::RepoError;
+use super::{Repository, index};
+
+/// The note on our lock, wiped when dropped and kept when the process dies.
+pub(super) struct Note {
+    file: File,
+    written: bool,
+}
+
+impl Repository {
+    /// Ends what a run of ours that was killed while it committed had begun: where HEAD has its commit, its index is
+    /// put in place; else its lock on the index is removed. A lock of anybody else is left alone.
+    ///
+    /// # Errors
+    /// When HEAD cannot be read, or the lock cannot be renamed or removed.
+    pub fn settle_interrupted_commit(&self) -> Result<(), RepoError> {
+        let git = self.fresh()?;
+        let lock = index::lock_path(&git);
+        let Some(mut note) = lock.exists().then(|| Note::hold(git.git_dir())).flatten() else {
+            return Ok(());
+        };
+        let Some((identity, commit)) = note.read() else { return Ok(()) };
+        if Identity::of(&lock) != Some(identity) {
+            return Ok(());
+        }
+        let head = super::head(&git)?.commit.map(|id| id.to_string());
+        let settled = if commit.is_some() && commit == head {
+            // It was written and flushed before HEAD moved.
+            fs::rename(&lock, git.index_path())
+        } else {
+            fs::remove_file(&lock)
+        };
+        settled.map_err(|source| RepoError::Io { doing: "clear away", path: lock, source })
+    }
+}
+
+impl Note {
+    /// `None` where another process has it, or no note can be kept: then a killed run's lock stays as git's would.
+    pub(super) fn hold(git_dir: &Path) -> Option<Self> {
+        let directory = git_dir.join("provision");
+        if !directory.is_dir() {
+            let mut builder = fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(&directory).ok()?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(directory.join("index-lock")).ok()?;
+        file.try_lock().ok()?;
+        Some(Self { file, written: false })
+    }
+
+    /// Says that `lock` is ours, and which commit its index belongs to once that is known.
+    pub(super) fn write(&mut self, lock: &Path, commit: Option<ObjectId>) {
+        let Some(Identity(identity)) = Identity::of(lock) else { return };
+        let commit = commit.map(|id| id.to_string()).unwrap_or_default();
+        self.written = true;
+        let wiped = self.file.set_len(0).and_then(|()| self.file.rewind());
+        // Without the note nothing is lost but the help.
+        let _ = wiped.and_then(|()| self.file.write_all(format!("{identity}\n{commit}\n").as_bytes()));
+    }
+
+    /// `None` where it says nothing, or was cut short.
+    fn read(&mut self) -> Option<(Identity, Option<String>)> {
+        let mut text = String::new();
+        self.file.rewind().and_then(|()| self.file.read_to_string(&mut text)).ok()?;
+        let (identity, rest) = text.split_once('\n')?;
+        let commit = rest.strip_suffix('\n')?;
+        Some((Identity(identity.to_owned()), Some(commit.to_owned()).filter(|commit| !commit.is_empty())))
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if self.written {
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+/// What no other file has: device, number, and the moment of its birth.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity(String);
+
+impl Identity {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = path.symlink_metadata().ok()?;
+        let born = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self(format!("{} {}", number(&metadata), born.as_nanos())))
+    }
+}
+
+#[cfg(unix)]
+fn number(metadata: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{} {}", metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+fn number(metadata: &Metadata) -> String {
+    metadata.len().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::Head;
+
+    fn repository() -> (tempfile::TempDir, Repository) {
+        let folder = tempfile::tempdir().unwrap();
+        gix::init(folder.path()).unwrap();
+        let repo = Repository::discover(folder.path()).unwrap();
+        (folder, repo)
+    }
+
+    /// A run that dies while it holds the lock on the index, for this commit.
+    fn dies(repo: &Repository, commit: Option<ObjectId>) {
+        let lock = repo.git_dir().join("index.lock");
+        fs::write(&lock, "new").unwrap();
+        let mut note = Note::hold(repo.git_dir()).unwrap();
+        note.write(&lock, commit);
+        note.written = false;
+    }
+
+    /// HEAD names this commit from now on.
+    fn head(repo: &Repository) -> ObjectId {
+        let git = gix::open(repo.root()).unwrap();
+        let tree = git.empty_tree().id;
+        let me =
+            gix::actor::SignatureRef { name: "Ana".into(), email: "a@example.com".into(), time: "0 +0000" };
+        git.write_object(gix::objs::Tree::empty()).unwrap();
+        git.commit_as(me, me, "HEAD", "one", tree, [] as [ObjectId; 0]).unwrap().detach()
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_run_that_had_not_committed_is_removed() {
+        let (_folder, repo) = repository();
+        fs::write(repo.git_dir().join("index"), "old").unwrap();
+        dies(&repo, None);
+        repo.settle_interrupted_commit().unwrap();
+        assert!(!repo.git_dir().join("index.lock").exists());
+        assert_eq!(fs::read(repo.git_dir().join("index")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn the_index_of_a_commit_that_was_made_is_put_in_place() {
+        let (_folder, repo) = repository();
+        let commit = head(&repo);
+        assert_eq!(repo.head().unwrap(), Head { commit: Some(commit), ..repo.head().unwrap() });
+        dies(&repo, Some(commit));
+        repo.settle_interrupted_commit().unwrap();
+        assert!(!repo.git_dir().join("index.lock").exists());
+        assert_eq!(fs::read(repo.git_dir().join("index")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn the_lock_of_anybody_else_or_of_a_run_that_lives_stays() {
+        let (_folder, repo) = repository();
+        let lock = repo.git_dir().join("index.lock");
+        fs::write(&lock, "git's").unwrap();
+        repo.settle_interrupted_commit().unwrap();
+        assert!(lock.exists());
+
+        dies(&repo, None);
+        fs::remove_file(&lock).unwrap();
+        fs::write(&lock, "git's").unwrap();
+        repo.settle_interrupted_commit().unwrap();
+        assert!(lock.exists());
+
+        let mut alive = Note::hold(repo.git_dir()).unwrap();
+        alive.write(&lock, None);
+        repo.settle_interrupted_commit().unwrap();
+        assert!(lock.exists());
+    }
+}
