@@ -1,4 +1,13 @@
-//! What is to be said of each token, as data: the table behind `status`.
+//! What is to be said of each token, as data: the table behind `status`. And what is wrong with a repository's files,
+//! the tables behind `check`: [`repository`].
+
+pub mod changes;
+mod clear_tokens;
+pub mod finding;
+mod own_files;
+pub mod repository;
+pub mod rules;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -85,6 +85,10 @@ pub enum Command {
     Init(InitArgs),
     /// Show what was minted, and what is due, expired or revoked
     Status(StatusArgs),
+    /// Check that secrets files are encrypted, and for whom the policy says; needs no key
+    Check(CheckArgs),
+    /// Show which keys and recipients of secrets files changed since HEAD; needs no key
+    Diff(DiffArgs),
     /// Show the keys of a secrets file, or its values with --reveal
     Show(ShowArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab
@@ -194,6 +198,45 @@ pub struct StatusArgs {
     /// How to reach GitLab.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+/// Options of `check`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Looks at every tracked file that sops encrypted, that a profile names, or that a rule of .sops.yaml with
+a path_regex covers. The policy itself, environments/ and templates/ are in the clear by design.
+Exits with 3 when there is something to mend.")]
+pub struct CheckArgs {
+    /// Only these files and folders
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Look at what is staged instead of the work tree, as a pre-commit hook does
+    #[arg(long)]
+    pub staged: bool,
+
+    /// Write a GitLab Code Quality report to FILE, or to standard output for -
+    #[arg(long, value_name = "FILE")]
+    pub code_quality: Option<PathBuf>,
+}
+
+/// Options of `diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+As a git textconv (provision hook install --diff sets it up), git diff and git log -p of a secrets file
+show a line for each key, with a digest instead of its value, and a line for each recipient.")]
+pub struct DiffArgs {
+    /// Compare what is staged instead of the work tree
+    #[arg(long)]
+    pub staged: bool,
+
+    /// Print FILE as lines to compare, for git
+    #[arg(long, value_name = "FILE", conflicts_with = "staged")]
+    pub textconv: Option<PathBuf>,
+
+    /// With --textconv: print values in the clear where a key opens the file
+    #[arg(long, requires = "textconv")]
+    pub reveal: bool,
 }
 
 /// Options of `show`.

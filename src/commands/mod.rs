@@ -10,9 +10,11 @@ use crate::profile::schema;
 use crate::ui::Ui;
 use crate::world::World;
 
+pub mod check;
 mod connection;
 #[cfg(feature = "emulator")]
 pub mod demo;
+pub mod diff;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod init;
@@ -47,6 +49,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
+        Some(Command::Check(args)) => check::run(&args, ui, world),
+        Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),
         #[cfg(feature = "emulator")]
         Some(Command::Demo(args)) => demo::run(&args, ui).await.map(|()| Exit::Done),

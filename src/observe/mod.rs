@@ -21,6 +21,7 @@ use crate::world::World;
 
 pub mod environments;
 pub mod files;
+pub mod inspect;
 pub mod interrupted;
 pub mod live;
 pub mod secrets;

@@ -73,13 +73,13 @@ pub fn of_environment(
 fn existing(secrets: &SecretsFile, repo: &Repository) -> Result<Vec<Secrets>> {
     let mut paths = Vec::new();
     match before_user(&secrets.file) {
-        Some((folder, name, rest)) => {
-            let pattern = UserPattern::new(name);
+        Some((folder, rest)) => {
             let Ok(entries) = std::fs::read_dir(repo.root().join(folder)) else { return Ok(Vec::new()) };
             let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            let mut names: Vec<String> = names.filter(|name| pattern.matches(name)).collect();
-            names.sort();
-            paths.extend(names.into_iter().map(|name| format!("{folder}{name}{rest}")));
+            paths.extend(
+                names.map(|name| format!("{folder}{name}{rest}")).filter(|path| secrets.matches(path)),
+            );
+            paths.sort();
         }
         None => paths.push(secrets.file.clone()),
     }
@@ -93,29 +93,17 @@ fn existing(secrets: &SecretsFile, repo: &Repository) -> Result<Vec<Secrets>> {
     Ok(found)
 }
 
-/// The folder of the component with `{user}` in it, that component, and what is behind it.
-fn before_user(file: &str) -> Option<(&str, &str, &str)> {
+/// The folder of the component with `{user}` in it, and what is behind that component.
+fn before_user(file: &str) -> Option<(&str, &str)> {
     let at = file.find(USER)?;
     let start = file[..at].rfind('/').map_or(0, |slash| slash + 1);
     let end = file[at..].find('/').map_or(file.len(), |slash| at + slash);
-    Some((&file[..start], &file[start..end], &file[end..]))
+    Some((&file[..start], &file[end..]))
 }
 
-/// A path with one `{user}` in it.
-pub(super) struct UserPattern<'p> {
-    before: &'p str,
-    after: &'p str,
-}
-
-impl<'p> UserPattern<'p> {
-    pub(super) fn new(pattern: &'p str) -> Self {
-        let (before, after) = pattern.split_once(USER).unwrap_or((pattern, ""));
-        Self { before, after }
-    }
-
-    /// Whether the path is this one with one component's worth of a user name filled in.
-    pub(super) fn matches(&self, path: &str) -> bool {
-        let user = path.strip_prefix(self.before).and_then(|rest| rest.strip_suffix(self.after));
-        user.is_some_and(|user| !user.is_empty() && !user.contains('/'))
-    }
+/// Whether a file of this name holds keys and values; any other is encrypted as one whole.
+#[must_use]
+pub fn is_structured(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    ["yaml", "yml", "json", "env", "ini"].contains(&extension)
 }

@@ -129,4 +129,12 @@ impl SecretsFile {
         }
         user.map(|user| self.file.replacen(USER, user.as_str(), 1))
     }
+
+    /// Whether `path` is this file, of whatever user.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        let Some((before, after)) = self.file.split_once(USER) else { return self.file == path };
+        let user = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        user.is_some_and(|user| !user.is_empty() && !user.contains('/'))
+    }
 }

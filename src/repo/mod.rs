@@ -20,6 +20,7 @@ mod preflight;
 mod remnant;
 mod sharing;
 pub mod signals;
+mod tracked;
 mod upstream;
 mod verify;
 pub mod write;
@@ -33,6 +34,7 @@ use error::{Doing, why};
 pub use gix::ObjectId;
 pub use history::{FirstParent, Revision};
 pub use path::{BadPath, RelPath};
+pub use tracked::Tracked;
 pub use upstream::Upstream;
 
 /// An opened repository with a worktree, owned by the user or trusted through `safe.directory`.

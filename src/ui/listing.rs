@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::lock::digest;
 use crate::sops::{Encrypted, Form, Path};
 
 /// A file and its keys, for JSON.
@@ -51,4 +52,36 @@ pub fn keys(file: &Encrypted) -> String {
         let _ = writeln!(text, "{path:width$}  {form}");
         text
     })
+}
+
+/// A text of a file that changes in a line exactly where the file changed in a key, a reader or the rule: for
+/// `git diff`. `value` gives what a leaf holds, where that may be shown.
+#[must_use]
+pub fn stable(file: &Encrypted, value: impl Fn(&Path) -> Option<String>) -> String {
+    let mut text = String::new();
+    for leaf in file.leaves() {
+        let path = leaf.path;
+        let _ = match (value(path), leaf.form) {
+            (Some(shown), _) => writeln!(text, "{path}: {}", quoted(&shown)),
+            (None, Form::Encrypted(kind)) => {
+                let digest = digest(leaf.stored);
+                writeln!(text, "{path}: encrypted (type {kind}, sha256 {})", &digest[..12])
+            }
+            (None, Form::Clear) => writeln!(text, "{path}: {}", quoted(leaf.stored)),
+            (None, Form::Empty) => writeln!(text, "{path}: empty"),
+        };
+    }
+    let _ = writeln!(text, "rule {}", file.selection());
+    if file.mac_only_encrypted() {
+        text.push_str("rule mac_only_encrypted: true\n");
+    }
+    for reader in readers(file) {
+        let _ = writeln!(text, "recipient {reader}");
+    }
+    text
+}
+
+/// In one line, whatever is in it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

@@ -80,6 +80,14 @@ impl Ui {
         if io::stdout().is_terminal() && !bytes.ends_with(b"\n") { to_stdout(b"\n") } else { Ok(()) }
     }
 
+    /// Prints a file as it is.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        to_stdout(bytes)
+    }
+
     /// Prints JSON with values that were asked for, and a newline.
     ///
     /// # Errors
