@@ -1,6 +1,7 @@
 //! What is to be said of each token, as data: the table behind `status`. And what is wrong with a repository's files,
 //! the tables behind `check`: [`repository`].
 
+pub mod attributes;
 pub mod changes;
 mod clear_tokens;
 pub mod finding;

@@ -89,6 +89,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show which keys and recipients of secrets files changed since HEAD; needs no key
     Diff(DiffArgs),
+    /// Set up the pre-commit hook and key-level diffs in this repository
+    Hook(HookArgs),
     /// Show the keys of a secrets file, or its values with --reveal
     Show(ShowArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab
@@ -237,6 +239,27 @@ pub struct DiffArgs {
     /// With --textconv: print values in the clear where a key opens the file
     #[arg(long, requires = "textconv")]
     pub reveal: bool,
+}
+
+/// Options of `hook`.
+#[derive(Args, Debug)]
+pub struct HookArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: HookCommand,
+}
+
+/// What to do with the hook.
+#[derive(Debug, Subcommand)]
+pub enum HookCommand {
+    /// Run `provision check --staged` before each commit; a hook that is there already is never overwritten
+    Install {
+        /// Also let git diff and git log -p show keys: lines in .gitattributes, a textconv in this clone
+        #[arg(long)]
+        diff: bool,
+    },
+    /// Take our hook and our diff driver out again
+    Uninstall,
 }
 
 /// Options of `show`.

@@ -58,7 +58,10 @@ impl Observed {
     #[must_use]
     pub fn with_policy(policy: Option<(String, String)>) -> Self {
         let rules = policy.as_ref().map(|(_, text)| path_rules(text)).unwrap_or_default();
-        let policy = policy.map(|(path, text)| Source { read: Policy::parse(&text), path, text });
+        let policy = policy.map(|(path, text)| {
+            let read = Policy::parse(&text);
+            Source { path, text, read }
+        });
         Self { policy, rules, ..Self::default() }
     }
 }

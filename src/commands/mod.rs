@@ -17,6 +17,7 @@ pub mod demo;
 pub mod diff;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod hook;
 pub mod init;
 pub mod provision;
 pub mod show;
@@ -51,6 +52,7 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Hook(args)) => hook::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),
         #[cfg(feature = "emulator")]
         Some(Command::Demo(args)) => demo::run(&args, ui).await.map(|()| Exit::Done),

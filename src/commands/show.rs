@@ -92,7 +92,7 @@ fn narrow(files: &mut Vec<Secrets>, text: &str) -> Result<Path> {
         .hint("name the file instead of --env")),
         (None, _) => {
             let error = missing.unwrap_or_else(|| Error::new(Kind::Usage, format!("there is no {text}")));
-            Err(error.hint("the keys, without the path: provision show"))
+            Err(error.hint("provision show FILE, without a path, lists the keys"))
         }
     }
 }

@@ -86,15 +86,15 @@ pub fn observe(files: &Files<'_>) -> Result<Observed> {
         match kind {
             Own::Profile(environment) => {
                 let read = Environment::read(environment, &path, &text);
-                observed.profiles.push(Source { read, path, text });
+                observed.profiles.push(Source { path, text, read });
             }
             Own::Template(template) => {
                 let read = Template::parse(template, &text);
-                observed.templates.push(Source { read, path, text });
+                observed.templates.push(Source { path, text, read });
             }
             Own::Lock => {
                 let read = Lock::read(&path, &text);
-                observed.locks.push(Source { read, path, text });
+                observed.locks.push(Source { path, text, read });
             }
             Own::Policy => {}
         }

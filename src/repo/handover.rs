@@ -61,19 +61,31 @@ pub(super) fn need(
 
 /// The first hook that git would run: a program in the hooks directory, or one named in the configuration.
 fn enabled_hook(git: &gix::Repository, root: &Path) -> Result<Option<String>, RepoError> {
-    let config = git.config_snapshot();
-    let configured = config.trusted_path("core.hooksPath").doing("read core.hooksPath")?;
-    let directory = match configured {
-        Some(path) => root.join(path),
-        None => git.common_dir().join("hooks"),
-    };
+    let directory = configured_hooks(git, root)?.unwrap_or_else(|| git.common_dir().join("hooks"));
     if let Some(hook) = HOOKS.iter().find(|hook| is_program(&directory.join(hook))) {
         return Ok(Some((*hook).to_owned()));
     }
+    let config = git.config_snapshot();
     let sections = config.plumbing().sections_by_name("hook").into_iter().flatten();
     let events = sections.flat_map(|section| section.values("event"));
     let mut events = events.map(|event| event.to_string());
     Ok(events.find(|event| HOOKS.contains(&event.as_str())))
+}
+
+/// The directory that `core.hooksPath` names.
+pub(super) fn configured_hooks(git: &gix::Repository, root: &Path) -> Result<Option<PathBuf>, RepoError> {
+    let config = git.config_snapshot();
+    let configured = config.trusted_path("core.hooksPath").doing("read core.hooksPath")?;
+    Ok(configured.map(|path| root.join(path)))
+}
+
+/// `git config --local` with these arguments.
+pub(super) fn config(repo: &Repository, arguments: &[&str]) -> Result<(), RepoError> {
+    let failed = |why: String| RepoError::Git { doing: "change the configuration".to_owned(), why };
+    let mut command = command(repo, &repo.git)?;
+    command.args(["config", "--local"]).args(arguments);
+    let status = command.status().map_err(|error| failed(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed(describe(status))) }
 }
 
 /// A split index keeps its larger part in a file beside it.

@@ -147,3 +147,30 @@ fn an_environment_stands_for_its_file_and_a_personal_one_for_the_readers_own() {
     assert!(said.out.starts_with("glpat-"));
     lab.provision(["show", "--env", "qa", "a", "b"]).refused(2, "--env and FILE");
 }
+
+#[test]
+fn what_was_shown_is_nowhere_on_disk() {
+    let lab = Lab::new();
+    encrypted_by_sops(&lab, "secrets/x.sops.yaml", PLAIN);
+    for args in [
+        &["show", "secrets/x.sops.yaml", "--reveal"][..],
+        &["show", "secrets/x.sops.yaml", "data.token", "--reveal"],
+        &["diff", "--textconv", "secrets/x.sops.yaml", "--reveal"],
+    ] {
+        assert!(lab.provision(args).ok().out.contains("glpat-canary"));
+    }
+    let mut folders = vec![lab.everything().to_owned()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(bytes) = fs::read(&path) {
+                files += 1;
+                assert!(!bytes.windows(12).any(|window| window == b"glpat-canary"), "{}", path.display());
+            }
+        }
+    }
+    assert!(files > 10);
+}
