@@ -174,7 +174,7 @@ impl Opened {
         let sealed = if text == self.file.text() {
             Encrypted::parse(text.as_bytes())?
         } else {
-            self.renewed(&text, now)?
+            renewed(&text, &self.cipher, now)?
         };
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&self.cipher).map_err(|error| SealError::unsound(error.to_string()))?;
@@ -218,23 +218,6 @@ impl Opened {
         edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))
     }
 
-    /// The text with a new `lastmodified` and a MAC over what is in it now.
-    fn renewed(&self, text: &str, now: Timestamp) -> Result<Encrypted, SealError> {
-        let edited = Encrypted::parse(text.as_bytes())?;
-        let time = last_modified(now);
-        let mac = encrypted_mac(&self.cipher, &edited.mac(&self.cipher)?, &time)?;
-        let mut edits = Edits::default();
-        let tree = edited.document.tree();
-        let time_node = tree.node(edited.metadata.last_modified);
-        let mac_node =
-            edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
-        for (node, value) in [(time_node, time), (mac_node, mac)] {
-            splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
-        }
-        let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
-        Ok(Encrypted::parse(text.as_bytes())?)
-    }
-
     /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
     fn check_changes(&self, sealed: &Encrypted) -> Result<(), SealError> {
         let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
@@ -261,6 +244,22 @@ impl Opened {
         }
         Ok(())
     }
+}
+
+/// The text with a new `lastmodified` and a MAC over what is in it now.
+pub(super) fn renewed(text: &str, cipher: &Cipher, now: Timestamp) -> Result<Encrypted, SealError> {
+    let edited = Encrypted::parse(text.as_bytes())?;
+    let time = last_modified(now);
+    let mac = encrypted_mac(cipher, &edited.mac(cipher)?, &time)?;
+    let mut edits = Edits::default();
+    let tree = edited.document.tree();
+    let time_node = tree.node(edited.metadata.last_modified);
+    let mac_node = edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
+    for (node, value) in [(time_node, time), (mac_node, mac)] {
+        splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
+    }
+    let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
+    Ok(Encrypted::parse(text.as_bytes())?)
 }
 
 fn reread(text: &str) -> Result<Document, SealError> {

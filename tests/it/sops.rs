@@ -3,6 +3,7 @@
 mod comments;
 mod editing;
 mod random;
+mod rekey;
 mod scalars;
 mod tampering;
 mod values;
