@@ -47,7 +47,7 @@ pub use keys::{
 pub use metadata::{MetadataError, OtherReader};
 pub use open::{OpenError, Opened};
 pub use path::{Path, PathError, Segment};
-pub use policy::{HiddenRule, Policy, PolicyError, Problem, Rule};
+pub use policy::{HiddenRule, Policy, PolicyEdit, PolicyEditError, PolicyError, Problem, Rule};
 pub use random::NoRandomness;
 pub use re2::{Pattern, PatternError};
 pub use rekey::{RekeyError, RekeyPlan, Rekeyed};
