@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! bytes ── Encrypted::parse ──▶ Encrypted ── open(identities) ──▶ Opened ── set, remove ── seal ──▶ Sealed ──▶ bytes
+//!                                                         └── rekey(rule), rotate_data_key(rule) ──▶ Sealed
 //! text ─── Draft::parse ──────▶ Draft ────── set ───────────────────────────────────────── seal(rule) ──▶ Sealed
 //! ```
 //!

@@ -5,6 +5,7 @@ mod editing;
 mod random;
 mod rekey;
 mod scalars;
+mod selection;
 mod tampering;
 mod values;
 mod workshop;
