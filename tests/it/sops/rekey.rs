@@ -180,3 +180,31 @@ fn a_key_of_another_type_stays_or_the_rekey_is_refused_by_name() {
     assert!(matches!(&error, RekeyError::CannotWrap { readers } if readers.len() == 1), "{error}");
     assert!(error.to_string().contains("pgp ABCD"));
 }
+
+/// From the policy to the file: who comes is added to both, who goes is taken out of both, and the stock sops agrees
+/// that nothing is left to do.
+#[test]
+fn an_edited_policy_and_the_rekeyed_file_agree_in_the_stock_sops() {
+    use provision::sops::{Policy, PolicyEdit};
+    let (shop, ben) = (Workshop::new(), guest());
+    let text = format!(
+        "keys:\n  - &ana {}\ncreation_rules:\n  - path_regex: file # all\n    age:\n      - *ana\n",
+        shop.recipient
+    );
+    let before = Workshop::seal(DOCUMENT, &Rule::own([shop.recipient.clone()]));
+    let rules = vec![Policy::parse(&text).unwrap().rule_for("file.yaml").unwrap().position().unwrap()];
+    let add = PolicyEdit::Add { recipient: ben.recipient.clone(), name: Some("ben".to_owned()), rules };
+    let more = add.apply(&text).unwrap();
+    let less = PolicyEdit::Remove { recipient: ben.recipient.clone() }.apply(&more).unwrap();
+    assert_eq!(less, text);
+    let mut file = before;
+    for (policy, reads) in [(more, true), (less, false)] {
+        let rule = Policy::parse(&policy).unwrap().rule_for("file.yaml").unwrap().clone();
+        file = rekey(&shop, &file, &rule);
+        assert_eq!(read_as(&shop, &file, &ben.private).is_some(), reads);
+        shop.write(".sops.yaml", &policy);
+        let said = shop.sops(&["updatekeys", "-y", "file.yaml"]);
+        assert!(said.stderr.contains("already up to date"), "{}", said.stderr);
+        assert_eq!(shop.read("file.yaml"), file);
+    }
+}
