@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! bytes ── Encrypted::parse ──▶ Encrypted ── open(identities) ──▶ Opened ── set, remove ── seal ──▶ Sealed ──▶ bytes
+//!                                                         └── rekey(rule), rotate_data_key(rule) ──▶ Sealed
 //! text ─── Draft::parse ──────▶ Draft ────── set ───────────────────────────────────────── seal(rule) ──▶ Sealed
 //! ```
 //!
@@ -26,6 +27,7 @@ mod path;
 mod policy;
 mod random;
 mod re2;
+mod rekey;
 mod render;
 mod reveal;
 mod scalar;
@@ -47,9 +49,10 @@ pub use keys::{
 pub use metadata::{MetadataError, OtherReader};
 pub use open::{OpenError, Opened};
 pub use path::{Path, PathError, Segment};
-pub use policy::{HiddenRule, Policy, PolicyError, Problem, Rule};
+pub use policy::{HiddenRule, Policy, PolicyEdit, PolicyEditError, PolicyError, Problem, Rule};
 pub use random::NoRandomness;
 pub use re2::{Pattern, PatternError};
+pub use rekey::{RekeyError, RekeyPlan, Rekeyed};
 pub use reveal::{Form, Leaf, LocateError, RevealError};
 pub use scalar::ScalarError;
 pub use seal::{SealError, Sealed};

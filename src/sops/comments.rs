@@ -3,16 +3,19 @@
 //! (yamlc.go, `yaml_parser_unfold_comments`). Where it could find another, the comment is refused: sops would show it
 //! as ciphertext, or make it an element of a list.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+use zeroize::Zeroizing;
 
 use crate::yaml::{Comment, Kind, Mapping, Node, Placement};
 
-use super::document::Document;
+use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::path::{Path, Segment};
 use super::seal::SealError;
 use super::selection::Selection;
-use super::value::{Cipher, Plain, Type, ValueError};
+use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
 
 /// Encrypts the comments that `selection` selects.
 pub(super) fn encrypt(
@@ -28,8 +31,7 @@ pub(super) fn encrypt(
     }
     let outline = Outline::of(document.text(), root);
     for comment in tree.comments() {
-        let text = &document.text()[comment.span.clone()];
-        let text = text.strip_prefix('#').unwrap_or(text).trim_end_matches('\r');
+        let text = stored_text(document, comment);
         if text.is_empty() {
             continue;
         }
@@ -38,17 +40,84 @@ pub(super) fn encrypt(
             continue;
         }
         if !certain {
-            return Err(SealError::Comment { line: tree.position(comment.span.start).line });
+            return Err(refused(document, comment));
         }
-        let plain = Plain::new(Type::Comment, text);
-        let encrypted = cipher.encrypt(&plain, &path.additional_data()).map_err(|error| match error {
-            ValueError::NoRandomness(error) => SealError::NoRandomness(error),
-            other => SealError::unsound(other.to_string()),
-        })?;
+        let encrypted = ciphertext(cipher, &Plain::new(Type::Comment, text), &path)?;
         let start = comment.span.start;
         edits.replace(start..start + 1 + text.len(), format!("#{encrypted}"));
     }
     Ok(())
+}
+
+/// Comments of a file under another data key (`new_data_key`) or another selection rule. One that does not decrypt was
+/// not encrypted with the file's key, and one in the clear was written by a person; both stay as they are, as stock
+/// sops passes them through.
+pub(super) fn rekey(
+    edits: &mut Edits,
+    document: &Document,
+    (old_cipher, old): (&Cipher, &Selection),
+    (cipher, new): (&Cipher, &Selection),
+    new_data_key: bool,
+) -> Result<(), SealError> {
+    let Some(root) = document.root().filter(|_| own(document).next().is_some()) else { return Ok(()) };
+    let outline = Outline::of(document.text(), root);
+    for comment in own(document) {
+        let text = stored_text(document, comment);
+        let range = comment.span.start + 1..comment.span.start + 1 + text.len();
+        let (path, certain) = outline.owner(comment);
+        if is_encrypted(text) {
+            let Some((path, plain)) = outline.decrypted(old_cipher, text, path) else { continue };
+            if !new.encrypts(&path) {
+                let plain = str::from_utf8(&plain.bytes).ok().filter(|plain| !plain.contains(['\n', '\r']));
+                edits.replace(range, plain.ok_or_else(|| refused(document, comment))?);
+            } else if new_data_key {
+                edits.replace(range, ciphertext(cipher, &plain, &path)?);
+            }
+        } else if new.encrypts(&path) && !old.encrypts(&path) && !text.is_empty() {
+            if !certain {
+                return Err(refused(document, comment));
+            }
+            edits.replace(range, ciphertext(cipher, &Plain::new(Type::Comment, text), &path)?);
+        }
+    }
+    Ok(())
+}
+
+/// Every comment in the clear, as far as it decrypts.
+pub(super) fn plain(document: &Document, cipher: &Cipher) -> Vec<Zeroizing<Vec<u8>>> {
+    let Some(root) = document.root().filter(|_| own(document).next().is_some()) else { return Vec::new() };
+    let outline = Outline::of(document.text(), root);
+    let comments = own(document).map(|comment| {
+        let text = stored_text(document, comment);
+        let opened =
+            if is_encrypted(text) { outline.decrypted(cipher, text, outline.owner(comment).0) } else { None };
+        opened.map_or_else(|| Zeroizing::new(text.as_bytes().to_vec()), |(_, plain)| plain.bytes)
+    });
+    comments.collect()
+}
+
+/// Comments of the document itself; those in the `sops` block are nobody's values.
+fn own(document: &Document) -> impl Iterator<Item = &Comment> {
+    let block = document.root().and_then(|root| root.entry(METADATA));
+    let block = block.map_or(0..0, |entry| entry.key_node.span().start..entry.value.span().end);
+    document.tree().comments().iter().filter(move |comment| !block.contains(&comment.span.start))
+}
+
+/// The text behind the `#`.
+fn stored_text<'d>(document: &'d Document, comment: &Comment) -> &'d str {
+    let text = &document.text()[comment.span.clone()];
+    text.strip_prefix('#').unwrap_or(text).trim_end_matches('\r')
+}
+
+fn refused(document: &Document, comment: &Comment) -> SealError {
+    SealError::Comment { line: document.tree().position(comment.span.start).line }
+}
+
+fn ciphertext(cipher: &Cipher, plain: &Plain, path: &Path) -> Result<String, SealError> {
+    cipher.encrypt(plain, &path.additional_data()).map_err(|error| match error {
+        ValueError::NoRandomness(error) => SealError::NoRandomness(error),
+        other => SealError::unsound(other.to_string()),
+    })
 }
 
 /// One key, or one element of a list, in the order of the text.
@@ -81,6 +150,21 @@ struct Outline<'t> {
 }
 
 impl<'t> Outline<'t> {
+    /// An encrypted comment and the collection that it is bound to. Stock sops may have moved it since, so that any
+    /// collection may be the one; the ciphertext itself says which.
+    fn decrypted(&self, cipher: &Cipher, text: &str, guess: Path) -> Option<(Path, Plain)> {
+        let mut tried = BTreeSet::new();
+        let others = self.items.iter().map(|item| item.owner.clone());
+        let mut paths = std::iter::once(guess).chain(others);
+        paths.find_map(|path| {
+            if !tried.insert(path.additional_data()) {
+                return None;
+            }
+            let plain = cipher.decrypt(text, &path.additional_data()).ok()?;
+            (plain.kind == Type::Comment).then_some((path, plain))
+        })
+    }
+
     fn of(text: &'t str, root: Mapping<'_>) -> Self {
         let mut outline = Self { text, items: Vec::new(), flows: Vec::new() };
         outline.collect(root.node(), &Path::default(), false);

@@ -142,6 +142,10 @@ impl Draft {
     /// kept, nobody to encrypt for, no random bytes.
     pub fn seal(&self, rule: &Rule, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
         refuse_clear(rule.selection(), must_be_encrypted)?;
+        if let Some(reader) = rule.other_readers().first() {
+            let reason = "keys of this type are not supported yet".to_owned();
+            return Err(SealError::Wrap { recipient: reader.to_string(), reason });
+        }
         let key = DataKey::generate()?;
         let cipher = Cipher::new(&key);
         let (body, mac) = self.encrypted_body(&cipher, rule)?;

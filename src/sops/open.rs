@@ -88,6 +88,8 @@ fn also(skipped: &[String]) -> String {
 /// A file whose MAC was verified, and the changes that wait for [`Opened::seal`].
 pub struct Opened {
     pub(super) file: Encrypted,
+    /// The data key itself, to be wrapped for new readers.
+    pub(super) key: DataKey,
     pub(super) cipher: Cipher,
     pub(super) changes: Vec<(Path, Change)>,
 }
@@ -111,9 +113,10 @@ impl Encrypted {
     /// # Errors
     /// [`OpenError`]: no identity, a value or the MAC that is wrong, or a MAC that is not there.
     pub fn open(self, identities: &Identities) -> Result<Opened, OpenError> {
-        let cipher = Cipher::new(&self.data_key(identities)?);
+        let key = self.data_key(identities)?;
+        let cipher = Cipher::new(&key);
         self.verify(&cipher)?;
-        Ok(Opened { file: self, cipher, changes: Vec::new() })
+        Ok(Opened { file: self, key, cipher, changes: Vec::new() })
     }
 
     fn data_key(&self, identities: &Identities) -> Result<DataKey, OpenError> {

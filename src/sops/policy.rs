@@ -4,10 +4,14 @@
 //! are errors. `destination_rules` (for `sops publish`) and `stores` (indentation) say nothing about readers and are
 //! left alone.
 
+mod edit;
+#[cfg(test)]
+mod edit_tests;
 mod hidden;
 mod keys;
 mod names;
 mod read;
+mod remove;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +24,7 @@ use super::metadata::OtherReader;
 use super::re2::{Pattern, PatternError};
 use super::selection::{Selection, SelectionError};
 
+pub use edit::{PolicyEdit, PolicyEditError};
 pub use hidden::HiddenRule;
 
 /// Why a policy is not one, or gives no rule.

@@ -10,6 +10,59 @@ use regex::Regex;
 /// Go refuses to repeat more often.
 const MAX_REPEAT: u32 = 1000;
 
+/// General categories, and the scripts that people use, as Go spells them.
+const PROPERTIES: [&str; 49] = [
+    "C",
+    "Cc",
+    "Cf",
+    "Co",
+    "L",
+    "Ll",
+    "Lm",
+    "Lo",
+    "Lt",
+    "Lu",
+    "M",
+    "Mc",
+    "Me",
+    "Mn",
+    "N",
+    "Nd",
+    "Nl",
+    "No",
+    "P",
+    "Pc",
+    "Pd",
+    "Pe",
+    "Pf",
+    "Pi",
+    "Po",
+    "Ps",
+    "S",
+    "Sc",
+    "Sk",
+    "Sm",
+    "So",
+    "Z",
+    "Zl",
+    "Zp",
+    "Zs",
+    "Arabic",
+    "Armenian",
+    "Cyrillic",
+    "Devanagari",
+    "Georgian",
+    "Greek",
+    "Han",
+    "Hangul",
+    "Hebrew",
+    "Hiragana",
+    "Katakana",
+    "Latin",
+    "Tamil",
+    "Thai",
+];
+
 /// Why a pattern is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is not a valid regular expression: {reason}")]
@@ -166,7 +219,17 @@ impl<'p> Translation<'p> {
             'B' if !in_class => self.out.push_str(r"(?-u:\B)"),
             'A' | 'z' if !in_class => self.plain_escape(char),
             'Q' if !in_class => self.quoted(),
-            'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' | 'p' | 'P' => self.plain_escape(char),
+            'a' | 'f' | 't' | 'n' | 'r' | 'v' => self.plain_escape(char),
+            'x' => {
+                self.plain_escape(char);
+                if self.rest.peek() == Some(&'{') {
+                    self.braced().ok_or("a brace that is not closed")?;
+                }
+            }
+            'p' | 'P' => {
+                self.plain_escape(char);
+                return self.property();
+            }
             other if other.is_ascii_punctuation() => self.plain_escape(other),
             _ => return Err("an escape that is not supported"),
         }
@@ -176,6 +239,37 @@ impl<'p> Translation<'p> {
     fn plain_escape(&mut self, char: char) {
         self.out.push('\\');
         self.out.push(char);
+    }
+
+    /// What follows in braces, as it is.
+    fn braced(&mut self) -> Option<String> {
+        self.rest.next_if_eq(&'{')?;
+        let mut body = String::new();
+        while let Some(char) = self.rest.next_if(|char| *char != '}') {
+            body.push(char);
+        }
+        self.out.push('{');
+        self.out.push_str(&body);
+        self.rest.next_if_eq(&'}')?;
+        self.out.push('}');
+        Some(body)
+    }
+
+    /// `\pL` or `\p{Greek}`. This engine knows more names than Go, and takes them in any spelling.
+    fn property(&mut self) -> Result<(), &'static str> {
+        let name = match self.rest.peek() {
+            Some('{') => self.braced().ok_or("a brace that is not closed")?,
+            _ => {
+                let char = self.rest.next().ok_or("a property without its name")?;
+                self.out.push(char);
+                char.to_string()
+            }
+        };
+        if PROPERTIES.contains(&name.as_str()) {
+            Ok(())
+        } else {
+            Err("a property of Unicode that is not supported")
+        }
     }
 
     /// `\Q…\E`: everything as it is.
@@ -269,6 +363,18 @@ mod tests {
         assert!(matches(r"^\Qa.b\E$", "a.b"));
         assert!(!matches(r"^\Qa.b\E$", "axb"));
         assert!(matches("^[[:alpha:]]+$", "abc"));
+    }
+
+    #[test]
+    fn escapes_with_braces_are_read_whole() {
+        assert!(matches(r"^\p{Greek}\pL$", "αa"));
+        assert!(!matches(r"^\P{Lu}$", "A"));
+        assert!(matches(r"^\x{e9}{2}$", "éé"));
+        for pattern in
+            [r"\p{Alphabetic}", r"\p{greek}", r"\p{^L}", r"\p{L", r"\p", r"\p{}", r"\x{}", r"\x{", r"\pX"]
+        {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
     }
 
     #[test]

@@ -288,6 +288,22 @@ impl Opened {
     }
 }
 
+/// The text with a new `lastmodified` and a MAC over what is in it now.
+pub(super) fn renewed(text: &str, cipher: &Cipher, now: Timestamp) -> Result<Encrypted, SealError> {
+    let edited = Encrypted::parse(text.as_bytes())?;
+    let time = last_modified(now);
+    let mac = encrypted_mac(cipher, &edited.mac(cipher, |_| None)?, &time)?;
+    let mut edits = Edits::default();
+    let tree = edited.document.tree();
+    let time_node = tree.node(edited.metadata.last_modified);
+    let mac_node = edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
+    for (node, value) in [(time_node, time), (mac_node, mac)] {
+        splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
+    }
+    let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
+    Ok(Encrypted::parse(text.as_bytes())?)
+}
+
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.
 pub(super) fn refuse_clear(rule: &Selection, must_be_encrypted: &[Path]) -> Result<(), SealError> {
     match must_be_encrypted.iter().find(|path| !rule.encrypts(path)) {

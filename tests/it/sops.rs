@@ -3,7 +3,9 @@
 mod comments;
 mod editing;
 mod random;
+mod rekey;
 mod scalars;
+mod selection;
 mod tampering;
 mod values;
 mod workshop;

@@ -46,11 +46,7 @@ fn name(tree: &Tree, node: Node<'_>) -> Option<(Source, String)> {
     if let Some(name) = behind(tree, node) {
         return Some((Source::Behind, name));
     }
-    // A comment above only one of several is a heading.
-    let list = node.parent()?.as_sequence()?;
-    let each_has_one = list.items().all(|item| above(tree, item).is_some());
-    let comment = above(tree, node).filter(|_| each_has_one)?;
-    Some((Source::Above, text(tree, comment)))
+    Some((Source::Above, text(tree, name_above(tree, node)?)))
 }
 
 fn text(tree: &Tree, comment: &Comment) -> String {
@@ -66,8 +62,14 @@ fn behind(tree: &Tree, node: Node<'_>) -> Option<String> {
     Some(text(tree, comment)).filter(|name| is_behind && !name.is_empty())
 }
 
+/// The comment on the line above an item of a list, where each item has one; above only some it is a heading.
+pub(super) fn name_above<'t>(tree: &'t Tree, node: Node<'t>) -> Option<&'t Comment> {
+    let list = node.parent()?.as_sequence()?;
+    list.items().all(|item| above(tree, item).is_some()).then(|| above(tree, node))?
+}
+
 /// The comment on the line above an item of a block list.
-pub(super) fn above<'t>(tree: &'t Tree, node: Node<'_>) -> Option<&'t Comment> {
+fn above<'t>(tree: &'t Tree, node: Node<'_>) -> Option<&'t Comment> {
     let start = node.full_span().start;
     let line = tree.text()[..start].rfind('\n')? + 1;
     let starts_line = tree.text()[line..start].trim_matches([' ', '-']).is_empty();

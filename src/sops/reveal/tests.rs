@@ -94,12 +94,12 @@ fn one_value_is_exactly_its_bytes() {
 
 #[test]
 fn a_comment_that_was_moved_where_it_does_not_belong_is_passed_through() {
-    let Opened { file, cipher, .. } = opened("a:\n  # one\n  b: x\n# two\nc: y0\n# three\nd: z\n", "");
+    let Opened { file, key, cipher, .. } = opened("a:\n  # one\n  b: x\n# two\nc: y0\n# three\nd: z\n", "");
     let comments: Vec<&str> = file.comments().map(|(_, text)| text).collect();
     let moved = file.text().replacen(comments[2], comments[0], 1);
     let wanted = format!("a:\n  # one\n  b: x\n# two\nc: y0\n{}\nd: z\n", comments[0]);
     let file = Encrypted { document: Document::parse(moved.as_bytes()).unwrap(), ..file };
-    let opened = Opened { file, cipher, changes: Vec::new() };
+    let opened = Opened { file, key, cipher, changes: Vec::new() };
     assert_eq!(opened.document().unwrap().expose(), wanted);
 }
 

@@ -66,6 +66,10 @@ impl Workshop {
         fs::write(self.dir.path().join(name), text).unwrap();
     }
 
+    pub(super) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
     pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.dir.path().join(name)).unwrap()
     }

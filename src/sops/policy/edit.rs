@@ -1,0 +1,327 @@
+//! Edits of a policy by span: who is added to which rules, who is taken out of all of them. Every other byte stays, and
+//! the result is read back: exactly the wanted rules have changed, in exactly the wanted way.
+
+use std::collections::BTreeSet;
+
+use crate::yaml::{Kind, Mapping, Node, Position, Sequence, Style, Tree};
+
+use super::super::edit::Edits;
+use super::super::keys::Recipient;
+use super::read::{self, is_empty};
+use super::{Policy, PolicyError, Rule, remove};
+
+/// A change of a policy.
+#[derive(Clone, Debug)]
+pub enum PolicyEdit {
+    /// Lets somebody read what these rules match. Where the policy keeps anchors under `keys`, the recipient becomes
+    /// one of them and the rules get an alias; else it is written into the rules, with the name as a comment where
+    /// there is room for one.
+    Add {
+        /// Who.
+        recipient: Recipient,
+        /// What people call them: letters, digits, `-` and `_`.
+        name: Option<String>,
+        /// Positions of the rules ([`Rule::position`]).
+        rules: Vec<Position>,
+    },
+    /// Takes somebody out of `keys` and out of every rule.
+    Remove {
+        /// Who; [`Policy::named`] finds recipients by name.
+        recipient: Recipient,
+    },
+}
+
+/// Why a policy is not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyEditError {
+    /// The policy itself.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// There is no rule at this place.
+    #[error("{position}: no rule starts here")]
+    NoRule {
+        /// The place.
+        position: Position,
+    },
+    /// The rule has no list of age recipients that could be longer.
+    #[error("{position}: the rule has no `age` to add a recipient to")]
+    NoAge {
+        /// The rule.
+        position: Position,
+    },
+    /// The name could not stand behind `&`.
+    #[error("`{name}` cannot be the name of a recipient: use letters, digits, `-` and `_`")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The name belongs to something else.
+    #[error("{position}: the name `{name}` is taken")]
+    NameTaken {
+        /// Who has it.
+        position: Position,
+        /// The name.
+        name: String,
+    },
+    /// A rule would name nobody.
+    #[error("{position}: nobody else is named here, so nobody could read what the rule matches")]
+    LastRecipient {
+        /// The recipient that would go.
+        position: Position,
+    },
+    /// The recipient is not in the policy.
+    #[error("{recipient} is not in the policy")]
+    Unknown {
+        /// The recipient.
+        recipient: Recipient,
+    },
+    /// The place has a form that cannot be edited without touching what stands around it.
+    #[error("{position}: this has a layout that cannot be edited by itself")]
+    Layout {
+        /// The place.
+        position: Position,
+    },
+    /// The change would reach further, as it is shared by an anchor.
+    #[error(
+        "the list is shared with other rules, or the change would reach further than it should; nothing was changed"
+    )]
+    Reach,
+}
+
+impl PolicyEdit {
+    /// The text of the policy with the change; the same text where there is nothing to change.
+    ///
+    /// # Errors
+    /// [`PolicyEditError`]; the result is always a policy in which this change, and nothing else, has been made.
+    pub fn apply(&self, text: &str) -> Result<String, PolicyEditError> {
+        let before = Policy::parse(text)?;
+        let tree = Tree::parse(text).map_err(PolicyError::from)?;
+        let after = match self {
+            Self::Add { recipient, name, rules } => {
+                check_rules(&before, rules)?;
+                add(&tree, &before, recipient, name.as_deref(), rules)?
+            }
+            Self::Remove { recipient } => remove::remove(&tree, recipient)?,
+        };
+        let policy = Policy::parse(&after).map_err(|_| PolicyEditError::Reach)?;
+        self.check(&before, &policy)?;
+        Ok(after)
+    }
+
+    /// Every rule is what it was, but for the recipient.
+    fn check(&self, before: &Policy, after: &Policy) -> Result<(), PolicyEditError> {
+        if before.entries.len() != after.entries.len() {
+            return Err(PolicyEditError::Reach);
+        }
+        for (old, new) in before.entries.iter().zip(&after.entries) {
+            let same = match (&old.rule, &new.rule) {
+                (Ok(rule), Ok(new)) => self.wanted(rule).has_content_of(new),
+                (Err(PolicyError::At { problem: old, .. }), Err(PolicyError::At { problem: new, .. })) => {
+                    std::mem::discriminant(old) == std::mem::discriminant(new)
+                }
+                _ => false,
+            };
+            if !same || old.path != new.path {
+                return Err(PolicyEditError::Reach);
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, rule: &Rule) -> Rule {
+        let mut rule = rule.clone();
+        match self {
+            Self::Add { recipient, rules, .. } => {
+                let is_wanted = rule.position.is_some_and(|position| rules.contains(&position));
+                if is_wanted && !rule.recipients.contains(recipient) {
+                    rule.recipients.push(recipient.clone());
+                }
+            }
+            Self::Remove { recipient } => rule.recipients.retain(|known| known != recipient),
+        }
+        rule
+    }
+}
+
+impl Rule {
+    /// Equal but for the order of readers and the place in the policy.
+    fn has_content_of(&self, other: &Self) -> bool {
+        let set = |rule: &Self| rule.recipients.iter().cloned().collect::<BTreeSet<_>>();
+        set(self) == set(other)
+            && self.others == other.others
+            && self.selection == other.selection
+            && self.mac_only_encrypted == other.mac_only_encrypted
+    }
+}
+
+fn check_rules(policy: &Policy, rules: &[Position]) -> Result<(), PolicyEditError> {
+    for position in rules {
+        let entry = policy.entries.iter().find(|entry| entry.position == *position);
+        let entry = entry.ok_or(PolicyEditError::NoRule { position: *position })?;
+        entry.rule.as_ref().map_err(Clone::clone)?;
+    }
+    Ok(())
+}
+
+fn add(
+    tree: &Tree,
+    policy: &Policy,
+    recipient: &Recipient,
+    name: Option<&str>,
+    rules: &[Position],
+) -> Result<String, PolicyEditError> {
+    let text = tree.text();
+    if let Some(name) = name.filter(|name| !is_name(name)) {
+        return Err(PolicyEditError::Name { name: name.to_owned() });
+    }
+    let mut edits = Edits::default();
+    let lacking = |position: &&Position| {
+        let entry = policy.entries.iter().find(|entry| entry.position == **position);
+        entry.is_some_and(|entry| entry.rule.as_ref().is_ok_and(|rule| !rule.recipients.contains(recipient)))
+    };
+    let lacking: Vec<&Position> = rules.iter().filter(lacking).collect();
+    if lacking.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let alias = anchor(tree, &mut edits, recipient, name)?;
+    let mut edited = Vec::new();
+    for node in read::rules(tree)? {
+        if !lacking.contains(&&node.position()) {
+            continue;
+        }
+        let age = age_of(node).ok_or_else(|| PolicyEditError::NoAge { position: node.position() })?;
+        if edited.contains(&age.id()) {
+            continue;
+        }
+        edited.push(age.id());
+        match age.as_sequence() {
+            Some(list) => {
+                let item = alias.clone().unwrap_or_else(|| recipient.to_string());
+                let comment = name.filter(|_| alias.is_none());
+                append(&mut edits, text, list, &item, comment)?;
+            }
+            None => append_to_text(&mut edits, text, age, recipient)?,
+        }
+    }
+    edits.apply(text).map_err(|_| PolicyEditError::Reach)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// What rules call the recipient, `*name`, in a policy with anchors under `keys`; a new anchor where there is none.
+fn anchor(
+    tree: &Tree,
+    edits: &mut Edits,
+    recipient: &Recipient,
+    name: Option<&str>,
+) -> Result<Option<String>, PolicyEditError> {
+    let Some(keys) = tree.root().and_then(|root| root.get("keys")).and_then(Node::as_sequence) else {
+        return Ok(None);
+    };
+    let is_it = |item: &Node<'_>| {
+        item.as_str().is_some_and(|text| text.parse::<Recipient>().is_ok_and(|known| known == *recipient))
+    };
+    if let Some(anchor) = keys.items().filter(is_it).find_map(Node::anchor) {
+        return Ok(Some(format!("*{anchor}")));
+    }
+    let uses_anchors = keys.items().any(|item| item.anchor().is_some());
+    let Some(name) = name.filter(|_| uses_anchors) else { return Ok(None) };
+    if let Some(position) = find_anchor(tree.root(), name) {
+        return Err(PolicyEditError::NameTaken { position, name: name.to_owned() });
+    }
+    append(edits, tree.text(), keys, &format!("&{name} {recipient}"), None)?;
+    Ok(Some(format!("*{name}")))
+}
+
+fn find_anchor(node: Option<Node<'_>>, name: &str) -> Option<Position> {
+    let node = node?;
+    if node.anchor() == Some(name) {
+        return Some(node.position());
+    }
+    match node.kind() {
+        Kind::Mapping(mapping) => mapping.entries().find_map(|entry| find_anchor(Some(entry.value), name)),
+        Kind::Sequence(list) => list.items().find_map(|item| find_anchor(Some(item), name)),
+        Kind::Scalar(..) | Kind::Alias(_) => None,
+    }
+}
+
+/// The value of `age` of a rule, or of its only group, without its alias.
+fn age_of(rule: Node<'_>) -> Option<Node<'_>> {
+    let rule = rule.as_mapping()?;
+    let groups = read::groups(rule).ok()?;
+    let holder: Mapping<'_> = groups.first().copied().unwrap_or(rule);
+    holder.get("age").filter(|node| !is_empty(*node)).map(Node::resolve)
+}
+
+/// Puts an item behind the last one of a list.
+fn append(
+    edits: &mut Edits,
+    text: &str,
+    list: Sequence<'_>,
+    item: &str,
+    comment: Option<&str>,
+) -> Result<(), PolicyEditError> {
+    let layout = |node: Node<'_>| PolicyEditError::Layout { position: node.position() };
+    let last = list.items().next_back().ok_or_else(|| layout(list.node()))?;
+    if list.is_flow() {
+        let end = last.span().end;
+        edits.replace(end..end, format!(", {item}"));
+        return Ok(());
+    }
+    let lead = hyphen(text, last).ok_or_else(|| layout(last))?;
+    let comment = comment.map(|comment| format!(" # {comment}")).unwrap_or_default();
+    let line_break = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let line = format!("{lead}{item}{comment}");
+    match text[last.span().end..].find('\n') {
+        Some(newline) => {
+            let at = last.span().end + newline + 1;
+            edits.replace(at..at, format!("{line}{line_break}"));
+        }
+        None => edits.replace(text.len()..text.len(), format!("{line_break}{line}")),
+    }
+    Ok(())
+}
+
+/// What stands before an item of a block list on its line: blanks, a hyphen, blanks.
+pub(super) fn hyphen<'t>(text: &'t str, item: Node<'_>) -> Option<&'t str> {
+    let start = item.full_span().start;
+    let line = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let before = &text[line..start];
+    before.trim_matches(' ').eq("-").then_some(before)
+}
+
+/// Puts a recipient behind the last one of a text with commas, on a line of its own where each has one.
+fn append_to_text(
+    edits: &mut Edits,
+    text: &str,
+    node: Node<'_>,
+    recipient: &Recipient,
+) -> Result<(), PolicyEditError> {
+    let span = node.span();
+    let source = &text[span.clone()];
+    let closing = usize::from(matches!(node.kind(), Kind::Scalar(_, Style::Single | Style::Double)));
+    let content = source[..source.len() - closing].trim_end();
+    let separator = if let Some(newline) = content.rfind('\n') {
+        let line = &content[newline + 1..];
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let line_break = if content[..newline].ends_with('\r') { "\r\n" } else { "\n" };
+        if content.ends_with(',') {
+            format!("{line_break}{indent}")
+        } else {
+            format!(",{line_break}{indent}")
+        }
+    } else if content.contains(", ") {
+        ", ".to_owned()
+    } else {
+        ",".to_owned()
+    };
+    let is_literal = matches!(node.kind(), Kind::Scalar(_, Style::Literal));
+    if content.is_empty() || is_literal || content.ends_with(',') && !separator.contains('\n') {
+        return Err(PolicyEditError::Layout { position: node.position() });
+    }
+    let at = span.start + content.len();
+    edits.replace(at..at, format!("{separator}{recipient}"));
+    Ok(())
+}

@@ -1,0 +1,190 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn people(count: usize) -> Vec<String> {
+    (0..count).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect()
+}
+
+fn rules(text: &str) -> Vec<Position> {
+    Policy::parse(text).unwrap().entries.iter().map(|entry| entry.position).collect()
+}
+
+fn add(text: &str, who: &str, name: &str, which: &[usize]) -> Result<String, PolicyEditError> {
+    let rules = which.iter().map(|index| rules(text)[*index]).collect();
+    PolicyEdit::Add { recipient: who.parse().unwrap(), name: Some(name.to_owned()), rules }.apply(text)
+}
+
+fn remove(text: &str, who: &str) -> Result<String, PolicyEditError> {
+    PolicyEdit::Remove { recipient: who.parse().unwrap() }.apply(text)
+}
+
+/// Texts of policies with `A` and `B` in them, and where `N` has come in rule 0 and 1.
+const ROWS: &[(&str, &str)] = &[
+    (
+        "# who\nkeys:\n  - &ana A\n  - &ben B   # laptop\n\ncreation_rules:\n  - path_regex: a # qa\n    age:\n      - *ana\n  - age: [*ana, *ben]\n    pgp: 'AB'\n",
+        "# who\nkeys:\n  - &ana A\n  - &ben B   # laptop\n  - &new N\n\ncreation_rules:\n  - path_regex: a # qa\n    age:\n      - *ana\n      - *new\n  - age: [*ana, *ben, *new]\n    pgp: 'AB'\n",
+    ),
+    (
+        "creation_rules:\n- age: A,B\n  path_regex: x\n- age: >-\n    A,\n    B\n",
+        "creation_rules:\n- age: A,B,N\n  path_regex: x\n- age: >-\n    A,\n    B,\n    N\n",
+    ),
+    (
+        "creation_rules:\n- age: \"A\" # x\n- age: 'A, B'\n",
+        "creation_rules:\n- age: \"A,N\" # x\n- age: 'A, B, N'\n",
+    ),
+    (
+        "creation_rules:\n  - age:\n    - A # ana\n    # ben\n    - B\n  - key_groups:\n    - pgp: [AB]\n      age:\n        - A",
+        "creation_rules:\n  - age:\n    - A # ana\n    # ben\n    - B\n    - N # new\n  - key_groups:\n    - pgp: [AB]\n      age:\n        - A\n        - N # new",
+    ),
+    (
+        "creation_rules:\r\n- age:\r\n  - A\r\n- age: [ssh-ed25519 AAAA x, A]\r\n",
+        "creation_rules:\r\n- age:\r\n  - A\r\n  - N # new\r\n- age: [ssh-ed25519 AAAA x, A, N]\r\n",
+    ),
+    (
+        "all: &all\n  - A\ncreation_rules:\n- age: *all\n- path_regex: x\n  age: *all\n",
+        "all: &all\n  - A\n  - N # new\ncreation_rules:\n- age: *all\n- path_regex: x\n  age: *all\n",
+    ),
+];
+
+fn filled(template: &str, people: &[String]) -> String {
+    let mut text = String::new();
+    for (index, char) in template.char_indices() {
+        let alone = |char: Option<char>| !char.is_some_and(|char| char.is_ascii_alphanumeric());
+        let is_word =
+            alone(template[..index].chars().next_back()) && alone(template[index + 1..].chars().next());
+        match char {
+            'A' if is_word => text.push_str(&people[0]),
+            'B' if is_word => text.push_str(&people[1]),
+            'N' if is_word => text.push_str(&people[2]),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+#[test]
+fn a_recipient_comes_in_the_style_of_the_policy_and_goes_without_a_trace() {
+    for (before, after) in ROWS {
+        let people = people(3);
+        let (before, after) = (filled(before, &people), filled(after, &people));
+        let added =
+            add(&before, &people[2], "new", &[0, 1]).unwrap_or_else(|error| panic!("{error}\n{before}"));
+        assert_eq!(added, after);
+        assert_eq!(remove(&added, &people[2]).unwrap(), before);
+        assert_eq!(add(&after, &people[2], "new", &[0, 1]).unwrap(), after);
+    }
+}
+
+#[test]
+fn only_the_wanted_rules_get_a_recipient() {
+    let people = people(3);
+    let (before, _) = ROWS[0];
+    let before = filled(before, &people);
+    let after = add(&before, &people[2], "new", &[1]).unwrap();
+    let policy = Policy::parse(&after).unwrap();
+    assert_eq!(policy.rule_for("a").unwrap().recipients().len(), 1);
+    assert_eq!(policy.rule_with_other_readers("b").unwrap().recipients().len(), 3);
+    assert_eq!(policy.name_of(&people[2].parse().unwrap()), Some("new"));
+    // Known under `keys` already: only the alias is new.
+    let again = add(&after, &people[2], "other", &[0]).unwrap();
+    assert_eq!(again.matches("*new").count(), 2);
+}
+
+#[test]
+fn a_list_that_other_rules_share_is_not_changed_for_one() {
+    let people = people(3);
+    let before = filled(ROWS[5].0, &people);
+    assert_eq!(add(&before, &people[2], "new", &[0]).unwrap_err(), PolicyEditError::Reach);
+}
+
+#[test]
+fn removing_takes_anchor_aliases_and_named_lines() {
+    let people = people(3);
+    let before = filled(
+        "keys:\n  # ana\n  - &a A\n  # ben\n  - &b B\ncreation_rules:\n- path_regex: x\n  age: [*a, *b]\n- age: A, B\n- key_groups:\n  - age: [*b, A]\n",
+        &people,
+    );
+    let after = remove(&before, &people[0]).unwrap();
+    let wanted = filled(
+        "keys:\n  # ben\n  - &b B\ncreation_rules:\n- path_regex: x\n  age: [*b]\n- age: B\n- key_groups:\n  - age: [*b]\n",
+        &people,
+    );
+    assert_eq!(after, wanted);
+}
+
+#[test]
+fn a_rule_is_never_left_without_recipients() {
+    let people = people(3);
+    for line in ["age: A", "age: [A]", "age:\n  - A", "age: 'A'", "pgp: AB\n  age: [A]"] {
+        let text = filled(&format!("creation_rules:\n- path_regex: x\n  age: B,A\n- {line}\n"), &people);
+        let error = remove(&text, &people[0]).unwrap_err();
+        assert!(matches!(error, PolicyEditError::LastRecipient { .. }), "{line}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_added_is_refused() {
+    let people = people(3);
+    let text = filled(ROWS[0].0, &people);
+    let nowhere = Position { line: 1, column: 1 };
+    let edit = |name: &str, position| {
+        let recipient = people[2].parse().unwrap();
+        PolicyEdit::Add { recipient, name: Some(name.to_owned()), rules: vec![position] }
+            .apply(&text)
+            .unwrap_err()
+    };
+    let first = rules(&text)[0];
+    assert_eq!(edit("new", nowhere), PolicyEditError::NoRule { position: nowhere });
+    assert!(matches!(edit("a b", first), PolicyEditError::Name { .. }));
+    assert!(matches!(edit("ana", first), PolicyEditError::NameTaken { .. }));
+    assert!(matches!(remove(&text, &people[2]), Err(PolicyEditError::Unknown { .. })));
+    let pgp = "creation_rules:\n- pgp: AB\n";
+    assert!(matches!(add(pgp, &people[2], "new", &[0]), Err(PolicyEditError::NoAge { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn adding_and_removing_again_leaves_the_same_bytes(
+        anchors in any::<bool>(),
+        forms in proptest::collection::vec((0..7_usize, 1..4_usize, any::<bool>()), 1..5),
+        crlf in any::<bool>(),
+        open_end in any::<bool>(),
+    ) {
+        let people = people(4);
+        let names = ["ana", "ben", "eva"];
+        let mut text = String::from("# policy\n");
+        if anchors {
+            text.push_str("keys:\n");
+            for (name, key) in names.iter().zip(&people) {
+                text.push_str(&format!("  - &{name} {key} # note\n"));
+            }
+        }
+        text.push_str("creation_rules:\n");
+        for (form, count, comment) in &forms {
+            let items: Vec<String> = (0..*count)
+                .map(|at| if anchors && *form < 3 { format!("*{}", names[at]) } else { people[at].clone() })
+                .collect();
+            let comment = if *comment { " # why" } else { "" };
+            let lines = |indent: &str| items.iter().map(|item| format!("{indent}- {item}{comment}\n")).collect::<String>();
+            text.push_str("  - path_regex: x\n");
+            text.push_str(&match form {
+                0 => format!("    age: [{}]{comment}\n", items.join(", ")),
+                1 => format!("    age:\n{}", lines("    ")),
+                2 => format!("    key_groups:\n      - age:\n{}", lines("          ")),
+                3 => format!("    age: {}{comment}\n", items.join(",")),
+                4 => format!("    age: '{}'\n", items.join(", ")),
+                5 => format!("    age: >-\n      {}\n", items.join(",\n      ")),
+                _ => format!("    age: \"{}\"{comment}\n", items.join(",")),
+            });
+        }
+        let text = if crlf { text.replace('\n', "\r\n") } else { text };
+        let text = if open_end { text.trim_end().to_owned() } else { text };
+        let which: Vec<usize> = (0..forms.len()).collect();
+        let added = add(&text, &people[3], "new", &which).unwrap();
+        prop_assert!(Policy::parse(&added).unwrap().rule_for("x").unwrap().recipients().contains(&people[3].parse().unwrap()));
+        prop_assert_eq!(remove(&added, &people[3]).unwrap(), text);
+    }
+}

@@ -1,0 +1,78 @@
+//! Values under another data key or another selection rule.
+
+use crate::yaml::{Node, Style};
+
+use super::super::change::Stored;
+use super::super::edit::Edits;
+use super::super::open::Opened;
+use super::super::path::Path;
+use super::super::render::Place;
+use super::super::seal::{SealError, stored};
+use super::super::selection::Selection;
+use super::super::splice;
+use super::super::value::{Cipher, Plain, Type};
+use super::RekeyError;
+
+impl Opened {
+    /// Encrypts, or puts in the clear, every leaf that has to change. Those that stay as they are keep their bytes.
+    pub(super) fn reencrypt(
+        &self,
+        edits: &mut Edits,
+        cipher: &Cipher,
+        selection: &Selection,
+        new_data_key: bool,
+    ) -> Result<(), RekeyError> {
+        let text = self.file.text();
+        for (path, node) in self.file.document.leaves() {
+            let was = self.file.metadata.selection.encrypts(path);
+            let will = selection.encrypts(path);
+            if was == will && !(will && new_data_key) {
+                continue;
+            }
+            let value = self.file.value(&self.cipher, path, node).map_err(SealError::from)?;
+            let Some(value) = value.filter(|value| !value.bytes.is_empty()) else { continue };
+            if will {
+                let place = Place::of(node);
+                // What was in the clear has quotes that an ENC[…] does not need.
+                let place = if was { place } else { Place { style: Style::Plain, ..place } };
+                splice::replace(edits, text, node, &stored(cipher, selection, path, &value)?, place);
+            } else {
+                clear(edits, text, path, node, &value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a value in the clear, so that it reads back with its type.
+fn clear(
+    edits: &mut Edits,
+    text: &str,
+    path: &Path,
+    node: Node<'_>,
+    value: &Plain,
+) -> Result<(), RekeyError> {
+    let refused = || RekeyError::CannotClear { position: node.position(), path: path.clone() };
+    let plain = str::from_utf8(&value.bytes).map_err(|_| refused())?;
+    let scalar = match value.kind {
+        Type::Str => {
+            let place = Place { style: Style::Plain, ..Place::of(node) };
+            splice::replace(edits, text, node, &Stored::Clear(plain.to_owned()), place);
+            return Ok(());
+        }
+        Type::Int | Type::Time => plain.to_owned(),
+        Type::Bool => plain.to_ascii_lowercase(),
+        Type::Float => match plain {
+            "NaN" => ".nan".to_owned(),
+            "+Inf" => ".inf".to_owned(),
+            "-Inf" => "-.inf".to_owned(),
+            number if number.contains('.') => number.to_owned(),
+            number => format!("{number}.0"),
+        },
+        // An element of a list that is a comment, and bytes, have no scalar that would read back as they are.
+        Type::Bytes | Type::Comment => return Err(refused()),
+    };
+    let span = if node.tag().is_some() { node.full_span() } else { node.span() };
+    edits.replace(span, scalar);
+    Ok(())
+}
