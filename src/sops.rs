@@ -14,9 +14,14 @@
 mod change;
 mod comments;
 mod document;
+mod dotenv;
 mod draft;
 mod edit;
 mod encrypted;
+mod flat;
+mod format;
+mod ini;
+mod json;
 mod keys;
 mod mac;
 mod metadata;
@@ -29,6 +34,7 @@ mod render;
 mod scalar;
 mod seal;
 mod selection;
+mod shape;
 mod splice;
 #[cfg(test)]
 mod tests;
@@ -39,6 +45,7 @@ pub use change::ChangeError;
 pub use document::StructureError;
 pub use draft::{Draft, DraftError, seal_value, value_path};
 pub use encrypted::{Difference, DocumentError, Encrypted};
+pub use format::Format;
 pub use keys::{
     Identities, IdentityError, Recipient, RecipientError, Skipped, UnwrapError, generate_identity,
 };

@@ -10,7 +10,7 @@ use crate::journal::{Open, Replay};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
 use crate::repo::{Head, Repository};
-use crate::sops::Encrypted;
+use crate::sops::{Encrypted, Format};
 use crate::world::World;
 
 /// Where the journal of an environment is: under the common git directory, so that all linked worktrees share it.
@@ -83,7 +83,7 @@ fn ended(record: &crate::token::Record) -> crate::token::Record {
 
 fn opens(sealed: &str, world: &World) -> bool {
     let Ok(identities) = world.identities() else { return false };
-    Encrypted::parse(sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
+    Encrypted::parse(Format::Yaml, sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
 }
 
 fn same_ground(open: &Open, repo: &Repository, head: &Head, lock: &Lock) -> bool {

@@ -9,6 +9,8 @@ use crate::yaml::{Comment, Kind, Mapping, Node, Placement};
 
 use super::document::Document;
 use super::edit::Edits;
+use super::format::Format;
+use super::ini;
 use super::path::{Path, Segment};
 use super::seal::SealError;
 use super::selection::Selection;
@@ -21,6 +23,9 @@ pub(super) fn encrypt(
     cipher: &Cipher,
     selection: &Selection,
 ) -> Result<(), SealError> {
+    if document.format() == Format::Ini {
+        return ini::comments::encrypt(edits, document, cipher, selection);
+    }
     let tree = document.tree();
     let Some(root) = document.root() else { return Ok(()) };
     if tree.comments().is_empty() {
@@ -29,11 +34,16 @@ pub(super) fn encrypt(
     let outline = Outline::of(document.text(), root);
     for comment in tree.comments() {
         let text = &document.text()[comment.span.clone()];
-        let text = text.strip_prefix('#').unwrap_or(text).trim_end_matches('\r');
+        let text = text.strip_prefix('#').unwrap_or(text);
+        // In dotenv a carriage return is a character like any other.
+        let text = if document.format() == Format::Dotenv { text } else { text.trim_end_matches('\r') };
         if text.is_empty() {
             continue;
         }
-        let (path, certain) = outline.owner(comment);
+        let (path, certain) = match document.format() {
+            Format::Dotenv => (Path::default(), true),
+            _ => outline.owner(comment),
+        };
         if !selection.encrypts(&path) {
             continue;
         }

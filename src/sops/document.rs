@@ -1,10 +1,12 @@
-//! A YAML document as sops sees it: leaves with their paths, in the order in which they are encrypted and hashed.
+//! A document as sops sees it: leaves with their paths, in the order in which they are encrypted and hashed.
 
-use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Tree};
+use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Style, Tree};
 
+use super::format::Format;
+use super::json;
 use super::path::{Path, Segment};
-use super::scalar;
-use super::value::Type;
+use super::scalar::{self, ScalarError};
+use super::value::{Plain, Type};
 
 /// The key of sops's own block.
 pub(super) const METADATA: &str = "sops";
@@ -12,9 +14,9 @@ pub(super) const METADATA: &str = "sops";
 /// Why a text is not a document that sops could hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StructureError {
-    /// Not YAML.
+    /// Not a text of the file's format.
     #[error(transparent)]
-    Yaml(#[from] yaml::Error),
+    Syntax(#[from] yaml::Error),
     /// More than one document in a file.
     #[error("{position}: a second document starts here; files with several documents are not supported yet")]
     SeveralDocuments {
@@ -24,6 +26,9 @@ pub enum StructureError {
     /// sops wants a mapping at the top.
     #[error("the document must be a mapping of keys to values")]
     RootNotMapping,
+    /// A binary file is a JSON object with its content under `data`.
+    #[error("a binary file must be a JSON object with nothing but the text `data` and the `sops` block")]
+    NotBinary,
     /// Aliases, which sops would replace by copies.
     #[error("{position}: an alias; sops replaces aliases by copies, so write the value out")]
     Alias {
@@ -50,22 +55,57 @@ pub(super) struct Leaf {
 /// A document with its leaves; the `sops` block is not among them.
 #[derive(Debug)]
 pub(super) struct Document {
+    format: Format,
+    /// Whether integers of JSON in the clear are exact, as for sops from 3.13.2.
+    exact_integers: bool,
     tree: Tree,
     leaves: Vec<Leaf>,
 }
 
 impl Document {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, StructureError> {
-        let tree = Tree::from_bytes(bytes)?;
+    pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Self, StructureError> {
+        let tree = format.tree(bytes)?;
         if let Some(second) = tree.documents().nth(1) {
             return Err(StructureError::SeveralDocuments { position: second.position() });
         }
         let root = tree.root().filter(|root| matches!(root.kind(), Kind::Mapping(_)));
         let root = root.ok_or(StructureError::RootNotMapping)?;
+        if format == Format::Binary && !root.as_mapping().is_some_and(is_binary) {
+            return Err(StructureError::NotBinary);
+        }
         let mut walk = Walk { leaves: Vec::new(), path: Path::default() };
         walk.node(root, true)?;
         let leaves = walk.leaves;
-        Ok(Self { tree, leaves })
+        Ok(Self { format, exact_integers: false, tree, leaves })
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The same document, with integers of JSON as versions of sops from 3.13.2 see them.
+    pub(super) fn with_exact_integers(self, exact_integers: bool) -> Self {
+        Self { exact_integers, ..self }
+    }
+
+    pub(super) fn exact_integers(&self) -> bool {
+        self.exact_integers
+    }
+
+    /// Whether versions of sops disagree about the bytes of a value in the clear.
+    pub(super) fn is_ambiguous(&self, node: Node<'_>) -> bool {
+        self.format == Format::Json
+            && matches!(node.kind(), Kind::Scalar(text, Style::Plain) if json::is_ambiguous(text))
+    }
+
+    /// The value of a scalar in the clear; `None` for null.
+    pub(super) fn scalar(&self, node: Node<'_>) -> Result<Option<Plain>, ScalarError> {
+        match node.kind() {
+            Kind::Scalar(text, Style::Plain) if self.format == Format::Json && self.exact_integers => {
+                json::exact_value(text)
+            }
+            _ => self.format.scalar(node),
+        }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -90,6 +130,12 @@ impl Document {
     pub(super) fn leaf(&self, path: &Path) -> Option<Node<'_>> {
         self.leaves.iter().find(|leaf| leaf.path == *path).map(|leaf| self.tree.node(leaf.node))
     }
+}
+
+fn is_binary(root: Mapping<'_>) -> bool {
+    let is_text = |node: Node<'_>| matches!(node.kind(), Kind::Scalar(_, Style::Double));
+    root.get(json::DATA).is_some_and(is_text)
+        && root.entries().all(|entry| [json::DATA, METADATA].contains(&entry.key))
 }
 
 struct Walk {

@@ -12,7 +12,7 @@ use super::random::NoRandomness;
 use super::render;
 use super::selection::Selection;
 use super::splice;
-use super::value::{Cipher, Plain, ValueError, is_encrypted};
+use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
 
 /// The bytes of a SOPS file that may be written: verified, and nothing in it is in the clear that should not be.
 pub struct Sealed {
@@ -171,11 +171,8 @@ impl Opened {
         let rule = &self.file.metadata.selection;
         refuse_clear(rule, must_be_encrypted)?;
         let text = self.edited()?;
-        let sealed = if text == self.file.text() {
-            Encrypted::parse(text.as_bytes())?
-        } else {
-            self.renewed(&text, now)?
-        };
+        let sealed =
+            if text == self.file.text() { self.file.with_text(&text)? } else { self.renewed(&text, now)? };
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&self.cipher).map_err(|error| SealError::unsound(error.to_string()))?;
         self.check_changes(&sealed)?;
@@ -187,23 +184,28 @@ impl Opened {
         let mut text = self.file.text().to_owned();
         for (path, change) in &self.changes {
             if matches!(change, Change::Remove) {
-                let document = reread(&text)?;
+                let document = self.reread(&text)?;
                 let value = document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
-                let (range, rest) =
-                    splice::removal(&text, value).ok_or_else(|| SealError::Removal { path: path.clone() })?;
+                let (range, rest) = splice::removal(&document, value)
+                    .ok_or_else(|| SealError::Removal { path: path.clone() })?;
                 text.replace_range(range, rest);
             }
         }
-        let document = reread(&text)?;
+        let document = self.reread(&text)?;
         let root = document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
         let mut edits = Edits::default();
         let mut additions = Additions::default();
         for (path, change) in &self.changes {
             let Change::Set(value) = change else { continue };
-            let stored = stored(&self.cipher, &self.file.metadata.selection, path, &Plain::str(value))?;
+            let stored = stored(
+                &self.cipher,
+                &self.file.metadata.selection,
+                path,
+                &Plain::new(Type::Str, value.as_slice()),
+            )?;
             match locate(root, path)? {
                 Place::Leaf(node) => {
-                    splice::replace(&mut edits, &text, node, &stored, render::Place::of(node));
+                    splice::replace(&mut edits, &document, node, &stored, render::Place::of(node));
                 }
                 Place::Lacking(mapping, keys) => additions.add(mapping, keys, stored),
             }
@@ -220,7 +222,7 @@ impl Opened {
 
     /// The text with a new `lastmodified` and a MAC over what is in it now.
     fn renewed(&self, text: &str, now: Timestamp) -> Result<Encrypted, SealError> {
-        let edited = Encrypted::parse(text.as_bytes())?;
+        let edited = self.file.with_text(text)?;
         let time = last_modified(now);
         let mac = encrypted_mac(&self.cipher, &edited.mac(&self.cipher)?, &time)?;
         let mut edits = Edits::default();
@@ -229,10 +231,16 @@ impl Opened {
         let mac_node =
             edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
         for (node, value) in [(time_node, time), (mac_node, mac)] {
-            splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
+            splice::replace(
+                &mut edits,
+                &edited.document,
+                node,
+                &Stored::Encrypted(value),
+                render::Place::of(node),
+            );
         }
         let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
-        Ok(Encrypted::parse(text.as_bytes())?)
+        Ok(self.file.with_text(&text)?)
     }
 
     /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
@@ -252,7 +260,9 @@ impl Opened {
                 None => None,
             };
             let sound = match change {
-                Change::Set(wanted) => value.is_some_and(|value| value == Plain::str(wanted)),
+                Change::Set(wanted) => {
+                    value.is_some_and(|value| value == Plain::new(Type::Str, wanted.as_slice()))
+                }
                 Change::Remove => sealed.document.leaf(path).is_none(),
             };
             if !sound {
@@ -261,10 +271,11 @@ impl Opened {
         }
         Ok(())
     }
-}
 
-fn reread(text: &str) -> Result<Document, SealError> {
-    Document::parse(text.as_bytes()).map_err(|error| SealError::unsound(error.to_string()))
+    fn reread(&self, text: &str) -> Result<Document, SealError> {
+        Document::parse(self.file.format(), text.as_bytes())
+            .map_err(|error| SealError::unsound(error.to_string()))
+    }
 }
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.

@@ -155,12 +155,10 @@ fn a_file_of_stock_sops_changes_in_the_lines_of_its_slot_lastmodified_and_mac_on
     lab.write("plain.yaml", BY_HAND);
     lab.write(
         ".sops.yaml",
-        &lab.read(".sops.yaml").replace("creation_rules:", "stores: { yaml: { indent: 2 } }\ncreation_rules:"),
+        &lab.read(".sops.yaml")
+            .replace("creation_rules:", "stores: { yaml: { indent: 2 } }\ncreation_rules:"),
     );
-    let sealed = lab
-        .sops(["encrypt", "--filename-override", "secrets/qa.sops.yaml", "plain.yaml"])
-        .ok()
-        .out;
+    let sealed = lab.sops(["encrypt", "--filename-override", "secrets/qa.sops.yaml", "plain.yaml"]).ok().out;
     std::fs::remove_file(lab.repo().join("plain.yaml")).unwrap();
     lab.write("secrets/qa.sops.yaml", &sealed);
     lab.commit_all("by hand");
@@ -175,7 +173,9 @@ fn a_file_of_stock_sops_changes_in_the_lines_of_its_slot_lastmodified_and_mac_on
     let second = lab.git(["diff", "--numstat", "HEAD~1", "--", "secrets/qa.sops.yaml"]);
     assert_eq!(second, "3\t3\tsecrets/qa.sops.yaml");
     let clear = lab.sops(["decrypt", "secrets/qa.sops.yaml"]).ok().out;
-    for kept in ["password: s3cret", "port: 5432", "The team's own file.", "note_unencrypted: 'kept: as it is'"] {
+    for kept in
+        ["password: s3cret", "port: 5432", "The team's own file.", "note_unencrypted: 'kept: as it is'"]
+    {
         assert!(clear.contains(kept), "{kept} is not in {clear}");
     }
 }
@@ -199,7 +199,10 @@ fn a_kubernetes_secret_has_its_data_encrypted_and_its_names_in_the_clear() {
 fn two_environments_share_a_file_when_their_slots_are_disjoint() {
     let lab = Lab::new();
     for name in ["dev", "qa"] {
-        lab.write(&format!("templates/{name}.yaml"), &format!("{name}:\n  TOKEN: \"{{{{ tokens.backstage }}}}\"\n"));
+        lab.write(
+            &format!("templates/{name}.yaml"),
+            &format!("{name}:\n  TOKEN: \"{{{{ tokens.backstage }}}}\"\n"),
+        );
         let profile = lab.read(&format!("environments/{name}.yaml"));
         let file = format!("file: secrets/{name}.sops.yaml");
         assert!(profile.contains(&file), "{profile}");
@@ -259,7 +262,10 @@ fn without_a_commit_the_files_are_left_for_the_user() {
     let head = lab.head();
     lab.provision(["--env", "qa", "--yes", "--no-commit"]).ok();
     assert_eq!(lab.head(), head);
-    assert_eq!(lab.git(["status", "--porcelain", "-uall"]), "?? environments/locks/qa.yaml\n?? secrets/qa.sops.yaml");
+    assert_eq!(
+        lab.git(["status", "--porcelain", "-uall"]),
+        "?? environments/locks/qa.yaml\n?? secrets/qa.sops.yaml"
+    );
     lab.commit_all("by hand");
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert_eq!(lab.minted().len(), 1);
@@ -320,7 +326,12 @@ fn what_else_is_staged_or_edited_stays_as_it_is() {
 fn a_file_that_is_kept_out_of_git_is_written_and_its_lock_committed() {
     let lab = Lab::new();
     lab.write(".gitignore", "/secrets/qa.sops.yaml\n");
-    change(&lab, "environments/qa.yaml", "template: backstage.yaml", "template: backstage.yaml\n  commit: false");
+    change(
+        &lab,
+        "environments/qa.yaml",
+        "template: backstage.yaml",
+        "template: backstage.yaml\n  commit: false",
+    );
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert_eq!(lab.git(["log", "-1", "--format=", "--name-only"]), "environments/locks/qa.yaml");
     assert!(works(&lab, &lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN")));

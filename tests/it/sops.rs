@@ -2,6 +2,7 @@
 
 mod comments;
 mod editing;
+mod formats;
 mod random;
 mod scalars;
 mod tampering;
