@@ -4,6 +4,7 @@ mod comments;
 mod editing;
 mod formats;
 mod random;
+mod random_formats;
 mod scalars;
 mod tampering;
 mod values;

@@ -192,11 +192,12 @@ pub(super) fn value(text: &str, from: usize, end: usize) -> Result<Value, Error>
     Ok(Value { span, text: unquoted.unwrap_or(value).to_owned(), comment, end })
 }
 
-/// Up to the last such quote of the line; where there is none, up to the last one of the first line that has one.
+/// Up to the last such quote of the line; where there is none, up to the last one of the first line that has one. What
+/// stands behind the quote is dropped by go-ini, but for a comment on a later line, so it belongs to the span.
 fn quoted_value(text: &str, start: usize, end: usize, quote: &str) -> Result<Value, Error> {
     let from = start + quote.len();
     if let Some(close) = text[from..end].rfind(quote) {
-        let span = start..from + close + quote.len();
+        let span = start..start + text[start..end].trim_end().len();
         return Ok(Value { span, text: text[from..from + close].to_owned(), comment: None, end });
     }
     let mut at = end + 1;
@@ -204,10 +205,11 @@ fn quoted_value(text: &str, start: usize, end: usize, quote: &str) -> Result<Val
         let end = line_end(text, at);
         if let Some(close) = text[at..end].rfind(quote) {
             let close = at + close;
-            let after = close + quote.len();
-            let comment = text[after..end].find(['#', ';']);
-            let comment = comment.map(|at| after + at..after + text[after..end].trim_end().len());
-            return Ok(Value { span: start..after, text: text[from..close].to_owned(), comment, end });
+            let last = start + text[start..end].trim_end().len();
+            let comment = text[close..end].find(['#', ';']).map(|at| close + at..last);
+            let until = comment.as_ref().map_or(last, |comment| comment.start);
+            let span = start..start + text[start..until].trim_end().len();
+            return Ok(Value { span, text: text[from..close].to_owned(), comment, end });
         }
         at = end + 1;
     }
