@@ -17,8 +17,10 @@ pub enum StructureError {
     /// Not a text of the file's format.
     #[error(transparent)]
     Syntax(#[from] yaml::Error),
-    /// More than one document in a file.
-    #[error("{position}: a second document starts here; files with several documents are not supported yet")]
+    /// More than one document in a new file.
+    #[error(
+        "{position}: a second document starts here; new files with several documents are not supported yet"
+    )]
     SeveralDocuments {
         /// The second document.
         position: Position,
@@ -48,8 +50,10 @@ pub enum StructureError {
 /// One scalar of a document.
 #[derive(Debug)]
 pub(super) struct Leaf {
-    pub(super) path: Path,
-    pub(super) node: Id,
+    path: Path,
+    node: Id,
+    /// Which of the documents it is in, from 0.
+    document: usize,
 }
 
 /// A document with its leaves; the `sops` block is not among them.
@@ -65,16 +69,21 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Self, StructureError> {
         let tree = format.tree(bytes)?;
-        if let Some(second) = tree.documents().nth(1) {
-            return Err(StructureError::SeveralDocuments { position: second.position() });
-        }
-        let root = tree.root().filter(|root| matches!(root.kind(), Kind::Mapping(_)));
-        let root = root.ok_or(StructureError::RootNotMapping)?;
-        if format == Format::Binary && !root.as_mapping().is_some_and(is_binary) {
+        let roots: Vec<_> = tree.documents().map(|document| document.root()).collect();
+        let Some(Some(first)) = roots.first().copied() else { return Err(StructureError::RootNotMapping) };
+        if format == Format::Binary && !first.as_mapping().is_some_and(is_binary) {
             return Err(StructureError::NotBinary);
         }
-        let mut walk = Walk { leaves: Vec::new(), path: Path::default() };
-        walk.node(root, true)?;
+        let mut walk = Walk { leaves: Vec::new(), path: Path::default(), document: 0 };
+        for (index, root) in roots.into_iter().enumerate() {
+            walk.document = index;
+            match root {
+                Some(root) if matches!(root.kind(), Kind::Mapping(_)) => walk.node(root, true)?,
+                // Behind the first one a document may be empty.
+                root if index > 0 && root.is_none_or(Node::is_null) => {}
+                _ => return Err(StructureError::RootNotMapping),
+            }
+        }
         let leaves = walk.leaves;
         Ok(Self { format, exact_integers: false, tree, leaves })
     }
@@ -116,19 +125,37 @@ impl Document {
         &self.tree
     }
 
-    /// The mapping at the top.
+    /// The mapping at the top of the first document, to which paths and metadata belong.
     pub(super) fn root(&self) -> Option<Mapping<'_>> {
-        self.tree.root().and_then(Node::as_mapping)
+        self.roots().next()
     }
 
-    /// All scalars, null ones too, in order.
+    /// The mappings at the top of all documents.
+    pub(super) fn roots(&self) -> impl Iterator<Item = Mapping<'_>> {
+        self.tree.documents().filter_map(|document| document.root().and_then(Node::as_mapping))
+    }
+
+    /// Where a second document starts.
+    pub(super) fn second(&self) -> Option<Position> {
+        self.tree.documents().nth(1).map(|document| document.position())
+    }
+
+    /// Scalars that paths lead to, `true`, and those of further documents.
+    pub(super) fn all_leaves(&self) -> impl Iterator<Item = (bool, &Path, Node<'_>)> {
+        self.leaves.iter().map(|leaf| (leaf.document == 0, &leaf.path, self.tree.node(leaf.node)))
+    }
+
+    /// All scalars of all documents, null ones too, in order.
     pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> {
         self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
     }
 
-    /// The scalar at `path`.
+    /// The scalar at `path` in the first document.
     pub(super) fn leaf(&self, path: &Path) -> Option<Node<'_>> {
-        self.leaves.iter().find(|leaf| leaf.path == *path).map(|leaf| self.tree.node(leaf.node))
+        self.leaves
+            .iter()
+            .find(|leaf| leaf.document == 0 && leaf.path == *path)
+            .map(|leaf| self.tree.node(leaf.node))
     }
 }
 
@@ -141,6 +168,7 @@ fn is_binary(root: Mapping<'_>) -> bool {
 struct Walk {
     leaves: Vec<Leaf>,
     path: Path,
+    document: usize,
 }
 
 impl Walk {
@@ -148,7 +176,10 @@ impl Walk {
     fn node(&mut self, node: Node<'_>, is_root: bool) -> Result<(), StructureError> {
         match node.kind() {
             Kind::Alias(_) => return Err(StructureError::Alias { position: node.position() }),
-            Kind::Scalar(..) => self.leaves.push(Leaf { path: self.path.clone(), node: node.id() }),
+            Kind::Scalar(..) => {
+                let (path, document) = (self.path.clone(), self.document);
+                self.leaves.push(Leaf { path, node: node.id(), document });
+            }
             Kind::Sequence(sequence) => {
                 for (index, item) in sequence.items().enumerate() {
                     self.step(Segment::Index(index), item)?;

@@ -93,6 +93,9 @@ impl Draft {
             return Ok(Self { document, values: vec![(Path::of_keys([json::DATA]), content)] });
         }
         let document = Document::parse(format, bytes)?.with_exact_integers(true);
+        if let Some(position) = document.second() {
+            return Err(StructureError::SeveralDocuments { position }.into());
+        }
         let text = document.text();
         let root = document.root().ok_or(StructureError::RootNotMapping)?;
         if let Some(entry) = root.entry(METADATA) {

@@ -83,7 +83,8 @@ impl Encrypted {
         self.document.leaf(path)?.as_str()
     }
 
-    /// Paths of all scalars in the order of the file.
+    /// Paths of all scalars in the order of the file. In a file of several documents two may have the same path; a path
+    /// leads to the first document.
     pub fn leaf_paths(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.document.leaves().map(|(path, _)| path)
     }

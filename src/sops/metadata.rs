@@ -99,7 +99,6 @@ pub(super) struct Metadata {
     pub(super) others: Vec<OtherReader>,
     pub(super) selection: Selection,
     pub(super) mac_only_encrypted: bool,
-    pub(super) last_modified: Id,
     /// `lastmodified` in the form that the MAC is bound to.
     pub(super) last_modified_seconds: String,
     /// `None` where there is no MAC, which is an error only when the file is opened.
@@ -135,7 +134,6 @@ impl Metadata {
             others,
             selection,
             mac_only_encrypted: flag(block, MAC_ONLY_ENCRYPTED)?,
-            last_modified: last_modified.id(),
             last_modified_seconds: time.seconds(),
             mac: mac(block)?,
         })

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::change::{Additions, ChangeError, Place, Stored, locate};
-use super::document::Document;
+use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
 use super::open::{Change, OpenError, Opened};
@@ -12,6 +12,8 @@ use super::random::NoRandomness;
 use super::render;
 use super::selection::Selection;
 use super::splice;
+use crate::yaml::Node;
+
 use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
 
 /// The bytes of a SOPS file that may be written: verified, and nothing in it is in the clear that should not be.
@@ -226,18 +228,14 @@ impl Opened {
         let time = last_modified(now);
         let mac = encrypted_mac(&self.cipher, &edited.mac(&self.cipher)?, &time)?;
         let mut edits = Edits::default();
-        let tree = edited.document.tree();
-        let time_node = tree.node(edited.metadata.last_modified);
-        let mac_node =
-            edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
-        for (node, value) in [(time_node, time), (mac_node, mac)] {
-            splice::replace(
-                &mut edits,
-                &edited.document,
-                node,
-                &Stored::Encrypted(value),
-                render::Place::of(node),
-            );
+        // sops reads the block of the first document and writes the same into all.
+        for root in edited.document.roots() {
+            let field = |name: &str| root.get(METADATA)?.get(name).filter(|node| node.as_str().is_some());
+            for (node, value) in [(field("lastmodified"), &time), (field("mac"), &mac)] {
+                let Some(node) = node else { continue };
+                let (value, place) = (Stored::Encrypted(value.clone()), render::Place::of(node));
+                splice::replace(&mut edits, &edited.document, node, &value, place);
+            }
         }
         let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
         Ok(self.file.with_text(&text)?)
@@ -246,12 +244,12 @@ impl Opened {
     /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
     fn check_changes(&self, sealed: &Encrypted) -> Result<(), SealError> {
         let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
-        let before = self.file.document.leaves().filter(|(path, _)| !is_changed(path));
-        let after = sealed.document.leaves().filter(|(path, _)| !is_changed(path));
-        if !before
-            .map(|(path, node)| (path, node.source()))
-            .eq(after.map(|(path, node)| (path, node.source())))
-        {
+        let kept = |(is_first, path, node): (bool, _, Node<'_>)| {
+            (!is_first || !is_changed(path)).then(|| (path.clone(), node.source().to_owned()))
+        };
+        let before = self.file.document.all_leaves().filter_map(kept);
+        let after = sealed.document.all_leaves().filter_map(kept);
+        if !before.eq(after) {
             return Err(SealError::unsound("a value that was not to change has changed"));
         }
         for (path, change) in &self.changes {

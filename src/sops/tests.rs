@@ -491,7 +491,7 @@ fn files_that_are_no_sops_files_are_refused() {
             good.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: (x"),
             "not a valid regular expression",
         ),
-        (format!("{good}---\n{good}"), "several documents"),
+        (format!("{good}---\n- a\n"), "must be a mapping"),
     ];
     for (text, wanted) in rows {
         let error = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap_err().to_string();

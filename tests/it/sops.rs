@@ -1,6 +1,7 @@
 //! The SOPS engine against the stock binary, both ways.
 
 mod comments;
+mod documents;
 mod editing;
 mod formats;
 mod random;
