@@ -15,9 +15,14 @@
 mod change;
 mod comments;
 mod document;
+mod dotenv;
 mod draft;
 mod edit;
 mod encrypted;
+mod flat;
+mod format;
+mod ini;
+mod json;
 mod keys;
 mod mac;
 mod metadata;
@@ -33,6 +38,7 @@ mod reveal;
 mod scalar;
 mod seal;
 mod selection;
+mod shape;
 mod splice;
 #[cfg(test)]
 mod tests;
@@ -43,6 +49,7 @@ pub use change::ChangeError;
 pub use document::StructureError;
 pub use draft::{Draft, DraftError, seal_value, value_path};
 pub use encrypted::{Difference, DocumentError, Encrypted};
+pub use format::Format;
 pub use keys::{
     Identities, IdentityError, Recipient, RecipientError, Skipped, UnwrapError, generate_identity,
 };

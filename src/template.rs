@@ -1,6 +1,6 @@
-//! Templates: the plaintext shape of a secrets file.
+//! Templates: the plaintext shape of a secrets file, in the format of that file.
 //!
-//! A template is read as YAML first, and its leaves are rendered afterwards, one by one, so that a value can never
+//! A template is read as YAML (or as JSON, dotenv or INI, by the ending of its name) first, and its leaves are rendered afterwards, one by one, so that a value can never
 //! become syntax. A leaf may hold expressions (`{{ … }}`) and no statements: what an expression uses can be found
 //! without running it, and a leaf is given no other token than those that it names.
 //!
@@ -17,9 +17,9 @@ use crate::problem::{Problem, Problems, only_root};
 use crate::profile::Environment;
 use crate::profile::spelling::did_you_mean;
 use crate::secret::Secret;
-use crate::sops::{Path, Segment};
+use crate::sops::{Format, Path, Segment};
 use crate::token::TokenId;
-use crate::yaml::{Kind, Node, Position, Tree};
+use crate::yaml::{Kind, Node, Position};
 
 pub mod disjoint;
 mod expression;
@@ -30,6 +30,7 @@ mod unquoted;
 #[derive(Clone, Debug)]
 pub struct Template {
     path: String,
+    format: Format,
     text: String,
     leaves: Vec<Leaf>,
 }
@@ -129,8 +130,14 @@ impl Template {
     /// Everything that is wrong in it, each with line and column.
     pub fn parse(name: &str, text: &str) -> Result<Self, TemplateError> {
         let path = format!("templates/{name}");
-        let tree = Tree::parse(text).map_err(|error| {
-            let problem = unquoted::explain(text, error.position()).unwrap_or_else(|| Problem {
+        // What no ending tells is YAML: a template of a binary file would have no leaves.
+        let format = match Format::of_path(name) {
+            Format::Binary => Format::Yaml,
+            format => format,
+        };
+        let tree = format.tree(text.as_bytes()).map_err(|error| {
+            let explained = unquoted::explain(text, error.position()).filter(|_| format == Format::Yaml);
+            let problem = explained.unwrap_or_else(|| Problem {
                 position: error.position().unwrap_or(Position { line: 1, column: 1 }),
                 message: error.message(),
             });
@@ -142,13 +149,19 @@ impl Template {
         if !reader.problems.is_empty() {
             return Err(Problems::new(&path, reader.problems).into());
         }
-        Ok(Self { path, text: text.to_owned(), leaves: reader.leaves })
+        Ok(Self { path, format, text: text.to_owned(), leaves: reader.leaves })
     }
 
     /// Its path, relative to the repository root.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Its format, which must be that of the secrets file.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Its text as it was read: the layout of a new secrets file.

@@ -6,6 +6,7 @@
 //!
 //! Scalars are not typed here: `1`, `true` and `~` are texts. Tags are kept as written in the `tag:` namespace.
 
+pub(crate) mod build;
 mod load;
 mod node;
 #[cfg(test)]

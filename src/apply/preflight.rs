@@ -11,7 +11,7 @@ use crate::observe::files::GroundFile;
 use crate::plan::{Plan, Step, Write};
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{Draft, Encrypted, Opened, Rule, Sealed, seal_value, value_path};
+use crate::sops::{Draft, Encrypted, Format, Opened, Rule, Sealed, seal_value, value_path};
 use crate::token::TokenId;
 use crate::world::World;
 
@@ -53,7 +53,10 @@ pub(super) enum Writer {
 impl Writer {
     pub(super) fn open(file: &GroundFile, world: &World) -> Result<Self> {
         if file.content.is_none() {
-            return Ok(Self::New(Box::new(Draft::parse(file.template.text())?), file.rule.clone()));
+            return Ok(Self::New(
+                Box::new(Draft::parse(Format::of_path(file.path.as_str()), file.template.text())?),
+                file.rule.clone(),
+            ));
         }
         let identities = world.identities()?;
         match file.open(&identities)? {
@@ -167,7 +170,7 @@ fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
     let lost = || Error::new(Kind::HalfWay, "the value that an interrupted run recorded cannot be read");
     let open = ground.replay.open.iter().find(|open| open.intent.mark == mark).ok_or_else(lost)?;
     let (_, sealed) = open.minted.as_ref().ok_or_else(lost)?;
-    let opened = Encrypted::parse(sealed.as_bytes())?.open(&*world.identities()?)?;
+    let opened = Encrypted::parse(Format::Yaml, sealed.as_bytes())?.open(&*world.identities()?)?;
     opened.get(&value_path())?.ok_or_else(lost)
 }
 

@@ -84,11 +84,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::sops::{Draft, Rule, generate_identity};
+    use crate::sops::{Draft, Format, Rule, generate_identity};
 
     fn sealed(draft: &str, rule: &Rule) -> Encrypted {
-        let sealed = Draft::parse(draft).unwrap().seal(rule, Timestamp::UNIX_EPOCH, &[]).unwrap();
-        Encrypted::parse(sealed.bytes()).unwrap()
+        let sealed =
+            Draft::parse(Format::Yaml, draft).unwrap().seal(rule, Timestamp::UNIX_EPOCH, &[]).unwrap();
+        Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap()
     }
 
     fn said(old: &Encrypted, new: &Encrypted) -> Vec<String> {

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::sops::{Draft, generate_identity};
+use crate::sops::{Draft, Format, generate_identity};
 
 struct Team {
     recipient: String,
@@ -18,7 +18,8 @@ impl Team {
     fn sealed(&self, draft: &str) -> String {
         let policy = Policy::parse(&self.policy).unwrap();
         let rule = policy.rule_for("secrets/x.yaml").unwrap();
-        let sealed = Draft::parse(draft).unwrap().seal(rule, Timestamp::UNIX_EPOCH, &[]).unwrap();
+        let sealed =
+            Draft::parse(Format::Yaml, draft).unwrap().seal(rule, Timestamp::UNIX_EPOCH, &[]).unwrap();
         String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 
@@ -37,7 +38,7 @@ fn file(path: &str, text: &str) -> File {
     File {
         path: path.to_owned(),
         text: text.to_owned(),
-        parsed: Encrypted::parse(text.as_bytes()),
+        parsed: Encrypted::parse(Format::Yaml, text.as_bytes()),
         personal: false,
         should_be_untracked: false,
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
 use crate::profile::{Environment, SecretsFile};
 use crate::repo::{RelPath, Repository};
+use crate::sops::Format;
 use crate::template::Template;
 use crate::template::disjoint::{self, Shape};
 use crate::token::TokenId;
@@ -58,7 +59,18 @@ pub fn template(repo: &Repository, secrets: &SecretsFile, profile: &str) -> Resu
             .because(format!("{profile} names it for {}", secrets.file))
             .hint("write it, or name another one in the profile; provision init makes backstage.yaml"));
     };
-    Template::parse(&secrets.template, &text).map_err(Error::from)
+    let template = Template::parse(&secrets.template, &text)?;
+    let format = Format::of_path(&secrets.file);
+    if format == Format::Binary {
+        return Err(Error::new(Kind::Usage, format!("{} would be a binary file for sops", secrets.file))
+            .because("a file made from a template ends in .yaml, .yml, .json, .env or .ini".to_owned()));
+    }
+    if template.format() != format {
+        let what = format!("{path} is {}, and {} is {format}", template.format(), secrets.file);
+        return Err(Error::new(Kind::Usage, what)
+            .because("a template has the format, and the ending, of the file made from it".to_owned()));
+    }
+    Ok(template)
 }
 
 /// Several environments may share a secrets file as long as no leaf has two masters. The others of the repository are

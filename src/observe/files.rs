@@ -10,7 +10,7 @@ use crate::plan::observed::{FileState, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{self, DocumentError, Encrypted, Identities, MetadataError, OpenError, Rule};
+use crate::sops::{self, DocumentError, Encrypted, Format, Identities, MetadataError, OpenError, Rule};
 use crate::template::{self, Context, Template, TokenFacts};
 use crate::token::TokenId;
 use crate::world::World;
@@ -37,7 +37,9 @@ impl GroundFile {
     /// Where it is no SOPS file that can be read.
     pub fn encrypted(&self) -> Result<Option<Encrypted>> {
         let Some(content) = &self.content else { return Ok(None) };
-        Encrypted::parse(content).map(Some).map_err(|error| self.unreadable(&error))
+        Encrypted::parse(Format::of_path(self.path.as_str()), content)
+            .map(Some)
+            .map_err(|error| self.unreadable(&error))
     }
 
     /// The file, opened and with its MAC verified.

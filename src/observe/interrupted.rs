@@ -11,7 +11,7 @@ use crate::journal::{Open, Replay};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
 use crate::repo::{Difference, Head, RelPath, Repository};
-use crate::sops::Encrypted;
+use crate::sops::{Encrypted, Format};
 use crate::token::TokenId;
 use crate::world::World;
 
@@ -89,7 +89,7 @@ fn ended(record: &crate::token::Record) -> crate::token::Record {
 
 fn opens(sealed: &str, world: &World) -> bool {
     let Ok(identities) = world.identities() else { return false };
-    Encrypted::parse(sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
+    Encrypted::parse(Format::Yaml, sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
 }
 
 /// Whether the branch that the mint was made on has it in its lock: HEAD may name another branch now, and a linked

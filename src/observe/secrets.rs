@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Kind, Result};
 use crate::profile::{Environment, SecretsFile, USER};
 use crate::repo::{RelPath, Repository};
-use crate::sops::{DocumentError, Encrypted, Identities};
+use crate::sops::{DocumentError, Encrypted, Format, Identities};
 
 /// A file of the user's, parsed and not opened.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct Secrets {
 ///
 /// # Errors
 /// Where it is no SOPS file.
-pub fn parse(_name: &str, bytes: &[u8]) -> Result<Encrypted, DocumentError> {
-    Encrypted::parse(bytes)
+pub fn parse(name: &str, bytes: &[u8]) -> Result<Encrypted, DocumentError> {
+    Encrypted::parse(Format::of_path(name), bytes)
 }
 
 /// Reads the file at `path`, which is called `name`.

@@ -8,7 +8,8 @@ use crate::yaml::{Id, Kind, Mapping, Node};
 use super::document::METADATA;
 use super::open::{Change, Opened};
 use super::path::{Path, Segment};
-use super::value::Plain;
+use super::shape;
+use super::value::{Plain, Type};
 
 /// Why a leaf cannot be set or removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,14 @@ pub enum ChangeError {
     MergeKey {
         /// The path.
         path: Path,
+    },
+    /// The format has no way to write a value there, or to write that value in the clear.
+    #[error("{path}: {reason}")]
+    NotInFormat {
+        /// The path.
+        path: Path,
+        /// What is in the way.
+        reason: &'static str,
     },
     /// There is nothing to remove.
     #[error("{path} is not in the file")]
@@ -124,6 +133,14 @@ impl Opened {
     /// # Errors
     /// [`ChangeError`]; nothing is changed then.
     pub fn set(&mut self, path: &Path, value: &Secret) -> Result<(), ChangeError> {
+        self.set_bytes(path, value.expose().as_bytes())
+    }
+
+    /// The same for bytes, which need not be text where the leaf is encrypted.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; nothing is changed then.
+    pub fn set_bytes(&mut self, path: &Path, value: &[u8]) -> Result<(), ChangeError> {
         let place = self.locate(path)?;
         if let Place::Leaf(node) = place
             && self.holds(path, node, value)
@@ -131,8 +148,14 @@ impl Opened {
             self.changes.retain(|(changed, _)| changed != path);
             return Ok(());
         }
-        let change = Change::Set(Zeroizing::new(value.expose().to_owned()));
-        self.record(path, change)
+        let format = self.file.format();
+        if let Place::Lacking(..) = place {
+            shape::check_new(format, path)?;
+        }
+        if !self.file.selection().encrypts(path) {
+            shape::check_clear(format, path, value)?;
+        }
+        self.record(path, Change::Set(Zeroizing::new(value.to_owned())))
     }
 
     /// Takes the leaf at `path`, with its key and its line, out of the file. Comments above it stay.
@@ -161,9 +184,9 @@ impl Opened {
     }
 
     /// Whether the leaf is this string already.
-    fn holds(&self, path: &Path, node: Node<'_>, value: &Secret) -> bool {
+    fn holds(&self, path: &Path, node: Node<'_>, value: &[u8]) -> bool {
         let current = self.file.value(&self.cipher, path, node);
-        matches!(current, Ok(Some(plain)) if plain == Plain::str(value.expose()))
+        matches!(current, Ok(Some(plain)) if plain == Plain::new(Type::Str, value))
     }
 
     fn record(&mut self, path: &Path, change: Change) -> Result<(), ChangeError> {

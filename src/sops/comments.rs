@@ -12,6 +12,8 @@ use crate::yaml::{Comment, Kind, Mapping, Node, Placement};
 
 use super::document::{Document, METADATA};
 use super::edit::Edits;
+use super::format::Format;
+use super::ini;
 use super::path::{Path, Segment};
 use super::seal::SealError;
 use super::selection::Selection;
@@ -24,6 +26,9 @@ pub(super) fn encrypt(
     cipher: &Cipher,
     selection: &Selection,
 ) -> Result<(), SealError> {
+    if document.format() == Format::Ini {
+        return ini::comments::encrypt(edits, document, cipher, selection);
+    }
     let tree = document.tree();
     let Some(root) = document.root() else { return Ok(()) };
     if tree.comments().is_empty() {
@@ -35,7 +40,10 @@ pub(super) fn encrypt(
         if text.is_empty() {
             continue;
         }
-        let (path, certain) = outline.owner(comment);
+        let (path, certain) = match document.format() {
+            Format::Dotenv => (Path::default(), true),
+            _ => outline.owner(comment),
+        };
         if !selection.encrypts(&path) {
             continue;
         }

@@ -1,10 +1,12 @@
-//! A YAML document as sops sees it: leaves with their paths, in the order in which they are encrypted and hashed.
+//! A document as sops sees it: leaves with their paths, in the order in which they are encrypted and hashed.
 
-use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Tree};
+use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Style, Tree};
 
+use super::format::Format;
+use super::json;
 use super::path::{Path, Segment};
-use super::scalar;
-use super::value::Type;
+use super::scalar::{self, ScalarError};
+use super::value::{Plain, Type};
 
 /// The key of sops's own block.
 pub(super) const METADATA: &str = "sops";
@@ -12,11 +14,13 @@ pub(super) const METADATA: &str = "sops";
 /// Why a text is not a document that sops could hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StructureError {
-    /// Not YAML.
+    /// Not a text of the file's format.
     #[error(transparent)]
-    Yaml(#[from] yaml::Error),
-    /// More than one document in a file.
-    #[error("{position}: a second document starts here; files with several documents are not supported yet")]
+    Syntax(#[from] yaml::Error),
+    /// More than one document in a new file.
+    #[error(
+        "{position}: a second document starts here; new files with several documents are not supported yet"
+    )]
     SeveralDocuments {
         /// The second document.
         position: Position,
@@ -24,6 +28,9 @@ pub enum StructureError {
     /// sops wants a mapping at the top.
     #[error("the document must be a mapping of keys to values")]
     RootNotMapping,
+    /// A binary file is a JSON object with its content under `data`.
+    #[error("a binary file must be a JSON object with nothing but the text `data` and the `sops` block")]
+    NotBinary,
     /// Aliases, which sops would replace by copies.
     #[error("{position}: an alias; sops replaces aliases by copies, so write the value out")]
     Alias {
@@ -43,29 +50,71 @@ pub enum StructureError {
 /// One scalar of a document.
 #[derive(Debug)]
 pub(super) struct Leaf {
-    pub(super) path: Path,
-    pub(super) node: Id,
+    path: Path,
+    node: Id,
+    /// Which of the documents it is in, from 0.
+    document: usize,
 }
 
 /// A document with its leaves; the `sops` block is not among them.
 #[derive(Debug)]
 pub(super) struct Document {
+    format: Format,
+    /// Whether integers of JSON in the clear are exact, as for sops from 3.13.2.
+    exact_integers: bool,
     tree: Tree,
     leaves: Vec<Leaf>,
 }
 
 impl Document {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, StructureError> {
-        let tree = Tree::from_bytes(bytes)?;
-        if let Some(second) = tree.documents().nth(1) {
-            return Err(StructureError::SeveralDocuments { position: second.position() });
+    pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Self, StructureError> {
+        let tree = format.tree(bytes)?;
+        let roots: Vec<_> = tree.documents().map(|document| document.root()).collect();
+        let Some(Some(first)) = roots.first().copied() else { return Err(StructureError::RootNotMapping) };
+        if format == Format::Binary && !first.as_mapping().is_some_and(is_binary) {
+            return Err(StructureError::NotBinary);
         }
-        let root = tree.root().filter(|root| matches!(root.kind(), Kind::Mapping(_)));
-        let root = root.ok_or(StructureError::RootNotMapping)?;
-        let mut walk = Walk { leaves: Vec::new(), path: Path::default() };
-        walk.node(root, true)?;
+        let mut walk = Walk { leaves: Vec::new(), path: Path::default(), document: 0 };
+        for (index, root) in roots.into_iter().enumerate() {
+            walk.document = index;
+            match root {
+                Some(root) if matches!(root.kind(), Kind::Mapping(_)) => walk.node(root, true)?,
+                // Behind the first one a document may be empty.
+                root if index > 0 && root.is_none_or(Node::is_null) => {}
+                _ => return Err(StructureError::RootNotMapping),
+            }
+        }
         let leaves = walk.leaves;
-        Ok(Self { tree, leaves })
+        Ok(Self { format, exact_integers: false, tree, leaves })
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The same document, with integers of JSON as versions of sops from 3.13.2 see them.
+    pub(super) fn with_exact_integers(self, exact_integers: bool) -> Self {
+        Self { exact_integers, ..self }
+    }
+
+    pub(super) fn exact_integers(&self) -> bool {
+        self.exact_integers
+    }
+
+    /// Whether versions of sops disagree about the bytes of a value in the clear.
+    pub(super) fn is_ambiguous(&self, node: Node<'_>) -> bool {
+        self.format == Format::Json
+            && matches!(node.kind(), Kind::Scalar(text, Style::Plain) if json::is_ambiguous(text))
+    }
+
+    /// The value of a scalar in the clear; `None` for null.
+    pub(super) fn scalar(&self, node: Node<'_>) -> Result<Option<Plain>, ScalarError> {
+        match node.kind() {
+            Kind::Scalar(text, Style::Plain) if self.format == Format::Json && self.exact_integers => {
+                json::exact_value(text)
+            }
+            _ => self.format.scalar(node),
+        }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -76,25 +125,50 @@ impl Document {
         &self.tree
     }
 
-    /// The mapping at the top.
+    /// The mapping at the top of the first document, to which paths and metadata belong.
     pub(super) fn root(&self) -> Option<Mapping<'_>> {
-        self.tree.root().and_then(Node::as_mapping)
+        self.roots().next()
     }
 
-    /// All scalars, null ones too, in order.
+    /// The mappings at the top of all documents.
+    pub(super) fn roots(&self) -> impl Iterator<Item = Mapping<'_>> {
+        self.tree.documents().filter_map(|document| document.root().and_then(Node::as_mapping))
+    }
+
+    /// Where a second document starts.
+    pub(super) fn second(&self) -> Option<Position> {
+        self.tree.documents().nth(1).map(|document| document.position())
+    }
+
+    /// Scalars that paths lead to, `true`, and those of further documents.
+    pub(super) fn all_leaves(&self) -> impl Iterator<Item = (bool, &Path, Node<'_>)> {
+        self.leaves.iter().map(|leaf| (leaf.document == 0, &leaf.path, self.tree.node(leaf.node)))
+    }
+
+    /// All scalars of all documents, null ones too, in order.
     pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> {
         self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
     }
 
-    /// The scalar at `path`.
+    /// The scalar at `path` in the first document.
     pub(super) fn leaf(&self, path: &Path) -> Option<Node<'_>> {
-        self.leaves.iter().find(|leaf| leaf.path == *path).map(|leaf| self.tree.node(leaf.node))
+        self.leaves
+            .iter()
+            .find(|leaf| leaf.document == 0 && leaf.path == *path)
+            .map(|leaf| self.tree.node(leaf.node))
     }
+}
+
+fn is_binary(root: Mapping<'_>) -> bool {
+    let is_text = |node: Node<'_>| matches!(node.kind(), Kind::Scalar(_, Style::Double));
+    root.get(json::DATA).is_some_and(is_text)
+        && root.entries().all(|entry| [json::DATA, METADATA].contains(&entry.key))
 }
 
 struct Walk {
     leaves: Vec<Leaf>,
     path: Path,
+    document: usize,
 }
 
 impl Walk {
@@ -102,7 +176,10 @@ impl Walk {
     fn node(&mut self, node: Node<'_>, is_root: bool) -> Result<(), StructureError> {
         match node.kind() {
             Kind::Alias(_) => return Err(StructureError::Alias { position: node.position() }),
-            Kind::Scalar(..) => self.leaves.push(Leaf { path: self.path.clone(), node: node.id() }),
+            Kind::Scalar(..) => {
+                let (path, document) = (self.path.clone(), self.document);
+                self.leaves.push(Leaf { path, node: node.id(), document });
+            }
             Kind::Sequence(sequence) => {
                 for (index, item) in sequence.items().enumerate() {
                     self.step(Segment::Index(index), item)?;

@@ -10,17 +10,21 @@ use super::comments;
 use super::document::{Document, METADATA, StructureError};
 use super::edit::Edits;
 use super::encrypted::Encrypted;
+use super::format::Format;
 use super::keys::Recipient;
 use super::mac::Mac;
-use super::metadata::{Stanza, new_block};
+use super::metadata::{NewBlock, Stanza, yaml_block};
+use super::open::OpenError;
 use super::path::Path;
 use super::policy::Rule;
 use super::render::Place;
-use super::scalar::{self, ScalarError};
+use super::scalar::ScalarError;
 use super::seal::{SealError, Sealed, check_encrypted, encrypted_mac, last_modified, refuse_clear, stored};
 use super::selection::Selection;
+use super::shape;
 use super::splice;
-use super::value::{Cipher, DataKey, Plain, is_encrypted};
+use super::value::{Cipher, DataKey, Plain, Type, is_encrypted};
+use super::{dotenv, ini, json};
 
 /// Why a text cannot become a SOPS file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +70,7 @@ pub enum DraftError {
 /// A document in the clear, with values that were put into it.
 pub struct Draft {
     document: Document,
-    values: Vec<(Path, Secret)>,
+    values: Vec<(Path, Plain)>,
 }
 
 /// Shows where values were put, and nothing else.
@@ -77,31 +81,37 @@ impl std::fmt::Debug for Draft {
 }
 
 impl Draft {
-    /// Reads a document. Its layout and comments are kept.
+    /// Reads a document. Its layout and comments are kept. For [`Format::Binary`] the whole of `text` is the value.
     ///
     /// # Errors
     /// [`DraftError`].
-    pub fn parse(text: &str) -> Result<Self, DraftError> {
-        let document = Document::parse(text.as_bytes())?;
+    pub fn parse(format: Format, text: impl AsRef<[u8]>) -> Result<Self, DraftError> {
+        let bytes = text.as_ref();
+        if format == Format::Binary {
+            let document = Document::parse(format, json::BINARY.as_bytes())?;
+            let content = Plain::new(Type::Str, bytes);
+            return Ok(Self { document, values: vec![(Path::of_keys([json::DATA]), content)] });
+        }
+        let document = Document::parse(format, bytes)?.with_exact_integers(true);
+        if let Some(position) = document.second() {
+            return Err(StructureError::SeveralDocuments { position }.into());
+        }
+        let text = document.text();
         let root = document.root().ok_or(StructureError::RootNotMapping)?;
         if let Some(entry) = root.entry(METADATA) {
             return Err(DraftError::SopsKey { position: entry.key_node.position() });
         }
         let starts_lines = root.entries().all(|entry| entry.key_node.position().column == 1);
         let has_markers = text.lines().any(|line| line.starts_with('%') || line.starts_with("..."));
-        if root.is_flow()
-            || root.entries().len() == 0
-            || !starts_lines
-            || has_markers
-            || text.starts_with('\u{feff}')
-        {
+        let is_lines = !root.is_flow() && root.entries().len() > 0 && starts_lines;
+        if format == Format::Yaml && (!is_lines || has_markers || text.starts_with('\u{feff}')) {
             return Err(DraftError::Layout);
         }
         for (path, node) in document.leaves() {
             if node.as_str().is_some_and(is_encrypted) {
                 return Err(DraftError::Encrypted { position: node.position() });
             }
-            scalar::value(node).map_err(|reason| DraftError::Scalar {
+            document.scalar(node).map_err(|reason| DraftError::Scalar {
                 position: node.position(),
                 path: path.clone(),
                 reason,
@@ -109,7 +119,7 @@ impl Draft {
         }
         let tree = document.tree();
         if let Some(comment) =
-            tree.comments().iter().find(|comment| text[comment.span.clone()].starts_with("#ENC["))
+            tree.comments().iter().find(|comment| is_encrypted_comment(&text[comment.span.clone()]))
         {
             return Err(DraftError::Encrypted { position: tree.position(comment.span.start) });
         }
@@ -125,12 +135,13 @@ impl Draft {
     ///
     /// # Errors
     /// [`DraftError::NoLeaf`].
+    #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of a secret ends here")]
     pub fn set(&mut self, path: &Path, value: Secret) -> Result<(), DraftError> {
         if self.document.leaf(path).is_none() {
             return Err(DraftError::NoLeaf { path: path.clone() });
         }
         self.values.retain(|(known, _)| known != path);
-        self.values.push((path.clone(), value));
+        self.values.push((path.clone(), Plain::str(value.expose())));
         Ok(())
     }
 
@@ -141,64 +152,92 @@ impl Draft {
     /// [`SealError`]: a path that the rule leaves in the clear, a rule that selects nothing, a comment that cannot be
     /// kept, nobody to encrypt for, no random bytes.
     pub fn seal(&self, rule: &Rule, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
-        refuse_clear(rule.selection(), must_be_encrypted)?;
         if let Some(reader) = rule.other_readers().first() {
             let reason = "keys of this type are not supported yet".to_owned();
             return Err(SealError::Wrap { recipient: reader.to_string(), reason });
         }
+        let format = self.document.format();
+        let everything = Selection::default();
+        let selection = if format == Format::Binary { &everything } else { rule.selection() };
+        refuse_clear(selection, must_be_encrypted)?;
         let key = DataKey::generate()?;
         let cipher = Cipher::new(&key);
-        let (body, mac) = self.encrypted_body(&cipher, rule)?;
+        let (body, mac) = self.encrypted_body(&cipher, selection, rule.mac_only_encrypted())?;
         let time = last_modified(now);
         let mac = encrypted_mac(&cipher, &mac, &time)?;
-        let block = new_block(
-            &wrap(&key, rule.recipients())?,
-            rule.selection(),
-            rule.mac_only_encrypted(),
-            &time,
-            &mac,
-        );
-        let newline = if body.ends_with('\n') { "" } else { "\n" };
-        let sealed = Encrypted::parse(format!("{body}{newline}{block}").as_bytes())?;
+        let block = NewBlock {
+            stanzas: &wrap(&key, rule.recipients())?,
+            selection: (format != Format::Binary).then_some(selection),
+            mac_only_encrypted: rule.mac_only_encrypted(),
+            last_modified: &time,
+            mac: &mac,
+        };
+        let text = with_block(format, &body, &block)?;
+        let sealed =
+            Encrypted::parse(format, text.as_bytes())?.with_exact_integers(self.document.exact_integers());
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check(&sealed, &cipher, rule)?;
+        self.check(&sealed, &cipher, selection)?;
         Ok(Sealed::of_verified(sealed))
     }
 
     /// What a leaf will be; `None` for null.
     fn value(&self, path: &Path, node: crate::yaml::Node<'_>) -> Result<Option<Plain>, SealError> {
         match self.set_value(path) {
-            Some(value) => Ok(Some(Plain::str(value.expose()))),
+            Some(value) => Ok(Some(Plain::new(value.kind, value.bytes.as_slice()))),
             // `parse` has looked at every scalar.
-            None => scalar::value(node).map_err(|reason| SealError::unsound(reason.to_string())),
+            None => self.document.scalar(node).map_err(|reason| SealError::unsound(reason.to_string())),
         }
     }
 
-    fn set_value(&self, path: &Path) -> Option<&Secret> {
+    fn set_value(&self, path: &Path) -> Option<&Plain> {
         self.values.iter().find(|(known, _)| known == path).map(|(_, value)| value)
     }
 
     /// The text with its values and comments encrypted, and the MAC over the values.
-    fn encrypted_body(&self, cipher: &Cipher, rule: &Rule) -> Result<(String, String), SealError> {
+    fn encrypted_body(
+        &self,
+        cipher: &Cipher,
+        selection: &Selection,
+        mac_only_encrypted: bool,
+    ) -> Result<(String, String), SealError> {
         let text = self.document.text();
-        let selection = rule.selection();
         let mut edits = Edits::default();
-        let mut mac = Mac::new(rule.mac_only_encrypted());
+        let mut mac = Mac::new(mac_only_encrypted);
         for (path, node) in self.document.leaves() {
             let Some(value) = self.value(path, node)? else { continue };
             let encrypts = selection.encrypts(path);
             mac.add(&value, encrypts);
             let place = Place::of(node);
+            if !encrypts && self.document.is_ambiguous(node) && self.set_value(path).is_none() {
+                return Err(SealError::Value(OpenError::Scalar {
+                    position: node.position(),
+                    path: path.clone(),
+                    reason: ScalarError::Ambiguous,
+                }));
+            }
             if encrypts {
                 // A stored value has no use for the quotes of the draft; an empty one keeps them.
                 let place = Place { style: Style::Plain, ..place };
                 let unchanged = value.bytes.is_empty() && self.set_value(path).is_none();
                 if !unchanged {
-                    splice::replace(&mut edits, text, node, &stored(cipher, selection, path, &value)?, place);
+                    splice::replace(
+                        &mut edits,
+                        &self.document,
+                        node,
+                        &stored(cipher, selection, path, &value)?,
+                        place,
+                    );
                 }
             } else if self.set_value(path).is_some() {
-                splice::replace(&mut edits, text, node, &stored(cipher, selection, path, &value)?, place);
+                shape::check_clear(self.document.format(), path, &value.bytes)?;
+                splice::replace(
+                    &mut edits,
+                    &self.document,
+                    node,
+                    &stored(cipher, selection, path, &value)?,
+                    place,
+                );
             }
         }
         comments::encrypt(&mut edits, &self.document, cipher, selection)?;
@@ -207,7 +246,7 @@ impl Draft {
     }
 
     /// Every leaf of the draft is there, in its place, with its value, and encrypted where the rule says so.
-    fn check(&self, sealed: &Encrypted, cipher: &Cipher, rule: &Rule) -> Result<(), SealError> {
+    fn check(&self, sealed: &Encrypted, cipher: &Cipher, selection: &Selection) -> Result<(), SealError> {
         if !self.document.leaves().map(|(path, _)| path).eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the document has"));
         }
@@ -215,13 +254,33 @@ impl Draft {
             let wanted = self.value(path, node)?;
             let empty = wanted.as_ref().is_none_or(|value| value.bytes.is_empty());
             let hidden = empty || written.as_str().is_some_and(is_encrypted);
-            if sealed.value(cipher, path, written)? != wanted || (rule.selection().encrypts(path) && !hidden)
-            {
+            if sealed.value(cipher, path, written)? != wanted || (selection.encrypts(path) && !hidden) {
                 return Err(SealError::unsound(format!("{path} is not what it was set to")));
             }
         }
         Ok(())
     }
+}
+
+/// The encrypted text with sops's metadata behind it.
+fn with_block(format: Format, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
+    let newline = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+    let lines = match format {
+        Format::Json | Format::Binary => {
+            let tree = format.tree(body.as_bytes()).map_err(|error| SealError::unsound(error.to_string()))?;
+            let edits = json::with_block(&tree, block).ok_or_else(|| SealError::unsound("no object"))?;
+            return edits.apply(body).map_err(|_| SealError::unsound("changes that overlap"));
+        }
+        Format::Yaml => yaml_block(block),
+        Format::Dotenv => dotenv::block(block),
+        Format::Ini => ini::block(body, block),
+    };
+    Ok(format!("{body}{newline}{lines}"))
+}
+
+/// Whether a comment is one that sops has encrypted.
+fn is_encrypted_comment(comment: &str) -> bool {
+    comment.trim_start_matches(['#', ';']).trim_start().starts_with("ENC[")
 }
 
 fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<Stanza>, SealError> {
@@ -248,7 +307,8 @@ pub fn value_path() -> Path {
 /// [`SealError`]: an empty value, nobody to encrypt for, no random bytes.
 pub fn seal_value(value: &Secret, rule: &Rule, now: Timestamp) -> Result<Sealed, SealError> {
     let rule = Rule::own(rule.recipients().iter().cloned());
-    let mut draft = Draft::parse("value:\n").map_err(|error| SealError::unsound(error.to_string()))?;
+    let mut draft =
+        Draft::parse(Format::Yaml, "value:\n").map_err(|error| SealError::unsound(error.to_string()))?;
     let secret = Secret::new(value.expose().to_owned());
     draft.set(&value_path(), secret).map_err(|error| SealError::unsound(error.to_string()))?;
     debug_assert_eq!(*rule.selection(), Selection::default());

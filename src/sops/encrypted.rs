@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::document::{Document, StructureError};
+use super::format::Format;
 use super::keys::Recipient;
 use super::metadata::{Metadata, MetadataError, OtherReader};
 use super::path::Path;
@@ -30,15 +31,31 @@ pub struct Encrypted {
 }
 
 impl Encrypted {
-    /// Parses the bytes of a YAML file.
+    /// Parses the bytes of a file.
     ///
     /// # Errors
     /// [`DocumentError`]; no other outcome, whatever the bytes.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let document = Document::parse(bytes)?;
+    pub fn parse(format: Format, bytes: &[u8]) -> Result<Self, DocumentError> {
+        let document = Document::parse(format, bytes)?;
         let root = document.root().ok_or(StructureError::RootNotMapping)?;
         let metadata = Metadata::read(root)?;
         Ok(Self { document, metadata })
+    }
+
+    /// The same file with another text.
+    pub(super) fn with_text(&self, text: &str) -> Result<Self, DocumentError> {
+        let file = Self::parse(self.format(), text.as_bytes())?;
+        Ok(file.with_exact_integers(self.document.exact_integers()))
+    }
+
+    pub(super) fn with_exact_integers(self, exact: bool) -> Self {
+        Self { document: self.document.with_exact_integers(exact), ..self }
+    }
+
+    /// How the file is written down.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.document.format()
     }
 
     /// The native age recipients that the file names. The list is not authenticated: it says who can read, never who
@@ -66,7 +83,8 @@ impl Encrypted {
         self.document.leaf(path)?.as_str()
     }
 
-    /// Paths of all scalars in the order of the file.
+    /// Paths of all scalars in the order of the file. In a file of several documents two may have the same path; a path
+    /// leads to the first document.
     pub fn leaf_paths(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.document.leaves().map(|(path, _)| path)
     }
@@ -93,7 +111,8 @@ impl Encrypted {
         let extra = present.iter().filter(|reader| lacks(named, reader)).cloned();
         differences.extend(missing.map(Difference::MissingReader));
         differences.extend(extra.map(Difference::ExtraReader));
-        if self.metadata.selection != *rule.selection() {
+        // A binary file has one value, which sops encrypts whatever the rule selects.
+        if self.format() != Format::Binary && self.metadata.selection != *rule.selection() {
             let (file, rule) = (self.metadata.selection.clone(), rule.selection().clone());
             differences.push(Difference::Selection { file, rule });
         }

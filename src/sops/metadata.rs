@@ -11,6 +11,9 @@ use super::selection::{Selection, SelectionError};
 use super::time::Time;
 use super::value::{Plain, Type};
 
+/// The flag for a MAC over encrypted values only.
+pub(super) const MAC_ONLY_ENCRYPTED: &str = "mac_only_encrypted";
+
 /// Lists of keys of other types.
 pub(super) const OTHER_KEYS: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 
@@ -89,7 +92,6 @@ pub(super) struct Metadata {
     pub(super) others: Vec<OtherReader>,
     pub(super) selection: Selection,
     pub(super) mac_only_encrypted: bool,
-    pub(super) last_modified: Id,
     /// `lastmodified` in the form that the MAC is bound to.
     pub(super) last_modified_seconds: String,
     /// `None` where there is no MAC, which is an error only when the file is opened.
@@ -124,8 +126,7 @@ impl Metadata {
             stanzas,
             others,
             selection,
-            mac_only_encrypted: flag(block, "mac_only_encrypted")?,
-            last_modified: last_modified.id(),
+            mac_only_encrypted: flag(block, MAC_ONLY_ENCRYPTED)?,
             last_modified_seconds: time.seconds(),
             mac: mac(block)?,
         })
@@ -191,28 +192,46 @@ fn readers(block: Mapping<'_>) -> Result<(Vec<Stanza>, Vec<OtherReader>), Metada
     Ok((stanzas, others))
 }
 
-/// The block of a new file, in the order and form of stock sops 3.11.
-pub(super) fn new_block(
-    stanzas: &[Stanza],
-    selection: &Selection,
-    mac_only_encrypted: bool,
-    last_modified: &str,
-    mac: &str,
-) -> String {
+/// The block of a new file.
+pub(super) struct NewBlock<'b> {
+    pub(super) stanzas: &'b [Stanza],
+    /// A binary file has none.
+    pub(super) selection: Option<&'b Selection>,
+    pub(super) mac_only_encrypted: bool,
+    pub(super) last_modified: &'b str,
+    pub(super) mac: &'b str,
+}
+
+impl NewBlock<'_> {
+    /// Everything but the stanzas, in the order of stock sops 3.11.
+    pub(super) fn fields(&self) -> Vec<(&str, &str)> {
+        let mut fields = vec![("lastmodified", self.last_modified), ("mac", self.mac)];
+        fields.extend(self.selection.map(Selection::field));
+        if self.mac_only_encrypted {
+            fields.push((MAC_ONLY_ENCRYPTED, "true"));
+        }
+        fields.push(("version", "3.11.0"));
+        fields
+    }
+}
+
+/// The block of a new YAML file, in the order and form of stock sops 3.11.
+pub(super) fn yaml_block(block: &NewBlock<'_>) -> String {
     let mut text = format!("{}:\n    age:\n", super::document::METADATA);
-    for stanza in stanzas {
+    for stanza in block.stanzas {
         text.push_str(&format!("        - recipient: {}\n          enc: |\n", stanza.recipient));
         for line in stanza.wrapped.lines() {
             text.push_str(&format!("            {line}\n"));
         }
     }
-    let (field, value) = selection.field();
-    text.push_str(&format!("    lastmodified: \"{last_modified}\"\n    mac: {mac}\n"));
-    text.push_str(&format!("    {field}: {}\n", rule_text(value)));
-    if mac_only_encrypted {
-        text.push_str("    mac_only_encrypted: true\n");
+    for (field, value) in block.fields() {
+        let value = match field {
+            "lastmodified" => format!("\"{value}\""),
+            "mac" | MAC_ONLY_ENCRYPTED | "version" => value.to_owned(),
+            _ => rule_text(value),
+        };
+        text.push_str(&format!("    {field}: {value}\n"));
     }
-    text.push_str("    version: 3.11.0\n");
     text
 }
 

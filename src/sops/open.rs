@@ -6,11 +6,15 @@ use crate::secret::Secret;
 use crate::yaml::{Kind, Node, Position};
 
 use super::encrypted::Encrypted;
+use super::format::Format;
 use super::keys::{Identities, UnwrapError};
 use super::mac::Mac;
 use super::path::Path;
-use super::scalar::{self, ScalarError};
+use super::scalar::ScalarError;
 use super::value::{Cipher, DataKey, Plain, Type, ValueError, is_encrypted};
+
+/// Where a value stands that is not in the file yet.
+const START: Position = Position { line: 1, column: 1 };
 
 /// Why a file does not open. A value is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +100,7 @@ pub struct Opened {
 
 /// What shall happen to a leaf.
 pub(super) enum Change {
-    Set(Zeroizing<String>),
+    Set(Zeroizing<Vec<u8>>),
     Remove,
 }
 
@@ -115,8 +119,16 @@ impl Encrypted {
     pub fn open(self, identities: &Identities) -> Result<Opened, OpenError> {
         let key = self.data_key(identities)?;
         let cipher = Cipher::new(&key);
-        self.verify(&cipher)?;
-        Ok(Opened { file: self, key, cipher, changes: Vec::new() })
+        let file = match self.verify(&cipher) {
+            // Versions of sops disagree about large integers of JSON in the clear; the MAC says which one wrote it.
+            Err(OpenError::MacMismatch) if self.format() == Format::Json => {
+                let exact = self.with_exact_integers(true);
+                exact.verify(&cipher)?;
+                exact
+            }
+            verified => verified.map(|()| self)?,
+        };
+        Ok(Opened { file, key, cipher, changes: Vec::new() })
     }
 
     fn data_key(&self, identities: &Identities) -> Result<DataKey, OpenError> {
@@ -148,26 +160,14 @@ impl Encrypted {
             .decrypt(stored, &self.metadata.last_modified_seconds)
             .map_err(|reason| OpenError::Mac { reason })?;
         // sops compares the digests as texts; both were computed from what is in the file, so no timing matters.
-        if *stored.bytes == *self.mac(cipher, |_| None)?.as_bytes() {
-            Ok(())
-        } else {
-            Err(OpenError::MacMismatch)
-        }
+        if *stored.bytes == *self.mac(cipher)?.as_bytes() { Ok(()) } else { Err(OpenError::MacMismatch) }
     }
 
-    /// The MAC of the values as they stand, but for those that `new` knows.
-    pub(super) fn mac(
-        &self,
-        cipher: &Cipher,
-        new: impl Fn(&Path) -> Option<Plain>,
-    ) -> Result<String, OpenError> {
+    /// The MAC of the values as they stand.
+    pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
         for (path, node) in self.document.leaves() {
-            let value = match new(path) {
-                Some(value) => Some(value),
-                None => self.value(cipher, path, node)?,
-            };
-            if let Some(value) = value {
+            if let Some(value) = self.value(cipher, path, node)? {
                 mac.add(&value, self.metadata.selection.encrypts(path));
             }
         }
@@ -182,7 +182,7 @@ impl Encrypted {
         node: Node<'_>,
     ) -> Result<Option<Plain>, OpenError> {
         if !self.metadata.selection.encrypts(path) {
-            return scalar::value(node).map_err(|reason| OpenError::Scalar {
+            return self.document.scalar(node).map_err(|reason| OpenError::Scalar {
                 position: node.position(),
                 path: path.clone(),
                 reason,
@@ -195,7 +195,7 @@ impl Encrypted {
         };
         // What is nothing that sops would have written as a string cannot be a ciphertext.
         if !(node.tag().is_none() && is_encrypted(text)) {
-            match scalar::value(node) {
+            match self.document.scalar(node) {
                 Ok(None) => return Ok(None),
                 Ok(Some(plain)) if plain.kind == Type::Str => {}
                 _ => return Err(error(ValueError::NotEncrypted)),
@@ -218,21 +218,29 @@ impl Opened {
     /// # Errors
     /// The value is not text.
     pub fn get(&self, path: &Path) -> Result<Option<Secret>, OpenError> {
-        if let Some((_, change)) = self.changes.iter().find(|(changed, _)| changed == path) {
-            return Ok(match change {
-                Change::Set(value) => Some(Secret::from(value.clone())),
-                Change::Remove => None,
-            });
-        }
-        let Some(node) = self.file.document.leaf(path) else { return Ok(None) };
-        let Some(plain) = self.file.value(&self.cipher, path, node)? else { return Ok(None) };
-        match str::from_utf8(&plain.bytes) {
+        let Some(bytes) = self.get_bytes(path)? else { return Ok(None) };
+        match str::from_utf8(&bytes) {
             Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
             Err(_) => Err(OpenError::Value {
-                position: node.position(),
+                position: self.file.document.leaf(path).map_or(START, Node::position),
                 path: path.clone(),
                 reason: ValueError::NotText,
             }),
         }
+    }
+
+    /// The same as bytes: what a binary file holds under `["data"]` need not be text.
+    ///
+    /// # Errors
+    /// The value cannot be read; never for a file that was opened.
+    pub fn get_bytes(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, OpenError> {
+        if let Some((_, change)) = self.changes.iter().find(|(changed, _)| changed == path) {
+            return Ok(match change {
+                Change::Set(value) => Some(value.clone()),
+                Change::Remove => None,
+            });
+        }
+        let Some(node) = self.file.document.leaf(path) else { return Ok(None) };
+        Ok(self.file.value(&self.cipher, path, node)?.map(|plain| plain.bytes))
     }
 }

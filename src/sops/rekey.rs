@@ -14,6 +14,7 @@ use super::comments;
 use super::document::METADATA;
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
+use super::format::Format;
 use super::keys::Recipient;
 use super::metadata::OtherReader;
 use super::open::Opened;
@@ -84,6 +85,12 @@ pub enum RekeyError {
         position: Position,
         /// The leaf.
         path: Path,
+    },
+    /// Only YAML files of one document so far.
+    #[error("rekeying {format} files, or files of several documents, is not supported yet")]
+    Format {
+        /// How the file is written down.
+        format: Format,
     },
     /// The list of readers has a form that we do not edit.
     #[error("{position}: the list of readers has a layout that cannot be edited line by line")]
@@ -173,6 +180,9 @@ impl Opened {
         if !self.changes.is_empty() {
             return Err(RekeyError::ChangesWait);
         }
+        if self.file.format() != Format::Yaml || self.file.document.roots().count() > 1 {
+            return Err(RekeyError::Format { format: self.file.format() });
+        }
         refuse_clear(rule.selection(), must_be_encrypted)?;
         let new_key =
             if plan.new_data_key { Some(DataKey::generate().map_err(SealError::from)?) } else { None };
@@ -180,7 +190,7 @@ impl Opened {
         let cipher = Cipher::new(key);
         let mut sealed = self.rewritten(&plan, rule, key, &cipher)?;
         if plan.changes_values() {
-            sealed = renewed(sealed.text(), &cipher, now)?;
+            sealed = renewed(&sealed, sealed.text(), &cipher, now)?;
         }
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
@@ -214,7 +224,7 @@ impl Opened {
             metadata.set_mac_scope(&mut edits, rule.mac_only_encrypted());
         }
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
-        Ok(Encrypted::parse(text.as_bytes()).map_err(SealError::from)?)
+        Ok(self.file.with_text(&text).map_err(SealError::from)?)
     }
 
     /// Every value and comment is what it was, every reader is as the rule wants it, and no entry of another type has

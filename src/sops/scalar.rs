@@ -15,6 +15,12 @@ pub enum ScalarError {
     /// sops refuses integers from 2^63 up.
     #[error("is an integer that does not fit into 64 bits with sign, which sops refuses: quote it")]
     TooLarge,
+    /// JSON has numbers of any size, sops has not.
+    #[error("is a number that does not fit into a float of 64 bits: make it a text")]
+    NumberTooLarge,
+    /// An integer of JSON that sops up to 3.13.1 rounds, and later versions do not.
+    #[error("is an integer in the clear that versions of sops read differently (above 2^53): make it a text")]
+    Ambiguous,
     /// `!!int x`, `!!binary` that is not base64, a time that Go cannot write.
     #[error("does not fit its tag or has no exact form: quote it")]
     NotOfItsTag,

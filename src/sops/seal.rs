@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::change::{Additions, ChangeError, Place, Stored, locate};
+use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
 use super::open::{Change, OpenError, Opened};
@@ -11,7 +12,9 @@ use super::random::NoRandomness;
 use super::render;
 use super::selection::Selection;
 use super::splice;
-use super::value::{Cipher, Plain, ValueError, is_encrypted};
+use crate::yaml::Node;
+
+use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
 
 /// The bytes of a SOPS file that may be written: verified, and nothing in it is in the clear that should not be.
 pub struct Sealed {
@@ -169,10 +172,11 @@ impl Opened {
     pub fn seal(&self, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
         let rule = &self.file.metadata.selection;
         refuse_clear(rule, must_be_encrypted)?;
-        let sealed = if self.changes.is_empty() {
-            Encrypted::parse(self.file.text().as_bytes())?
+        let text = self.edited()?;
+        let sealed = if text == self.file.text() {
+            self.file.with_text(&text)?
         } else {
-            self.changed(now)?
+            renewed(&self.file, &text, &self.cipher, now)?
         };
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&self.cipher).map_err(|error| SealError::unsound(error.to_string()))?;
@@ -180,95 +184,56 @@ impl Opened {
         Ok(Sealed { file: sealed })
     }
 
-    /// The file with the changes, parsed again.
-    fn changed(&self, now: Timestamp) -> Result<Encrypted, SealError> {
-        let removed = self.without_removed()?;
-        let base = removed.as_ref().unwrap_or(&self.file);
-        let mut edits = Edits::default();
-        let additions = self.replacements(base, &mut edits)?;
-        if additions.0.is_empty() {
-            return self.renewed(base, edits, now);
-        }
-        for (id, new) in &additions.0 {
-            if let Some(mapping) = base.document.tree().node(*id).as_mapping() {
-                splice::insert(&mut edits, &base.document, mapping, new);
+    /// The text with the changes to leaves; `lastmodified` and `mac` are still the old ones.
+    fn edited(&self) -> Result<String, SealError> {
+        let mut text = self.file.text().to_owned();
+        for (path, change) in &self.changes {
+            if matches!(change, Change::Remove) {
+                let document = self.reread(&text)?;
+                let value = document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
+                let (range, rest) = splice::removal(&document, value)
+                    .ok_or_else(|| SealError::Removal { path: path.clone() })?;
+                text.replace_range(range, rest);
             }
         }
-        // New leaves have their place in the MAC, which only shows once they have one in the text.
-        let text = edits.apply(base.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
-        self.renewed(&Encrypted::parse(text.as_bytes())?, Edits::default(), now)
-    }
-
-    /// The file without the leaves that are removed; `None` where none is.
-    fn without_removed(&self) -> Result<Option<Encrypted>, SealError> {
-        let mut file = None;
-        for (path, _) in self.changes.iter().filter(|(_, change)| matches!(change, Change::Remove)) {
-            let current = file.as_ref().unwrap_or(&self.file);
-            let value =
-                current.document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
-            let mut text = current.text().to_owned();
-            let (range, rest) =
-                splice::removal(&text, value).ok_or_else(|| SealError::Removal { path: path.clone() })?;
-            text.replace_range(range, rest);
-            file = Some(Encrypted::parse(text.as_bytes())?);
-        }
-        Ok(file)
-    }
-
-    /// Adds the edits of leaves that are there, and gives the leaves that are not.
-    fn replacements(&self, base: &Encrypted, edits: &mut Edits) -> Result<Additions, SealError> {
-        let root = base.document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
+        let document = self.reread(&text)?;
+        let root = document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
+        let mut edits = Edits::default();
         let mut additions = Additions::default();
         for (path, change) in &self.changes {
             let Change::Set(value) = change else { continue };
-            let stored = stored(&self.cipher, &self.file.metadata.selection, path, &Plain::str(value))?;
+            let stored = stored(
+                &self.cipher,
+                &self.file.metadata.selection,
+                path,
+                &Plain::new(Type::Str, value.as_slice()),
+            )?;
             match locate(root, path)? {
                 Place::Leaf(node) => {
-                    splice::replace(edits, base.text(), node, &stored, render::Place::of(node));
+                    splice::replace(&mut edits, &document, node, &stored, render::Place::of(node));
                 }
                 Place::Lacking(mapping, keys) => additions.add(mapping, keys, stored),
             }
         }
         // Several mappings may end on one line; the innermost goes first, and it has the highest id.
         additions.0.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
-        Ok(additions)
-    }
-
-    /// `file` with these edits, a new `lastmodified`, and a MAC over the values as they will be.
-    fn renewed(&self, file: &Encrypted, mut edits: Edits, now: Timestamp) -> Result<Encrypted, SealError> {
-        let set = |path: &Path| {
-            self.changes.iter().find_map(|(changed, change)| match change {
-                Change::Set(value) if changed == path => Some(Plain::str(value)),
-                _ => None,
-            })
-        };
-        let time = last_modified(now);
-        let mac = encrypted_mac(&self.cipher, &file.mac(&self.cipher, set)?, &time)?;
-        let tree = file.document.tree();
-        let time_node = tree.node(file.metadata.last_modified);
-        let mac_node = file.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
-        for (node, value) in [(time_node, time), (mac_node, mac)] {
-            splice::replace(
-                &mut edits,
-                file.text(),
-                node,
-                &Stored::Encrypted(value),
-                render::Place::of(node),
-            );
+        for (id, new) in &additions.0 {
+            if let Some(mapping) = document.tree().node(*id).as_mapping() {
+                splice::insert(&mut edits, &document, mapping, new);
+            }
         }
-        let text = edits.apply(file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
-        Ok(Encrypted::parse(text.as_bytes())?)
+        edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))
     }
 
     /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
     fn check_changes(&self, sealed: &Encrypted) -> Result<(), SealError> {
         let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
-        let before = self.file.document.leaves().filter(|(path, _)| !is_changed(path));
-        let after = sealed.document.leaves().filter(|(path, _)| !is_changed(path));
-        if !before
-            .map(|(path, node)| (path, node.source()))
-            .eq(after.map(|(path, node)| (path, node.source())))
-        {
+        let kept = |(is_first, path, node): (bool, _, Node<'_>)| {
+            (!is_first || !is_changed(path)).then(|| (path.clone(), node.source().to_owned()))
+        };
+        let before = self.file.document.all_leaves().filter_map(kept);
+        let after = sealed.document.all_leaves().filter_map(kept);
+        if !before.eq(after) {
             return Err(SealError::unsound("a value that was not to change has changed"));
         }
         for (path, change) in &self.changes {
@@ -277,7 +242,9 @@ impl Opened {
                 None => None,
             };
             let sound = match change {
-                Change::Set(wanted) => value.is_some_and(|value| value == Plain::str(wanted)),
+                Change::Set(wanted) => {
+                    value.is_some_and(|value| value == Plain::new(Type::Str, wanted.as_slice()))
+                }
                 Change::Remove => sealed.document.leaf(path).is_none(),
             };
             if !sound {
@@ -286,22 +253,35 @@ impl Opened {
         }
         Ok(())
     }
+
+    fn reread(&self, text: &str) -> Result<Document, SealError> {
+        Document::parse(self.file.format(), text.as_bytes())
+            .map_err(|error| SealError::unsound(error.to_string()))
+    }
 }
 
-/// The text with a new `lastmodified` and a MAC over what is in it now.
-pub(super) fn renewed(text: &str, cipher: &Cipher, now: Timestamp) -> Result<Encrypted, SealError> {
-    let edited = Encrypted::parse(text.as_bytes())?;
+/// The text with a new `lastmodified` and a MAC over what is in it now, in the manner of `file`.
+pub(super) fn renewed(
+    file: &Encrypted,
+    text: &str,
+    cipher: &Cipher,
+    now: Timestamp,
+) -> Result<Encrypted, SealError> {
+    let edited = file.with_text(text)?;
     let time = last_modified(now);
-    let mac = encrypted_mac(cipher, &edited.mac(cipher, |_| None)?, &time)?;
+    let mac = encrypted_mac(cipher, &edited.mac(cipher)?, &time)?;
     let mut edits = Edits::default();
-    let tree = edited.document.tree();
-    let time_node = tree.node(edited.metadata.last_modified);
-    let mac_node = edited.metadata.mac.map(|id| tree.node(id)).ok_or(SealError::Value(OpenError::NoMac))?;
-    for (node, value) in [(time_node, time), (mac_node, mac)] {
-        splice::replace(&mut edits, text, node, &Stored::Encrypted(value), render::Place::of(node));
+    // sops reads the block of the first document and writes the same into all.
+    for root in edited.document.roots() {
+        let field = |name: &str| root.get(METADATA)?.get(name).filter(|node| node.as_str().is_some());
+        for (node, value) in [(field("lastmodified"), &time), (field("mac"), &mac)] {
+            let Some(node) = node else { continue };
+            let (value, place) = (Stored::Encrypted(value.clone()), render::Place::of(node));
+            splice::replace(&mut edits, &edited.document, node, &value, place);
+        }
     }
     let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
-    Ok(Encrypted::parse(text.as_bytes())?)
+    Ok(file.with_text(&text)?)
 }
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.

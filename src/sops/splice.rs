@@ -7,21 +7,24 @@ use crate::yaml::{Entry, Kind, Mapping, Node, Style};
 use super::change::{Growth, Stored};
 use super::document::{Document, METADATA};
 use super::edit::Edits;
+use super::format::Format;
 use super::render::{self, Place};
+use super::{dotenv, ini, json};
 
 /// Indentation of a mapping in a file that shows none; what stock sops uses.
 const INDENT: usize = 4;
 
-/// The text of a stored value.
+/// The text of a stored value in YAML.
 fn rendered(value: &Stored, place: Place) -> String {
-    match value {
-        Stored::Encrypted(text) => render::encrypted(text, place),
-        Stored::Clear(text) => render::text(text, place),
-    }
+    Format::Yaml.rendered(value, place)
 }
 
 /// Puts `value` where the scalar `node` is, in its quotes.
-pub(super) fn replace(edits: &mut Edits, text: &str, node: Node<'_>, value: &Stored, place: Place) {
+pub(super) fn replace(edits: &mut Edits, document: &Document, node: Node<'_>, value: &Stored, place: Place) {
+    if document.format() != Format::Yaml {
+        return edits.replace(node.span(), document.format().rendered(value, place));
+    }
+    let text = document.text();
     // A tag would give the new value another type.
     let span = if node.tag().is_some() { node.full_span() } else { node.span() };
     let mut new = rendered(value, place);
@@ -41,17 +44,17 @@ pub(super) fn replace(edits: &mut Edits, text: &str, node: Node<'_>, value: &Sto
 }
 
 /// Entries of a mapping without sops's own block.
-fn own_entries<'t>(mapping: Mapping<'t>) -> impl DoubleEndedIterator<Item = Entry<'t>> {
+pub(super) fn own_entries<'t>(mapping: Mapping<'t>) -> impl DoubleEndedIterator<Item = Entry<'t>> {
     let is_root = mapping.node().parent().is_none();
     mapping.entries().filter(move |entry| !(is_root && entry.key == METADATA))
 }
 
-fn line_start(text: &str, at: usize) -> usize {
+pub(super) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
 /// The start of the next line; the end of the text where there is none.
-fn next_line(text: &str, at: usize) -> usize {
+pub(super) fn next_line(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
 }
 
@@ -63,6 +66,12 @@ fn column(text: &str, node: Node<'_>) -> usize {
 
 /// Inserts new keys behind the last key of `mapping`.
 pub(super) fn insert(edits: &mut Edits, document: &Document, mapping: Mapping<'_>, new: &[(String, Growth)]) {
+    match document.format() {
+        Format::Yaml => {}
+        Format::Json | Format::Binary => return json::insert(edits, document, mapping, new),
+        Format::Dotenv => return dotenv::insert(edits, document, mapping, new),
+        Format::Ini => return ini::insert(edits, document, mapping, new),
+    }
     let text = document.text();
     if mapping.is_flow() {
         return insert_flow(edits, mapping, new);
@@ -148,7 +157,16 @@ fn flow_entries(new: &[(String, Growth)]) -> String {
 
 /// The range to delete, and what to leave in its place, so that the entry whose value is `value` is gone. `None` where
 /// the text around it leaves no clean way.
-pub(super) fn removal(text: &str, value: Node<'_>) -> Option<(Range<usize>, &'static str)> {
+pub(super) fn removal(document: &Document, value: Node<'_>) -> Option<(Range<usize>, &'static str)> {
+    let text = document.text();
+    match document.format() {
+        Format::Yaml | Format::Json | Format::Binary => {}
+        Format::Dotenv => {
+            let span = value.span();
+            return Some((line_start(text, span.start)..next_line(text, span.end), ""));
+        }
+        Format::Ini => return ini::removal(text, value).map(|range| (range, "")),
+    }
     let Kind::Mapping(mapping) = value.parent()?.kind() else { return None };
     let entries: Vec<Entry<'_>> = mapping.entries().collect();
     let index = entries.iter().position(|entry| entry.value == value)?;

@@ -41,12 +41,13 @@ fn policy_rule(person: &Person, extra: &str) -> Rule {
 
 /// A file of this draft, as text.
 fn sealed(person: &Person, draft: &str, extra: &str) -> String {
-    let sealed = Draft::parse(draft).unwrap().seal(&policy_rule(person, extra), now(), &[]).unwrap();
+    let sealed =
+        Draft::parse(Format::Yaml, draft).unwrap().seal(&policy_rule(person, extra), now(), &[]).unwrap();
     String::from_utf8(sealed.bytes().to_vec()).unwrap()
 }
 
 fn open(person: &Person, text: &str) -> Opened {
-    Encrypted::parse(text.as_bytes()).unwrap().open(&person.identities).unwrap()
+    Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap().open(&person.identities).unwrap()
 }
 
 fn get(opened: &Opened, at: &str) -> Option<String> {
@@ -142,7 +143,7 @@ fn the_layout_of_a_draft_is_kept_and_its_secrets_are_not() {
 #[test]
 fn values_put_into_a_draft_are_encrypted_as_strings() {
     let ana = person();
-    let mut draft = Draft::parse("a: '{{ token }}'\nb: 1\n").unwrap();
+    let mut draft = Draft::parse(Format::Yaml, "a: '{{ token }}'\nb: 1\n").unwrap();
     draft.set(&path(r#"["a"]"#), secret("12345")).unwrap();
     let sealed = draft.seal(&policy_rule(&ana, ""), now(), &[path(r#"["a"]"#)]).unwrap();
     assert!(sealed.leaf(&path(r#"["a"]"#)).unwrap().ends_with("type:str]"));
@@ -156,7 +157,7 @@ fn values_put_into_a_draft_are_encrypted_as_strings() {
 fn a_leaf_that_would_stay_clear_is_refused() {
     let ana = person();
     let token = path(r#"["token"]"#);
-    let draft = Draft::parse("token: x\ndata: y\n").unwrap();
+    let draft = Draft::parse(Format::Yaml, "token: x\ndata: y\n").unwrap();
     let rule = policy_rule(&ana, "encrypted_regex: ^data$");
     let error = draft.seal(&rule, now(), std::slice::from_ref(&token)).unwrap_err();
     assert_eq!(
@@ -172,7 +173,7 @@ fn a_leaf_that_would_stay_clear_is_refused() {
 fn a_file_without_anything_encrypted_is_refused() {
     let ana = person();
     let rule = policy_rule(&ana, "encrypted_regex: ^secret$");
-    let error = Draft::parse("a: x\n").unwrap().seal(&rule, now(), &[]).unwrap_err();
+    let error = Draft::parse(Format::Yaml, "a: x\n").unwrap().seal(&rule, now(), &[]).unwrap_err();
     assert!(matches!(error, SealError::NothingEncrypted { .. }));
     let mut opened = open(&ana, &sealed(&ana, "a: x\n", ""));
     opened.set(&path(r#"["a"]"#), &secret("")).unwrap();
@@ -182,7 +183,7 @@ fn a_file_without_anything_encrypted_is_refused() {
 #[test]
 fn an_empty_or_missing_leaf_is_not_encrypted() {
     let ana = person();
-    let draft = Draft::parse("a: ''\nb: x\n").unwrap();
+    let draft = Draft::parse(Format::Yaml, "a: ''\nb: x\n").unwrap();
     let rule = policy_rule(&ana, "");
     assert!(matches!(draft.seal(&rule, now(), &[path(r#"["a"]"#)]), Err(SealError::Empty { .. })));
     assert!(matches!(draft.seal(&rule, now(), &[path(r#"["c"]"#)]), Err(SealError::Missing { .. })));
@@ -208,7 +209,7 @@ fn drafts_that_sops_would_not_hold_are_refused() {
         ("a: [\n", "1:"),
     ];
     for (text, wanted) in rows {
-        let error = Draft::parse(text).unwrap_err().to_string();
+        let error = Draft::parse(Format::Yaml, text).unwrap_err().to_string();
         assert!(error.contains(wanted), "{text}: {error}");
     }
 }
@@ -222,12 +223,15 @@ fn a_comment_that_readers_would_place_differently_is_refused() {
         "a: [1, # one\n 2]\n",
         "a:\n  - 1\n  # end\nb: 1\n",
     ] {
-        let error = Draft::parse(text).unwrap().seal(&policy_rule(&ana, ""), now(), &[]).unwrap_err();
+        let error =
+            Draft::parse(Format::Yaml, text).unwrap().seal(&policy_rule(&ana, ""), now(), &[]).unwrap_err();
         assert!(matches!(error, SealError::Comment { .. }), "{text}");
         // In the clear it may stay where it is.
-        let clear =
-            Draft::parse(&format!("s: x\nu_unencrypted:\n  {}", text.trim_end().replace('\n', "\n  ")))
-                .unwrap();
+        let clear = Draft::parse(
+            Format::Yaml,
+            format!("s: x\nu_unencrypted:\n  {}", text.trim_end().replace('\n', "\n  ")),
+        )
+        .unwrap();
         assert!(clear.seal(&policy_rule(&ana, ""), now(), &[]).is_ok(), "{text}");
     }
 }
@@ -239,7 +243,7 @@ fn one_value_can_be_sealed_for_a_journal() {
     let rule = policy_rule(&ana, "encrypted_regex: ^data$");
     let sealed = seal_value(&secret("glpat-canary"), &rule, now()).unwrap();
     assert!(!str::from_utf8(sealed.bytes()).unwrap().contains("canary"));
-    let opened = Encrypted::parse(sealed.bytes()).unwrap().open(&ana.identities).unwrap();
+    let opened = Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap().open(&ana.identities).unwrap();
     assert_eq!(opened.get(&value_path()).unwrap().unwrap().expose(), "glpat-canary");
     assert!(matches!(seal_value(&secret(""), &rule, now()), Err(SealError::Empty { .. })));
     assert!(matches!(seal_value(&secret("x"), &Rule::own([]), now()), Err(SealError::NoRecipient)));
@@ -248,7 +252,7 @@ fn one_value_can_be_sealed_for_a_journal() {
 #[test]
 fn somebody_else_does_not_open_it_and_is_told_who_does() {
     let (ana, ben) = (person(), person());
-    let file = Encrypted::parse(sealed(&ana, "a: x\n", "").as_bytes()).unwrap();
+    let file = Encrypted::parse(Format::Yaml, sealed(&ana, "a: x\n", "").as_bytes()).unwrap();
     let error = file.open(&ben.identities).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -264,14 +268,14 @@ fn a_stanza_that_was_put_in_is_no_reader_of_ours_and_is_reported() {
         "    age:\n",
         &format!("    age:\n        - recipient: {}\n          enc: x\n", eve.recipient),
     );
-    let file = Encrypted::parse(injected.as_bytes()).unwrap();
+    let file = Encrypted::parse(Format::Yaml, injected.as_bytes()).unwrap();
     assert_eq!(
         file.differences(&Rule::own([ana.recipient.clone()])),
         [Difference::Extra(eve.recipient.clone())]
     );
     // It opens for the honest reader, and not for the one who put himself in.
     assert!(matches!(file.open(&eve.identities), Err(OpenError::Unwrap { .. })));
-    assert!(Encrypted::parse(injected.as_bytes()).unwrap().open(&ana.identities).is_ok());
+    assert!(Encrypted::parse(Format::Yaml, injected.as_bytes()).unwrap().open(&ana.identities).is_ok());
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn differences_from_the_rule_are_listed() {
     let (ana, ben) = (person(), person());
     let text = sealed(&ana, "a: x\n", "")
         .replace("    lastmodified", "    pgp:\n        - fp: ABCD\n          enc: x\n    lastmodified");
-    let file = Encrypted::parse(text.as_bytes()).unwrap();
+    let file = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap();
     assert_eq!(file.other_readers(), [OtherReader { kind: "pgp".to_owned(), id: "ABCD".to_owned() }]);
     let rule = policy_rule(&ben, "encrypted_regex: a\n  mac_only_encrypted: true");
     let texts: Vec<_> = file.differences(&rule).iter().map(ToString::to_string).collect();
@@ -294,7 +298,7 @@ fn differences_from_the_rule_are_listed() {
         ]
     );
     assert!(
-        Encrypted::parse(sealed(&ana, "a: x\n", "").as_bytes())
+        Encrypted::parse(Format::Yaml, sealed(&ana, "a: x\n", "").as_bytes())
             .unwrap()
             .differences(&policy_rule(&ana, ""))
             .is_empty()
@@ -316,10 +320,10 @@ fn files_that_are_no_sops_files_are_refused() {
             good.replace("unencrypted_suffix: _unencrypted", "encrypted_regex: (x"),
             "not a valid regular expression",
         ),
-        (format!("{good}---\n{good}"), "several documents"),
+        (format!("{good}---\n- a\n"), "must be a mapping"),
     ];
     for (text, wanted) in rows {
-        let error = Encrypted::parse(text.as_bytes()).unwrap_err().to_string();
+        let error = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
 }

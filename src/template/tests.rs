@@ -285,3 +285,26 @@ proptest::proptest! {
         let _ = Template::parse("x.yaml", &format!("a: {text}\n"));
     }
 }
+
+#[test]
+fn a_template_has_the_format_of_its_ending() {
+    let rows = [
+        ("x.yaml", Format::Yaml, "gitlab: { token: \"{{ tokens.a }}\" }", r#"["gitlab"]["token"]"#),
+        ("x.json", Format::Json, "{\"gitlab\": {\"token\": \"{{ tokens.a }}\"}}", r#"["gitlab"]["token"]"#),
+        ("x.env", Format::Dotenv, "# c\nTOKEN={{ tokens.a }}\n", r#"["TOKEN"]"#),
+        ("x.ini", Format::Ini, "; c\n[gitlab]\ntoken = {{ tokens.a }}\n", r#"["gitlab"]["token"]"#),
+        ("x.txt", Format::Yaml, "token: \"{{ tokens.a }}\"", r#"["token"]"#),
+    ];
+    for (name, format, text, path) in rows {
+        let template = Template::parse(name, text).unwrap();
+        assert_eq!(template.format(), format);
+        let slots: Vec<_> =
+            template.slots().map(|leaf| (leaf.path.to_string(), leaf.source.as_str())).collect();
+        assert_eq!(slots, [(path.to_owned(), "{{ tokens.a }}")]);
+        template.check(&environment(&["a"])).unwrap();
+    }
+    let error = Template::parse("x.env", "TOKEN\n").unwrap_err().to_string();
+    assert_eq!(error, "templates/x.env:1:1: neither a comment nor `KEY=value`: the line has no `=`");
+    let error = Template::parse("x.ini", "[a]\nk = {{ tokens.nope }}\n").unwrap().check(&environment(&["a"]));
+    assert!(error.unwrap_err().to_string().starts_with("templates/x.ini:2:"));
+}

@@ -26,9 +26,14 @@ pub(super) fn load(text: String) -> Result<Tree, Error> {
     loader.finish_absent_scalars();
     loader.refresh_collections();
     let Loader { nodes, documents, comments, .. } = loader;
-    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-    let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+    let lines = line_starts(&text);
     Ok(Tree { text, nodes, documents, comments, lines })
+}
+
+/// Where each line of the text starts.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
 }
 
 struct Loader<'s> {

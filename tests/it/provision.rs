@@ -354,3 +354,26 @@ fn the_demo_tells_its_story_and_needs_nothing_of_the_readers() {
         assert!(said.contains(story), "{story} is not in {said}");
     }
 }
+
+#[test]
+fn a_dotenv_file_is_made_from_a_dotenv_template_and_no_other() {
+    let lab = Lab::new();
+    change(&lab, ".sops.yaml", "yaml$", "(yaml|env)$");
+    change(&lab, "environments/qa.yaml", "secrets/qa.sops.yaml", "secrets/qa.sops.env");
+    let mixed = "templates/backstage.yaml is YAML, and secrets/qa.sops.env is dotenv";
+    lab.provision(["--env", "qa", "--yes"]).refused(2, mixed);
+    assert_eq!(lab.minted().len(), 0);
+
+    change(&lab, "environments/qa.yaml", "backstage.yaml", "backstage.env");
+    lab.write(
+        "templates/backstage.env",
+        "# Backstage\nGITLAB_TOKEN={{ tokens.backstage }}\nNAME={{ environment }}\n",
+    );
+    lab.commit_all("dotenv");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(works(&lab, &lab.value("secrets/qa.sops.env", "GITLAB_TOKEN")));
+    assert_eq!(lab.value("secrets/qa.sops.env", "NAME"), "qa");
+    let head = lab.head();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.head(), head);
+}

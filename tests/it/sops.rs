@@ -1,8 +1,11 @@
 //! The SOPS engine against the stock binary, both ways.
 
 mod comments;
+mod documents;
 mod editing;
+mod formats;
 mod random;
+mod random_formats;
 mod rekey;
 mod scalars;
 mod selection;

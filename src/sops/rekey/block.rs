@@ -73,7 +73,7 @@ impl<'t> Block<'t> {
             let goes = |item| other(kind, item).is_some_and(|reader| plan.removed_others.contains(&reader));
             let items = Items::split(list, goes);
             if items.kept.is_empty() && !items.gone.is_empty() {
-                let (range, rest) = splice::removal(text, entry.value)
+                let (range, rest) = splice::removal(self.document, entry.value)
                     .ok_or(RekeyError::Layout { position: entry.key_node.position() })?;
                 edits.replace(range, rest);
             } else {
@@ -154,7 +154,7 @@ impl<'t> Block<'t> {
         match current {
             Some(entry) => {
                 edits.replace(entry.key_node.span(), key_like(entry.key_node, field));
-                splice::replace(edits, self.document.text(), entry.value, &value, Place::of(entry.value));
+                splice::replace(edits, self.document, entry.value, &value, Place::of(entry.value));
             }
             None => {
                 splice::insert(

@@ -1,5 +1,6 @@
 //! Values under another data key or another selection rule.
 
+use super::super::document::Document;
 use crate::yaml::{Node, Style};
 
 use super::super::change::Stored;
@@ -22,7 +23,7 @@ impl Opened {
         selection: &Selection,
         new_data_key: bool,
     ) -> Result<(), RekeyError> {
-        let text = self.file.text();
+        let document = &self.file.document;
         for (path, node) in self.file.document.leaves() {
             let was = self.file.metadata.selection.encrypts(path);
             let will = selection.encrypts(path);
@@ -35,9 +36,9 @@ impl Opened {
                 let place = Place::of(node);
                 // What was in the clear has quotes that an ENC[…] does not need.
                 let place = if was { place } else { Place { style: Style::Plain, ..place } };
-                splice::replace(edits, text, node, &stored(cipher, selection, path, &value)?, place);
+                splice::replace(edits, document, node, &stored(cipher, selection, path, &value)?, place);
             } else {
-                clear(edits, text, path, node, &value)?;
+                clear(edits, document, path, node, &value)?;
             }
         }
         Ok(())
@@ -47,7 +48,7 @@ impl Opened {
 /// Puts a value in the clear, so that it reads back with its type.
 fn clear(
     edits: &mut Edits,
-    text: &str,
+    document: &Document,
     path: &Path,
     node: Node<'_>,
     value: &Plain,
@@ -57,7 +58,7 @@ fn clear(
     let scalar = match value.kind {
         Type::Str => {
             let place = Place { style: Style::Plain, ..Place::of(node) };
-            splice::replace(edits, text, node, &Stored::Clear(plain.to_owned()), place);
+            splice::replace(edits, document, node, &Stored::Clear(plain.to_owned()), place);
             return Ok(());
         }
         Type::Int | Type::Time => plain.to_owned(),

@@ -18,13 +18,15 @@ fn rule(people: &[&Person], lines: &str) -> Rule {
 }
 
 fn sealed(document: &str, rule: &Rule) -> String {
-    let sealed =
-        Draft::parse(document).unwrap().seal(rule, Timestamp::from_second(NOW).unwrap(), &[]).unwrap();
+    let sealed = Draft::parse(Format::Yaml, document)
+        .unwrap()
+        .seal(rule, Timestamp::from_second(NOW).unwrap(), &[])
+        .unwrap();
     String::from_utf8(sealed.bytes().to_vec()).unwrap()
 }
 
 fn open(text: &str, identities: &Identities) -> Opened {
-    Encrypted::parse(text.as_bytes()).unwrap().open(identities).unwrap()
+    Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap().open(identities).unwrap()
 }
 
 fn rekey(text: &str, by: &Person, rule: &Rule) -> Result<(String, RekeyPlan), RekeyError> {
@@ -38,7 +40,7 @@ fn rekey(text: &str, by: &Person, rule: &Rule) -> Result<(String, RekeyPlan), Re
 }
 
 fn opens(text: &str, person: &Person) -> bool {
-    Encrypted::parse(text.as_bytes()).unwrap().open(&person.identities).is_ok()
+    Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap().open(&person.identities).is_ok()
 }
 
 #[test]
@@ -90,7 +92,7 @@ fn who_goes_takes_the_data_key_with_him() {
     let (after, plan) = rekey(&before, &ana, &rule(&[&ana, &eva], "")).unwrap();
     assert!(plan.new_data_key && plan.removed == [ben.recipient.clone()]);
     assert!(opens(&after, &ana) && opens(&after, &eva) && !opens(&after, &ben));
-    let file = Encrypted::parse(after.as_bytes()).unwrap();
+    let file = Encrypted::parse(Format::Yaml, after.as_bytes()).unwrap();
     let mut tried = 0;
     for (path, node) in file.document.leaves() {
         let text = node.as_str().unwrap();

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::document::{Document, METADATA};
+use super::super::format::Format;
 use super::super::open::{OpenError, Opened};
 use super::super::path::Path;
 use super::super::render::{self, Place};
@@ -51,9 +52,18 @@ impl Opened {
     /// [`RevealError`].
     pub fn document(&self) -> Result<Secret, RevealError> {
         let document = &self.file.document;
+        if self.file.format() == Format::Binary {
+            let value = self.raw(&Path::of_keys(["data"]))?.unwrap_or_default();
+            let text = str::from_utf8(&value).map_err(|_| RevealError::Layout)?;
+            return Ok(Secret::new(text.to_owned()));
+        }
+        // The other formats hold their values in the clear in ways that only `json` shows so far.
+        if self.file.format() != Format::Yaml || document.roots().count() > 1 {
+            return Err(RevealError::Layout);
+        }
         let root = document.root().ok_or(RevealError::Layout)?;
         let block = root.get(METADATA).ok_or(RevealError::Layout)?;
-        let (block, instead) = splice::removal(document.text(), block).ok_or(RevealError::Layout)?;
+        let (block, instead) = splice::removal(document, block).ok_or(RevealError::Layout)?;
         let mut changes: Vec<Change> = vec![(block.clone(), Zeroizing::new(instead.to_owned()))];
         let mut values = Vec::new();
         for (path, node) in document.leaves() {
@@ -238,7 +248,7 @@ fn apply(text: &str, mut changes: Vec<Change>) -> Option<Zeroizing<String>> {
 
 /// Whether the text has exactly these values, so that nobody is ever shown another.
 fn reads_back(text: &str, values: &[Option<Plain>]) -> bool {
-    let Ok(document) = Document::parse(text.as_bytes()) else { return false };
+    let Ok(document) = Document::parse(Format::Yaml, text.as_bytes()) else { return false };
     let same = |node: Node<'_>, wanted: &Option<Plain>| match (scalar::value(node), wanted) {
         (Ok(None), None) => true,
         (Ok(Some(is)), Some(wanted)) => *is.bytes == *wanted.bytes,

@@ -1,6 +1,6 @@
 use super::super::document::Document;
 use super::super::tests::{NOW, person};
-use super::super::{Draft, Encrypted, Opened, Policy};
+use super::super::{Draft, Encrypted, Format, Opened, Policy};
 use super::*;
 use jiff::Timestamp;
 
@@ -8,8 +8,11 @@ fn opened(draft: &str, rule: &str) -> Opened {
     let person = person();
     let policy = format!("creation_rules:\n- age: {}\n  {rule}\n", person.recipient);
     let rule = Policy::parse(&policy).unwrap().rule_for("x").unwrap().clone();
-    let sealed = Draft::parse(draft).unwrap().seal(&rule, Timestamp::from_second(NOW).unwrap(), &[]).unwrap();
-    Encrypted::parse(sealed.bytes()).unwrap().open(&person.identities).unwrap()
+    let sealed = Draft::parse(Format::Yaml, draft)
+        .unwrap()
+        .seal(&rule, Timestamp::from_second(NOW).unwrap(), &[])
+        .unwrap();
+    Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap().open(&person.identities).unwrap()
 }
 
 const DRAFT: &str = "\
@@ -55,7 +58,7 @@ fn texts_of_several_lines_become_blocks_that_read_back() {
         );
         let opened = opened(&draft, "");
         let text = opened.document().unwrap();
-        let again = Draft::parse(text.expose()).unwrap();
+        let again = Draft::parse(Format::Yaml, text.expose()).unwrap();
         let values: Vec<&str> = again.leaves().map(|(_, text, _)| text).collect();
         assert_eq!(values, [value, value, value, "1", value], "{}", text.expose());
     }
@@ -98,7 +101,7 @@ fn a_comment_that_was_moved_where_it_does_not_belong_is_passed_through() {
     let comments: Vec<&str> = file.comments().map(|(_, text)| text).collect();
     let moved = file.text().replacen(comments[2], comments[0], 1);
     let wanted = format!("a:\n  # one\n  b: x\n# two\nc: y0\n{}\nd: z\n", comments[0]);
-    let file = Encrypted { document: Document::parse(moved.as_bytes()).unwrap(), ..file };
+    let file = Encrypted { document: Document::parse(Format::Yaml, moved.as_bytes()).unwrap(), ..file };
     let opened = Opened { file, key, cipher, changes: Vec::new() };
     assert_eq!(opened.document().unwrap().expose(), wanted);
 }

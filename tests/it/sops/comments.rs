@@ -1,6 +1,6 @@
 //! Comments of a draft: what we encrypt, stock sops finds where we bound it to, and decrypts.
 
-use provision::sops::{Draft, SealError};
+use provision::sops::{Draft, Format, SealError};
 
 use super::workshop::{Workshop, now};
 
@@ -68,6 +68,9 @@ fn comments_are_encrypted_exactly_where_stock_sops_would() {
 #[test]
 fn a_comment_that_stock_sops_would_put_into_a_list_is_refused_with_its_line() {
     let rule = Workshop::new().rule("");
-    let error = Draft::parse("a:\n  - 1\n  # word1\n  - 2\n").unwrap().seal(&rule, now(), &[]).unwrap_err();
+    let error = Draft::parse(Format::Yaml, "a:\n  - 1\n  # word1\n  - 2\n")
+        .unwrap()
+        .seal(&rule, now(), &[])
+        .unwrap_err();
     assert!(matches!(error, SealError::Comment { line: 3 }));
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use provision::sops::{Draft, Encrypted, Path, Segment};
+use provision::sops::{Draft, Encrypted, Format, Path, Segment};
 
 use super::workshop::{Workshop, assert_same_values, now, secret};
 
@@ -139,7 +139,7 @@ fn random_edits_change_their_leaves_and_no_other() {
         .run(&inputs, |(text, changes)| {
             let before = Workshop::seal(&text, &rule);
             let paths: Vec<Path> =
-                Encrypted::parse(before.as_bytes()).unwrap().leaf_paths().cloned().collect();
+                Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap().leaf_paths().cloned().collect();
             let mut wanted = Vec::new();
             let after = shop.edit(&before, |opened| {
                 for (at, value, is_new) in &changes {
@@ -157,7 +157,7 @@ fn random_edits_change_their_leaves_and_no_other() {
             for (path, value) in &wanted {
                 assert_eq!(opened.get(path).unwrap().unwrap().expose(), value);
             }
-            let (old, new) = (Encrypted::parse(before.as_bytes()).unwrap(), opened.file());
+            let (old, new) = (Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap(), opened.file());
             for path in paths.iter().filter(|path| !wanted.iter().any(|(known, _)| known == *path)) {
                 assert_eq!(old.leaf(path), new.leaf(path));
             }
@@ -175,7 +175,7 @@ fn random_edits_are_read_by_stock_sops() {
     TestRunner::new(config(12))
         .run(&inputs, |(documents, at, value)| {
             let before = Workshop::seal(&batch(&documents), &rule);
-            let file = Encrypted::parse(before.as_bytes()).unwrap();
+            let file = Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap();
             let paths: Vec<&Path> = file.leaf_paths().collect();
             let path = paths[at.index(paths.len())].clone();
             let mut beside = path.parent().unwrap();
@@ -211,7 +211,7 @@ fn mutated_files_are_read_or_refused() {
                     _ => bytes.insert(at, byte),
                 }
             }
-            if let Ok(file) = Encrypted::parse(&bytes) {
+            if let Ok(file) = Encrypted::parse(Format::Yaml, &bytes) {
                 let _ = file.differences(&rule);
                 if let Ok(mut opened) = file.open(&identities) {
                     let _ = opened.set(&"[\"a\"]".parse().unwrap(), &secret("y"));
@@ -219,7 +219,7 @@ fn mutated_files_are_read_or_refused() {
                 }
             }
             if let Ok(text) = str::from_utf8(&bytes) {
-                let _ = Draft::parse(text);
+                let _ = Draft::parse(Format::Yaml, text);
             }
             Ok(())
         })
@@ -256,7 +256,7 @@ fn random_comments_are_refused_or_read_by_stock_sops() {
     TestRunner::new(config(2))
         .run(&prop::collection::vec(commented(), 60), |texts| {
             let sealed = texts.iter().filter(|text| text.contains('#')).filter_map(|text| {
-                let sealed = Draft::parse(text).ok()?.seal(&rule, now(), &[]).ok()?;
+                let sealed = Draft::parse(Format::Yaml, text).ok()?.seal(&rule, now(), &[]).ok()?;
                 Some((text.clone(), String::from_utf8(sealed.bytes().to_vec()).unwrap()))
             });
             for (draft, text) in sealed {

@@ -1,7 +1,7 @@
 //! Rekeyed files in the hands of the stock sops: who reads them, and what they hold.
 
 use age::secrecy::ExposeSecret as _;
-use provision::sops::{Encrypted, Identities, Recipient, RekeyError, Rekeyed, Rule};
+use provision::sops::{Encrypted, Format, Identities, Recipient, RekeyError, Rekeyed, Rule};
 
 use super::workshop::{Workshop, diff, now, path, secret};
 
@@ -45,7 +45,7 @@ fn a_reader_who_is_added_reads_with_the_stock_sops_and_only_lines_are_added() {
     let (shop, ben) = (Workshop::new(), guest());
     shop.rule("");
     for before in [shop.encrypt(DOCUMENT), Workshop::seal(DOCUMENT, &shop.rule(""))] {
-        let had = Encrypted::parse(before.as_bytes()).unwrap();
+        let had = Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap();
         let readers = had.recipients().into_iter().cloned().chain([ben.recipient.clone()]);
         let after = rekey(&shop, &before, &Rule::own(readers));
         assert!(diff(&before, &after).iter().all(|line| line.starts_with('+')));
@@ -98,7 +98,7 @@ fn the_old_data_key_opens_nothing_new() {
     assert!(read_as(&shop, &before, &ben.private).is_some());
     assert!(read_as(&shop, &forged, &ben.private).is_none());
     let identities = Identities::parse([("ben", secret(&ben.private))]).unwrap();
-    assert!(Encrypted::parse(forged.as_bytes()).unwrap().open(&identities).is_err());
+    assert!(Encrypted::parse(Format::Yaml, forged.as_bytes()).unwrap().open(&identities).is_err());
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_file_that_was_tampered_with_is_never_rekeyed() {
     let shop = Workshop::new();
     shop.rule("");
     let bad = shop.encrypt(DOCUMENT).replace("m_unencrypted: clear", "m_unencrypted: other");
-    assert!(Encrypted::parse(bad.as_bytes()).unwrap().open(&shop.identities()).is_err());
+    assert!(Encrypted::parse(Format::Yaml, bad.as_bytes()).unwrap().open(&shop.identities()).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The types of YAML scalars: ours are those of the stock binary.
 
-use provision::sops::{Draft, Path};
+use provision::sops::{Draft, Format, Path};
 
 use super::workshop::{Workshop, now};
 
@@ -184,7 +184,7 @@ fn scalars_that_stock_sops_refuses_are_refused() {
         let text = document(&[scalar], "");
         shop.write("plain.yaml", &text);
         assert!(!shop.run(&["encrypt", "plain.yaml"]).status.success(), "{scalar}");
-        let draft = Draft::parse(&text);
+        let draft = Draft::parse(Format::Yaml, &text);
         assert!(draft.is_err(), "{scalar}: {:?}", draft.map(|draft| draft.seal(&rule, now(), &[]).is_ok()));
     }
 }

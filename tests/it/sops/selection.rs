@@ -1,6 +1,6 @@
 //! Which leaves are encrypted: every row against the stock sops, in both directions.
 
-use provision::sops::{Encrypted, Policy};
+use provision::sops::{Encrypted, Format, Policy};
 
 use super::workshop::Workshop;
 
@@ -75,7 +75,7 @@ fn document() -> String {
 }
 
 fn encrypted(text: &str) -> Vec<(String, bool)> {
-    let file = Encrypted::parse(text.as_bytes()).unwrap();
+    let file = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap();
     let leaves =
         file.leaf_paths().map(|path| (path.to_string(), file.leaf(path).unwrap().starts_with("ENC[")));
     leaves.collect()
@@ -108,6 +108,11 @@ fn the_rules_about_comments_are_refused_by_name() {
         assert_eq!(error.to_string(), format!("3:{}: `{field}` is not supported yet", field.len() + 7));
         shop.write(".sops.yaml", &text);
         let file = shop.encrypt("# sops:enc\na: x\n# other\nb: y\n");
-        assert!(Encrypted::parse(file.as_bytes()).unwrap_err().to_string().ends_with("is not supported yet"));
+        assert!(
+            Encrypted::parse(Format::Yaml, file.as_bytes())
+                .unwrap_err()
+                .to_string()
+                .ends_with("is not supported yet")
+        );
     }
 }

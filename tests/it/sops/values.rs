@@ -1,6 +1,6 @@
 //! What stock sops writes opens here to the same values; what we write it decrypts to the same.
 
-use provision::sops::{Draft, Encrypted, Rule};
+use provision::sops::{Draft, Encrypted, Format, Rule};
 
 use super::workshop::{Workshop, assert_same_values, now, path, secret};
 
@@ -156,7 +156,7 @@ fn odd_values_set_by_us_are_read_by_stock_sops() {
     ];
     let names: Vec<_> = (0..values.len()).map(|index| format!("k{index}")).collect();
     let lines: String = names.iter().map(|name| format!("{name}: x\n{name}_unencrypted: x\n")).collect();
-    let mut draft = Draft::parse(&lines).unwrap();
+    let mut draft = Draft::parse(Format::Yaml, &lines).unwrap();
     for (name, value) in names.iter().zip(values) {
         draft.set(&path(&format!("[\"{name}\"]")), secret(value)).unwrap();
         draft.set(&path(&format!("[\"{name}_unencrypted\"]")), secret(value)).unwrap();
@@ -187,5 +187,5 @@ fn a_rule_that_does_not_compile_is_an_error_here_though_stock_sops_writes_plaint
     let theirs = shop.encrypt("a: canary\n");
     assert!(theirs.contains("canary"));
     assert!(provision::sops::Policy::parse(&policy).unwrap().rule_for("plain.yaml").is_err());
-    assert!(Encrypted::parse(theirs.as_bytes()).is_err());
+    assert!(Encrypted::parse(Format::Yaml, theirs.as_bytes()).is_err());
 }

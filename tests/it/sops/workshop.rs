@@ -6,7 +6,7 @@ use std::process::Output;
 use age::secrecy::ExposeSecret as _;
 use jiff::Timestamp;
 use provision::secret::Secret;
-use provision::sops::{Draft, Encrypted, Identities, Opened, Path, Policy, Recipient, Rule};
+use provision::sops::{Draft, Encrypted, Format, Identities, Opened, Path, Policy, Recipient, Rule};
 use tempfile::TempDir;
 
 use crate::support;
@@ -111,17 +111,31 @@ impl Workshop {
 
     /// A draft sealed by us.
     pub(super) fn seal(draft: &str, rule: &Rule) -> String {
-        let sealed = Draft::parse(draft).unwrap().seal(rule, now(), &[]).unwrap();
+        let sealed = Draft::parse(Format::Yaml, draft).unwrap().seal(rule, now(), &[]).unwrap();
         String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 
     pub(super) fn open(&self, text: &str) -> Opened {
-        Encrypted::parse(text.as_bytes()).unwrap().open(&self.identities()).unwrap()
+        self.open_as(Format::Yaml, text)
+    }
+
+    pub(super) fn open_as(&self, format: Format, text: &str) -> Opened {
+        Encrypted::parse(format, text.as_bytes()).unwrap().open(&self.identities()).unwrap()
+    }
+
+    /// A draft of another format, sealed by us.
+    pub(super) fn seal_as(format: Format, draft: impl AsRef<[u8]>, rule: &Rule) -> String {
+        let sealed = Draft::parse(format, draft).unwrap().seal(rule, now(), &[]).unwrap();
+        String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 
     /// The file after changes by us.
     pub(super) fn edit(&self, text: &str, change: impl FnOnce(&mut Opened)) -> String {
-        let mut opened = self.open(text);
+        self.edit_as(Format::Yaml, text, change)
+    }
+
+    pub(super) fn edit_as(&self, format: Format, text: &str, change: impl FnOnce(&mut Opened)) -> String {
+        let mut opened = self.open_as(format, text);
         change(&mut opened);
         let sealed = opened.seal(now(), &[]).unwrap();
         String::from_utf8(sealed.bytes().to_vec()).unwrap()

@@ -152,10 +152,11 @@ impl Desk {
     fn is_live(&self, file: &[u8], lock: &[u8]) {
         let lock = Lock::read(LOCK, std::str::from_utf8(lock).unwrap()).unwrap();
         let active = self.active();
-        let document = Encrypted::parse(file).unwrap();
+        let document = Encrypted::parse(provision::sops::Format::Yaml, file).unwrap();
         let identity = Secret::new(self.lab.identity().to_owned());
         let identities = Identities::parse([("lab".to_owned(), identity)]).unwrap();
-        let opened = Encrypted::parse(file).unwrap().open(&identities).unwrap();
+        let opened =
+            Encrypted::parse(provision::sops::Format::Yaml, file).unwrap().open(&identities).unwrap();
         for (key, entry) in &lock.tokens {
             for (path, digest) in &entry.slots[SECRETS] {
                 assert_eq!(lock::digest(document.leaf(path).unwrap()), *digest, "{key} {path}");

@@ -16,7 +16,10 @@ pub(crate) fn into_an_existing_file() -> Desk {
     let desk = Desk::new();
     let rule = Rule::own([desk.lab.recipient.parse().unwrap()]);
     let text = "# by hand\nOTHER: kept\nGITLAB_HOST: gitlab.example.com\n";
-    let sealed = Draft::parse(text).unwrap().seal(&rule, desk.lab.gitlab.now(), &[]).unwrap();
+    let sealed = Draft::parse(provision::sops::Format::Yaml, text)
+        .unwrap()
+        .seal(&rule, desk.lab.gitlab.now(), &[])
+        .unwrap();
     desk.edit(SECRETS, |_| String::from_utf8(sealed.bytes().to_vec()).unwrap());
     desk
 }

@@ -1,0 +1,157 @@
+//! INI: values, and changes in the layout of the file (stores/ini/store.go). A path is `["section"]["key"]`; keys above
+//! the first section are in the section `DEFAULT`.
+
+pub(super) mod comments;
+mod scan;
+
+use crate::yaml::{Entry, Mapping, Node};
+
+use super::change::Growth;
+use super::document::{Document, METADATA};
+use super::edit::Edits;
+use super::flat;
+use super::format::Format;
+use super::metadata::NewBlock;
+use super::render::Place;
+use super::splice::{line_start, next_line, own_entries};
+
+pub(super) use scan::tree;
+
+/// The section of keys that are in none.
+pub(super) const DEFAULT: &str = "DEFAULT";
+
+/// The text in the first of the forms that go-ini writes in which it reads back as itself.
+fn written(text: &str) -> Option<String> {
+    let forms = [text.to_owned(), format!("`{text}`"), format!("\"\"\"{text}\"\"\""), format!("\"{text}\"")];
+    forms.into_iter().find(|form| {
+        let line = format!("{form}\n");
+        let end = line.find('\n').unwrap_or(form.len());
+        let read = scan::value(&line, 0, end);
+        read.is_ok_and(|read| read.text == text && read.comment.is_none() && read.end == form.len())
+    })
+}
+
+/// A text in the clear.
+pub(super) fn quoted(text: &str) -> String {
+    written(text).unwrap_or_else(|| text.to_owned())
+}
+
+pub(super) fn holds(text: &str) -> bool {
+    written(text).is_some()
+}
+
+/// Whether a new line can have this key.
+pub(super) fn is_key(key: &str) -> bool {
+    let is_safe = |char: char| !char.is_control() && !"=:\"`[]#;".contains(char);
+    !key.is_empty() && key.trim() == key && key != "-" && key.chars().all(is_safe)
+}
+
+/// Whether a new section can have this name.
+pub(super) fn is_section(name: &str) -> bool {
+    let is_safe = |char: char| !char.is_control() && !"[]#;".contains(char);
+    !name.is_empty() && name != METADATA && name.chars().all(is_safe)
+}
+
+fn newline(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// What stands between keys and values: as in the nearest entry that shows it.
+fn delimiter(text: &str, mut entries: impl Iterator<Item = (usize, usize)>) -> &'static str {
+    let shown = entries.find_map(|(from, to)| text.get(from..to).filter(|between| !between.is_empty()));
+    match shown {
+        Some(between) if between.trim() == ":" && between.ends_with(' ') => ": ",
+        Some(between) if between.trim() == ":" => ":",
+        Some("=") => "=",
+        _ => " = ",
+    }
+}
+
+fn between(entry: Entry<'_>) -> (usize, usize) {
+    (entry.key_node.span().end, entry.value.span().start)
+}
+
+/// Where the next line begins behind a section's last key, or its header.
+fn end_of(text: &str, section: Mapping<'_>) -> usize {
+    let last = section.entries().next_back().map(|last| last.value.span().end);
+    next_line(text, last.unwrap_or_else(|| section.node().span().start))
+}
+
+/// Inserts new keys behind the last one of their section, and new sections behind the last one.
+pub(super) fn insert(edits: &mut Edits, document: &Document, mapping: Mapping<'_>, new: &[(String, Growth)]) {
+    let text = document.text();
+    let Some(root) = document.root() else { return };
+    let newline = newline(text);
+    let sections = || own_entries(root).filter_map(|entry| entry.value.as_mapping());
+    let delimiter =
+        delimiter(text, mapping.entries().chain(sections().flat_map(Mapping::entries)).map(between));
+    let lines = |new: &[(String, Growth)]| -> String {
+        let leaves = new.iter().filter_map(|(key, growth)| match growth {
+            Growth::Leaf(value) => {
+                let value = Format::Ini.rendered(value, Place::BLOCK);
+                Some(format!("{key}{delimiter}{value}{newline}"))
+            }
+            Growth::Mapping(_) => None,
+        });
+        leaves.collect()
+    };
+    if mapping.node() != root.node() {
+        return put(edits, text, end_of(text, mapping), &lines(new));
+    }
+    for (name, growth) in new {
+        // `set` has refused keys without a section.
+        let Growth::Mapping(keys) = growth else { continue };
+        if name == DEFAULT {
+            let top = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+            put(edits, text, top, &lines(keys));
+            continue;
+        }
+        let section = format!("[{name}]{newline}{}", lines(keys));
+        match sections().next_back() {
+            Some(last) => put(edits, text, end_of(text, last), &format!("{newline}{section}")),
+            None => {
+                let at = root.get(METADATA).map_or(text.len(), |block| block.span().start);
+                put(edits, text, at, &format!("{section}{newline}"));
+            }
+        }
+    }
+}
+
+/// Inserts lines, behind a line break where the text lacks it.
+fn put(edits: &mut Edits, text: &str, at: usize, lines: &str) {
+    if at > 0 && !text[..at].ends_with(['\n', '\u{feff}']) {
+        edits.replace(at..at, format!("{}{}", newline(text), lines.trim_end_matches(['\r', '\n'])));
+    } else {
+        edits.replace(at..at, lines);
+    }
+}
+
+/// From the first line of an entry to the end of its last. Comments above stay, but for the last key of a section: there
+/// they would come to belong to the next section.
+pub(super) fn removal(text: &str, value: Node<'_>) -> Option<std::ops::Range<usize>> {
+    let section = value.parent()?.as_mapping()?;
+    let entries: Vec<Entry<'_>> = section.entries().collect();
+    let index = entries.iter().position(|entry| entry.value == value)?;
+    let end = next_line(text, value.span().end.max(entries[index].key_node.span().end));
+    let start = line_start(text, entries[index].key_node.span().start);
+    if index + 1 < entries.len() {
+        return Some(start..end);
+    }
+    let above = match index.checked_sub(1) {
+        Some(previous) => next_line(text, entries[previous].value.span().end),
+        None if text[section.node().span().start..].starts_with('[') => {
+            next_line(text, section.node().span().start)
+        }
+        None => start,
+    };
+    let has_comment = text[above..start].lines().any(|line| line.trim_start().starts_with(['#', ';']));
+    Some(if has_comment { above..end } else { start..end })
+}
+
+/// The section of a new file's metadata, to stand behind `body`.
+pub(super) fn block(body: &str, block: &NewBlock<'_>) -> String {
+    let newline = newline(body);
+    let gap = if body.ends_with(&newline.repeat(2)) { "" } else { newline };
+    let lines = flat::lines(block).into_iter().map(|(key, value)| format!("{key} = {value}{newline}"));
+    format!("{gap}[{METADATA}]{newline}{}", lines.collect::<String>())
+}
