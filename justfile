@@ -16,3 +16,11 @@ check:
 # Accept changed snapshots after reading them
 accept:
     TRYCMD=overwrite INSTA_UPDATE=always cargo test
+
+# Speed and memory beside the stock sops, as ratios of one run
+bench:
+    cargo bench --bench files
+
+# Run every fuzz target for this many seconds
+fuzz SECONDS:
+    fuzz/run {{SECONDS}}
