@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[cfg(unix)]
@@ -31,6 +32,8 @@ static REGISTERED: Mutex<Registered> =
 static SHIELD: Mutex<()> = Mutex::new(());
 static FAREWELL: Mutex<Option<Farewell>> = Mutex::new(None);
 static WATCHING: OnceLock<()> = OnceLock::new();
+/// The signal that is about to end the process; 0 while there is none.
+static ENDING: AtomicI32 = AtomicI32::new(0);
 
 /// Sets what the process does last after a signal; the last call wins.
 pub fn on_signal(farewell: Farewell) {
@@ -49,13 +52,23 @@ pub fn watch() {
 
 /// While it lives, a signal waits.
 pub(super) struct Shield {
-    _held: MutexGuard<'static, ()>,
+    held: Option<MutexGuard<'static, ()>>,
+}
+
+/// A signal that has waited comes before whatever the thread would do next.
+impl Drop for Shield {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        while ENDING.load(Ordering::SeqCst) != 0 {
+            std::thread::park();
+        }
+    }
 }
 
 /// Holds signals back until the shield is dropped. One thread must not take two.
 pub(super) fn shield() -> Shield {
     watch();
-    Shield { _held: lock(&SHIELD) }
+    Shield { held: Some(lock(&SHIELD)) }
 }
 
 /// A file that is removed when a signal ends the process while this lives.
@@ -83,6 +96,12 @@ pub(super) struct Forwarding(());
 /// Sends signals on to the process `id`.
 pub(super) fn forward_to(id: u32) -> Forwarding {
     lock(&REGISTERED).child = Some(id);
+    // One that came while the child was being started.
+    let signal = ENDING.load(Ordering::SeqCst);
+    #[cfg(unix)]
+    if signal != 0 {
+        forward(signal, id);
+    }
     Forwarding(())
 }
 
@@ -114,6 +133,7 @@ fn spawn() {
 
 #[cfg(unix)]
 fn end(signal: i32) {
+    ENDING.store(signal, Ordering::SeqCst);
     if let Some(child) = lock(&REGISTERED).child {
         forward(signal, child);
     }
