@@ -161,7 +161,8 @@ fn relay(client: TcpStream, gitlab: &str, posted: &mut bool, hold: &dyn Fn()) ->
         let reply = message(&mut from_gitlab)?;
         if request.starts_with(b"POST") && !std::mem::replace(posted, true) {
             hold();
-            return Ok(());
+            // The connection stays open until the child is dead: a closed one would let it end by itself.
+            return std::io::copy(&mut from_client, &mut std::io::sink()).map(drop);
         }
         to_client.write_all(&reply)?;
     }
