@@ -58,6 +58,13 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
+fn is_ignored_here(number: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (number - 1) & 1 == 1
+}
+
 fn assert_as_before(repo: &Repo) {
     repo.git(&["config", "--unset", "filter.held.required"]);
     repo.git(&["config", "--unset", "filter.held.clean"]);
@@ -69,10 +76,14 @@ fn assert_as_before(repo: &Repo) {
 #[test]
 fn a_signal_while_we_hold_the_index_removes_the_lock_and_ends_the_process_by_that_signal() {
     for (name, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        // Under nohup and the like we inherit a signal that is ignored, and so does the program.
+        if is_ignored_here(number) {
+            continue;
+        }
         let Held { repo, mut child, go } = held(Road::Gix, WAIT);
         assert!(repo.path.join(".git/index.lock").exists());
         signal(&child, name);
-        assert_eq!(child.wait().unwrap().signal(), Some(number), "{name}");
+        assert_eq!(child.wait().unwrap().signal(), i32::try_from(number).ok(), "{name}");
         drop(go);
         assert_as_before(&repo);
     }
