@@ -287,7 +287,7 @@ pub struct ShowArgs {
 /// What makes `status` exit with 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum FailOn {
-    /// A token is due for renewal, expired or revoked
+    /// A token is missing, due for renewal, expired or revoked
     Due,
     /// A token is expired or revoked
     Expired,
