@@ -185,7 +185,7 @@ fn run_git(
     if committed.is_err() && !new.is_empty() && !is_made() {
         let mut forget = git_command()?;
         forget.args(["rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--"]).args(pathspecs(new));
-        run(forget, "rm")?;
+        undo(forget, "rm")?;
     }
     committed
 }
@@ -239,6 +239,13 @@ fn run(mut command: Command, name: &'static str) -> Result<(), CommitError> {
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     let _forwarding = signals::forward_to(child.id());
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed(describe(status))) }
+}
+
+/// Like [`run`], but no signal is sent on: what is done here is what a signal waits for.
+fn undo(mut command: Command, name: &'static str) -> Result<(), CommitError> {
+    let failed = |status: String| CommitError::GitFailed { command: name, status };
+    let status = command.status().map_err(|error| failed(error.to_string()))?;
     if status.success() { Ok(()) } else { Err(failed(describe(status))) }
 }
 
