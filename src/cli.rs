@@ -4,6 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod resume;
+mod rotate;
+
+pub use resume::ResumeArgs;
+pub use rotate::RotateArgs;
+
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
 /// Without a command, makes the chosen environments true: plans, shows the plan, asks, mints at GitLab,
@@ -37,6 +43,8 @@ impl Cli {
         let connection = match &self.command {
             None => &self.provision.write.connection,
             Some(Command::Status(args)) => &args.connection,
+            Some(Command::Rotate(args)) => &args.write.connection,
+            Some(Command::Resume(args)) => &args.write.connection,
             Some(_) => return None,
         };
         connection.ca_file.as_deref()
@@ -83,6 +91,10 @@ pub enum ColorChoice {
 pub enum Command {
     /// Scaffold environments/, templates/ and .sops.yaml in this repository
     Init(InitArgs),
+    /// Give tokens successors, and retire the old ones later, or at once
+    Rotate(RotateArgs),
+    /// Finish what an interrupted run began, or undo it
+    Resume(ResumeArgs),
     /// Show what was minted, and what is due, expired or revoked
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key

@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Owner, Record, Scopes};
+use crate::token::{DESCRIPTION, Known, Owner, Record, Scopes};
 
 /// How long a request without a reply is watched for: GitLab may still commit it.
 pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -17,7 +17,7 @@ pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Line {
-    /// Before a POST that mints.
+    /// Before a POST that mints or rotates.
     Intent(Intent),
     /// GitLab refused it: nothing was made.
     Refused {
@@ -37,6 +37,13 @@ pub enum Line {
     Withdrawn {
         /// Which one.
         mark: String,
+    },
+    /// Before the commit after which this token is revoked.
+    Retiring {
+        /// Key of its entry.
+        key: String,
+        /// The token.
+        token: Known,
     },
     /// Before files in the work tree are replaced.
     Writing {
@@ -70,6 +77,13 @@ pub struct Intent {
     pub branch: Option<String>,
     /// Digest of the lock entry that it was planned on; `None` where there was none.
     pub planned_on: Option<String>,
+    /// `--overlap` as it was given, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<String>,
+    /// The token that GitLab's rotate is asked to make it out of: it ends with that, and its description, mark
+    /// included, goes over to the new one. `None`: it is made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotates: Option<Known>,
 }
 
 /// A file that a run replaced in the work tree.
@@ -102,6 +116,8 @@ pub struct Replay {
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
     pub written: Vec<Written>,
+    /// Tokens that were to be revoked as soon as their successors are committed, by entry.
+    pub retiring: Vec<(String, Known)>,
 }
 
 /// A mint without an end.
@@ -157,6 +173,10 @@ impl Replay {
             Line::Refused { mark } | Line::Withdrawn { mark } => {
                 self.open.retain(|open| open.intent.mark != mark);
             }
+            Line::Retiring { key, token } => {
+                self.retiring.retain(|(_, known)| known.id != token.id);
+                self.retiring.push((key, token));
+            }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
         }
@@ -172,7 +192,7 @@ impl Replay {
 /// The description that a minted token carries, so that it can be recognised: `provision qa/backstage <mark>`.
 #[must_use]
 pub fn description(environment: &str, key: &str, mark: &str) -> String {
-    format!("provision {environment}/{key} {mark}")
+    format!("{DESCRIPTION}{environment}/{key} {mark}")
 }
 
 #[cfg(test)]
@@ -193,6 +213,8 @@ mod tests {
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
+            overlap: None,
+            rotates: None,
         }
     }
 

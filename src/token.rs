@@ -181,6 +181,21 @@ pub struct Record {
     pub access_level: Option<u8>,
 }
 
+/// A token, and all that must be true of it at the moment before it is revoked or rotated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The mark in its description.
+    pub mark: String,
+}
+
 /// A token that was just made: its public facts and, this once, its value.
 #[derive(Debug)]
 pub struct Minted {
@@ -189,6 +204,35 @@ pub struct Minted {
     /// The value, shown once.
     pub value: Secret,
 }
+
+impl Known {
+    /// What GitLab's record has otherwise, where it is not of this token or cannot be proved to be; compared are name,
+    /// time of creation, and the mark in the description.
+    #[must_use]
+    pub fn contradiction(&self, record: &Record) -> Option<String> {
+        if record.name != self.name {
+            return Some(format!("at GitLab its name is \"{}\", not \"{}\"", record.name, self.name));
+        }
+        if record.created_at != self.created {
+            return Some(format!("at GitLab it was made at {}, not at {}", record.created_at, self.created));
+        }
+        (!record.carries(&self.mark))
+            .then(|| "at GitLab its description does not have the lock's mark".to_owned())
+    }
+}
+
+impl Record {
+    /// Whether its description is one of ours with this mark: `provision qa/backstage <mark>`. A part of a mark, or a mark
+    /// within somebody's own text, proves nothing.
+    #[must_use]
+    pub fn carries(&self, mark: &str) -> bool {
+        let ours = self.description.as_deref().and_then(|text| text.strip_prefix(DESCRIPTION));
+        ours.and_then(|text| text.split(' ').next_back()).is_some_and(|last| !last.is_empty() && last == mark)
+    }
+}
+
+/// How the description of every token of ours begins.
+pub const DESCRIPTION: &str = "provision ";
 
 #[cfg(test)]
 mod tests {

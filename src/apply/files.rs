@@ -1,6 +1,6 @@
 //! Secrets files, lock and commit of one environment, from values that are proved to work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -96,8 +96,8 @@ pub(super) fn write(
     }
     done.rendered = rendered_entries(plan);
     done.ended.clone_from(ended);
-    let lock = next_lock(ground, fresh, &sealed, done);
-    let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
+    let lock = next_lock(plan, ground, fresh, &sealed, done);
+    let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
     done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
     done.example = sealed.first().and_then(|(file, _)| {
         Some(Slot { file: file.path.to_string(), path: slots(file).into_iter().next()? })
@@ -115,6 +115,7 @@ fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
 
 /// Announces what will be written, then writes it.
 fn put(
+    plan: &Plan,
     ground: &Ground,
     world: &World,
     sealed: &[(&GroundFile, Sealed)],
@@ -125,6 +126,9 @@ fn put(
     let mut contents: Vec<(&RelPath, Content<'_>)> =
         sealed.iter().map(|(file, sealed)| (&file.path, Content::Sealed(sealed))).collect();
     contents.push((lock_path, Content::Lock(lock)));
+    for retire in plan.at_once() {
+        journal.append(&Line::Retiring { key: retire.key.clone(), token: retire.token.clone() })?;
+    }
     let written = contents
         .iter()
         .map(|(path, content)| Written { path: path.to_string(), sha256: content_digest(content.bytes()) });
@@ -155,10 +159,17 @@ fn facts(ground: &Ground, fresh: &[Fresh]) -> BTreeMap<String, Fact> {
 }
 
 /// The lock after this run.
-fn next_lock(ground: &Ground, fresh: &[Fresh], sealed: &[(&GroundFile, Sealed)], done: &Done) -> Lock {
+fn next_lock(
+    plan: &Plan,
+    ground: &Ground,
+    fresh: &[Fresh],
+    sealed: &[(&GroundFile, Sealed)],
+    done: &Done,
+) -> Lock {
+    let at_once = plan.at_once().map(|retire| retire.token.id).collect();
     let mut lock = ground.lock.clone();
     for fresh in fresh {
-        let entry = entry(ground, fresh);
+        let entry = entry(ground, fresh, &at_once);
         lock.tokens.insert(fresh.key.clone(), entry);
     }
     for entry in lock.tokens.values_mut() {
@@ -178,12 +189,18 @@ fn next_lock(ground: &Ground, fresh: &[Fresh], sealed: &[(&GroundFile, Sealed)],
     lock
 }
 
-fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
+fn entry(ground: &Ground, fresh: &Fresh, at_once: &BTreeSet<TokenId>) -> lock::Entry {
     let record = &fresh.record;
     let old = ground.lock.tokens.get(&fresh.key);
     let mut superseded = old.map(|old| old.superseded.clone()).unwrap_or_default();
-    // A token that is dead already needs no retirement.
-    superseded.extend(old.filter(|old| ground.active.contains(&old.id)).map(lock::Entry::supersede));
+    // A token that is dead already, or will be right after the commit, needs no later retirement.
+    let lives_on =
+        |old: &&lock::Entry| ground.active.contains(&old.id) && !fresh.rotated && !at_once.contains(&old.id);
+    superseded.extend(
+        old.filter(lives_on)
+            .map(|old| lock::Superseded { overlap: fresh.overlap.clone(), ..old.supersede() }),
+    );
+    let mark = if fresh.rotated { old.and_then(|old| old.mark.clone()) } else { Some(fresh.mark.clone()) };
     let wanted = ground.environment.token(&fresh.key);
     lock::Entry {
         id: record.id,
@@ -195,7 +212,7 @@ fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
         created: record.created_at,
         expires: record.expires_at,
         requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
-        mark: record.description.is_some().then(|| fresh.mark.clone()),
+        mark: mark.filter(|_| record.description.is_some()),
         slots: BTreeMap::new(),
         superseded,
     }

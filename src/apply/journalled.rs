@@ -40,6 +40,11 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
+        for (key, token) in &ground.replay.retiring {
+            if plan.at_once().any(|retire| retire.token.id == token.id) {
+                unfinished.push(Line::Retiring { key: key.clone(), token: token.clone() });
+            }
+        }
         if !ground.replay.written.is_empty() {
             unfinished.push(Line::Writing { files: ground.replay.written.clone() });
         }

@@ -9,13 +9,13 @@ use super::preflight::Prepared;
 use super::withdraw;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::compare::compare;
-use crate::gitlab::errors::ErrorKind;
+use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::gitlab::tokens::MintRequest;
 use crate::journal::{Intent, Line, description};
 use crate::observe::Ground;
 use crate::observe::live::CONCURRENCY;
 use crate::plan::{Mint, Plan};
-use crate::token::Minted;
+use crate::token::{Known, Minted};
 use crate::world::World;
 
 /// Mints all that the plan asks for, some at a time. Either all of them are there and proved to work, or those that
@@ -121,6 +121,8 @@ async fn one(
         mark,
         value: minted.value,
         replaces: mint.replaces,
+        overlap: mint.overlap.clone(),
+        rotated: mint.rotates.is_some(),
     })
 }
 
@@ -148,6 +150,9 @@ async fn attempt(
     journal: &Journalled<'_>,
 ) -> Result<(String, MintRequest, Minted), Attempt> {
     let not_sent = |error: Error| Attempt::Failed(Failure::closed(error));
+    if let Some(old) = &mint.rotates {
+        still_rotates(ground, old, &mint.key).await.map_err(not_sent)?;
+    }
     let mark = world.new_mark().map_err(not_sent)?;
     journal.append(&Line::Intent(intent(&mark, mint, ground, world))).map_err(not_sent)?;
     let request = MintRequest {
@@ -157,13 +162,17 @@ async fn attempt(
         role: mint.role,
         expires_at,
     };
-    let error = match ground.client.create(&mint.owner, &request).await {
+    let sent = match &mint.rotates {
+        Some(old) => ground.client.rotate(&old.owner, old.id, expires_at).await,
+        None => ground.client.create(&mint.owner, &request).await,
+    };
+    let error = match sent {
         Ok(minted) => return Ok((mark, request, minted)),
         Err(error) => error,
     };
     if !error.is_definite_refusal() {
         let error = Error::from(error)
-            .context(format!("the request for {} has no answer that can be relied on", mint.key))
+            .context(format!("the request for {} had no answer that says how it ended", mint.key))
             .of_kind(Kind::HalfWay)
             .hint_instead(AGAIN);
         return Err(Attempt::Failed(Failure::open(error)));
@@ -175,11 +184,26 @@ async fn attempt(
         ErrorKind::ExpiryTooFar { latest } => Some(*latest),
         _ => None,
     };
-    let error = Error::from(error).context(format!("{} was not minted", mint.key));
+    let verb = if mint.rotates.is_some() { "rotated" } else { "minted" };
+    let error = Error::from(error).context(format!("{} was not {verb}", mint.key));
     Err(match too_far {
         Some(latest) => Attempt::TooFar { latest, error },
         None => Attempt::Failed(Failure::closed(error)),
     })
+}
+
+/// The token that is to be rotated, looked at once more right before: GitLab takes a request for one that is revoked for a
+/// theft.
+async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
+    let record = withdraw::as_meant(ground, &old.owner, old.id, |record| old.contradiction(record)).await?;
+    if record.is_some_and(|record| record.active) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Refused,
+        format!("token {} of {key} has ended meanwhile, and is not rotated", old.id),
+    )
+    .hint("run the same command again and look at the new plan"))
 }
 
 fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
@@ -195,6 +219,8 @@ fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
         worktree: ground.repo.worktree_id(),
         branch: ground.head.branch.clone(),
         planned_on: ground.planned_on(&mint.key),
+        overlap: mint.overlap.clone(),
+        rotates: mint.rotates.clone(),
     }
 }
 
@@ -215,6 +241,9 @@ fn record(
 }
 
 /// Compares the reply with the request, and lets the token speak for itself.
+///
+/// What says no to a token that was made a moment ago may be a replica that has not heard of it, so a bare 401 proves
+/// nothing: the value is kept, and the next run asks again (`docs/decisions/0006`).
 async fn prove(
     mark: &str,
     request: &MintRequest,
@@ -223,19 +252,19 @@ async fn prove(
     ground: &Ground,
     journal: &Journalled<'_>,
 ) -> Result<(), Failure> {
+    let id = minted.record.id;
     let mut wrong = compare(request, None, &minted.record);
     if wrong.is_empty() {
         match ground.client.verify(&minted.value, "the new token").await {
-            Ok(record) => wrong = compare(request, Some(minted.record.id), &record),
-            Err(error) if error.is_temporary() || !error.is_definite_refusal() => {
+            Ok(record) => wrong = compare(request, Some(id), &record),
+            Err(error) if says_nothing(&error) => {
                 let error = Error::from(error)
-                    .context(format!("token {} of {} could not be verified", minted.record.id, mint.key))
+                    .context(format!("token {id} of {} could not be verified", mint.key))
                     .of_kind(Kind::HalfWay)
                     .hint_instead(AGAIN);
                 return Err(Failure::open(error));
             }
             Err(error) => {
-                let id = minted.record.id;
                 let error = Error::from(error)
                     .context(format!("GitLab refuses the token {id} that it has just made"));
                 return Err(take_back(error, mark, minted, mint, ground, journal).await);
@@ -252,6 +281,11 @@ async fn prove(
     )
     .hint("change the profile to what the instance allows, or ask its administrator");
     Err(take_back(error, mark, minted, mint, ground, journal).await)
+}
+
+/// Whether a verification that failed leaves open what the token is worth.
+pub(super) fn says_nothing(error: &GitLabError) -> bool {
+    error.is_temporary() || !error.is_definite_refusal() || *error.kind() == ErrorKind::TokenUnknown
 }
 
 async fn take_back(

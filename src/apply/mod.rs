@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
 use crate::plan::message::{Done, New};
-use crate::plan::{Plan, Retire, Step};
+use crate::plan::{Plan, Step};
 use crate::repo::{CommitRequest, FileChange, RelPath};
 use crate::secret::Secret;
 use crate::token::{Owner, Record, TokenId};
@@ -17,13 +17,13 @@ use crate::ui::progress::Progress;
 use crate::world::World;
 
 mod files;
+mod finish;
 mod journalled;
 mod mint;
 mod preflight;
 mod withdraw;
 
 use journalled::Journalled;
-use preflight::Prepared;
 
 /// A token whose value is at hand: just minted, or recorded by an interrupted run.
 #[derive(Debug)]
@@ -34,6 +34,10 @@ struct Fresh {
     mark: String,
     value: Secret,
     replaces: Option<TokenId>,
+    /// How long that one lives on, where it was said for this run.
+    overlap: Option<String>,
+    /// GitLab's rotate made it out of that one, which is dead.
+    rotated: bool,
 }
 
 /// Does `plan`. `progress` is told what is going on. A plan without steps still ends the journal of an interrupted
@@ -53,7 +57,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
     let mut fresh = mint::all(plan, ground, world, &prepared, &journal).await?;
-    fresh.extend(finish(plan, ground, &mut prepared).await?);
+    fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     retire(plan, ground, &mut done).await;
 
     progress.say(format!("{}: writing and committing", plan.environment));
@@ -62,42 +66,36 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         .map_err(|error| half_way(error, &fresh, &done))?;
     report(fresh, &mut done);
     commit(plan, ground, world, changes, &mut done)?;
+    retire_at_once(plan, ground, &mut done).await?;
     journal.close().map_err(|error| half_way(error, &[], &done))?;
     Ok(done)
-}
-
-/// Uses what an interrupted run recorded, once GitLab has said that it works.
-async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result<Vec<Fresh>> {
-    let mut fresh = Vec::new();
-    for step in &plan.steps {
-        let Step::Finish { key, owner, record, mark, replaces } = step else { continue };
-        let Some(value) = prepared.recorded.remove(mark) else { continue };
-        let found = ground.client.verify(&value, "the recorded token").await.map_err(|error| {
-            Error::from(error)
-                .context(format!("token {} could not be verified", record.id))
-                .of_kind(Kind::HalfWay)
-        })?;
-        fresh.push(Fresh {
-            key: key.clone(),
-            owner: owner.clone(),
-            record: Record { access_level: record.access_level, ..found },
-            mark: mark.clone(),
-            value,
-            replaces: *replaces,
-        });
-    }
-    Ok(fresh)
 }
 
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
 async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
     for step in &plan.steps {
         let Step::Retire(retire) = step else { continue };
-        match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
-            Ok(()) => done.retired.push(retire.id),
-            Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
+        let id = retire.token.id;
+        match withdraw::revoke(ground, &retire.token).await {
+            Ok(()) => done.retired.push(id),
+            Err(error) => done.notes.push(format!("superseded token {id} was not retired: {error}")),
         }
     }
+}
+
+/// Revokes what was replaced without an overlap, now that its successor is committed. The journal has it until then.
+async fn retire_at_once(plan: &Plan, ground: &Ground, done: &mut Done) -> Result<()> {
+    for retire in plan.at_once() {
+        let id = retire.token.id;
+        withdraw::revoke(ground, &retire.token).await.map_err(|error| {
+            error
+                .context(format!("token {id} of {} is replaced, but not revoked yet", retire.key))
+                .of_kind(Kind::HalfWay)
+                .hint_instead("run the same command again: it revokes it")
+        })?;
+        done.retired.push(id);
+    }
+    Ok(())
 }
 
 /// Brings back what an interrupted run had replaced.
@@ -108,10 +106,6 @@ fn restore(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Resu
         done.restored.push(path.clone());
     }
     Ok(())
-}
-
-fn expectation(retire: &Retire) -> withdraw::Expected<'_> {
-    withdraw::Expected { mark: &retire.mark, name: Some(&retire.name), created: Some(retire.created) }
 }
 
 fn report(fresh: Vec<Fresh>, done: &mut Done) {

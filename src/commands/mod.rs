@@ -20,6 +20,8 @@ pub mod emulator;
 pub mod hook;
 pub mod init;
 pub mod provision;
+pub mod resume;
+pub mod rotate;
 pub mod show;
 pub mod status;
 mod writer;
@@ -50,6 +52,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
     match cli.command {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Rotate(args)) => rotate::run(&args, ui, world).await,
+        Some(Command::Resume(args)) => resume::run(&args, ui, world).await,
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),

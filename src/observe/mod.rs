@@ -12,7 +12,7 @@ use crate::gitlab::client::Client;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
-use crate::profile::{Environment, NameError, Recipients, SecretsFile, UserName};
+use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository};
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -75,10 +75,12 @@ impl Ground {
 }
 
 /// What to look at besides what is always looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Wish {
     /// Compare the template's other leaves too.
     pub sync_template: bool,
+    /// Current tokens may be revoked: the one that we act with must be known.
+    pub revokes: bool,
 }
 
 /// Looks at one environment.
@@ -103,7 +105,7 @@ pub async fn environment(
     own_file(&repo, &lock_path, &replay)?;
     let lock = lock_at_head(&repo, &lock_path)?;
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
-    let live = live::records(&client, &lock).await?;
+    let live = live::records(&client, &lock, &replay.retiring).await?;
     let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
     let mut states = files.iter().map(|file| files::state(file, &lock)).collect::<Result<Vec<_>>>()?;
@@ -117,10 +119,17 @@ pub async fn environment(
     let at_hand = files::at_hand(&environment, &files, &states, &lock, &client, world).await?;
     let pending = interrupted::pending(&replay, &client, &repo, &head, (&lock_path, &lock), world).await?;
     let left = interrupted::left(&replay, &repo, &files)?;
-    let touches_old = !pending.is_empty() || lock.tokens.values().any(|entry| !entry.superseded.is_empty());
+    let touches_old = wish.revokes
+        || !pending.is_empty()
+        || !replay.retiring.is_empty()
+        || lock.tokens.values().any(|entry| !entry.superseded.is_empty())
+        || environment.tokens.iter().any(|token| token.strategy == Strategy::InPlace);
     let operator = if touches_old { Some(client.own_token().await?.id) } else { None };
     let active = live.iter().filter(|(_, live)| live.is_active()).map(|(id, _)| *id).collect();
-    let mut current_anywhere = environments::current_ids(&repo)?;
+    let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, view.others)?;
+    let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
+    current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));
+    current_anywhere.extend(environments::current_ids(&repo)?);
     current_anywhere.extend(view.current);
     let observed = Observed {
         now: client.server_time().unwrap_or_else(|| world.effects().now()),
@@ -136,6 +145,8 @@ pub async fn environment(
         superseded_since: view.superseded_since,
         upstream_unknown: view.unknown,
         current_anywhere,
+        current_elsewhere,
+        retiring: replay.retiring.clone(),
         new_readers: new_readers(&files, view.policy.as_deref()),
     };
     let journal = interrupted::journal_path(&repo, &environment.name);

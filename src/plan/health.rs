@@ -46,8 +46,8 @@ pub(super) fn foreign(entry: &lock::Entry, record: &Record) -> Option<String> {
     if record.created_at != entry.created {
         return Some(format!("it was made at {}, not at {}", record.created_at, entry.created));
     }
-    match (&entry.mark, &record.description) {
-        (Some(mark), Some(description)) if !description.contains(mark.as_str()) => {
+    match &entry.mark {
+        Some(mark) if record.description.is_some() && !record.carries(mark) => {
             Some("its description does not have the lock's mark".to_owned())
         }
         _ => None,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::journal::Intent;
 use crate::lock::Lock;
 use crate::sops;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Known, Owner, Record, TokenId};
 
 /// Everything that one environment's plan is made from, besides the profile itself.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ pub struct Observed {
     pub upstream_unknown: Option<String>,
     /// Ids that are current in any lock of the repository, here or upstream.
     pub current_anywhere: BTreeSet<TokenId>,
+    /// Those of them that are current in the lock of another environment or user, with the path of that lock.
+    pub current_elsewhere: BTreeMap<TokenId, String>,
+    /// Tokens that an interrupted run was about to revoke once their successors are committed, by entry.
+    pub retiring: Vec<(String, Known)>,
     /// Readers that the policy at HEAD has and upstream's has not.
     pub new_readers: Vec<String>,
 }
@@ -126,7 +130,8 @@ pub struct Pending {
 /// What became of a mint whose run did not end.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The reply was never seen, and GitLab has a token with its mark: its value is lost.
+    /// The reply was never seen, and GitLab has a token with its mark (of a rotation: a younger one with the mark of the
+    /// token that was rotated): its value is lost.
     Found(Record),
     /// The reply was never seen, and GitLab has no such token (yet).
     NotFound,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Style, Ui};
-use crate::plan::{Mint, Plan, Step};
+use crate::plan::{Mint, Plan, Step, Why};
 use crate::token::TokenId;
 
 /// Width of the verb column.
@@ -34,13 +34,14 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
 
 fn describe(step: &Step) -> (&'static str, Vec<String>) {
     match step {
+        Step::Mint(mint) if mint.rotates.is_some() => ("rotate", describe_mint(mint)),
         Step::Mint(mint) => ("mint", describe_mint(mint)),
         Step::Withdraw { key, id, why, .. } => {
             ("withdraw", vec![format!("token {id}, made for {key} by an interrupted run: {why}")])
         }
-        Step::Finish { key, record, replaces, .. } => {
+        Step::Finish { key, record, replaces, rotated, .. } => {
             let mut lines = vec![format!("{key} with token {}, made by an interrupted run", record.id)];
-            lines.extend(replaced(*replaces));
+            lines.extend(replaced(*replaces).filter(|_| !rotated));
             ("finish", lines)
         }
         Step::Render { key, id, from } => (
@@ -49,11 +50,11 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
         ),
         Step::Retire(retire) => (
             "retire",
-            vec![format!(
-                "{}: superseded token {}, overlap over since {}",
-                retire.key, retire.id, retire.due_since
-            )],
+            vec![format!("{}: superseded token {}, {}", retire.key, retire.token.id, why(&retire.because))],
         ),
+        Step::RetireAtOnce(retire) => {
+            ("revoke", vec![format!("{}: token {}, {}", retire.key, retire.token.id, why(&retire.because))])
+        }
         Step::Restore { path } => {
             ("restore", vec![format!("{path} as HEAD has it: an interrupted run had replaced it")])
         }
@@ -84,8 +85,23 @@ fn describe_mint(mint: &Mint) -> Vec<String> {
         format!("{role}{scopes}; {until}"),
     ];
     lines.extend(mint.because.iter().map(|reason| format!("because {reason}")));
-    lines.extend(replaced(mint.replaces));
+    match &mint.rotates {
+        Some(old) => lines.push(format!(
+            "token {} ends at once: until the new value is committed and delivered, nobody has one that works",
+            old.id
+        )),
+        None => lines.extend(replaced(mint.replaces)),
+    }
     lines
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::OverlapOver { since } => format!("overlap over since {since}"),
+        Why::NoOverlap => "as soon as its successor is committed, without an overlap".to_owned(),
+        Why::Leaked { last_used: Some(used) } => format!("as it is in the wrong hands; last used at {used}"),
+        Why::Leaked { last_used: None } => "as it is in the wrong hands; never used".to_owned(),
+    }
 }
 
 fn replaced(old: Option<TokenId>) -> Option<String> {

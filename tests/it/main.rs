@@ -9,6 +9,7 @@ mod client_http;
 mod cmd;
 mod crash;
 mod crash_cases;
+mod crash_in_place;
 mod crash_killed;
 mod crash_leaks;
 mod crash_story;

@@ -1,6 +1,7 @@
 //! Desks just before a run that is worth looking at.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span};
+use provision::plan::options::{Chosen, Options, Overlap, Renew};
 use provision::sops::{Draft, Rule};
 
 use super::desk::{Desk, SECRETS};
@@ -68,4 +69,34 @@ pub(crate) fn without_a_commit() -> Desk {
 
 pub(crate) fn one_more_slot(desk: &Desk, key: &str, text: &str) {
     desk.edit("templates/backstage.yaml", |template| format!("{template}{key}: \"{text}\"\n"));
+}
+
+/// A healthy token gets a successor.
+pub(crate) fn rotation() -> Desk {
+    let desk = Desk::new();
+    desk.whole_run();
+    desk.wants(Renew::Now(Chosen::new()));
+    desk
+}
+
+/// GitLab's rotate.
+pub(crate) fn rotation_in_place() -> Desk {
+    let desk = Desk::new();
+    desk.edit("environments/qa.yaml", |profile| profile + "    strategy: in-place\n");
+    desk.whole_run();
+    desk.wants(Renew::Now(Chosen::new()));
+    desk
+}
+
+/// The old token goes with the commit.
+pub(crate) fn rotation_without_an_overlap() -> Desk {
+    let desk = rotation();
+    let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
+    desk.wanted.replace(Options {
+        renew: Renew::Now(Chosen::new()),
+        overlap: Some(overlap),
+        force: true,
+        ..Options::default()
+    });
+    desk
 }

@@ -1,0 +1,115 @@
+//! What the person who runs it chose.
+
+use std::collections::BTreeSet;
+
+use jiff::{Span, Timestamp};
+
+use super::{PlanError, Reason};
+use crate::lock;
+use crate::profile::{Environment, Token};
+use crate::token::TokenId;
+
+/// The choices that a plan follows.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the result is committed. Without a commit nothing is retired either.
+    pub commit: bool,
+    /// Which entries get a successor.
+    pub renew: Renew,
+    /// How long superseded tokens live on, where the profile's word does not count.
+    pub overlap: Option<Overlap>,
+    /// Retire also what GitLab shows to be in use, or what is not superseded upstream yet.
+    pub force: bool,
+    /// Undo what an interrupted run made, instead of finishing it.
+    pub abandon: bool,
+}
+
+/// Which entries get a successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renew {
+    /// Every one that is not healthy.
+    Unhealthy,
+    /// The chosen ones, healthy or not; of those that were superseded before, none.
+    Now(Chosen),
+    /// The chosen ones that have come to their end, or are due.
+    Due(Chosen),
+    /// The one whose current token is this, which is in the wrong hands.
+    Leaked {
+        /// GitLab's number.
+        id: TokenId,
+        /// When GitLab last saw it used.
+        last_used: Option<Timestamp>,
+    },
+    /// None: only what an interrupted run left is looked after.
+    Nothing,
+}
+
+/// Entries by their keys; empty: all.
+pub type Chosen = BTreeSet<String>;
+
+/// `--overlap`.
+#[derive(Clone, Debug)]
+pub struct Overlap {
+    /// As it was given.
+    pub written: String,
+    /// How long.
+    pub span: Span,
+}
+
+impl Default for Options {
+    /// Those of `provision --env`.
+    fn default() -> Self {
+        Self { commit: true, renew: Renew::Unhealthy, overlap: None, force: false, abandon: false }
+    }
+}
+
+impl Options {
+    /// Whether a replaced token is revoked as soon as its successor is committed.
+    #[must_use]
+    pub fn at_once(&self) -> bool {
+        self.overlap.as_ref().is_some_and(|overlap| overlap.span.is_zero())
+    }
+
+    /// Whether every entry that was named is there.
+    pub(super) fn check(&self, environment: &Environment) -> Result<(), PlanError> {
+        let (Renew::Now(keys) | Renew::Due(keys)) = &self.renew else { return Ok(()) };
+        let unknown = keys.iter().find(|key| environment.token(key).is_none());
+        unknown.map_or(Ok(()), |key| {
+            Err(PlanError::NoSuchToken {
+                environment: environment.name.clone(),
+                key: key.clone(),
+                known: environment.tokens.iter().map(|token| token.key.clone()).collect(),
+            })
+        })
+    }
+}
+
+impl Renew {
+    /// Whether a person named this entry, or all, to get a successor now.
+    pub(super) fn chooses(&self, key: &str) -> bool {
+        matches!(self, Self::Now(keys) if keys.is_empty() || keys.contains(key))
+    }
+
+    /// Of the reasons to replace the current token of an entry, those that count in this run.
+    pub(super) fn reasons(
+        &self,
+        token: &Token,
+        entry: Option<&lock::Entry>,
+        found: &[Reason],
+    ) -> Vec<Reason> {
+        let is_chosen = |keys: &Chosen| keys.is_empty() || keys.contains(&token.key);
+        match self {
+            Self::Unhealthy => found.to_vec(),
+            Self::Now(keys) if is_chosen(keys) && found.is_empty() => vec![Reason::Asked],
+            Self::Now(keys) if is_chosen(keys) => found.to_vec(),
+            Self::Due(keys) if is_chosen(keys) && found.iter().any(Reason::is_end_of_life) => found.to_vec(),
+            Self::Leaked { id, .. } if entry.is_some_and(|entry| entry.id == *id) => {
+                let mut reasons = vec![Reason::Leaked];
+                reasons
+                    .extend(found.iter().filter(|reason| matches!(reason, Reason::Changed { .. })).cloned());
+                reasons
+            }
+            Self::Now(_) | Self::Due(_) | Self::Leaked { .. } | Self::Nothing => Vec::new(),
+        }
+    }
+}
