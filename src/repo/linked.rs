@@ -56,7 +56,7 @@ impl Repository {
         let mut command = program::git(self)?;
         command.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"]);
         command.args(["merge", "--quiet", "--ff-only", "--no-stat"]).arg(commit.to_string());
-        program::done(command, "merge --ff-only")
+        program::quietly(command, "merge --ff-only")
     }
 }
 

@@ -41,7 +41,7 @@ pub use hooks::HookState;
 pub use path::{BadPath, RelPath};
 pub use remote::{Heads, PushRequest, Pushed, RemoteError};
 pub use tracked::Tracked;
-pub use upstream::Upstream;
+pub use upstream::{Chosen, Upstream};
 
 /// An opened repository with a worktree, owned by the user or trusted through `safe.directory`.
 #[derive(Clone)]

@@ -136,6 +136,12 @@ pub(super) fn done(mut command: Command, name: &'static str) -> Result<(), RepoE
     if status.success() { Ok(()) } else { Err(failed(describe(status))) }
 }
 
+/// The same where a failure is expected, and what git says about it is of no use.
+pub(super) fn quietly(mut command: Command, name: &'static str) -> Result<(), RepoError> {
+    command.stderr(Stdio::null());
+    done(command, name)
+}
+
 /// What git prints; `None` where it fails. What it says meanwhile is of no interest.
 pub(super) fn printed(mut command: Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).stdout(Stdio::piped()).output().ok()?;

@@ -14,9 +14,9 @@ use super::{Repository, program, signals};
 /// What a remote has, asked of it and not remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heads {
-    /// The branch that its HEAD names, without `refs/heads/`.
+    /// The branch that its HEAD names, without `refs/heads/`; none where it has no commit yet.
     pub default: Option<String>,
-    /// The commits of the branches that were asked for, as far as they exist.
+    /// The commits of the default branch and of those that were asked for, as far as they exist.
     pub branches: Vec<(String, ObjectId)>,
 }
 
@@ -96,11 +96,32 @@ pub enum RemoteError {
 }
 
 impl Repository {
-    /// Asks the remote for its default branch and for these branches (without `refs/heads/`).
+    /// Asks the remote for its default branch and for these branches (without `refs/heads/`), and fetches those of them
+    /// that are not here as they are there into `refs/remotes/<remote>/`. The default branch counts as named.
+    ///
+    /// Where no default branch is remembered here, or one that the remote no longer has, the remote's is remembered, as
+    /// git does after a clone.
     ///
     /// # Errors
-    /// When it cannot be asked.
-    pub fn ask(&self, remote: &str, branches: &[&str]) -> Result<Heads, RemoteError> {
+    /// When the remote cannot be asked, or fetched from.
+    pub fn look(&self, remote: &str, branches: &[&str]) -> Result<Heads, RemoteError> {
+        let heads = self.ask(remote, branches)?;
+        let mut missing = Vec::new();
+        for (branch, commit) in &heads.branches {
+            if self.commit_of(&format!("refs/remotes/{remote}/{branch}"))? != Some(*commit) {
+                missing.push(branch.as_str());
+            }
+        }
+        if !missing.is_empty() {
+            self.fetch(remote, &missing)?;
+        }
+        if let Some(default) = &heads.default {
+            self.remember_default(remote, default, &heads)?;
+        }
+        Ok(heads)
+    }
+
+    fn ask(&self, remote: &str, branches: &[&str]) -> Result<Heads, RemoteError> {
         let mut command = self.networked(remote)?;
         command.args(["ls-remote", "--symref", "--", remote, "HEAD"]);
         command.args(branches.iter().map(|branch| format!("refs/heads/{branch}")));
@@ -109,11 +130,8 @@ impl Repository {
         Ok(heads(&said.out))
     }
 
-    /// Fetches these branches into `refs/remotes/<remote>/`, whatever the remote's refspec says.
-    ///
-    /// # Errors
-    /// When that fails.
-    pub fn fetch(&self, remote: &str, branches: &[&str]) -> Result<(), RemoteError> {
+    /// Whatever the remote's refspec says: a clone of one branch, or one of CI, has a narrow one.
+    fn fetch(&self, remote: &str, branches: &[&str]) -> Result<(), RemoteError> {
         let mut command = self.networked(remote)?;
         command.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"]);
         command.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
@@ -123,6 +141,16 @@ impl Repository {
         talk(command, "fetch")?.succeeded("fetch", remote)
     }
 
+    fn remember_default(&self, remote: &str, default: &str, heads: &Heads) -> Result<(), RemoteError> {
+        let known = self.remembered_default(remote)?;
+        if known.is_some_and(|known| known == default || heads.branch(&known).is_some()) {
+            return Ok(());
+        }
+        let mut command = program::git(self)?;
+        command.args(["remote", "set-head", "--", remote, default]);
+        Ok(program::done(command, "remote set-head")?)
+    }
+
     /// Pushes one commit to one branch.
     ///
     /// # Errors
@@ -130,6 +158,8 @@ impl Repository {
     pub fn push(&self, request: &PushRequest) -> Result<Pushed, RemoteError> {
         let PushRequest { remote, commit, branch, .. } = request;
         let mut command = self.networked(remote)?;
+        // What is to be done after a lost race is our business.
+        command.args(["-c", "advice.pushUpdateRejected=false"]);
         command.args(["push", "--quiet", "--porcelain", "--no-follow-tags", "--recurse-submodules=no"]);
         if let Some(old) = request.replaces {
             command.arg(format!("--force-with-lease=refs/heads/{branch}:{old}"));
@@ -254,11 +284,14 @@ fn heads(text: &str) -> Heads {
             if name == "HEAD" {
                 heads.default = Some(target.to_owned());
             }
-        } else if let Some(branch) = name.strip_prefix("refs/heads/")
-            && let Ok(commit) = ObjectId::from_hex(what.as_bytes())
-        {
-            heads.branches.push((branch.to_owned(), commit));
+            continue;
         }
+        let Ok(commit) = ObjectId::from_hex(what.as_bytes()) else { continue };
+        let branch = match name {
+            "HEAD" => heads.default.clone(),
+            name => name.strip_prefix("refs/heads/").map(ToOwned::to_owned),
+        };
+        heads.branches.extend(branch.filter(|name| heads.branch(name).is_none()).map(|name| (name, commit)));
     }
     heads
 }
@@ -314,7 +347,8 @@ mod tests {
         let heads = heads(&text);
         assert_eq!(heads.default.as_deref(), Some("trunk"));
         assert_eq!(heads.branch("provision/qa").map(|id| id.to_string()), Some(id));
-        assert_eq!(heads.branch("trunk"), None);
+        assert_eq!(heads.branch("trunk"), heads.branch("provision/qa"));
+        assert_eq!(heads.branch("main"), None);
     }
 
     #[test]
