@@ -39,7 +39,7 @@ impl Cli {
     #[must_use]
     pub fn ca_file(&self) -> Option<&Path> {
         let connection = match &self.command {
-            None => &self.provision.connection,
+            None => &self.provision.write.connection,
             Some(Command::Status(args)) => &args.connection,
             Some(_) => return None,
         };
@@ -129,6 +129,22 @@ pub struct ProvisionArgs {
     #[arg(long, conflicts_with = "env")]
     pub all: bool,
 
+    /// Leave the files in the work tree, uncommitted, and retire nothing
+    #[arg(long)]
+    pub no_commit: bool,
+
+    /// Write the template's other leaves again, not only those that follow a token
+    #[arg(long)]
+    pub sync_template: bool,
+
+    /// Options of every writer.
+    #[command(flatten)]
+    pub write: WriteArgs,
+}
+
+/// Options of every command that makes or revokes tokens.
+#[derive(Args, Debug)]
+pub struct WriteArgs {
     /// Go ahead without asking
     #[arg(short, long)]
     pub yes: bool,
@@ -140,14 +156,6 @@ pub struct ProvisionArgs {
     /// With --dry-run: exit with 3 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-
-    /// Leave the files in the work tree, uncommitted, and retire nothing
-    #[arg(long)]
-    pub no_commit: bool,
-
-    /// Write the template's other leaves again, not only those that follow a token
-    #[arg(long)]
-    pub sync_template: bool,
 
     /// How to reach GitLab.
     #[command(flatten)]

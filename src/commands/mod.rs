@@ -24,6 +24,7 @@ pub mod init;
 pub mod provision;
 pub mod show;
 pub mod status;
+mod writer;
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
