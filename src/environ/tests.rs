@@ -5,7 +5,7 @@ use crate::sops::{Draft, Format, Policy, generate_identity};
 fn file(body: &str) -> Encrypted {
     let (_, recipient) = generate_identity();
     let policy = Policy::parse(&format!("creation_rules:\n- age: {recipient}\n")).unwrap();
-    let draft = Draft::parse(Format::Yaml, &format!("{body}\n")).unwrap();
+    let draft = Draft::parse(Format::Yaml, format!("{body}\n")).unwrap();
     let sealed = draft.seal(policy.rule_for("x").unwrap(), jiff::Timestamp::UNIX_EPOCH, &[]).unwrap();
     Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap()
 }
