@@ -68,7 +68,8 @@ impl Repository {
             .args([one.to_string(), other.to_string()]);
         let Some(merged) = program::printed(command) else { return Ok(false) };
         let tree = self.git.find_commit(one).and_then(|commit| Ok(commit.tree_id()?.detach()));
-        Ok(merged.trim() == tree.doing(format!("read commit {one}"))?.to_string())
+        let tree = tree.doing(format!("read commit {one}"))?;
+        Ok(ObjectId::from_hex(merged.trim().as_bytes()).is_ok_and(|merged| merged == tree))
     }
 }
 

@@ -60,7 +60,6 @@ impl Repository {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the folder of a worktree that an interrupted run left")]
 fn remove(path: &std::path::Path) -> Result<(), RepoError> {
     match std::fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
