@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod exec;
+
+pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
 /// Without a command, makes the chosen environments true: plans, shows the plan, asks, mints at GitLab,
@@ -93,6 +97,10 @@ pub enum Command {
     Hook(HookArgs),
     /// Show the keys of a secrets file, or its values with --reveal
     Show(ShowArgs),
+    /// Run a program with the values of secrets files in its environment
+    Exec(ExecArgs),
+    /// Print the values of secrets files for a shell, as .env or as JSON
+    Export(ExportArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab
     #[cfg(feature = "emulator")]
     Demo(DemoArgs),

@@ -215,7 +215,7 @@ impl Opened {
         let metadata = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
         metadata.edit(&mut edits, &wrapped, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
-        let text = with_equal_blocks(self.file.with_text(&text).map_err(SealError::from)?)?;
+        let text = with_equal_blocks(&self.file.with_text(&text).map_err(SealError::from)?)?;
         Ok(self.file.with_text(&text).map_err(SealError::from)?)
     }
 
@@ -264,7 +264,7 @@ impl Opened {
 
 /// The text of the file with the block of the first document in every document that has one: sops reads the first and
 /// writes the same into all.
-fn with_equal_blocks(file: Encrypted) -> Result<String, SealError> {
+fn with_equal_blocks(file: &Encrypted) -> Result<String, SealError> {
     let text = file.text();
     let blocks: Vec<Range<usize>> = file.document.roots().filter_map(block_range).collect();
     let Some((first, others)) = blocks.split_first() else { return Err(SealError::unsound("no metadata")) };

@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use crate::sops::{Identities, Sealed};
 
 pub mod identities;
+pub mod program;
 mod system;
 mod variables;
 
