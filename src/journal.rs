@@ -43,6 +43,19 @@ pub enum Line {
         /// What will stand there: path and SHA-256 of the new content.
         files: Vec<Written>,
     },
+    /// Before a commit is pushed.
+    Pushing(Push),
+}
+
+/// A push whose end the run did not live to see, or did not learn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The remote's name.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// The commit, hexadecimal.
+    pub commit: String,
 }
 
 /// What a run is about to mint.
@@ -102,6 +115,8 @@ pub struct Replay {
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
     pub written: Vec<Written>,
+    /// What the run pushed, or was about to.
+    pub pushes: Vec<Push>,
 }
 
 /// A mint without an end.
@@ -159,6 +174,7 @@ impl Replay {
             }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
+            Line::Pushing(push) => self.pushes.push(push),
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::journal::Replay;
@@ -19,6 +20,7 @@ use crate::template::{Context, Template, check_all};
 use crate::token::{Kind as TokenKind, Owner, TokenId};
 use crate::world::World;
 
+pub mod deliverable;
 pub mod environments;
 pub mod files;
 pub mod inspect;
@@ -59,6 +61,8 @@ pub struct Ground {
     pub replay: Replay,
     /// The lock's tokens that live.
     pub active: BTreeSet<TokenId>,
+    /// Where the commit goes: `repo` is a worktree of the delivery's then.
+    pub delivery: Option<Rc<Delivery>>,
 }
 
 impl Ground {
@@ -140,8 +144,20 @@ pub async fn environment(
         new_readers: new_readers(&files, view.policy.as_deref()),
     };
     let journal = interrupted::journal_path(&repo, &environment.name);
-    let ground =
-        Ground { environment, repo, head, client, operator, lock, lock_path, files, journal, replay, active };
+    let ground = Ground {
+        environment,
+        repo,
+        head,
+        client,
+        operator,
+        lock,
+        lock_path,
+        files,
+        journal,
+        replay,
+        active,
+        delivery: None,
+    };
     Ok((ground, observed))
 }
 
