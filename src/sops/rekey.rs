@@ -10,12 +10,13 @@ mod tests;
 
 use jiff::Timestamp;
 
-use super::comments;
+use super::comments::{self, remarks};
 use super::document::METADATA;
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
 use super::keys::Recipient;
+use super::marks::Marks;
 use super::metadata::OtherReader;
 use super::open::Opened;
 use super::path::Path;
@@ -209,9 +210,13 @@ impl Opened {
         let document = &self.file.document;
         let mut edits = Edits::default();
         if plan.new_data_key || plan.selection {
-            self.reencrypt(&mut edits, cipher, rule.selection(), plan.new_data_key)?;
-            let old = (&self.cipher, &self.file.metadata.selection);
-            comments::rekey(&mut edits, document, old, (cipher, rule.selection()), plan.new_data_key)?;
+            let stored = remarks(document);
+            let plain = comments::opened(document, &self.cipher, &stored);
+            let will = Marks::with_remarks(document, rule.selection(), &plain);
+            self.reencrypt(&mut edits, cipher, &will, plan.new_data_key)?;
+            let was = Marks::with_remarks(document, self.file.selection(), &stored);
+            let rekeyed = comments::Rekeyed { stored, plain, was, will };
+            rekeyed.edit(&mut edits, document, cipher, rule.selection(), plan.new_data_key)?;
         }
         let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
         let wrapped = wrap(key, wanted)?;
@@ -239,8 +244,8 @@ impl Opened {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for ((path, before), (_, after)) in self.file.document.leaves().zip(sealed.document.leaves()) {
-            if self.file.value(&self.cipher, path, before)? != sealed.value(cipher, path, after)? {
+        for ((path, before, was), (_, after, is)) in self.file.marked_leaves().zip(sealed.marked_leaves()) {
+            if self.file.value(&self.cipher, path, before, was)? != sealed.value(cipher, path, after, is)? {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }
         }

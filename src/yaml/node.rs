@@ -23,6 +23,12 @@ impl<'t> Document<'t> {
         self.data.root.map(|id| self.tree.node(id))
     }
 
+    /// Where it starts in bytes: its `---`, else its first node.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.data.start
+    }
+
     /// Where it starts: its `---`, else its first node.
     #[must_use]
     pub fn position(&self) -> Position {

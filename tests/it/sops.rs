@@ -4,6 +4,7 @@ mod comments;
 mod documents;
 mod editing;
 mod formats;
+mod markers;
 mod random;
 mod random_formats;
 mod rekey;
