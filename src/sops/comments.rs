@@ -138,6 +138,13 @@ fn replace(
     Ok(())
 }
 
+/// Whether a comment can stand in the clear; in INI, its further lines have the marks that make them comments.
+fn can_stand(document: &Document, text: &str) -> bool {
+    let mut further = text.lines().skip(1);
+    !text.contains('\r')
+        && further.all(|line| document.format() == Format::Ini && line.starts_with(['#', ';']))
+}
+
 /// Puts another text in the place of a comment; several lines become one.
 fn put(edits: &mut Edits, document: &Document, remark: &Remark, text: &str) {
     let Some((first, rest)) = remark.spans.split_first() else { return };
@@ -175,7 +182,7 @@ impl Rekeyed {
             check_marker(document, rule, plain)?;
             let (was, will) = (self.was.remark(index), self.will.remark(index));
             if stored.text != plain.text {
-                if !will && plain.text.contains(['\n', '\r']) {
+                if !will && !can_stand(document, &plain.text) {
                     return Err(SealError::Comment { line: line(document, stored) });
                 } else if !will {
                     put(edits, document, stored, &plain.text);
@@ -230,8 +237,17 @@ fn owners_in(document: &Document) -> Vec<Path> {
 
 /// Every comment in the clear, as far as it decrypts.
 pub(super) fn plain(document: &Document, cipher: &Cipher) -> Vec<Zeroizing<String>> {
-    let opened = opened(document, cipher, &remarks(document));
-    opened.into_iter().map(|remark| remark.text).collect()
+    let opened = opened(document, cipher, &remarks(document)).into_iter().map(|remark| remark.text);
+    if document.format() != Format::Ini {
+        return opened.collect();
+    }
+    // Several lines may have become one comment, and the other way round.
+    let mut lines = Vec::new();
+    for text in opened {
+        let of_text = text.lines().map(|line| Zeroizing::new(ini::comments::stripped(line).to_owned()));
+        lines.extend(of_text.filter(|line| !line.is_empty()));
+    }
+    lines
 }
 
 fn line(document: &Document, remark: &Remark) -> usize {

@@ -214,7 +214,8 @@ impl<'t> Outline<'t> {
         if let Some(next) = next {
             if !next.in_list && next.starts_line && next.column == column {
                 // The elements of a list may stand no further to the right than its key.
-                let is_foot = above.is_some_and(|above| self.is_foot(above, at, column));
+                let is_foot =
+                    above.is_some_and(|above| self.is_foot(above, at, column) && !self.leads_to(next, at));
                 return Self::home_of(next, at, if is_foot { Standing::Unsure } else { Standing::Key });
             }
             if next.hyphen == Some(column) {
@@ -235,7 +236,8 @@ impl<'t> Outline<'t> {
             return Self::home_of(above, at, Standing::Unsure);
         };
         let is_last = next.is_none_or(|next| next.hyphen.unwrap_or(next.column) < column);
-        let is_direct = std::ptr::eq(sibling, above);
+        // At the end of the document, sops's own key stands below what is as far to the left.
+        let is_direct = std::ptr::eq(sibling, above) || next.is_none() && sibling.container == self.root;
         let standing = match (is_last && is_direct, sibling.in_list) {
             (true, false) if !sibling.ends_in_list => Standing::Key,
             (true, true) => Standing::Element,

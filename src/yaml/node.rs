@@ -23,16 +23,15 @@ impl<'t> Document<'t> {
         self.data.root.map(|id| self.tree.node(id))
     }
 
-    /// Where it starts in bytes: its `---`, else its first node.
-    #[must_use]
-    pub fn start(&self) -> usize {
-        self.data.start
-    }
-
     /// Where it starts: its `---`, else its first node.
     #[must_use]
     pub fn position(&self) -> Position {
         self.tree.position(self.data.start)
+    }
+
+    /// The same as an offset into the text.
+    pub(crate) fn start(&self) -> usize {
+        self.data.start
     }
 }
 

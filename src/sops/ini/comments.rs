@@ -8,6 +8,7 @@ use crate::sops::comments::Remark;
 use crate::sops::document::{Document, METADATA};
 use crate::sops::outline::{Home, Standing};
 use crate::sops::path::Path;
+use crate::sops::value::is_encrypted;
 use crate::yaml::{Comment, Id, Mapping, Placement};
 
 /// A section or a key, and where the comment above it belongs.
@@ -56,14 +57,27 @@ pub(in crate::sops) fn remarks(document: &Document) -> Vec<Remark> {
             _ => groups.push((item, vec![comment])),
         }
     }
-    groups.iter().map(|(item, group)| remark(document, item.map(|index| &items[index]), group)).collect()
+    let mut remarks = Vec::new();
+    for (item, group) in groups {
+        let item = item.map(|index| &items[index]);
+        let is_one = !group.iter().any(|line| is_encrypted(stripped(&document.text()[line.span.clone()])));
+        // A line that a person wrote beside an encrypted one leaves that as it is.
+        let parts = if is_one { group.chunks(group.len()) } else { group.chunks(1) };
+        remarks.extend(parts.map(|lines| remark(document, item, lines)));
+    }
+    remarks
+}
+
+/// A comment without the characters that make it one, as sops takes it.
+pub(in crate::sops) fn stripped(comment: &str) -> &str {
+    let mark = if comment.starts_with(';') { [';', ' '] } else { ['#', ' '] };
+    comment.trim().trim_start_matches(mark)
 }
 
 fn remark(document: &Document, item: Option<&Item<'_>>, group: &[&Comment]) -> Remark {
     let lines: Vec<&str> = group.iter().map(|comment| &document.text()[comment.span.clone()]).collect();
     let joined = lines.join("\n");
-    let mark = if joined.starts_with(';') { [';', ' '] } else { ['#', ' '] };
-    let text = joined.trim().trim_start_matches(mark).to_owned();
+    let text = stripped(&joined).to_owned();
     let root = document.root().map_or(0, |root| root.node().id());
     let behind = group.iter().any(|comment| comment.placement == Placement::EndOfLine);
     // Behind the last key it would become a comment of sops's own section, and be lost. Behind a value it would have to

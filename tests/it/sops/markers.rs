@@ -43,11 +43,6 @@ fn leaves(format: Format, text: &str) -> Vec<(String, bool)> {
     leaves.collect()
 }
 
-fn comments(text: &str) -> Vec<bool> {
-    let file = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap();
-    file.comments().map(|(_, comment)| comment.contains("ENC[")).collect()
-}
-
 /// The document as each of us encrypts it; `None` for us where we refuse a comment.
 fn both(shop: &Workshop, rule: &str, document: &str) -> (String, Option<String>) {
     // One leaf more of each kind, as a file must have something encrypted.
@@ -92,6 +87,9 @@ fn compare(shop: &Workshop, rule: &str, document: &str) -> bool {
     true
 }
 
+/// Documents tried at random.
+const CASES: u32 = 60;
+
 const RULES: [&str; 4] = [
     "encrypted_comment_regex: MARK",
     "unencrypted_comment_regex: MARK",
@@ -99,14 +97,17 @@ const RULES: [&str; 4] = [
     "unencrypted_comment_regex: ^\\s*MARK$\n    mac_only_encrypted: true",
 ];
 
+/// Stock sops would make an element of the list of a comment that it encrypts there.
+fn may_be_refused(rule: &str, document: &str) -> bool {
+    rule.starts_with("unencrypted") && document.contains("- ")
+}
+
 #[test]
 fn a_comment_decides_about_what_stock_sops_lets_it_decide() {
     let shop = Workshop::new();
     for rule in RULES {
         for document in DOCUMENTS {
-            if !compare(&shop, rule, document) {
-                println!("refused under {rule}\n{document}");
-            }
+            assert!(compare(&shop, rule, document) || may_be_refused(rule, document), "{rule}\n{document}");
         }
     }
 }
@@ -206,10 +207,10 @@ impl Writer {
 
 #[test]
 fn random_comments_decide_as_in_stock_sops() {
-    let cases: u32 = std::env::var("MARKER_CASES").map_or(100, |cases| cases.parse().unwrap());
     let shop = Workshop::new();
     let taken = std::cell::Cell::new(0);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config =
+        Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let strategy = (proptest::collection::vec((around(), body()), 1..4), 0..RULES.len());
     runner
@@ -220,5 +221,5 @@ fn random_comments_decide_as_in_stock_sops() {
             Ok(())
         })
         .unwrap();
-    println!("{} of {cases} taken", taken.get());
+    assert!(taken.get() > CASES / 2, "only {} of {CASES} documents were taken", taken.get());
 }
