@@ -172,9 +172,9 @@ impl Writer {
                 self.text.push_str(&" ".repeat(indent));
             }
             if in_list {
-                self.text.push_str("- ")
+                self.text.push_str("- ");
             } else {
-                self.text.push_str(&format!("k{index}:"))
+                self.text.push_str(&format!("k{index}:"));
             }
             let behind = |writer: &mut Self| {
                 if let Some(matches) = around.behind {
