@@ -82,7 +82,7 @@ fn put(shape: &mut Shape, steps: &[Step<'_>], leaf: usize) -> Option<()> {
 /// # Errors
 /// Fields that contradict each other, or that are nested too deep.
 pub(super) fn attach(
-    builder: &mut Builder,
+    builder: &mut Builder<'_>,
     text: &str,
     root: Id,
     fields: &[Field],
@@ -101,11 +101,11 @@ pub(super) fn attach(
     }
     let key = builder.scalar(at.clone(), METADATA, Style::Double);
     let block = add(builder, text, fields, &shape, at)?;
-    builder.entry(text, root, key, block)
+    builder.entry(root, key, block)
 }
 
 fn add(
-    builder: &mut Builder,
+    builder: &mut Builder<'_>,
     text: &str,
     fields: &[Field],
     shape: &Shape,
@@ -122,7 +122,7 @@ fn add(
                 let at = place(fields, below).unwrap_or(at);
                 let key = builder.scalar(at.clone(), name, Style::Double);
                 let value = add(builder, text, fields, below, at)?;
-                builder.entry(text, id, key, value)?;
+                builder.entry(id, key, value)?;
             }
             Ok(id)
         }
