@@ -1,13 +1,16 @@
 //! What a module's error means for a person: its kind (exit code) and the way out, all in one place.
 
+use crate::environ::EnvironError;
+use crate::environ::quote::QuoteError;
 use crate::error::{Error, Kind};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
+use crate::plan::deliver::DeliverError;
 use crate::profile::ProfileError;
 use crate::repo::lock::LockError as RepoLockError;
-use crate::repo::{BadPath, CommitError, RepoError};
+use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
 use crate::sops::{ChangeError, DocumentError, DraftError, IdentityError, OpenError, SealError};
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
@@ -101,6 +104,33 @@ impl From<CommitError> for Error {
     }
 }
 
+impl From<RemoteError> for Error {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Here(error) => error.into(),
+            RemoteError::Unreachable { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("git's own message is above")
+            }
+            RemoteError::Overtaken { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("run the same command again")
+            }
+            RemoteError::Declined { .. } => {
+                Self::from_source(Kind::Refused, &error).hint("what the remote says about it is above")
+            }
+            RemoteError::Unknown { .. } => Self::from_source(Kind::HalfWay, &error)
+                .hint("git's own message, or that of its pre-push hook, is above")
+                .hint("run the same command again: it looks at the remote first, and goes on from what it finds"),
+        }
+    }
+}
+
+impl From<DeliverError> for Error {
+    fn from(error: DeliverError) -> Self {
+        let start = Self::from_source(Kind::Refused, &error);
+        error.hints().into_iter().fold(start, Self::hint)
+    }
+}
+
 impl From<RepoLockError> for Error {
     fn from(error: RepoLockError) -> Self {
         match error {
@@ -157,6 +187,46 @@ impl From<OpenError> for Error {
                 .hint("or ask one of its readers to add you to .sops.yaml and run sops updatekeys"),
             _ => Self::from_source(Kind::Refused, &error),
         }
+    }
+}
+
+impl From<EnvironError> for Error {
+    fn from(error: EnvironError) -> Self {
+        let kind = match error {
+            EnvironError::Dangerous { .. } | EnvironError::Collision { .. } => Kind::Refused,
+            _ => Kind::Usage,
+        };
+        let hint = match &error {
+            EnvironError::Collision { .. } => "give one of them another name: --map NAME=PATH".to_owned(),
+            EnvironError::Nameless { .. } => {
+                "give it a name: --map NAME=PATH, or leave it out with --only".to_owned()
+            }
+            EnvironError::Dangerous { name, .. } => {
+                format!(
+                    "if the program needs it: --map {name}=PATH; else --only takes the values that you want"
+                )
+            }
+            EnvironError::Missing { .. } => "provision show lists the keys".to_owned(),
+            EnvironError::SeveralFiles { .. } => "name the one file with --file".to_owned(),
+            EnvironError::NotALeaf { .. } => "name one of the values in it".to_owned(),
+            EnvironError::Nul { .. } => {
+                "leave it out with --only; provision show --reveal prints it".to_owned()
+            }
+            EnvironError::Name { .. } | EnvironError::Mapping { .. } | EnvironError::Locate(_) => {
+                return Self::from_source(kind, &error);
+            }
+        };
+        Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<QuoteError> for Error {
+    fn from(error: QuoteError) -> Self {
+        let hint = match &error {
+            QuoteError::NotText { .. } => "provision exec gives it to a program as it is",
+            QuoteError::Disputed { .. } => "--format json and --format sh take every text",
+        };
+        Self::from_source(Kind::Refused, &error).hint(hint)
     }
 }
 
