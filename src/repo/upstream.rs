@@ -56,6 +56,12 @@ impl Repository {
         self.default_branch(remote)
     }
 
+    /// The address of the remote `origin`, as its configuration has it.
+    #[must_use]
+    pub fn remote_address(&self) -> Option<String> {
+        self.git.config_snapshot().string("remote.origin.url").map(|url| url.to_string())
+    }
+
     fn configured_remote(&self) -> Result<Option<String>, RepoError> {
         let Some(branch) = self.head()?.branch else { return Ok(None) };
         let Some(short) = branch.strip_prefix("refs/heads/") else { return Ok(None) };

@@ -13,6 +13,7 @@ mod crash_killed;
 mod crash_leaks;
 mod crash_story;
 mod diff;
+mod doctor;
 mod emulator;
 mod emulator_command;
 mod emulator_contract;
