@@ -21,6 +21,7 @@ use crate::token::{Kind as TokenKind, Owner, TokenId};
 use crate::world::World;
 
 pub mod deliverable;
+pub mod doctor;
 pub mod environments;
 pub mod files;
 pub mod inspect;

@@ -103,8 +103,8 @@ impl Review {
         let role = |entry: &Entry| entry.role.map_or("none", Role::as_str).to_owned();
         let scopes =
             |entry: &Entry| entry.scopes.iter().map(|scope| code(scope)).collect::<Vec<_>>().join(", ");
-        lines.push(compared("role", old.map(role), role(new)));
-        lines.push(compared("scopes", old.map(scopes), scopes(new)));
+        lines.push(compared("role", old.map(role), &role(new)));
+        lines.push(compared("scopes", old.map(scopes), &scopes(new)));
         if let Some(old) = old {
             lines.push(self.end_of(key, old, new));
         }
@@ -166,7 +166,7 @@ fn counted(verb: &str, keys: &[&str]) -> Option<String> {
     }
 }
 
-fn compared(what: &str, old: Option<String>, new: String) -> String {
+fn compared(what: &str, old: Option<String>, new: &str) -> String {
     match old {
         Some(old) if old != new => format!("{what}: {new} (before: {old})"),
         Some(_) => format!("{what}: {new} (as before)"),

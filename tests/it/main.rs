@@ -16,6 +16,7 @@ mod crash_story;
 mod deliver_files;
 mod deliver_tokens;
 mod diff;
+mod doctor;
 mod emulator;
 mod emulator_command;
 mod emulator_contract;
