@@ -9,7 +9,7 @@ use provision::cli::{Cli, GlobalArgs};
 use provision::commands;
 use provision::error::{Error, Kind, Result};
 use provision::ui::Ui;
-use provision::world::{System, Variables, World};
+use provision::world::{Keys, System, Variables, World};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, ui: Ui, variables: Variables) -> Result<commands::Exit> {
     let directory = directory(&cli.global)?;
     let effects = System::new(cli.ca_file(), &variables, &directory)?;
-    let world = World::new(Rc::new(effects), variables, directory);
+    let world = World::new(Rc::new(effects), variables, directory).with_keys(Keys::new(ui));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -15,7 +15,7 @@ use super::document::METADATA;
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
-use super::keys::Recipient;
+use super::keys::{Outside, Recipient};
 use super::metadata::OtherReader;
 use super::open::Opened;
 use super::path::Path;
@@ -214,7 +214,7 @@ impl Opened {
             comments::rekey(&mut edits, document, old, (cipher, rule.selection()), plan.new_data_key)?;
         }
         let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
-        let wrapped = wrap(key, wanted)?;
+        let wrapped = wrap(key, wanted, &*self.outside)?;
         let metadata = block::Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
         metadata.edit_readers(&mut edits, &wrapped, plan)?;
         if plan.selection {
@@ -264,10 +264,14 @@ impl Opened {
 }
 
 /// The data key for each of these recipients.
-fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<(Recipient, String)>, SealError> {
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key) {
+fn wrap(
+    key: &DataKey,
+    recipients: &[Recipient],
+    outside: &dyn Outside,
+) -> Result<Vec<(Recipient, String)>, SealError> {
+    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
         Ok(wrapped) => Ok((recipient.clone(), wrapped)),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), reason: error.to_string() }),
+        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
     });
     wrapped.collect()
 }

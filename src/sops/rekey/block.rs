@@ -8,7 +8,7 @@ use super::super::change::{Growth, Stored};
 use super::super::document::Document;
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
-use super::super::metadata::{OTHER_KEYS, OtherReader};
+use super::super::metadata::{OTHER_KEYS, OtherReader, recipient_text};
 use super::super::render::{self, Place};
 use super::super::selection::{FIELDS, Selection};
 use super::super::splice;
@@ -263,7 +263,8 @@ fn hyphen<'t>(text: &'t str, item: Node<'_>) -> Option<&'t str> {
 
 fn flow(recipient: &Recipient, enc: &str) -> String {
     let place = Place { style: Style::Double, in_flow: true };
-    format!("{{\"recipient\": \"{recipient}\", \"enc\": {}}}", render::text(enc, place))
+    let recipient = render::text(&recipient.to_string(), place);
+    format!("{{\"recipient\": {recipient}, \"enc\": {}}}", render::text(enc, place))
 }
 
 /// Lines of a new entry, in the form of the last one: its indentation, and the order of its fields.
@@ -272,6 +273,7 @@ fn lines(text: &str, last: Node<'_>, recipient: &Recipient, enc: &str) -> Option
     let indent = " ".repeat(lead.len());
     let entry = last.as_mapping()?;
     let enc_first = entry.entries().next()?.key == "enc";
+    let recipient = recipient_text(recipient);
     let end = line_break(text);
     let inner = entry.get("enc").and_then(|node| content_indent(text, node));
     let inner = " ".repeat(inner.unwrap_or(lead.len() + 4));
