@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod exec;
+
+pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
 /// Without a command, makes the chosen environments true: plans, shows the plan, asks, mints at GitLab,
@@ -35,7 +39,7 @@ impl Cli {
     #[must_use]
     pub fn ca_file(&self) -> Option<&Path> {
         let connection = match &self.command {
-            None => &self.provision.connection,
+            None => &self.provision.write.connection,
             Some(Command::Status(args)) => &args.connection,
             Some(_) => return None,
         };
@@ -93,6 +97,10 @@ pub enum Command {
     Hook(HookArgs),
     /// Show the keys of a secrets file, or its values with --reveal
     Show(ShowArgs),
+    /// Run a program with the values of secrets files in its environment
+    Exec(ExecArgs),
+    /// Print the values of secrets files for a shell, as .env or as JSON
+    Export(ExportArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab
     #[cfg(feature = "emulator")]
     Demo(DemoArgs),
@@ -121,6 +129,22 @@ pub struct ProvisionArgs {
     #[arg(long, conflicts_with = "env")]
     pub all: bool,
 
+    /// Leave the files in the work tree, uncommitted, and retire nothing
+    #[arg(long)]
+    pub no_commit: bool,
+
+    /// Write the template's other leaves again, not only those that follow a token
+    #[arg(long)]
+    pub sync_template: bool,
+
+    /// Options of every writer.
+    #[command(flatten)]
+    pub write: WriteArgs,
+}
+
+/// Options of every command that makes or revokes tokens.
+#[derive(Args, Debug)]
+pub struct WriteArgs {
     /// Go ahead without asking
     #[arg(short, long)]
     pub yes: bool,
@@ -132,14 +156,6 @@ pub struct ProvisionArgs {
     /// With --dry-run: exit with 3 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-
-    /// Leave the files in the work tree, uncommitted, and retire nothing
-    #[arg(long)]
-    pub no_commit: bool,
-
-    /// Write the template's other leaves again, not only those that follow a token
-    #[arg(long)]
-    pub sync_template: bool,
 
     /// How to reach GitLab.
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! What a module's error means for a person: its kind (exit code) and the way out, all in one place.
 
+use crate::environ::EnvironError;
+use crate::environ::quote::QuoteError;
 use crate::error::{Error, Kind};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
@@ -178,6 +180,46 @@ impl From<OpenError> for Error {
             }
             _ => Self::from_source(Kind::Refused, &error),
         }
+    }
+}
+
+impl From<EnvironError> for Error {
+    fn from(error: EnvironError) -> Self {
+        let kind = match error {
+            EnvironError::Dangerous { .. } | EnvironError::Collision { .. } => Kind::Refused,
+            _ => Kind::Usage,
+        };
+        let hint = match &error {
+            EnvironError::Collision { .. } => "give one of them another name: --map NAME=PATH".to_owned(),
+            EnvironError::Nameless { .. } => {
+                "give it a name: --map NAME=PATH, or leave it out with --only".to_owned()
+            }
+            EnvironError::Dangerous { name, .. } => {
+                format!(
+                    "if the program needs it: --map {name}=PATH; else --only takes the values that you want"
+                )
+            }
+            EnvironError::Missing { .. } => "provision show lists the keys".to_owned(),
+            EnvironError::SeveralFiles { .. } => "name the one file with --file".to_owned(),
+            EnvironError::NotALeaf { .. } => "name one of the values in it".to_owned(),
+            EnvironError::Nul { .. } => {
+                "leave it out with --only; provision show --reveal prints it".to_owned()
+            }
+            EnvironError::Name { .. } | EnvironError::Mapping { .. } | EnvironError::Locate(_) => {
+                return Self::from_source(kind, &error);
+            }
+        };
+        Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<QuoteError> for Error {
+    fn from(error: QuoteError) -> Self {
+        let hint = match &error {
+            QuoteError::NotText { .. } => "provision exec gives it to a program as it is",
+            QuoteError::Disputed { .. } => "--format json and --format sh take every text",
+        };
+        Self::from_source(Kind::Refused, &error).hint(hint)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{provision, status};
-use crate::cli::{ConnectionArgs, DemoArgs, FailOn, ProvisionArgs, StatusArgs};
+use crate::cli::{ConnectionArgs, DemoArgs, FailOn, ProvisionArgs, StatusArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::emulator::{Config, Emulator, Running};
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository, write};
@@ -107,14 +107,16 @@ fn scaffold(repo: &Repository, world: &World, gitlab: &Running, recipient: &str)
 
 fn environments(names: &[&str]) -> ProvisionArgs {
     ProvisionArgs {
-        env: names.iter().map(ToString::to_string).collect(),
+        env: names.iter().map(|name| (*name).to_owned()).collect(),
         all: false,
-        yes: true,
-        dry_run: false,
-        exit_code: false,
         no_commit: false,
         sync_template: false,
-        connection: ConnectionArgs::default(),
+        write: WriteArgs {
+            yes: true,
+            dry_run: false,
+            exit_code: false,
+            connection: ConnectionArgs::default(),
+        },
     }
 }
 

@@ -1,38 +1,16 @@
 //! `provision --env NAME`: makes environments true.
 
 use std::rc::Rc;
-use std::time::Duration;
-
-use serde::Serialize;
 
 use super::Exit;
-use super::connection::{Connections, need_yes};
-use crate::apply::apply;
+use super::writer::{self, Job};
 use crate::cli::ProvisionArgs;
-use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, environments};
-use crate::plan::message::Done;
+use crate::error::{Error, Result};
+use crate::observe::Wish;
 use crate::plan::provision::{Options, plan};
-use crate::plan::{Plan, observed::Observed};
-use crate::profile::Environment;
 use crate::repo::Repository;
-use crate::repo::lock::{Holder, RepoLock};
-use crate::ui::progress::Progress;
-use crate::ui::{Ui, interrupt, prompt, report};
+use crate::ui::{Ui, interrupt};
 use crate::world::World;
-
-/// How long another run in the same clone is waited for.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What is needed to look at an environment again.
-struct Run<'a> {
-    repo: Rc<Repository>,
-    connections: Connections<'a>,
-    ui: Ui,
-    world: &'a World,
-    wish: Wish,
-    options: Options,
-}
 
 /// Observes, plans, shows, asks, applies, reports.
 ///
@@ -41,130 +19,12 @@ struct Run<'a> {
 pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
-    let environments = chosen(args, &repo)?;
-    environments::check_disjoint(&repo, &environments)?;
-    let _lock = if args.dry_run { None } else { Some(lock(&repo, ui)?) };
-    let run = Run {
-        repo,
-        connections: Connections::new(&args.connection, ui, world)?,
-        ui,
-        world,
+    let options = Options { commit: !args.no_commit };
+    let job = Job {
+        verb: "provision",
+        environments: writer::chosen(&args.env, args.all, &repo)?,
         wish: Wish { sync_template: args.sync_template },
-        options: Options { commit: !args.no_commit },
+        plan: &|environment, observed| plan(environment, observed, options).map_err(Error::from),
     };
-    let mut planned = Vec::new();
-    for environment in &environments {
-        planned.push(run.plan(environment).await?);
-    }
-    let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
-    let idle = plans.iter().all(|plan| plan.is_empty());
-    if args.dry_run {
-        return dry_run(&plans, args, ui);
-    }
-    if idle {
-        report::notes(ui, &plans);
-    } else {
-        report::plans(ui, &plans);
-        need_yes(ui, args.yes)?;
-        if !args.yes {
-            prompt::confirm(ui, "Go ahead?", "--yes")?;
-        }
-    }
-    let attention = plans.iter().any(|plan| plan.needs_attention());
-    interrupt::under_way();
-    let done = run.apply(planned).await?;
-    report::done(ui, &done)?;
-    Ok(if attention { Exit::Attention } else { Exit::Done })
-}
-
-fn chosen(args: &ProvisionArgs, repo: &Repository) -> Result<Vec<Environment>> {
-    let mut names = if args.all { environments::names(repo)? } else { args.env.clone() };
-    if names.is_empty() {
-        return Err(Error::new(Kind::Usage, "there are no environments")
-            .because("environments/ has no profile")
-            .hint("run provision init to make the first ones"));
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    names.iter().map(|name| environments::read(repo, name)).collect()
-}
-
-fn lock(repo: &Repository, ui: Ui) -> Result<RepoLock> {
-    let me = Holder::this_process("provision");
-    let wait = |holder: &Holder| ui.say(&format!("waiting for another run in this repository: {holder}"));
-    Ok(RepoLock::acquire(repo.common_dir(), &me, LOCK_TIMEOUT, wait)?)
-}
-
-impl Run<'_> {
-    async fn observe(&self, environment: &Environment) -> Result<(Ground, Observed)> {
-        let client = self.connections.client(&environment.gitlab)?;
-        let looking = format!("{}: looking at {}", environment.name, environment.gitlab);
-        let progress = Progress::start(self.ui, &looking);
-        let observed =
-            observe::environment(environment.clone(), Rc::clone(&self.repo), client, self.world, self.wish)
-                .await;
-        drop(progress);
-        observed
-    }
-
-    async fn plan(&self, environment: &Environment) -> Result<(Ground, Plan)> {
-        let (ground, observed) = self.observe(environment).await?;
-        let plan = plan(environment, &observed, self.options)?;
-        Ok((ground, plan))
-    }
-
-    /// One environment after the other, each with a commit of its own. From the second on it is looked at and planned
-    /// again, since HEAD has moved; another plan than the one that was shown is not carried out.
-    async fn apply(&self, planned: Vec<(Ground, Plan)>) -> Result<Vec<Done>> {
-        let mut all: Vec<Done> = Vec::new();
-        for (ground, plan) in planned {
-            match self.one(ground, plan, all.iter().any(|done| done.commit.is_some())).await {
-                Ok(done) => all.push(done),
-                Err(error) if all.iter().all(|done| done.commit.is_none()) => return Err(error),
-                Err(error) => {
-                    report::done(self.ui, &all)?;
-                    return Err(error.of_kind(Kind::HalfWay));
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
-        let (ground, plan) = if moved && !shown.is_empty() {
-            let again = self.plan(&ground.environment).await?;
-            if again.1.consent() != shown.consent() {
-                return Err(Error::new(
-                    Kind::Refused,
-                    format!("the plan for {} is no longer the one that was shown", shown.environment),
-                )
-                .hint("run the same command again and look at the new plan"));
-            }
-            again
-        } else {
-            (ground, shown)
-        };
-        let progress = Progress::start(self.ui, &plan.environment);
-        let done = apply(&plan, &ground, self.world, &progress).await;
-        drop(progress);
-        done.map(|done| report::with_plan(done, &plan))
-    }
-}
-
-#[derive(Serialize)]
-struct DryRun<'a> {
-    plans: &'a [&'a Plan],
-}
-
-fn dry_run(plans: &[&Plan], args: &ProvisionArgs, ui: Ui) -> Result<Exit> {
-    if ui.json() {
-        ui.result_json(&DryRun { plans })?;
-    } else {
-        for plan in plans {
-            ui.result(&crate::ui::plan::text(ui, plan))?;
-        }
-        report::notes(ui, plans);
-    }
-    let something = plans.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
-    Ok(if args.exit_code && something { Exit::Attention } else { Exit::Done })
+    writer::run(&job, repo, &args.write, ui, world).await
 }

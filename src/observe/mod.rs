@@ -26,6 +26,7 @@ pub mod interrupted;
 pub mod live;
 pub mod secrets;
 pub mod upstream;
+pub mod variables;
 
 use files::GroundFile;
 

@@ -30,20 +30,16 @@ pub(super) fn encrypt(
         return ini::comments::encrypt(edits, document, cipher, selection);
     }
     let tree = document.tree();
-    let Some(root) = document.root() else { return Ok(()) };
     if tree.comments().is_empty() {
         return Ok(());
     }
-    let outline = Outline::of(document.text(), root);
+    let outlines = Outlines::of(document);
     for comment in tree.comments() {
         let text = stored_text(document, comment);
         if text.is_empty() {
             continue;
         }
-        let (path, certain) = match document.format() {
-            Format::Dotenv => (Path::default(), true),
-            _ => outline.owner(comment),
-        };
+        let (path, certain) = outlines.at(comment).owner(comment);
         if !selection.encrypts(&path) {
             continue;
         }
@@ -67,11 +63,14 @@ pub(super) fn rekey(
     (cipher, new): (&Cipher, &Selection),
     new_data_key: bool,
 ) -> Result<(), SealError> {
-    let Some(root) = document.root().filter(|_| own(document).next().is_some()) else { return Ok(()) };
-    let outline = Outline::of(document.text(), root);
+    if document.format() == Format::Ini {
+        return ini::comments::rekey(edits, document, (old_cipher, old), (cipher, new), new_data_key);
+    }
+    let outlines = Outlines::of(document);
     for comment in own(document) {
         let text = stored_text(document, comment);
         let range = comment.span.start + 1..comment.span.start + 1 + text.len();
+        let outline = outlines.at(comment);
         let (path, certain) = outline.owner(comment);
         if is_encrypted(text) {
             let Some((path, plain)) = outline.decrypted(old_cipher, text, path) else { continue };
@@ -93,10 +92,13 @@ pub(super) fn rekey(
 
 /// Every comment in the clear, as far as it decrypts.
 pub(super) fn plain(document: &Document, cipher: &Cipher) -> Vec<Zeroizing<Vec<u8>>> {
-    let Some(root) = document.root().filter(|_| own(document).next().is_some()) else { return Vec::new() };
-    let outline = Outline::of(document.text(), root);
+    if document.format() == Format::Ini {
+        return ini::comments::plain(document, cipher);
+    }
+    let outlines = Outlines::of(document);
     let comments = own(document).map(|comment| {
         let text = stored_text(document, comment);
+        let outline = outlines.at(comment);
         let opened =
             if is_encrypted(text) { outline.decrypted(cipher, text, outline.owner(comment).0) } else { None };
         opened.map_or_else(|| Zeroizing::new(text.as_bytes().to_vec()), |(_, plain)| plain.bytes)
@@ -104,11 +106,36 @@ pub(super) fn plain(document: &Document, cipher: &Cipher) -> Vec<Zeroizing<Vec<u
     comments.collect()
 }
 
-/// Comments of the document itself; those in the `sops` block are nobody's values.
+/// Comments of the documents themselves; those in the `sops` blocks are nobody's values.
 fn own(document: &Document) -> impl Iterator<Item = &Comment> {
-    let block = document.root().and_then(|root| root.entry(METADATA));
-    let block = block.map_or(0..0, |entry| entry.key_node.span().start..entry.value.span().end);
-    document.tree().comments().iter().filter(move |comment| !block.contains(&comment.span.start))
+    let blocks = document.roots().filter_map(|root| root.entry(METADATA));
+    let blocks: Vec<Range<usize>> =
+        blocks.map(|entry| entry.key_node.span().start..entry.value.span().end).collect();
+    let is_own = move |comment: &&Comment| !blocks.iter().any(|block| block.contains(&comment.span.start));
+    document.tree().comments().iter().filter(is_own)
+}
+
+/// One outline for each document, by where it starts.
+struct Outlines<'t>(Vec<(usize, Outline<'t>)>);
+
+impl<'t> Outlines<'t> {
+    /// Empty where there is no comment to find a place for.
+    fn of(document: &'t Document) -> Self {
+        if own(document).next().is_none() {
+            return Self(Vec::new());
+        }
+        let is_flat = document.format() == Format::Dotenv;
+        let outlines = document.tree().documents().map(|one| {
+            let root = one.root().and_then(Node::as_mapping);
+            (one.start(), Outline { is_flat, ..Outline::of(document.text(), root) })
+        });
+        Self(outlines.collect())
+    }
+
+    fn at(&self, comment: &Comment) -> &Outline<'t> {
+        let later = self.0.partition_point(|(start, _)| *start <= comment.span.start);
+        &self.0[later.saturating_sub(1)].1
+    }
 }
 
 /// The text behind the `#`.
@@ -155,6 +182,8 @@ struct Outline<'t> {
     text: &'t str,
     items: Vec<Item>,
     flows: Vec<(Range<usize>, Path)>,
+    /// Whether the format has no nesting, so that every comment belongs to the document.
+    is_flat: bool,
 }
 
 impl<'t> Outline<'t> {
@@ -173,9 +202,11 @@ impl<'t> Outline<'t> {
         })
     }
 
-    fn of(text: &'t str, root: Mapping<'_>) -> Self {
-        let mut outline = Self { text, items: Vec::new(), flows: Vec::new() };
-        outline.collect(root.node(), &Path::default(), false);
+    fn of(text: &'t str, root: Option<Mapping<'_>>) -> Self {
+        let mut outline = Self { text, items: Vec::new(), flows: Vec::new(), is_flat: false };
+        if let Some(root) = root {
+            outline.collect(root.node(), &Path::default(), false);
+        }
         outline
     }
 
@@ -226,6 +257,9 @@ impl<'t> Outline<'t> {
 
     /// Path of the collection that a comment belongs to, and whether every reader sees it so.
     fn owner(&self, comment: &Comment) -> (Path, bool) {
+        if self.is_flat {
+            return (Path::default(), true);
+        }
         let at = comment.span.start;
         if let Some((_, path)) = self.flows.iter().rev().find(|(span, _)| span.contains(&at)) {
             return (path.clone(), false);

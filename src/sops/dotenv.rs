@@ -14,7 +14,7 @@ use super::render::Place;
 use super::splice::{next_line, own_entries};
 
 /// What the keys of metadata start with.
-const PREFIX: &str = "sops_";
+pub(super) const PREFIX: &str = "sops_";
 
 pub(super) fn tree(text: &str) -> Result<Tree, Error> {
     let mut builder = Builder::default();

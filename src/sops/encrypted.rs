@@ -111,8 +111,11 @@ impl Encrypted {
         let extra = present.iter().filter(|reader| lacks(named, reader)).cloned();
         differences.extend(missing.map(Difference::MissingReader));
         differences.extend(extra.map(Difference::ExtraReader));
-        // A binary file has one value, which sops encrypts whatever the rule selects.
-        if self.format() != Format::Binary && self.metadata.selection != *rule.selection() {
+        // A binary file has one value, which sops encrypts, and covers with the MAC, whatever the rule says.
+        if self.format() == Format::Binary {
+            return differences;
+        }
+        if self.metadata.selection != *rule.selection() {
             let (file, rule) = (self.metadata.selection.clone(), rule.selection().clone());
             differences.push(Difference::Selection { file, rule });
         }

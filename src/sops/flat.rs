@@ -10,8 +10,10 @@ use crate::yaml::{Error, Id, MAX_DEPTH, Position, Style};
 use super::document::METADATA;
 use super::metadata::NewBlock;
 
-const MAP: &str = "__map_";
-const LIST: &str = "__list_";
+/// Before the key of a mapping.
+pub(super) const MAP: &str = "__map_";
+/// Before the number of an item.
+pub(super) const LIST: &str = "__list_";
 
 /// One line of metadata.
 pub(super) struct Field {

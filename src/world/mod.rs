@@ -18,6 +18,7 @@ use crate::sops::{Alone, Identities, Outside, Sealed};
 
 pub mod identities;
 mod keys;
+pub mod program;
 mod system;
 mod variables;
 

@@ -28,6 +28,11 @@ impl<'t> Document<'t> {
     pub fn position(&self) -> Position {
         self.tree.position(self.data.start)
     }
+
+    /// The same as an offset into the text.
+    pub(crate) fn start(&self) -> usize {
+        self.data.start
+    }
 }
 
 /// One node of a [`Tree`]; a cheap handle.

@@ -19,6 +19,7 @@ mod emulator_contract;
 mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;
+mod exec;
 mod git_commit;
 mod git_commit_hooks;
 mod git_commit_index;

@@ -7,6 +7,7 @@ mod formats;
 mod random;
 mod random_formats;
 mod rekey;
+mod rekey_formats;
 mod scalars;
 mod selection;
 mod tampering;

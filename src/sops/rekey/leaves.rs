@@ -5,6 +5,8 @@ use crate::yaml::{Node, Style};
 
 use super::super::change::Stored;
 use super::super::edit::Edits;
+use super::super::format::Format;
+use super::super::json;
 use super::super::open::Opened;
 use super::super::path::Path;
 use super::super::render::Place;
@@ -55,12 +57,28 @@ fn clear(
 ) -> Result<(), RekeyError> {
     let refused = || RekeyError::CannotClear { position: node.position(), path: path.clone() };
     let plain = str::from_utf8(&value.bytes).map_err(|_| refused())?;
-    let scalar = match value.kind {
-        Type::Str => {
-            let place = Place { style: Style::Plain, ..Place::of(node) };
-            splice::replace(edits, document, node, &Stored::Clear(plain.to_owned()), place);
-            return Ok(());
+    if value.kind == Type::Str {
+        if !document.format().holds(plain) {
+            return Err(refused());
         }
+        let place = Place { style: Style::Plain, ..Place::of(node) };
+        splice::replace(edits, document, node, &Stored::Clear(plain.to_owned()), place);
+        return Ok(());
+    }
+    let scalar = match document.format() {
+        Format::Yaml => yaml_scalar(value.kind, plain),
+        Format::Json => json_scalar(value.kind, plain),
+        // Everything is a text there.
+        Format::Binary | Format::Dotenv | Format::Ini => None,
+    };
+    let span = if node.tag().is_some() { node.full_span() } else { node.span() };
+    edits.replace(span, scalar.ok_or_else(refused)?);
+    Ok(())
+}
+
+/// `None` for an element of a list that is a comment, and for bytes: no scalar would read back as they are.
+fn yaml_scalar(kind: Type, plain: &str) -> Option<String> {
+    Some(match kind {
         Type::Int | Type::Time => plain.to_owned(),
         Type::Bool => plain.to_ascii_lowercase(),
         Type::Float => match plain {
@@ -70,10 +88,18 @@ fn clear(
             number if number.contains('.') => number.to_owned(),
             number => format!("{number}.0"),
         },
-        // An element of a list that is a comment, and bytes, have no scalar that would read back as they are.
-        Type::Bytes | Type::Comment => return Err(refused()),
-    };
-    let span = if node.tag().is_some() { node.full_span() } else { node.span() };
-    edits.replace(span, scalar);
-    Ok(())
+        Type::Str | Type::Bytes | Type::Comment => return None,
+    })
+}
+
+/// `None` for what JSON cannot hold, and for numbers that versions of sops read differently.
+fn json_scalar(kind: Type, plain: &str) -> Option<String> {
+    match kind {
+        Type::Bool => Some(plain.to_ascii_lowercase()),
+        Type::Int | Type::Float => {
+            let is_number = plain.parse::<f64>().is_ok_and(f64::is_finite);
+            (is_number && !json::is_ambiguous(plain)).then(|| plain.to_owned())
+        }
+        Type::Str | Type::Time | Type::Bytes | Type::Comment => None,
+    }
 }
