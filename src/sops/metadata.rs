@@ -238,7 +238,9 @@ pub(super) fn yaml_block(block: &NewBlock<'_>) -> String {
 
 /// A recipient as a scalar of block YAML: the comment of an SSH key may hold anything.
 pub(super) fn recipient_text(recipient: &Recipient) -> String {
-    render::text(&recipient.to_string(), Place::BLOCK)
+    let text = recipient.to_string();
+    let is_plain = !(text.contains(": ") || text.contains(" #") || text.ends_with(':'));
+    if is_plain { text } else { render::text(&text, Place::BLOCK) }
 }
 
 /// Without quotes where that is possible, else in single ones, as regular expressions are full of backslashes.
