@@ -36,8 +36,8 @@ impl Keys {
     }
 }
 
-fn failed(reason: impl ToString) -> OutsideError {
-    OutsideError::Failed { reason: reason.to_string() }
+fn failed(reason: impl std::fmt::Display) -> OutsideError {
+    OutsideError::Failed { reason: format!("{reason}") }
 }
 
 fn no_plugin(error: ResolveError) -> OutsideError {

@@ -215,7 +215,7 @@ fn ones_own_recipients_are_those_of_age_and_else_those_of_ssh() {
     let own = |sources: Vec<IdentitySource>| {
         Identities::new(sources, outside.clone()).unwrap().own_recipients().unwrap()
     };
-    assert_eq!(own(vec![ssh(), text("keys.txt", &mine)]), [my_public.clone()]);
+    assert_eq!(own(vec![ssh(), text("keys.txt", &mine)]), std::slice::from_ref(&my_public));
     assert_eq!(own(vec![ssh(), text("keys.age", &locked_file(&mine))]), [my_public]);
     assert!(own(vec![ssh()])[0].is_ssh());
 }
