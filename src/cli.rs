@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod doctor;
 mod exec;
+mod trust;
 
+pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use trust::TrustArgs;
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
@@ -41,6 +45,7 @@ impl Cli {
         let connection = match &self.command {
             None => &self.provision.write.connection,
             Some(Command::Status(args)) => &args.connection,
+            Some(Command::Doctor(args)) => &args.connection,
             Some(_) => return None,
         };
         connection.ca_file.as_deref()
@@ -97,6 +102,10 @@ pub enum Command {
     Hook(HookArgs),
     /// Show the keys of a secrets file, or its values with --reveal
     Show(ShowArgs),
+    /// Say what is wrong here and with the way to GitLab, and what mends it
+    Doctor(DoctorArgs),
+    /// Let this repository use your tokens of the GitLab that it names
+    Trust(TrustArgs),
     /// Run a program with the values of secrets files in its environment
     Exec(ExecArgs),
     /// Print the values of secrets files for a shell, as .env or as JSON

@@ -19,6 +19,7 @@ use crate::template::{Context, Template, check_all};
 use crate::token::{Kind as TokenKind, Owner, TokenId};
 use crate::world::World;
 
+pub mod doctor;
 pub mod environments;
 pub mod files;
 pub mod inspect;

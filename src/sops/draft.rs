@@ -13,6 +13,7 @@ use super::encrypted::Encrypted;
 use super::format::Format;
 use super::keys::{Outside, OutsideError, Recipient};
 use super::mac::Mac;
+use super::marks::Marks;
 use super::metadata::{NewBlock, Stanza, yaml_block};
 use super::open::OpenError;
 use super::path::Path;
@@ -184,7 +185,7 @@ impl Draft {
             Encrypted::parse(format, text.as_bytes())?.with_exact_integers(self.document.exact_integers());
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check(&sealed, &cipher, selection)?;
+        self.check(&sealed, &cipher)?;
         Ok(Sealed::of_verified(sealed))
     }
 
@@ -211,9 +212,10 @@ impl Draft {
         let text = self.document.text();
         let mut edits = Edits::default();
         let mut mac = Mac::new(mac_only_encrypted);
-        for (path, node) in self.document.leaves() {
+        let remarks = comments::remarks(&self.document);
+        let marks = Marks::with_remarks(&self.document, selection, &remarks);
+        for ((path, node), encrypts) in self.document.leaves().zip(marks.leaves()) {
             let Some(value) = self.value(path, node)? else { continue };
-            let encrypts = selection.encrypts(path);
             mac.add(&value, encrypts);
             let place = Place::of(node);
             if !encrypts && self.document.is_ambiguous(node) && self.set_value(path).is_none() {
@@ -232,7 +234,7 @@ impl Draft {
                         &mut edits,
                         &self.document,
                         node,
-                        &stored(cipher, selection, path, &value)?,
+                        &stored(cipher, encrypts, path, &value)?,
                         place,
                     );
                 }
@@ -242,26 +244,26 @@ impl Draft {
                     &mut edits,
                     &self.document,
                     node,
-                    &stored(cipher, selection, path, &value)?,
+                    &stored(cipher, encrypts, path, &value)?,
                     place,
                 );
             }
         }
-        comments::encrypt(&mut edits, &self.document, cipher, selection)?;
+        comments::encrypt(&mut edits, &self.document, cipher, selection, &remarks, &marks)?;
         let body = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
         Ok((body, mac.finish()))
     }
 
     /// Every leaf of the draft is there, in its place, with its value, and encrypted where the rule says so.
-    fn check(&self, sealed: &Encrypted, cipher: &Cipher, selection: &Selection) -> Result<(), SealError> {
+    fn check(&self, sealed: &Encrypted, cipher: &Cipher) -> Result<(), SealError> {
         if !self.document.leaves().map(|(path, _)| path).eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the document has"));
         }
-        for ((path, node), (_, written)) in self.document.leaves().zip(sealed.document.leaves()) {
+        for ((path, node), (_, written, encrypted)) in self.document.leaves().zip(sealed.marked_leaves()) {
             let wanted = self.value(path, node)?;
             let empty = wanted.as_ref().is_none_or(|value| value.bytes.is_empty());
             let hidden = empty || written.as_str().is_some_and(is_encrypted);
-            if sealed.value(cipher, path, written)? != wanted || (selection.encrypts(path) && !hidden) {
+            if sealed.value(cipher, path, written, encrypted)? != wanted || (encrypted && !hidden) {
                 return Err(SealError::unsound(format!("{path} is not what it was set to")));
             }
         }

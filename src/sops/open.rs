@@ -116,6 +116,12 @@ pub(super) enum Change {
     Remove,
 }
 
+impl Change {
+    pub(super) fn is_removal(&self) -> bool {
+        matches!(self, Self::Remove)
+    }
+}
+
 /// Shows the file's readers, nothing of its content.
 impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -188,22 +194,23 @@ impl Encrypted {
     /// The MAC of the values as they stand.
     pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        for (path, node) in self.document.leaves() {
-            if let Some(value) = self.value(cipher, path, node)? {
-                mac.add(&value, self.metadata.selection.encrypts(path));
+        for (path, node, encrypted) in self.marked_leaves() {
+            if let Some(value) = self.value(cipher, path, node, encrypted)? {
+                mac.add(&value, encrypted);
             }
         }
         Ok(mac.finish())
     }
 
-    /// The value of a leaf; `None` for null, which sops neither encrypts nor hashes.
+    /// The value of a leaf that is encrypted, or not; `None` for null, which sops neither encrypts nor hashes.
     pub(super) fn value(
         &self,
         cipher: &Cipher,
         path: &Path,
         node: Node<'_>,
+        encrypted: bool,
     ) -> Result<Option<Plain>, OpenError> {
-        if !self.metadata.selection.encrypts(path) {
+        if !encrypted {
             return self.document.scalar(node).map_err(|reason| OpenError::Scalar {
                 position: node.position(),
                 path: path.clone(),
@@ -262,7 +269,7 @@ impl Opened {
                 Change::Remove => None,
             });
         }
-        let Some(node) = self.file.document.leaf(path) else { return Ok(None) };
-        Ok(self.file.value(&self.cipher, path, node)?.map(|plain| plain.bytes))
+        let Some((node, encrypted)) = self.file.marked_leaf(path) else { return Ok(None) };
+        Ok(self.file.value(&self.cipher, path, node, encrypted)?.map(|plain| plain.bytes))
     }
 }

@@ -14,12 +14,13 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::comments;
+use super::comments::{self, remarks};
 use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
 use super::keys::{Outside, Recipient};
+use super::marks::Marks;
 use super::metadata::OtherReader;
 use super::open::Opened;
 use super::path::Path;
@@ -206,9 +207,13 @@ impl Opened {
         let selection = self.selection_after(plan, rule);
         let mut edits = Edits::default();
         if plan.new_data_key || plan.selection {
-            self.reencrypt(&mut edits, cipher, selection, plan.new_data_key)?;
-            let old = (&self.cipher, &self.file.metadata.selection);
-            comments::rekey(&mut edits, document, old, (cipher, selection), plan.new_data_key)?;
+            let stored = remarks(document);
+            let plain = comments::opened(document, &self.cipher, &stored);
+            let will = Marks::with_remarks(document, selection, &plain);
+            self.reencrypt(&mut edits, cipher, &will, plan.new_data_key)?;
+            let was = Marks::with_remarks(document, self.file.selection(), &stored);
+            let rekeyed = comments::Rekeyed { stored, plain, was, will };
+            rekeyed.edit(&mut edits, document, cipher, selection, plan.new_data_key)?;
         }
         let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
         let wrapped = wrap(key, wanted, &*self.outside)?;
@@ -236,9 +241,9 @@ impl Opened {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for ((path, before), (_, after)) in self.file.document.leaves().zip(sealed.document.leaves()) {
-            let (before, after) =
-                (self.file.value(&self.cipher, path, before)?, sealed.value(cipher, path, after)?);
+        for ((path, before, was), (_, after, is)) in self.file.marked_leaves().zip(sealed.marked_leaves()) {
+            let before = self.file.value(&self.cipher, path, before, was)?;
+            let after = sealed.value(cipher, path, after, is)?;
             if !is_same(self.file.format(), before.as_ref(), after.as_ref()) {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }

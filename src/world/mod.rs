@@ -19,6 +19,9 @@ use crate::repo::{
 use crate::secret::Secret;
 use crate::sops::{Alone, Identities, Outside, Sealed};
 
+pub mod approvals;
+pub mod browser;
+pub mod glab;
 pub mod identities;
 mod keys;
 pub mod program;
@@ -80,6 +83,12 @@ pub trait Effects: Transport {
     /// # Errors
     /// When that cannot be made durable.
     fn remove_journal(&self, journal: &Path) -> io::Result<()>;
+
+    /// Replaces a file of this user's own state, which is for the user alone (mode 0600).
+    ///
+    /// # Errors
+    /// When it cannot be made durable; the file is then as it was.
+    fn remember(&self, file: &Path, text: &str) -> io::Result<()>;
 
     /// Replaces a file of the work tree as a whole, keeping mode, owner and symlink.
     ///

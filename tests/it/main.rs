@@ -14,6 +14,7 @@ mod crash_leaks;
 mod crash_story;
 mod deliver_files;
 mod diff;
+mod doctor;
 mod emulator;
 mod emulator_command;
 mod emulator_contract;

@@ -120,7 +120,6 @@ fn what_is_not_supported_is_named_but_only_where_it_applies() {
         ("pgp: ABCD", "PGP keys (`pgp: ABCD`) are not supported yet"),
         ("kms: arn+role", "AWS KMS keys (`kms: arn+role`) are not supported yet"),
         ("age: age1pq1xx", "`age1pq1xx` is a post-quantum age recipient, which is not supported yet"),
-        ("encrypted_comment_regex: x", "`encrypted_comment_regex` is not supported yet"),
         (
             "key_groups: [{pgp: [AB]}, {hc_vault: ['https://v/v1/e/keys/k'], kms: [{arn: a, role: r}]}, {age: []}]",
             "several key groups (Shamir) are not supported yet: group 1: pgp AB; group 2: kms a+r, hc_vault https://v/v1/e/keys/k; group 3: nobody",

@@ -309,6 +309,10 @@ impl Effects for Faulty {
         if fault == Some(Fault::FailAfter) { Err(full()) } else { Ok(()) }
     }
 
+    fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
+        self.system.remember(file, text)
+    }
+
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("write {path}"));
