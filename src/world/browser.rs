@@ -1,11 +1,6 @@
-//! Opening a page for a person.
-
-#![expect(clippy::disallowed_methods, reason = "this is the one place where a browser is started")]
+//! What opens a page for a person here.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-use url::Url;
 
 use super::{Variables, program};
 
@@ -30,18 +25,4 @@ pub fn find(variables: &Variables) -> Option<PathBuf> {
         () => &["xdg-open"],
     };
     named.chain(usual.iter().filter_map(|name| program::find(name, path))).next()
-}
-
-/// Opens `page`; whether a program for it could be started. Its words are not ours to show, and it is not waited for: some
-/// browsers stay.
-#[must_use]
-pub fn open(variables: &Variables, page: &Url) -> bool {
-    let Some(program) = find(variables) else { return false };
-    Command::new(program)
-        .arg(page.as_str())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .is_ok()
 }
