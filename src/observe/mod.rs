@@ -286,13 +286,13 @@ fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Pol
 }
 
 fn own_rule(world: &World) -> Result<Rule> {
-    let identities = world.identities()?;
-    if identities.recipients().len() == 0 {
+    let own = world.identities()?.own_recipients()?;
+    if own.is_empty() {
         return Err(Error::new(Kind::CannotDecrypt, "there is no age key of your own to encrypt for")
             .because("the profile says `recipients: self`")
             .hint("make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
     }
-    Ok(Rule::own(identities.recipients().cloned()))
+    Ok(Rule::own(own))
 }
 
 fn content(

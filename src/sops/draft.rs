@@ -11,7 +11,7 @@ use super::document::{Document, METADATA, StructureError};
 use super::edit::Edits;
 use super::encrypted::Encrypted;
 use super::format::Format;
-use super::keys::Recipient;
+use super::keys::{Outside, OutsideError, Recipient};
 use super::mac::Mac;
 use super::marks::Marks;
 use super::metadata::{NewBlock, Stanza, yaml_block};
@@ -152,10 +152,17 @@ impl Draft {
     /// # Errors
     /// [`SealError`]: a path that the rule leaves in the clear, a rule that selects nothing, a comment that cannot be
     /// kept, nobody to encrypt for, no random bytes.
-    pub fn seal(&self, rule: &Rule, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
+    pub fn seal(
+        &self,
+        rule: &Rule,
+        outside: &dyn Outside,
+        now: Timestamp,
+        must_be_encrypted: &[Path],
+    ) -> Result<Sealed, SealError> {
         if let Some(reader) = rule.other_readers().first() {
             let reason = "keys of this type are not supported yet".to_owned();
-            return Err(SealError::Wrap { recipient: reader.to_string(), reason });
+            let error = OutsideError::Failed { reason };
+            return Err(SealError::Wrap { recipient: reader.to_string(), error });
         }
         let format = self.document.format();
         let everything = Selection::default();
@@ -167,7 +174,7 @@ impl Draft {
         let time = last_modified(now);
         let mac = encrypted_mac(&cipher, &mac, &time)?;
         let block = NewBlock {
-            stanzas: &wrap(&key, rule.recipients())?,
+            stanzas: &wrap(&key, rule.recipients(), outside)?,
             selection: (format != Format::Binary).then_some(selection),
             mac_only_encrypted: rule.mac_only_encrypted(),
             last_modified: &time,
@@ -285,13 +292,13 @@ fn is_encrypted_comment(comment: &str) -> bool {
     comment.trim_start_matches(['#', ';']).trim_start().starts_with("ENC[")
 }
 
-fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<Stanza>, SealError> {
+fn wrap(key: &DataKey, recipients: &[Recipient], outside: &dyn Outside) -> Result<Vec<Stanza>, SealError> {
     if recipients.is_empty() {
         return Err(SealError::NoRecipient);
     }
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key) {
+    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
         Ok(wrapped) => Ok(Stanza { recipient: recipient.clone(), wrapped }),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), reason: error.to_string() }),
+        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
     });
     wrapped.collect()
 }
@@ -307,12 +314,17 @@ pub fn value_path() -> Path {
 ///
 /// # Errors
 /// [`SealError`]: an empty value, nobody to encrypt for, no random bytes.
-pub fn seal_value(value: &Secret, rule: &Rule, now: Timestamp) -> Result<Sealed, SealError> {
+pub fn seal_value(
+    value: &Secret,
+    rule: &Rule,
+    outside: &dyn Outside,
+    now: Timestamp,
+) -> Result<Sealed, SealError> {
     let rule = Rule::own(rule.recipients().iter().cloned());
     let mut draft =
         Draft::parse(Format::Yaml, "value:\n").map_err(|error| SealError::unsound(error.to_string()))?;
     let secret = Secret::new(value.expose().to_owned());
     draft.set(&value_path(), secret).map_err(|error| SealError::unsound(error.to_string()))?;
     debug_assert_eq!(*rule.selection(), Selection::default());
-    draft.seal(&rule, now, &[value_path()])
+    draft.seal(&rule, outside, now, &[value_path()])
 }

@@ -1,5 +1,7 @@
 //! Opening a file: the data key is unwrapped, every value is decrypted and the MAC verified before anybody sees one.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -7,7 +9,7 @@ use crate::yaml::{Kind, Node, Position};
 
 use super::encrypted::Encrypted;
 use super::format::Format;
-use super::keys::{Identities, UnwrapError};
+use super::keys::{Failure, Identities, Outside, OutsideError, UnwrapError};
 use super::mac::Mac;
 use super::path::Path;
 use super::scalar::ScalarError;
@@ -41,6 +43,14 @@ pub enum OpenError {
         recipient: String,
         /// What is wrong.
         reason: UnwrapError,
+    },
+    /// What would open the file needs a program or an answer.
+    #[error("{}{error}", of.as_ref().map(|of| format!("the entry of {of}: ")).unwrap_or_default())]
+    Outside {
+        /// For whom the entry is, where that is known.
+        of: Option<String>,
+        /// What is missing.
+        error: OutsideError,
     },
     /// An encrypted value.
     #[error("{position}: {path} {reason}")]
@@ -95,6 +105,8 @@ pub struct Opened {
     /// The data key itself, to be wrapped for new readers.
     pub(super) key: DataKey,
     pub(super) cipher: Cipher,
+    /// What wraps it for readers that need a program.
+    pub(super) outside: Arc<dyn Outside>,
     pub(super) changes: Vec<(Path, Change)>,
 }
 
@@ -134,28 +146,38 @@ impl Encrypted {
             }
             verified => verified.map(|()| self)?,
         };
-        Ok(Opened { file, key, cipher, changes: Vec::new() })
+        let outside = Arc::clone(identities.outside());
+        Ok(Opened { file, key, cipher, outside, changes: Vec::new() })
     }
 
     fn data_key(&self, identities: &Identities) -> Result<DataKey, OpenError> {
-        let mut damaged = None;
-        for stanza in &self.metadata.stanzas {
-            match identities.unwrap(&stanza.recipient, &stanza.wrapped) {
-                None => {}
-                Some(Ok(key)) => return Ok(key),
-                Some(Err(reason)) => {
-                    let recipient = stanza.recipient.to_string();
-                    damaged.get_or_insert(OpenError::Unwrap { recipient, reason });
-                }
+        let entries: Vec<_> =
+            self.metadata.stanzas.iter().map(|stanza| (&stanza.recipient, stanza.wrapped.as_str())).collect();
+        match identities.unwrap(&entries) {
+            Some(Ok(bytes)) => {
+                let damaged = || OpenError::Unwrap {
+                    recipient: entries
+                        .first()
+                        .map(|(recipient, _)| recipient.to_string())
+                        .unwrap_or_default(),
+                    reason: UnwrapError::NotADataKey,
+                };
+                return DataKey::from_slice(&bytes).ok_or_else(damaged);
             }
+            Some(Err(Failure::Damaged { recipient, reason })) => {
+                return Err(OpenError::Unwrap { recipient, reason });
+            }
+            Some(Err(Failure::Outside { of, error })) => return Err(OpenError::Outside { of, error }),
+            None => {}
         }
+        let with_ssh = self.metadata.stanzas.iter().any(|stanza| stanza.recipient.is_ssh());
         let native = self.metadata.stanzas.iter().map(|stanza| stanza.recipient.to_string());
         let others = self.metadata.others.iter().map(ToString::to_string);
-        Err(damaged.unwrap_or_else(|| OpenError::NoIdentity {
-            sources: identities.sources().to_vec(),
+        Err(OpenError::NoIdentity {
+            sources: identities.sources(with_ssh).map(str::to_owned).collect(),
             readers: native.chain(others).collect(),
-            skipped: identities.skipped().iter().map(ToString::to_string).collect(),
-        }))
+            skipped: identities.skipped(with_ssh).map(ToString::to_string).collect(),
+        })
     }
 
     /// Compares the MAC of the values with the one that the file has.

@@ -19,7 +19,7 @@ use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
-use super::keys::Recipient;
+use super::keys::{Outside, Recipient};
 use super::marks::Marks;
 use super::metadata::OtherReader;
 use super::open::Opened;
@@ -216,7 +216,7 @@ impl Opened {
             rekeyed.edit(&mut edits, document, cipher, selection, plan.new_data_key)?;
         }
         let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
-        let wrapped = wrap(key, wanted)?;
+        let wrapped = wrap(key, wanted, &*self.outside)?;
         let metadata = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
         metadata.edit(&mut edits, &wrapped, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
@@ -347,10 +347,14 @@ fn is_same(format: Format, before: Option<&Plain>, after: Option<&Plain>) -> boo
 }
 
 /// The data key for each of these recipients.
-fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<(Recipient, String)>, SealError> {
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key) {
+fn wrap(
+    key: &DataKey,
+    recipients: &[Recipient],
+    outside: &dyn Outside,
+) -> Result<Vec<(Recipient, String)>, SealError> {
+    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
         Ok(wrapped) => Ok((recipient.clone(), wrapped)),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), reason: error.to_string() }),
+        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
     });
     wrapped.collect()
 }

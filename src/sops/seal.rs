@@ -6,6 +6,7 @@ use super::change::{Additions, ChangeError, Place, Stored, locate};
 use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
+use super::keys::OutsideError;
 use super::open::{Change, OpenError, Opened};
 use super::path::Path;
 use super::random::NoRandomness;
@@ -120,12 +121,12 @@ pub enum SealError {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// The data key could not be wrapped.
-    #[error("the data key cannot be encrypted for {recipient}: {reason}")]
+    #[error("the data key cannot be encrypted for {recipient}: {error}")]
     Wrap {
         /// For whom.
         recipient: String,
-        /// What age says.
-        reason: String,
+        /// What age, its plugin or the key service says.
+        error: OutsideError,
     },
     /// What was made does not read back as it should: a defect here, caught before anything was written.
     #[error("the new file does not read back as it should ({what}); nothing was written, please report this")]

@@ -1,6 +1,6 @@
 //! Changes to files whose comments decide what is encrypted, and the formats beside YAML.
 
-use provision::sops::{Draft, Encrypted, Format, SealError};
+use provision::sops::{Alone, Draft, Encrypted, Format, SealError};
 
 use super::workshop::{Workshop, now, path, secret};
 
@@ -41,8 +41,8 @@ fn a_value_that_must_be_encrypted_and_has_no_such_comment_is_refused() {
     let shop = Workshop::new();
     let rule = shop.rule(RULE);
     let draft = Draft::parse(Format::Yaml, DOCUMENT).unwrap();
-    assert!(draft.seal(&rule, now(), &[path(r#"["token"]"#)]).is_ok());
-    let error = draft.seal(&rule, now(), &[path(r#"["url"]"#)]).unwrap_err();
+    assert!(draft.seal(&rule, &Alone, now(), &[path(r#"["token"]"#)]).is_ok());
+    let error = draft.seal(&rule, &Alone, now(), &[path(r#"["url"]"#)]).unwrap_err();
     assert!(matches!(error, SealError::LeftClear { .. }), "{error}");
 }
 
@@ -64,7 +64,7 @@ fn what_would_let_a_comment_decide_about_another_value_is_refused() {
 fn a_comment_that_readers_see_in_different_places_is_refused_only_where_it_decides() {
     let rule = Workshop::new().rule(RULE);
     let draft = |comment: &str| format!("# sops:enc\na: x\nb:\n  - # {comment}\n    c: y\n    d: z\n");
-    let seal = |text: String| Draft::parse(Format::Yaml, text).unwrap().seal(&rule, now(), &[]);
+    let seal = |text: String| Draft::parse(Format::Yaml, text).unwrap().seal(&rule, &Alone, now(), &[]);
     assert!(seal(draft("note")).is_ok());
     assert_eq!(seal(draft("sops:enc")).unwrap_err(), SealError::Marker { line: 4 });
 }
@@ -74,7 +74,7 @@ fn a_rule_that_matches_the_ciphertext_of_a_comment_is_refused_as_by_stock_sops()
     let shop = Workshop::new();
     let rule = shop.rule("unencrypted_comment_regex: ENC");
     let draft = "# note\na: x\n";
-    let error = Draft::parse(Format::Yaml, draft).unwrap().seal(&rule, now(), &[]).unwrap_err();
+    let error = Draft::parse(Format::Yaml, draft).unwrap().seal(&rule, &Alone, now(), &[]).unwrap_err();
     assert_eq!(error, SealError::Marker { line: 1 });
     shop.write("plain.yaml", draft);
     assert!(!shop.run(&["encrypt", "plain.yaml"]).status.success());

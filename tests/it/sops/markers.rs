@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use provision::sops::{Draft, Encrypted, Format, SealError};
+use provision::sops::{Alone, Draft, Encrypted, Format, SealError};
 
 use super::workshop::{Workshop, now};
 
@@ -49,7 +49,7 @@ fn both(shop: &Workshop, rule: &str, document: &str) -> (String, Option<String>)
     let document = format!("{document}zz:\n  # MARK\n  y: w1\n  z: w2\n");
     let rule = shop.rule(rule);
     let theirs = shop.encrypt(&document);
-    let ours = match Draft::parse(Format::Yaml, &document).unwrap().seal(&rule, now(), &[]) {
+    let ours = match Draft::parse(Format::Yaml, &document).unwrap().seal(&rule, &Alone, now(), &[]) {
         Ok(sealed) => Some(String::from_utf8(sealed.bytes().to_vec()).unwrap()),
         Err(SealError::Comment { .. } | SealError::Marker { .. }) => None,
         Err(error) => panic!("{error}\n{document}"),

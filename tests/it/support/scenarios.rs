@@ -19,7 +19,7 @@ pub(crate) fn into_an_existing_file() -> Desk {
     let text = "# by hand\nOTHER: kept\nGITLAB_HOST: gitlab.example.com\n";
     let sealed = Draft::parse(provision::sops::Format::Yaml, text)
         .unwrap()
-        .seal(&rule, desk.lab.gitlab.now(), &[])
+        .seal(&rule, &provision::sops::Alone, desk.lab.gitlab.now(), &[])
         .unwrap();
     desk.edit(SECRETS, |_| String::from_utf8(sealed.bytes().to_vec()).unwrap());
     desk
