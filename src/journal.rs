@@ -191,6 +191,13 @@ pub fn description(environment: &str, key: &str, mark: &str) -> String {
     format!("provision {environment}/{key} {mark}")
 }
 
+/// Whether a token's description carries this mark as a word. A lock that was tampered with may hold an empty mark, or
+/// the beginning that all marks share; neither is anybody's.
+#[must_use]
+pub fn carries(description: &str, mark: &str) -> bool {
+    description.split_whitespace().any(|word| word == mark)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +232,15 @@ mod tests {
             active: true,
             revoked: false,
             access_level: Some(30),
+        }
+    }
+
+    #[test]
+    fn only_a_whole_mark_recognises_a_token() {
+        let text = description("qa", "backstage", "pv-0123456789abcdef0123");
+        assert!(carries(&text, "pv-0123456789abcdef0123"));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
+            assert!(!carries(&text, other), "{other:?}");
         }
     }
 
