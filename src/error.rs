@@ -23,6 +23,12 @@ pub enum Kind {
     CannotDecrypt = 7,
     /// Unreachable: try later.
     Unreachable = 8,
+    /// `exec`: the values for the program cannot be had.
+    NotStarted = 125,
+    /// `exec`: the program is there and cannot be started.
+    NotExecutable = 126,
+    /// `exec`: there is no such program.
+    NoSuchProgram = 127,
     /// Declined or interrupted before any effect.
     Interrupted = 130,
 }

@@ -1,14 +1,19 @@
 //! What a module's error means for a person: its kind (exit code) and the way out, all in one place.
 
+use crate::environ::EnvironError;
+use crate::environ::quote::QuoteError;
 use crate::error::{Error, Kind};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
+use crate::plan::deliver::DeliverError;
 use crate::profile::ProfileError;
 use crate::repo::lock::LockError as RepoLockError;
-use crate::repo::{BadPath, CommitError, RepoError};
-use crate::sops::{ChangeError, DocumentError, DraftError, IdentityError, OpenError, SealError};
+use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
+use crate::sops::{
+    ChangeError, DocumentError, DraftError, IdentityError, OpenError, OutsideError, SealError,
+};
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
 use crate::token::TokenId;
@@ -122,6 +127,33 @@ impl From<CommitError> for Error {
     }
 }
 
+impl From<RemoteError> for Error {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Here(error) => error.into(),
+            RemoteError::Unreachable { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("git's own message is above")
+            }
+            RemoteError::Overtaken { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("run the same command again")
+            }
+            RemoteError::Declined { .. } => {
+                Self::from_source(Kind::Refused, &error).hint("what the remote says about it is above")
+            }
+            RemoteError::Unknown { .. } => Self::from_source(Kind::HalfWay, &error)
+                .hint("git's own message, or that of its pre-push hook, is above")
+                .hint("run the same command again: it looks at the remote first, and goes on from what it finds"),
+        }
+    }
+}
+
+impl From<DeliverError> for Error {
+    fn from(error: DeliverError) -> Self {
+        let start = Self::from_source(Kind::Refused, &error);
+        error.hints().into_iter().fold(start, Self::hint)
+    }
+}
+
 impl From<RepoLockError> for Error {
     fn from(error: RepoLockError) -> Self {
         match error {
@@ -149,11 +181,27 @@ impl From<OverlapError> for Error {
 
 impl From<SourceError> for Error {
     fn from(error: SourceError) -> Self {
-        let hint = match &error {
-            SourceError::File { .. } => "name the file of your own age identities, or unset the variable",
-            SourceError::Command { .. } => "mend the command, or unset the variable",
-        };
-        Self::from_source(Kind::CannotDecrypt, &error).hint(hint)
+        Self::from_source(Kind::CannotDecrypt, &error)
+            .hint("name the file of your own age identities, or unset the variable")
+    }
+}
+
+impl From<OutsideError> for Error {
+    fn from(error: OutsideError) -> Self {
+        with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), &error)
+    }
+}
+
+/// What helps where a key needs a person or a program.
+fn with_outside_hint(refused: Error, error: &OutsideError) -> Error {
+    match error {
+        OutsideError::NoTerminal { .. } => refused.hint(
+            "run it in a terminal, or give a key without a passphrase in SOPS_AGE_KEY or SOPS_AGE_KEY_FILE",
+        ),
+        OutsideError::NoProgram { program } => {
+            refused.hint(format!("install {program}, and have it on the PATH"))
+        }
+        OutsideError::Failed { .. } => refused,
     }
 }
 
@@ -176,8 +224,51 @@ impl From<OpenError> for Error {
             OpenError::NoIdentity { .. } => Self::from_source(Kind::CannotDecrypt, &error)
                 .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
                 .hint("or ask one of its readers to add you to .sops.yaml and run sops updatekeys"),
+            OpenError::Outside { error: ref cause, .. } => {
+                with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), cause)
+            }
             _ => Self::from_source(Kind::Refused, &error),
         }
+    }
+}
+
+impl From<EnvironError> for Error {
+    fn from(error: EnvironError) -> Self {
+        let kind = match error {
+            EnvironError::Dangerous { .. } | EnvironError::Collision { .. } => Kind::Refused,
+            _ => Kind::Usage,
+        };
+        let hint = match &error {
+            EnvironError::Collision { .. } => "give one of them another name: --map NAME=PATH".to_owned(),
+            EnvironError::Nameless { .. } => {
+                "give it a name: --map NAME=PATH, or leave it out with --only".to_owned()
+            }
+            EnvironError::Dangerous { name, .. } => {
+                format!(
+                    "if the program needs it: --map {name}=PATH; else --only takes the values that you want"
+                )
+            }
+            EnvironError::Missing { .. } => "provision show lists the keys".to_owned(),
+            EnvironError::SeveralFiles { .. } => "name the one file with --file".to_owned(),
+            EnvironError::NotALeaf { .. } => "name one of the values in it".to_owned(),
+            EnvironError::Nul { .. } => {
+                "leave it out with --only; provision show --reveal prints it".to_owned()
+            }
+            EnvironError::Name { .. } | EnvironError::Mapping { .. } | EnvironError::Locate(_) => {
+                return Self::from_source(kind, &error);
+            }
+        };
+        Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<QuoteError> for Error {
+    fn from(error: QuoteError) -> Self {
+        let hint = match &error {
+            QuoteError::NotText { .. } => "provision exec gives it to a program as it is",
+            QuoteError::Disputed { .. } => "--format json and --format sh take every text",
+        };
+        Self::from_source(Kind::Refused, &error).hint(hint)
     }
 }
 
@@ -200,6 +291,9 @@ impl From<SealError> for Error {
                 "make the rule in .sops.yaml select every slot, and commit it"
             }
             SealError::Empty { .. } => "give it a value in the template",
+            SealError::Wrap { error: cause, .. } => {
+                return with_outside_hint(Self::from_source(Kind::Refused, &error), cause);
+            }
             _ => return Self::from_source(Kind::Refused, &error),
         };
         Self::from_source(Kind::Refused, &error).hint(hint)

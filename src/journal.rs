@@ -38,6 +38,11 @@ pub enum Line {
         /// Which one.
         mark: String,
     },
+    /// A person gave up a rotation that had no answer. Should it arrive after all, what it made is withdrawn.
+    GivenUp {
+        /// Which one.
+        mark: String,
+    },
     /// Before the commit after which this token is revoked.
     Retiring {
         /// Key of its entry.
@@ -50,6 +55,19 @@ pub enum Line {
         /// What will stand there: path and SHA-256 of the new content.
         files: Vec<Written>,
     },
+    /// Before a commit is pushed.
+    Pushing(Push),
+}
+
+/// A push whose end the run did not live to see, or did not learn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The remote's name.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// The commit, hexadecimal.
+    pub commit: String,
 }
 
 /// What a run is about to mint.
@@ -118,6 +136,8 @@ pub struct Replay {
     pub written: Vec<Written>,
     /// Tokens that were to be revoked as soon as their successors are committed, by entry.
     pub retiring: Vec<(String, Known)>,
+    /// What the run pushed, or was about to.
+    pub pushes: Vec<Push>,
 }
 
 /// A mint without an end.
@@ -127,6 +147,8 @@ pub struct Open {
     pub intent: Intent,
     /// The reply, where it came.
     pub minted: Option<(Record, String)>,
+    /// Whether a person gave it up.
+    pub given_up: bool,
 }
 
 impl Line {
@@ -164,10 +186,15 @@ impl Replay {
 
     fn take(&mut self, line: Line) {
         match line {
-            Line::Intent(intent) => self.open.push(Open { intent, minted: None }),
+            Line::Intent(intent) => self.open.push(Open { intent, minted: None, given_up: false }),
             Line::Minted { mark, token, sealed } => {
                 if let Some(open) = self.open.iter_mut().find(|open| open.intent.mark == mark) {
                     open.minted = Some((token, sealed));
+                }
+            }
+            Line::GivenUp { mark } => {
+                for open in self.open.iter_mut().filter(|open| open.intent.mark == mark) {
+                    open.given_up = true;
                 }
             }
             Line::Refused { mark } | Line::Withdrawn { mark } => {
@@ -179,6 +206,7 @@ impl Replay {
             }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
+            Line::Pushing(push) => self.pushes.push(push),
         }
     }
 

@@ -6,6 +6,7 @@
 
 // -- core ---------------------------------------------------------------------------------------------------
 pub mod checks;
+pub mod environ;
 pub mod error;
 pub mod instance;
 pub mod journal;
@@ -21,6 +22,7 @@ pub mod yaml;
 
 // -- shell --------------------------------------------------------------------------------------------------
 pub mod apply;
+pub mod deliver;
 pub mod gitlab;
 pub mod observe;
 pub mod repo;

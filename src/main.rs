@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use clap::Parser as _;
-use provision::cli::{Cli, GlobalArgs};
+use clap::{CommandFactory as _, Parser as _};
+use provision::cli::{Cli, Command, GlobalArgs};
 use provision::commands;
 use provision::error::{Error, Kind, Result};
 use provision::ui::Ui;
-use provision::world::{System, Variables, World};
+use provision::world::{Keys, System, Variables, World};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let is_exec = matches!(cli.command, Some(Command::Exec(_)));
     let variables = Variables::read();
     let ui = Ui::new(&cli.global, variables.no_color);
     logs(&cli.global);
@@ -20,15 +24,36 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(error.kind().exit_code())
+            ExitCode::from(exit_code(&error, is_exec))
         }
     }
+}
+
+/// The exit code of `error`. `exec` keeps 125 to 127 for itself, so that every other one is its program's.
+fn exit_code(error: &Error, is_exec: bool) -> u8 {
+    match error.kind() {
+        kind @ (Kind::NotExecutable | Kind::NoSuchProgram) => kind.exit_code(),
+        _ if is_exec => Kind::NotStarted.exit_code(),
+        kind => kind.exit_code(),
+    }
+}
+
+/// Help and version are results; anything else is a mistake on the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    // The one who would read it may have gone away.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let lenient = Cli::command().ignore_errors(true).try_get_matches();
+    let is_exec = lenient.is_ok_and(|matches| matches.subcommand_name() == Some("exec"));
+    ExitCode::from(if is_exec { Kind::NotStarted.exit_code() } else { Kind::Usage.exit_code() })
 }
 
 fn run(cli: Cli, ui: Ui, variables: Variables) -> Result<commands::Exit> {
     let directory = directory(&cli.global)?;
     let effects = System::new(cli.ca_file(), &variables, &directory)?;
-    let world = World::new(Rc::new(effects), variables, directory);
+    let world = World::new(Rc::new(effects), variables, directory).with_keys(Keys::new(ui));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -222,12 +222,12 @@ impl Known {
 }
 
 impl Record {
-    /// Whether its description is one of ours with this mark: `provision qa/backstage <mark>`. A part of a mark, or a mark
-    /// within somebody's own text, proves nothing.
+    /// Whether its description carries this mark as a word: `provision qa/backstage <mark>`. A lock that was tampered with
+    /// may hold an empty mark, or the beginning that all marks share; neither is anybody's.
     #[must_use]
     pub fn carries(&self, mark: &str) -> bool {
-        let ours = self.description.as_deref().and_then(|text| text.strip_prefix(DESCRIPTION));
-        ours.and_then(|text| text.split(' ').next_back()).is_some_and(|last| !last.is_empty() && last == mark)
+        let description = self.description.as_deref().unwrap_or_default();
+        description.starts_with(DESCRIPTION) && description.split_whitespace().any(|word| word == mark)
     }
 }
 
@@ -245,5 +245,28 @@ mod tests {
             assert_eq!(role.as_str().parse(), Ok(role));
         }
         assert_eq!(Role::from_access_level(35), None);
+    }
+
+    #[test]
+    fn only_a_whole_mark_in_a_description_of_ours_recognises_a_token() {
+        let mut record = Record {
+            id: TokenId(42),
+            name: String::new(),
+            description: Some("provision qa/backstage pv-0123456789abcdef0123".to_owned()),
+            scopes: Scopes::new(),
+            user_id: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            last_used_at: None,
+            active: true,
+            revoked: false,
+            access_level: None,
+        };
+        assert!(record.carries("pv-0123456789abcdef0123"));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
+            assert!(!record.carries(other), "{other:?}");
+        }
+        record.description = Some("about pv-0123456789abcdef0123".to_owned());
+        assert!(!record.carries("pv-0123456789abcdef0123"));
     }
 }

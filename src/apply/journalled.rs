@@ -24,7 +24,8 @@ impl<'a> Journalled<'a> {
     /// Starts from what the plan still needs of an interrupted run's journal. Writing it first proves that the
     /// journal can be written at all, before anything else is done.
     pub(super) fn open(plan: &Plan, ground: &'a Ground, world: &'a World) -> Result<Self> {
-        let watched = mints(ground, &plan.watched.iter().map(String::as_str).collect());
+        let mut watched = mints(ground, &plan.watched.iter().map(String::as_str).collect());
+        watched.extend(plan.given_up.iter().map(|mark| Line::GivenUp { mark: mark.clone() }));
         let marks = |step: fn(&Step) -> Option<&str>| plan.steps.iter().filter_map(step).collect();
         let withdrawn = mints(
             ground,

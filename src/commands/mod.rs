@@ -15,8 +15,11 @@ mod connection;
 #[cfg(feature = "emulator")]
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod exec;
+pub mod export;
 pub mod hook;
 pub mod init;
 pub mod provision;
@@ -24,6 +27,7 @@ pub mod resume;
 pub mod rotate;
 pub mod show;
 pub mod status;
+pub mod trust;
 mod writer;
 
 /// How a command that did not fail ended.
@@ -33,12 +37,15 @@ pub enum Exit {
     Done,
     /// Something needs care.
     Attention,
+    /// The status of a program that was started.
+    Program(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
+            Exit::Program(status) => Self::from(status),
             Exit::Attention => Self::from(crate::error::Kind::Attention.exit_code()),
         }
     }
@@ -58,6 +65,10 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Hook(args)) => hook::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Doctor(args)) => doctor::run(&args, ui, world).await,
+        Some(Command::Trust(args)) => trust::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Exec(args)) => exec::run(&args, world),
+        Some(Command::Export(args)) => export::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),
         #[cfg(feature = "emulator")]
         Some(Command::Demo(args)) => demo::run(&args, ui).await.map(|()| Exit::Done),

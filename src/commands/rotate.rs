@@ -26,7 +26,10 @@ pub async fn run(args: &RotateArgs, ui: Ui, world: &World) -> Result<Exit> {
         verb: "provision rotate",
         environments: writer::chosen(&args.env, args.all, &repo)?,
         wish: Wish { revokes: options.at_once(), ..Wish::default() },
-        plan: &|environment, observed| plan(environment, observed, &options).map_err(Error::from),
+        plan: &|environment, observed, shown| {
+            let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
+            plan(environment, observed, &options).map_err(Error::from)
+        },
     };
     writer::run(&job, repo, &args.write, ui, world).await
 }
@@ -36,12 +39,11 @@ fn options(args: &RotateArgs) -> Result<Options> {
     let renew = if args.due { Renew::Due(chosen) } else { Renew::Now(chosen) };
     let overlap = args.overlap.as_deref().map(overlap).transpose()?;
     let options = Options { renew, overlap, force: args.force, ..Options::default() };
-    if options.at_once() && !options.force {
-        return Err(Error::new(
-            Kind::Usage,
-            "--overlap 0s would revoke tokens whose successors nobody has yet",
-        )
-        .hint("say --force as well to have that, or leave it to the overlap of the profile"));
+    if options.at_once() && !options.force && !args.write.delivery.push {
+        let what = "--overlap 0s would revoke tokens whose successors nobody has yet";
+        return Err(Error::new(Kind::Usage, what)
+            .hint("--push as well: they are revoked once their successors are upstream")
+            .hint("or --force as well: they are revoked as soon as their successors are committed"));
     }
     Ok(options)
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::sops;
 use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
+pub mod deliver;
 mod error;
 pub mod health;
 pub mod message;
@@ -18,7 +19,9 @@ pub mod options;
 pub mod provision;
 mod reason;
 pub mod recover;
+pub mod request;
 pub mod retire;
+pub mod review;
 mod write;
 
 pub use error::PlanError;
@@ -41,6 +44,9 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// Marks of requests without a reply that may still be committed at GitLab.
     pub watched: Vec<String>,
+    /// Those of them that a person gave up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<String>,
 }
 
 /// An entry that needs nothing.
@@ -213,7 +219,7 @@ pub struct Write {
 }
 
 /// Something that a person should know, and nothing is done about.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Note {
     /// Whether it makes the exit code 3.
     pub attention: bool,
@@ -255,6 +261,14 @@ impl Plan {
         texts.collect()
     }
 
+    /// Whether this plan does more than another one that a person said yes to: another token, or the revocation of one,
+    /// or another file or other readers. Finishing and withdrawing what a run of our own made is never more.
+    #[must_use]
+    pub fn exceeds(&self, shown: &Self) -> bool {
+        let agreed: Vec<String> = shown.steps.iter().filter_map(agreement).collect();
+        self.steps.iter().filter_map(agreement).any(|step| !agreed.contains(&step))
+    }
+
     /// The mints, in order.
     pub fn mints(&self) -> impl Iterator<Item = &Mint> {
         self.steps.iter().filter_map(|step| match step {
@@ -277,6 +291,23 @@ impl Plan {
             Step::Write(write) => Some(write),
             _ => None,
         })
+    }
+}
+
+/// What of a step a person has to agree to, comparable with that of another plan.
+fn agreement(step: &Step) -> Option<String> {
+    match step {
+        Step::Mint(mint) => serde_json::to_string(mint).ok(),
+        Step::Retire(retire) | Step::RetireAtOnce(retire) => {
+            Some(format!("revoke {} of {}", retire.token.id, retire.token.owner.path))
+        }
+        Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
+        Step::Withdraw { .. }
+        | Step::Finish { .. }
+        | Step::Render { .. }
+        | Step::Restore { .. }
+        | Step::Lock { .. }
+        | Step::Commit { .. } => None,
     }
 }
 

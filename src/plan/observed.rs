@@ -45,6 +45,8 @@ pub struct Observed {
     pub retiring: Vec<(String, Known)>,
     /// Readers that the policy at HEAD has and upstream's has not.
     pub new_readers: Vec<String>,
+    /// Whether what this run commits is upstream when it ends.
+    pub arrives_upstream: bool,
 }
 
 /// What GitLab says of an id.
@@ -125,6 +127,8 @@ pub struct Pending {
     pub outcome: Outcome,
     /// Whether worktree, branch and the lock entry it was planned on are still the same.
     pub same_ground: bool,
+    /// Whether a person gave it up.
+    pub given_up: bool,
 }
 
 /// What became of a mint whose run did not end.

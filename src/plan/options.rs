@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{Span, Timestamp};
 
-use super::{PlanError, Reason};
+use super::{Plan, PlanError, Reason};
 use crate::lock;
 use crate::profile::{Environment, Token};
 use crate::token::TokenId;
@@ -31,6 +31,13 @@ pub enum Renew {
     Unhealthy,
     /// The chosen ones, healthy or not; of those that were superseded before, none.
     Now(Chosen),
+    /// As `Now`, after somebody else was faster: those of the chosen ones whose token is still one of these, or missing.
+    Still {
+        /// The chosen ones.
+        chosen: Chosen,
+        /// The tokens that were to be replaced.
+        replaced: BTreeSet<TokenId>,
+    },
     /// The chosen ones that have come to their end, or are due.
     Due(Chosen),
     /// The one whose current token is this, which is in the wrong hands.
@@ -70,9 +77,25 @@ impl Options {
         self.overlap.as_ref().is_some_and(|overlap| overlap.span.is_zero())
     }
 
+    /// The same choices for the run that `shown` was made for, after somebody else was faster at the remote: what the
+    /// winner has replaced is not replaced once more.
+    #[must_use]
+    pub fn still(&self, shown: &Plan) -> Self {
+        let renew = match &self.renew {
+            Renew::Now(chosen) => Renew::Still {
+                chosen: chosen.clone(),
+                replaced: shown.mints().filter_map(|mint| mint.replaces).collect(),
+            },
+            other => other.clone(),
+        };
+        Self { renew, ..self.clone() }
+    }
+
     /// Whether every entry that was named is there.
     pub(super) fn check(&self, environment: &Environment) -> Result<(), PlanError> {
-        let (Renew::Now(keys) | Renew::Due(keys)) = &self.renew else { return Ok(()) };
+        let (Renew::Now(keys) | Renew::Due(keys) | Renew::Still { chosen: keys, .. }) = &self.renew else {
+            return Ok(());
+        };
         let unknown = keys.iter().find(|key| environment.token(key).is_none());
         unknown.map_or(Ok(()), |key| {
             Err(PlanError::NoSuchToken {
@@ -87,7 +110,7 @@ impl Options {
 impl Renew {
     /// Whether a person named this entry, or all, to get a successor now.
     pub(super) fn chooses(&self, key: &str) -> bool {
-        matches!(self, Self::Now(keys) if keys.is_empty() || keys.contains(key))
+        matches!(self, Self::Now(chosen) | Self::Still { chosen, .. } if chosen.is_empty() || chosen.contains(key))
     }
 
     /// Of the reasons to replace the current token of an entry, those that count in this run.
@@ -98,18 +121,27 @@ impl Renew {
         found: &[Reason],
     ) -> Vec<Reason> {
         let is_chosen = |keys: &Chosen| keys.is_empty() || keys.contains(&token.key);
+        let asked = || if found.is_empty() { vec![Reason::Asked] } else { found.to_vec() };
         match self {
             Self::Unhealthy => found.to_vec(),
-            Self::Now(keys) if is_chosen(keys) && found.is_empty() => vec![Reason::Asked],
-            Self::Now(keys) if is_chosen(keys) => found.to_vec(),
-            Self::Due(keys) if is_chosen(keys) && found.iter().any(Reason::is_end_of_life) => found.to_vec(),
+            Self::Now(chosen) if is_chosen(chosen) => asked(),
+            Self::Still { chosen, replaced }
+                if is_chosen(chosen) && entry.is_none_or(|entry| replaced.contains(&entry.id)) =>
+            {
+                asked()
+            }
+            Self::Due(chosen) if is_chosen(chosen) && found.iter().any(Reason::is_end_of_life) => {
+                found.to_vec()
+            }
             Self::Leaked { id, .. } if entry.is_some_and(|entry| entry.id == *id) => {
                 let mut reasons = vec![Reason::Leaked];
                 reasons
                     .extend(found.iter().filter(|reason| matches!(reason, Reason::Changed { .. })).cloned());
                 reasons
             }
-            Self::Now(_) | Self::Due(_) | Self::Leaked { .. } | Self::Nothing => Vec::new(),
+            Self::Now(_) | Self::Still { .. } | Self::Due(_) | Self::Leaked { .. } | Self::Nothing => {
+                Vec::new()
+            }
         }
     }
 }

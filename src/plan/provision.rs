@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
+use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, SlotState};
 use super::options::{Options, Renew};
-use super::recover::{Recovery, decide};
+use super::recover::{Recovery, decide, is_young};
 use super::{
     AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, health, retire, write,
 };
@@ -52,6 +52,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         healthy: Vec::new(),
         notes: Vec::new(),
         watched: Vec::new(),
+        given_up: Vec::new(),
     };
     options.check(environment)?;
     let mut entries = judge(environment, observed, options, today, &mut plan)?;
@@ -218,8 +219,23 @@ fn recover(
                 plan.notes.push(note);
                 plan.watched.push(pending.intent.mark.clone());
             }
+            Recovery::GiveUp(note) => {
+                plan.notes.push(note);
+                plan.watched.push(pending.intent.mark.clone());
+                plan.given_up.push(pending.intent.mark.clone());
+            }
             Recovery::Forget(note) => plan.notes.extend(note),
-            Recovery::Done => {}
+            Recovery::Done => {
+                if let Some(entry) = entry
+                    && was_asked_for(pending, entry, observed, options)
+                {
+                    plan.notes.push(Note::info(format!(
+                        "{key} has the successor that an interrupted run made at {}",
+                        pending.intent.at
+                    )));
+                    entry.fate = Fate::Healthy;
+                }
+            }
             Recovery::Undecided { why, successor } => {
                 let environment = environment.name.clone();
                 return Err(PlanError::Undecided { environment, key: key.clone(), why, successor });
@@ -227,6 +243,16 @@ fn recover(
         }
     }
     Ok(())
+}
+
+/// Whether a run that was just broken off was this very rotation, and has given the entry its current token.
+fn was_asked_for(pending: &Pending, entry: &Entry<'_>, observed: &Observed, options: &Options) -> bool {
+    let Outcome::Recorded { record, .. } = &pending.outcome else { return false };
+    let is_rotation = matches!(&entry.fate, Fate::Mint(because) if because.as_slice() == [Reason::Asked]);
+    is_rotation
+        && options.renew.chooses(&entry.token.key)
+        && is_young(pending, observed)
+        && current(entry, observed) == Some(record.id)
 }
 
 fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
@@ -301,7 +327,10 @@ fn rotates(entry: &Entry<'_>, because: &[Reason], observed: &Observed) -> Result
     }
     let Some(current) = observed.lock.tokens.get(&token.key) else { return Ok(None) };
     let Some(Live::Known(record)) = observed.live.get(&current.id) else { return Ok(None) };
-    if !record.active {
+    let may_die = |pending: &Pending| {
+        pending.given_up && pending.intent.rotates.as_ref().is_some_and(|old| old.id == current.id)
+    };
+    if !record.active || observed.pending.iter().any(may_die) {
         return Ok(None);
     }
     match retire::ours(current.known(), record, observed, retire::Stands::Current) {
@@ -320,7 +349,9 @@ fn at_once(plan: &Plan, observed: &Observed, options: &Options) -> (Vec<Retire>,
             Step::Mint(mint) if mint.rotates.is_none() => {
                 let why = match options.renew {
                     Renew::Leaked { last_used, .. } => Some(Why::Leaked { last_used }),
-                    _ if options.at_once() => Some(Why::NoOverlap),
+                    _ if options.at_once() && (options.force || observed.arrives_upstream) => {
+                        Some(Why::NoOverlap)
+                    }
                     _ => None,
                 };
                 replaced.insert(mint.key.as_str(), why);

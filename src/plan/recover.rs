@@ -24,6 +24,8 @@ pub(super) enum Recovery {
     Rotate(Known),
     /// No token has that mark yet, and the request is young enough to be committed late.
     Watch(Note),
+    /// The same for a rotation that a person gave up.
+    GiveUp(Note),
     /// No token that lives has that mark, and none will.
     Forget(Option<Note>),
     /// A person has to decide.
@@ -62,6 +64,9 @@ pub(super) fn decide(
             }
         }
         (Outcome::Found(record), _) if !record.active => Recovery::Forget(None),
+        (Outcome::Found(record), Some(_)) if pending.given_up => {
+            withdraw(pending, record.id, &Unusable::Abandoned.to_string())
+        }
         (Outcome::Found(record), Some(old)) => {
             let text = format!(
                 "GitLab has rotated token {} into token {}, and the reply with its value was lost: the old value is \
@@ -80,7 +85,7 @@ pub(super) fn decide(
     }
 }
 
-fn is_young(pending: &Pending, observed: &Observed) -> bool {
+pub(super) fn is_young(pending: &Pending, observed: &Observed) -> bool {
     observed.now.duration_since(pending.intent.at) < WATCH
 }
 
@@ -194,9 +199,16 @@ fn stuck_rotation(
 /// No successor is there. As long as the request may still arrive, the token that it was about may die any moment.
 fn unanswered_rotation(pending: &Pending, old: &Known, observed: &Observed, options: &Options) -> Recovery {
     let lives = observed.live.get(&old.id).is_some_and(Live::is_active);
-    let decided = options.abandon || (options.force && options.renew.chooses(&pending.intent.key));
-    if !lives || decided || !is_young(pending, observed) {
+    let rotated_again = options.force && options.renew.chooses(&pending.intent.key);
+    if !lives || rotated_again || !is_young(pending, observed) {
         return Recovery::Forget(None);
+    }
+    if options.abandon || pending.given_up {
+        return Recovery::GiveUp(Note::info(format!(
+            "a rotation of token {} of {} had no answer and was given up; it is watched for until it can no longer \
+             arrive",
+            old.id, pending.intent.key
+        )));
     }
     Recovery::Undecided {
         why: format!(

@@ -114,6 +114,7 @@ fn healthy() -> Observed {
         current_elsewhere: BTreeMap::new(),
         retiring: Vec::new(),
         new_readers: Vec::new(),
+        arrives_upstream: false,
     }
 }
 

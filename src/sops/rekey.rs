@@ -4,24 +4,30 @@
 //! (cmd/sops/subcommand/updatekeys), and `sops rotate` trusts the readers that stand in the file.
 
 mod block;
+mod flat;
+mod flow;
 mod leaves;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 
-use super::comments;
-use super::document::METADATA;
+use super::comments::{self, remarks};
+use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
-use super::keys::Recipient;
+use super::keys::{Outside, Recipient};
+use super::marks::Marks;
 use super::metadata::OtherReader;
 use super::open::Opened;
 use super::path::Path;
 use super::policy::Rule;
 use super::seal::{SealError, Sealed, check_encrypted, refuse_clear, renewed};
-use super::value::{Cipher, DataKey};
+use super::selection::Selection;
+use super::value::{Cipher, DataKey, Plain, Type};
 use crate::yaml::{Mapping, Node, Position};
 
 /// What a rekey does to a file. It can be told without a key.
@@ -85,12 +91,6 @@ pub enum RekeyError {
         position: Position,
         /// The leaf.
         path: Path,
-    },
-    /// Only YAML files of one document so far.
-    #[error("rekeying {format} files, or files of several documents, is not supported yet")]
-    Format {
-        /// How the file is written down.
-        format: Format,
     },
     /// The list of readers has a form that we do not edit.
     #[error("{position}: the list of readers has a layout that cannot be edited line by line")]
@@ -180,10 +180,7 @@ impl Opened {
         if !self.changes.is_empty() {
             return Err(RekeyError::ChangesWait);
         }
-        if self.file.format() != Format::Yaml || self.file.document.roots().count() > 1 {
-            return Err(RekeyError::Format { format: self.file.format() });
-        }
-        refuse_clear(rule.selection(), must_be_encrypted)?;
+        refuse_clear(self.selection_after(&plan, rule), must_be_encrypted)?;
         let new_key =
             if plan.new_data_key { Some(DataKey::generate().map_err(SealError::from)?) } else { None };
         let key = new_key.as_ref().unwrap_or(&self.key);
@@ -207,24 +204,29 @@ impl Opened {
         cipher: &Cipher,
     ) -> Result<Encrypted, RekeyError> {
         let document = &self.file.document;
+        let selection = self.selection_after(plan, rule);
         let mut edits = Edits::default();
         if plan.new_data_key || plan.selection {
-            self.reencrypt(&mut edits, cipher, rule.selection(), plan.new_data_key)?;
-            let old = (&self.cipher, &self.file.metadata.selection);
-            comments::rekey(&mut edits, document, old, (cipher, rule.selection()), plan.new_data_key)?;
+            let stored = remarks(document);
+            let plain = comments::opened(document, &self.cipher, &stored);
+            let will = Marks::with_remarks(document, selection, &plain);
+            self.reencrypt(&mut edits, cipher, &will, plan.new_data_key)?;
+            let was = Marks::with_remarks(document, self.file.selection(), &stored);
+            let rekeyed = comments::Rekeyed { stored, plain, was, will };
+            rekeyed.edit(&mut edits, document, cipher, selection, plan.new_data_key)?;
         }
         let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
-        let wrapped = wrap(key, wanted)?;
-        let metadata = block::Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
-        metadata.edit_readers(&mut edits, &wrapped, plan)?;
-        if plan.selection {
-            metadata.set_selection(&mut edits, rule.selection());
-        }
-        if plan.mac_scope {
-            metadata.set_mac_scope(&mut edits, rule.mac_only_encrypted());
-        }
+        let wrapped = wrap(key, wanted, &*self.outside)?;
+        let metadata = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
+        metadata.edit(&mut edits, &wrapped, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
+        let text = with_equal_blocks(&self.file.with_text(&text).map_err(SealError::from)?)?;
         Ok(self.file.with_text(&text).map_err(SealError::from)?)
+    }
+
+    /// What is encrypted in the end. What the rule says of it does not concern a binary file.
+    fn selection_after<'r>(&'r self, plan: &RekeyPlan, rule: &'r Rule) -> &'r Selection {
+        if plan.selection { rule.selection() } else { &self.file.metadata.selection }
     }
 
     /// Every value and comment is what it was, every reader is as the rule wants it, and no entry of another type has
@@ -239,8 +241,10 @@ impl Opened {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for ((path, before), (_, after)) in self.file.document.leaves().zip(sealed.document.leaves()) {
-            if self.file.value(&self.cipher, path, before)? != sealed.value(cipher, path, after)? {
+        for ((path, before, was), (_, after, is)) in self.file.marked_leaves().zip(sealed.marked_leaves()) {
+            let before = self.file.value(&self.cipher, path, before, was)?;
+            let after = sealed.value(cipher, path, after, is)?;
+            if !is_same(self.file.format(), before.as_ref(), after.as_ref()) {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }
         }
@@ -263,16 +267,99 @@ impl Opened {
     }
 }
 
+/// The text of the file with the block of the first document in every document that has one: sops reads the first and
+/// writes the same into all.
+fn with_equal_blocks(file: &Encrypted) -> Result<String, SealError> {
+    let text = file.text();
+    let blocks: Vec<Range<usize>> = file.document.roots().filter_map(block_range).collect();
+    let Some((first, others)) = blocks.split_first() else { return Err(SealError::unsound("no metadata")) };
+    let range = |block: &Range<usize>| block.start..block.start + text[block.clone()].trim_end().len();
+    let mut edits = Edits::default();
+    for other in others {
+        edits.replace(range(other), &text[range(first)]);
+    }
+    edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))
+}
+
+fn block_range(root: Mapping<'_>) -> Option<Range<usize>> {
+    let entry = root.entry(METADATA)?;
+    Some(entry.key_node.full_span().start..entry.value.span().end)
+}
+
+/// The `sops` block in the way that the file's format writes it.
+enum Block<'t> {
+    Nested(block::Block<'t>),
+    Flat(flat::Block<'t>),
+}
+
+impl<'t> Block<'t> {
+    fn of(document: &'t Document) -> Option<Self> {
+        let mapping = metadata_block(document)?;
+        Some(match document.format() {
+            Format::Yaml | Format::Json | Format::Binary => {
+                Self::Nested(block::Block::new(document, mapping))
+            }
+            Format::Dotenv | Format::Ini => Self::Flat(flat::Block::new(document, mapping)),
+        })
+    }
+
+    fn edit(
+        &self,
+        edits: &mut Edits,
+        wrapped: &[(Recipient, String)],
+        plan: &RekeyPlan,
+        rule: &Rule,
+    ) -> Result<(), RekeyError> {
+        match self {
+            Self::Nested(block) => {
+                block.edit_readers(edits, wrapped, plan)?;
+                if plan.selection {
+                    block.set_selection(edits, rule.selection());
+                }
+                if plan.mac_scope {
+                    block.set_mac_scope(edits, rule.mac_only_encrypted());
+                }
+            }
+            Self::Flat(block) => {
+                block.edit_readers(edits, wrapped, plan)?;
+                if plan.selection {
+                    block.set_selection(edits, rule.selection());
+                }
+                if plan.mac_scope {
+                    block.set_mac_scope(edits, rule.mac_only_encrypted());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a value has survived. JSON has one type of numbers; what type an encrypted one has depends on the version of
+/// sops.
+fn is_same(format: Format, before: Option<&Plain>, after: Option<&Plain>) -> bool {
+    let is_number = |plain: &Plain| matches!(plain.kind, Type::Int | Type::Float);
+    match (before, after) {
+        (Some(one), Some(two)) if format == Format::Json && is_number(one) && is_number(two) => {
+            *one.bytes == *two.bytes
+        }
+        _ => before == after,
+    }
+}
+
 /// The data key for each of these recipients.
-fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<(Recipient, String)>, SealError> {
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key) {
+fn wrap(
+    key: &DataKey,
+    recipients: &[Recipient],
+    outside: &dyn Outside,
+) -> Result<Vec<(Recipient, String)>, SealError> {
+    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
         Ok(wrapped) => Ok((recipient.clone(), wrapped)),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), reason: error.to_string() }),
+        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
     });
     wrapped.collect()
 }
 
 /// The `sops` block.
-fn metadata_block(document: &super::document::Document) -> Option<Mapping<'_>> {
+fn metadata_block(document: &Document) -> Option<Mapping<'_>> {
     document.root()?.get(METADATA).and_then(Node::as_mapping)
 }

@@ -23,6 +23,7 @@ fn pending(outcome: Outcome) -> Pending {
         },
         outcome,
         same_ground: true,
+        given_up: false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The `sops` block of a file, edited by span: entries of readers, the selection rule, the scope of the MAC.
+//! The `sops` block of a YAML or JSON file, edited by span: entries of readers, the selection rule, the scope of the
+//! MAC.
 
 use std::ops::Range;
 
@@ -8,18 +9,19 @@ use super::super::change::{Growth, Stored};
 use super::super::document::Document;
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
-use super::super::metadata::{OTHER_KEYS, OtherReader};
-use super::super::render::{self, Place};
+use super::super::metadata::{OTHER_KEYS, OtherReader, recipient_text};
+use super::super::render::Place;
 use super::super::selection::{FIELDS, Selection};
 use super::super::splice;
-use super::{RekeyError, RekeyPlan, metadata_block};
+use super::{RekeyError, RekeyPlan, flow, metadata_block};
 
-const AGE: &str = "age";
+pub(super) const AGE: &str = "age";
 
 /// An entry of somebody whose key is of a type that we do not encrypt for.
 pub(super) struct Foreign<'t> {
     pub(super) reader: OtherReader,
-    pub(super) source: &'t str,
+    /// Of all its values.
+    pub(super) source: Vec<&'t str>,
 }
 
 /// Such entries in the order of [`super::super::Encrypted::other_readers`].
@@ -29,13 +31,29 @@ pub(super) fn foreign(document: &Document) -> Vec<Foreign<'_>> {
     for kind in [AGE].into_iter().chain(OTHER_KEYS) {
         let items = block.get(kind).and_then(Node::as_sequence).into_iter().flat_map(Sequence::items);
         all.extend(
-            items.filter_map(|item| Some(Foreign { reader: other(kind, item)?, source: item.source() })),
+            items.filter_map(|item| Some(Foreign { reader: other(kind, item)?, source: sources(item) })),
         );
     }
     all
 }
 
-fn other(kind: &str, item: Node<'_>) -> Option<OtherReader> {
+/// The text of an entry; where its fields are lines of a flat file, of each value, as the keys have numbers in them.
+fn sources(item: Node<'_>) -> Vec<&str> {
+    match item.kind() {
+        Kind::Mapping(mapping) if is_flat(mapping) => {
+            mapping.entries().flat_map(|entry| sources(entry.value)).collect()
+        }
+        _ => vec![item.source()],
+    }
+}
+
+/// Whether a mapping stands for lines with flat keys: it has no text of its own but its first key.
+fn is_flat(mapping: Mapping<'_>) -> bool {
+    let first = mapping.entries().next();
+    first.is_some_and(|entry| entry.value.span().start >= mapping.node().span().end)
+}
+
+pub(super) fn other(kind: &str, item: Node<'_>) -> Option<OtherReader> {
     let entry = item.as_mapping()?;
     if kind != AGE {
         return Some(OtherReader::of_entry(kind, entry));
@@ -45,8 +63,38 @@ fn other(kind: &str, item: Node<'_>) -> Option<OtherReader> {
     (!is_native).then(|| OtherReader { kind: kind.to_owned(), id: text.to_owned() })
 }
 
-fn native(item: Node<'_>) -> Option<Recipient> {
+pub(super) fn native(item: Node<'_>) -> Option<Recipient> {
     item.as_mapping()?.get("recipient")?.as_str()?.parse().ok()
+}
+
+/// Which entries of the age list go, in its order.
+pub(super) struct Seen<'p> {
+    plan: &'p RekeyPlan,
+    kept: Vec<Recipient>,
+}
+
+impl<'p> Seen<'p> {
+    pub(super) fn new(plan: &'p RekeyPlan) -> Self {
+        Self { plan, kept: Vec::new() }
+    }
+
+    pub(super) fn goes(&mut self, item: Node<'_>) -> bool {
+        match native(item) {
+            Some(recipient) if self.plan.removed.contains(&recipient) => true,
+            // A second entry of one recipient holds the old data key.
+            Some(recipient) if self.plan.new_data_key && self.kept.contains(&recipient) => true,
+            Some(recipient) => {
+                self.kept.push(recipient);
+                false
+            }
+            None => other(AGE, item).is_some_and(|reader| self.plan.removed_others.contains(&reader)),
+        }
+    }
+
+    /// Whether an entry of this recipient stays.
+    pub(super) fn knows(&self, recipient: &Recipient) -> bool {
+        self.kept.contains(recipient)
+    }
 }
 
 pub(super) struct Block<'t> {
@@ -55,8 +103,8 @@ pub(super) struct Block<'t> {
 }
 
 impl<'t> Block<'t> {
-    pub(super) fn of(document: &'t Document) -> Option<Self> {
-        Some(Self { document, mapping: metadata_block(document)? })
+    pub(super) fn new(document: &'t Document, mapping: Mapping<'t>) -> Self {
+        Self { document, mapping }
     }
 
     /// Takes out who goes, and puts `wrapped` in: into the entries that are there, and into new ones behind the last.
@@ -95,51 +143,45 @@ impl<'t> Block<'t> {
         plan: &RekeyPlan,
     ) -> Result<(), RekeyError> {
         let text = self.document.text();
-        let mut seen: Vec<Recipient> = Vec::new();
-        let goes = |item| match native(item) {
-            Some(recipient) if plan.removed.contains(&recipient) => true,
-            // A second entry of one recipient holds the old data key.
-            Some(recipient) if plan.new_data_key && seen.contains(&recipient) => true,
-            Some(recipient) => {
-                seen.push(recipient);
-                false
-            }
-            None => other(AGE, item).is_some_and(|reader| plan.removed_others.contains(&reader)),
-        };
-        let items = Items::split(list, goes);
+        let mut seen = Seen::new(plan);
+        let items = Items::split(list, |item| seen.goes(item));
         for item in &items.kept {
             let new =
                 native(*item).and_then(|recipient| wrapped.iter().find(|(known, _)| *known == recipient));
             if let Some((_, enc)) = new {
                 let node = item.get("enc").ok_or(RekeyError::Layout { position: item.position() })?;
-                replace_enc(edits, text, node, enc);
+                replace_enc(edits, self.document, node, enc);
             }
         }
         let new: Vec<&(Recipient, String)> =
-            wrapped.iter().filter(|(recipient, _)| !seen.contains(recipient)).collect();
-        if !new.is_empty() {
-            let last = list.items().next_back();
-            let last = last.ok_or(RekeyError::Layout { position: list.node().position() })?;
-            if list.is_flow() {
-                if items.kept.is_empty() {
-                    return Err(RekeyError::Layout { position: list.node().position() });
-                }
-                let entries: String =
-                    new.iter().map(|(recipient, enc)| format!(", {}", flow(recipient, enc))).collect();
-                let end = last.span().end;
-                edits.replace(end..end, entries);
-            } else {
-                let at = after(text, last.span().end);
-                let lines = new.iter().map(|(recipient, enc)| lines(text, last, recipient, enc));
-                let mut lines = lines
-                    .collect::<Option<String>>()
-                    .ok_or(RekeyError::Layout { position: last.position() })?;
-                if !text[..at].ends_with('\n') {
-                    lines.insert_str(0, line_break(text));
-                    lines.truncate(lines.trim_end().len());
-                }
-                edits.replace(at..at, lines);
+            wrapped.iter().filter(|(recipient, _)| !seen.knows(recipient)).collect();
+        if new.is_empty() {
+            return items.remove(edits, text);
+        }
+        let last = list.items().next_back();
+        let last = last.ok_or(RekeyError::Layout { position: list.node().position() })?;
+        if list.is_flow() {
+            let gap = flow::gap(self.document, list);
+            let entries: Vec<String> =
+                new.iter().map(|(recipient, enc)| flow::entry(self.document, last, recipient, enc)).collect();
+            let entries = entries.join(&gap);
+            if items.kept.is_empty() {
+                let first = items.all.first().map_or(last.full_span().start, |item| item.full_span().start);
+                edits.replace(first..last.span().end, entries);
+                return Ok(());
             }
+            let end = last.span().end;
+            edits.replace(end..end, format!("{gap}{entries}"));
+        } else {
+            let at = after(text, last.span().end);
+            let lines = new.iter().map(|(recipient, enc)| lines(text, last, recipient, enc));
+            let mut lines =
+                lines.collect::<Option<String>>().ok_or(RekeyError::Layout { position: last.position() })?;
+            if !text[..at].ends_with('\n') {
+                lines.insert_str(0, line_break(text));
+                lines.truncate(lines.trim_end().len());
+            }
+            edits.replace(at..at, lines);
         }
         items.remove(edits, text)
     }
@@ -171,11 +213,7 @@ impl<'t> Block<'t> {
         let (field, value) = ("mac_only_encrypted", only_encrypted.to_string());
         match self.mapping.entry(field) {
             Some(entry) => edits.replace(entry.value.full_span(), value),
-            None if self.mapping.is_flow() => {
-                let last = self.mapping.entries().next_back();
-                let end = last.map_or(self.mapping.node().span().start + 1, |entry| entry.value.span().end);
-                edits.replace(end..end, format!(", \"{field}\": {value}"));
-            }
+            None if self.mapping.is_flow() => flow::insert(edits, self.document, self.mapping, field, &value),
             None => {
                 // The text of a stored value stands there as it is, so that it stays a boolean.
                 let value = Growth::Leaf(Stored::Encrypted(value));
@@ -261,17 +299,13 @@ fn hyphen<'t>(text: &'t str, item: Node<'_>) -> Option<&'t str> {
     before.trim_matches(' ').eq("-").then_some(before)
 }
 
-fn flow(recipient: &Recipient, enc: &str) -> String {
-    let place = Place { style: Style::Double, in_flow: true };
-    format!("{{\"recipient\": \"{recipient}\", \"enc\": {}}}", render::text(enc, place))
-}
-
 /// Lines of a new entry, in the form of the last one: its indentation, and the order of its fields.
 fn lines(text: &str, last: Node<'_>, recipient: &Recipient, enc: &str) -> Option<String> {
     let lead = hyphen(text, last)?;
     let indent = " ".repeat(lead.len());
     let entry = last.as_mapping()?;
     let enc_first = entry.entries().next()?.key == "enc";
+    let recipient = recipient_text(recipient);
     let end = line_break(text);
     let inner = entry.get("enc").and_then(|node| content_indent(text, node));
     let inner = " ".repeat(inner.unwrap_or(lead.len() + 4));
@@ -292,8 +326,8 @@ fn content_indent(text: &str, node: Node<'_>) -> Option<usize> {
 }
 
 /// Puts a newly wrapped key where another was, in its form.
-fn replace_enc(edits: &mut Edits, text: &str, node: Node<'_>, enc: &str) {
-    let span = node.span();
+fn replace_enc(edits: &mut Edits, document: &Document, node: Node<'_>, enc: &str) {
+    let (text, span) = (document.text(), node.span());
     let header = text[span.clone()].find('\n');
     match (content_indent(text, node), header) {
         (Some(indent), Some(header)) => {
@@ -306,8 +340,8 @@ fn replace_enc(edits: &mut Edits, text: &str, node: Node<'_>, enc: &str) {
             edits.replace(content, new);
         }
         _ => {
-            let in_flow = Place::of(node).in_flow;
-            edits.replace(span, render::text(enc, Place { style: Style::Double, in_flow }));
+            let place = Place { style: Style::Double, ..Place::of(node) };
+            edits.replace(span, document.format().rendered(&Stored::Clear(enc.to_owned()), place));
         }
     }
 }

@@ -5,11 +5,13 @@ use crate::yaml::{Node, Style};
 
 use super::super::change::Stored;
 use super::super::edit::Edits;
+use super::super::format::Format;
+use super::super::json;
+use super::super::marks::Marks;
 use super::super::open::Opened;
 use super::super::path::Path;
 use super::super::render::Place;
 use super::super::seal::{SealError, stored};
-use super::super::selection::Selection;
 use super::super::splice;
 use super::super::value::{Cipher, Plain, Type};
 use super::RekeyError;
@@ -20,23 +22,22 @@ impl Opened {
         &self,
         edits: &mut Edits,
         cipher: &Cipher,
-        selection: &Selection,
+        will: &Marks,
         new_data_key: bool,
     ) -> Result<(), RekeyError> {
         let document = &self.file.document;
-        for (path, node) in self.file.document.leaves() {
-            let was = self.file.metadata.selection.encrypts(path);
-            let will = selection.encrypts(path);
+        let leaves = self.file.marked_leaves().zip(will.leaves());
+        for ((path, node, was), will) in leaves {
             if was == will && !(will && new_data_key) {
                 continue;
             }
-            let value = self.file.value(&self.cipher, path, node).map_err(SealError::from)?;
+            let value = self.file.value(&self.cipher, path, node, was).map_err(SealError::from)?;
             let Some(value) = value.filter(|value| !value.bytes.is_empty()) else { continue };
             if will {
                 let place = Place::of(node);
                 // What was in the clear has quotes that an ENC[…] does not need.
                 let place = if was { place } else { Place { style: Style::Plain, ..place } };
-                splice::replace(edits, document, node, &stored(cipher, selection, path, &value)?, place);
+                splice::replace(edits, document, node, &stored(cipher, will, path, &value)?, place);
             } else {
                 clear(edits, document, path, node, &value)?;
             }
@@ -55,12 +56,28 @@ fn clear(
 ) -> Result<(), RekeyError> {
     let refused = || RekeyError::CannotClear { position: node.position(), path: path.clone() };
     let plain = str::from_utf8(&value.bytes).map_err(|_| refused())?;
-    let scalar = match value.kind {
-        Type::Str => {
-            let place = Place { style: Style::Plain, ..Place::of(node) };
-            splice::replace(edits, document, node, &Stored::Clear(plain.to_owned()), place);
-            return Ok(());
+    if value.kind == Type::Str {
+        if !document.format().holds(plain) {
+            return Err(refused());
         }
+        let place = Place { style: Style::Plain, ..Place::of(node) };
+        splice::replace(edits, document, node, &Stored::Clear(plain.to_owned()), place);
+        return Ok(());
+    }
+    let scalar = match document.format() {
+        Format::Yaml => yaml_scalar(value.kind, plain),
+        Format::Json => json_scalar(value.kind, plain),
+        // Everything is a text there.
+        Format::Binary | Format::Dotenv | Format::Ini => None,
+    };
+    let span = if node.tag().is_some() { node.full_span() } else { node.span() };
+    edits.replace(span, scalar.ok_or_else(refused)?);
+    Ok(())
+}
+
+/// `None` for an element of a list that is a comment, and for bytes: no scalar would read back as they are.
+fn yaml_scalar(kind: Type, plain: &str) -> Option<String> {
+    Some(match kind {
         Type::Int | Type::Time => plain.to_owned(),
         Type::Bool => plain.to_ascii_lowercase(),
         Type::Float => match plain {
@@ -70,10 +87,18 @@ fn clear(
             number if number.contains('.') => number.to_owned(),
             number => format!("{number}.0"),
         },
-        // An element of a list that is a comment, and bytes, have no scalar that would read back as they are.
-        Type::Bytes | Type::Comment => return Err(refused()),
-    };
-    let span = if node.tag().is_some() { node.full_span() } else { node.span() };
-    edits.replace(span, scalar);
-    Ok(())
+        Type::Str | Type::Bytes | Type::Comment => return None,
+    })
+}
+
+/// `None` for what JSON cannot hold, and for numbers that versions of sops read differently.
+fn json_scalar(kind: Type, plain: &str) -> Option<String> {
+    match kind {
+        Type::Bool => Some(plain.to_ascii_lowercase()),
+        Type::Int | Type::Float => {
+            let is_number = plain.parse::<f64>().is_ok_and(f64::is_finite);
+            (is_number && !json::is_ambiguous(plain)).then(|| plain.to_owned())
+        }
+        Type::Str | Type::Time | Type::Bytes | Type::Comment => None,
+    }
 }
