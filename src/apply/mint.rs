@@ -192,8 +192,8 @@ async fn attempt(
     })
 }
 
-/// The token that is to be rotated, looked at once more right before: GitLab takes a request for one that is revoked for a
-/// theft.
+/// The token that is to be rotated, looked at once more right before: GitLab refuses the request for one that is revoked,
+/// in words that are not told from others.
 async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
     let record = withdraw::as_meant(ground, &old.owner, old.id, |record| old.contradiction(record)).await?;
     if record.is_some_and(|record| record.active) {

@@ -7,13 +7,12 @@ use super::WriteArgs;
 /// Options of `rotate`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A successor is minted, proved to work, encrypted and committed; the old token lives on for its overlap after
-that is upstream, and a later run retires it. With `strategy: in-place` GitLab's rotate makes the successor:
-its bot user stays, and the old value is dead at once.
+A successor is minted, proved to work, encrypted and committed; the old token lives on for its
+overlap after that is upstream, and a later run retires it. With `strategy: in-place` GitLab's
+rotate makes the successor: its bot user stays, and the old value is dead at once.
 
   every night, in CI       provision rotate --all --due --yes
-  somebody left            provision rotate --env qa
-  a token leaked           provision rotate --all --leaked   (type or pipe the token into it)")]
+  somebody left            provision rotate --env qa")]
 pub struct RotateArgs {
     /// Environments whose tokens are rotated, such as qa or dev,qa
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "all")]
@@ -31,15 +30,11 @@ pub struct RotateArgs {
     #[arg(long)]
     pub due: bool,
 
-    /// The token whose value comes on standard input is in the wrong hands: replace it, and revoke it now
-    #[arg(long, conflicts_with_all = ["token", "due", "overlap", "token_stdin"])]
-    pub leaked: bool,
-
-    /// How long replaced tokens live on, instead of what the profile says: 72h, P2D; 0s needs --force
+    /// How long replaced tokens live on, instead of what the profile says: 72h, P2D; 0s needs --push or --force
     #[arg(long, value_name = "DURATION")]
     pub overlap: Option<String>,
 
-    /// Revoke also what is still in use or not replaced upstream; rotate again what gave no answer
+    /// Retire also what is still in use, or not replaced upstream; rotate again where an answer was lost
     #[arg(long)]
     pub force: bool,
 

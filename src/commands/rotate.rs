@@ -49,7 +49,6 @@ fn options(args: &RotateArgs) -> Result<Options> {
 }
 
 fn overlap(text: &str) -> Result<Overlap> {
-    let span =
-        expiry::fixed(text).map_err(|error| Error::from_source(Kind::Usage, &error).context("--overlap"))?;
+    let span = expiry::fixed(text).map_err(|error| Error::new(Kind::Usage, format!("--overlap: {error}")))?;
     Ok(Overlap { written: text.to_owned(), span })
 }

@@ -107,7 +107,7 @@ impl Client {
 
     /// Asks GitLab to revoke the token `id` of `owner` and to make its successor, in one go: same user, name, description,
     /// scopes and role, another number and value. The expiry is always said: left out, it would be a week. Sent exactly
-    /// once, for GitLab takes a second request for a theft (lib/gitlab/auth/auth_finders.rb).
+    /// once: the token is revoked by then, and a second request could at best fail.
     ///
     /// # Errors
     /// [`GitLabError::is_outcome_unknown`] tells whether the token may be dead, and its successor there, nevertheless.

@@ -318,8 +318,8 @@ fn another_bot(entry: &Entry<'_>, rotates: Option<&Known>, observed: &Observed) 
     })
 }
 
-/// The token that GitLab's rotate takes, where the profile wants that and it would do. A token that may be dead is never
-/// rotated: GitLab takes that for a theft, and revokes the whole family.
+/// The token that GitLab's rotate takes, where the profile wants that and it would do. A token that is dead, or may die of a
+/// request that is still on its way, is never rotated.
 fn rotates(entry: &Entry<'_>, because: &[Reason], observed: &Observed) -> Result<Option<Known>, PlanError> {
     let token = entry.token;
     if token.strategy != Strategy::InPlace || !because.iter().all(Reason::is_met_by_rotating) {

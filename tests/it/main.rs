@@ -42,6 +42,7 @@ mod repo_driver;
 mod repo_read;
 mod repo_sandbox;
 mod repo_write;
+mod rotate;
 mod show;
 mod sops;
 mod support;
