@@ -24,6 +24,9 @@ use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
 
+/// Decides about one environment; after somebody else was faster at the remote, with the plan that was shown.
+pub(super) type Planner<'a> = dyn Fn(&Environment, &Observed, Option<&Plan>) -> Result<Plan> + 'a;
+
 /// What a command wants done, and where.
 pub(super) struct Job<'a> {
     /// The command's name, as others that wait for it read it.
@@ -32,8 +35,8 @@ pub(super) struct Job<'a> {
     pub(super) environments: Vec<Environment>,
     /// What to look at.
     pub(super) wish: Wish,
-    /// Decides about one environment; after somebody else was faster at the remote, with the plan that was shown.
-    pub(super) plan: &'a dyn Fn(&Environment, &Observed, Option<&Plan>) -> Result<Plan>,
+    /// Decides.
+    pub(super) plan: &'a Planner<'a>,
 }
 
 /// What is needed to look at an environment again.

@@ -26,7 +26,7 @@ pub(super) enum Fate {
     /// It gets a successor.
     Mint(Vec<Reason>),
     /// It gets the one that an interrupted run made.
-    Finish(Step),
+    Finish(Box<Step>),
     /// It gets one made out of the one whose value an interrupted run lost.
     Rotate(Known),
 }
@@ -71,7 +71,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
             }
             Fate::Finish(step) => {
                 entry.fate = Fate::Mint(Vec::new());
-                plan.steps.push(step);
+                plan.steps.push(*step);
             }
             Fate::Mint(because) => {
                 let rotates = rotates(entry, &because, observed)?;
@@ -209,7 +209,7 @@ fn recover(
                     entry.fate = Fate::Finish(step);
                 }
             }
-            Recovery::Withdraw(step) => plan.steps.push(step),
+            Recovery::Withdraw(step) => plan.steps.push(*step),
             Recovery::Rotate(lost) => {
                 if let Some(entry) = entry {
                     entry.fate = Fate::Rotate(lost);

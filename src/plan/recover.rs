@@ -17,9 +17,9 @@ pub(super) enum Recovery {
     /// The token is in the lock, here or on the branch that it was made on: the run had done its work.
     Done,
     /// Use it for its entry.
-    Finish(Step),
+    Finish(Box<Step>),
     /// Revoke it.
-    Withdraw(Step),
+    Withdraw(Box<Step>),
     /// Rotate it in its turn: its value was lost, and a person wants its bot user kept.
     Rotate(Known),
     /// No token has that mark yet, and the request is young enough to be committed late.
@@ -138,14 +138,14 @@ fn unusable(
 
 fn withdraw(pending: &Pending, id: TokenId, why: &str) -> Recovery {
     let intent = &pending.intent;
-    Recovery::Withdraw(Step::Withdraw {
+    Recovery::Withdraw(Box::new(Step::Withdraw {
         key: intent.key.clone(),
         owner: intent.owner.clone(),
         id,
         mark: intent.mark.clone(),
         carries: carries(pending),
         why: why.to_owned(),
-    })
+    }))
 }
 
 /// The mark in the description of the token that the interrupted run made: GitLab's rotate hands on that of the old one.
@@ -156,7 +156,7 @@ fn carries(pending: &Pending) -> String {
 
 fn finish(pending: &Pending, record: &Record, observed: &Observed) -> Recovery {
     let intent = &pending.intent;
-    Recovery::Finish(Step::Finish {
+    Recovery::Finish(Box::new(Step::Finish {
         key: intent.key.clone(),
         owner: intent.owner.clone(),
         record: record.clone(),
@@ -165,7 +165,7 @@ fn finish(pending: &Pending, record: &Record, observed: &Observed) -> Recovery {
         replaces: observed.lock.tokens.get(&intent.key).map(|entry| entry.id),
         overlap: intent.overlap.clone(),
         rotated: intent.rotates.is_some(),
-    })
+    }))
 }
 
 /// GitLab has rotated, and the value of the token that it made is out of reach. Whether to keep its bot user is not ours

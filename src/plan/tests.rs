@@ -7,7 +7,7 @@ use jiff::civil::date;
 
 use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::options::Options;
-use super::provision;
+use super::provision::plan;
 use super::{Plan, PlanError, Step};
 use crate::journal::description;
 use crate::lock::{self, Lock};
@@ -139,12 +139,8 @@ fn superseded() -> Observed {
     observed
 }
 
-fn plan(environment: &Environment, observed: &Observed, options: Options) -> Result<Plan, PlanError> {
-    provision::plan(environment, observed, &options)
-}
-
 fn planned(observed: &Observed) -> Plan {
-    plan(&environment(PROFILE), observed, Options::default()).unwrap()
+    plan(&environment(PROFILE), observed, &Options::default()).unwrap()
 }
 
 /// The plan as verbs, reasons and notes: what a reviewer would look at.
@@ -231,7 +227,7 @@ fn each_changed_field_is_named_with_both_values() {
         ("role:", "expires: 90d\n    role:", "expires changes from max to 90d"),
     ] {
         let environment = environment(&PROFILE.replace(from, to));
-        let plan = plan(&environment, &healthy(), Options::default()).unwrap();
+        let plan = plan(&environment, &healthy(), &Options::default()).unwrap();
         assert_eq!(verbs(&plan)[0], format!("mint backstage in place of 42: {because}"));
     }
 }
@@ -280,7 +276,7 @@ fn a_leaf_of_two_tokens_takes_the_healthy_one_along() {
     });
     let from = Slot { file: "secrets/qa.sops.yaml".to_owned(), path: path("GITLAB_TOKEN") };
     observed.at_hand.insert("backstage".to_owned(), from);
-    let plan = plan(&environment(&two), &observed, Options::default()).unwrap();
+    let plan = plan(&environment(&two), &observed, &Options::default()).unwrap();
     assert_eq!(
         verbs(&plan)[..2],
         ["render backstage from [\"GITLAB_TOKEN\"]", "mint mirror: it does not exist yet"]
@@ -296,7 +292,7 @@ fn a_file_for_other_readers_than_the_policy_names_is_never_written() {
         ["! secrets/qa.sops.yaml does not agree with the policy: age1mallory is not in the policy"]
     );
     observed.live.insert(TokenId(42), Live::Gone);
-    let error = plan(&environment(PROFILE), &observed, Options::default()).unwrap_err();
+    let error = plan(&environment(PROFILE), &observed, &Options::default()).unwrap_err();
     assert!(matches!(error, PlanError::PolicyDiffers { .. }));
 }
 
@@ -310,7 +306,7 @@ fn a_lock_that_describes_another_token_stops_everything() {
     for record in foreign {
         let mut observed = healthy();
         observed.live.insert(TokenId(42), Live::Known(record));
-        let error = plan(&environment(PROFILE), &observed, Options::default()).unwrap_err();
+        let error = plan(&environment(PROFILE), &observed, &Options::default()).unwrap_err();
         assert!(matches!(error, PlanError::NotOurs { .. }), "{error}");
     }
 }
@@ -332,7 +328,7 @@ fn a_superseded_token_is_retired_once_its_overlap_is_over() {
 #[test]
 fn without_a_commit_nothing_is_retired() {
     let plan =
-        plan(&environment(PROFILE), &superseded(), Options { commit: false, ..Options::default() }).unwrap();
+        plan(&environment(PROFILE), &superseded(), &Options { commit: false, ..Options::default() }).unwrap();
     assert!(plan.is_empty());
 }
 

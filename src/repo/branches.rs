@@ -26,8 +26,8 @@ impl Repository {
             let doing = || format!("read {folder}");
             let platform = self.git.references().doing(doing())?;
             for reference in platform.prefixed(folder).doing(doing())? {
-                let mut reference = reference
-                    .map_err(|error| RepoError::Git { doing: doing().into(), why: error.to_string() })?;
+                let mut reference =
+                    reference.map_err(|error| RepoError::Git { doing: doing(), why: error.to_string() })?;
                 let name = reference.name().as_bstr().to_string();
                 let commit = reference.peel_to_commit().doing(format!("read {name}"))?.id;
                 branches.push(Branch { name, commit });
