@@ -21,6 +21,7 @@ mod preflight;
 mod remnant;
 mod sharing;
 pub mod signals;
+mod standing;
 mod tracked;
 mod upstream;
 mod verify;
@@ -36,6 +37,7 @@ pub use gix::ObjectId;
 pub use history::{FirstParent, Revision};
 pub use hooks::HookState;
 pub use path::{BadPath, RelPath};
+pub use standing::Standing;
 pub use tracked::Tracked;
 pub use upstream::Upstream;
 

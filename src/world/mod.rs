@@ -15,6 +15,7 @@ use crate::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Rep
 use crate::secret::Secret;
 use crate::sops::{Identities, Sealed};
 
+pub mod cores;
 pub mod identities;
 pub mod program;
 mod system;
@@ -80,6 +81,18 @@ pub trait Effects: Transport {
     /// # Errors
     /// When it cannot be made durable; the file is then as it was.
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError>;
+
+    /// Replaces files of the work tree, each as a whole, on all cores. `make` gives the nth file its content, or `None`
+    /// where it shall stay as it is; it is called on other threads.
+    ///
+    /// # Errors
+    /// When one cannot be made durable. Each file is then what it was or what it was to be.
+    fn write_each(
+        &self,
+        repo: &Repository,
+        paths: &[RelPath],
+        make: &(dyn Fn(usize) -> Option<Sealed> + Sync),
+    ) -> Result<(), RepoError>;
 
     /// Brings a file of the work tree back to what HEAD has, which may be that there is none.
     ///
