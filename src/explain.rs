@@ -7,9 +7,10 @@ use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
+use crate::plan::deliver::DeliverError;
 use crate::profile::ProfileError;
 use crate::repo::lock::LockError as RepoLockError;
-use crate::repo::{BadPath, CommitError, RepoError};
+use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
 use crate::sops::{ChangeError, DocumentError, DraftError, IdentityError, OpenError, SealError};
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
@@ -100,6 +101,33 @@ impl From<RepoError> for Error {
 impl From<CommitError> for Error {
     fn from(error: CommitError) -> Self {
         with_hint(Kind::HalfWay, &error, error.hint())
+    }
+}
+
+impl From<RemoteError> for Error {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Here(error) => error.into(),
+            RemoteError::Unreachable { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("git's own message is above")
+            }
+            RemoteError::Overtaken { .. } => {
+                Self::from_source(Kind::Unreachable, &error).hint("run the same command again")
+            }
+            RemoteError::Declined { .. } => {
+                Self::from_source(Kind::Refused, &error).hint("what the remote says about it is above")
+            }
+            RemoteError::Unknown { .. } => Self::from_source(Kind::HalfWay, &error)
+                .hint("git's own message, or that of its pre-push hook, is above")
+                .hint("run the same command again: it looks at the remote first, and goes on from what it finds"),
+        }
+    }
+}
+
+impl From<DeliverError> for Error {
+    fn from(error: DeliverError) -> Self {
+        let start = Self::from_source(Kind::Refused, &error);
+        error.hints().into_iter().fold(start, Self::hint)
     }
 }
 

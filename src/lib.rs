@@ -22,6 +22,7 @@ pub mod yaml;
 
 // -- shell --------------------------------------------------------------------------------------------------
 pub mod apply;
+pub mod deliver;
 pub mod gitlab;
 pub mod observe;
 pub mod repo;

@@ -12,11 +12,13 @@ use serde::Serialize;
 use crate::sops;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
+pub mod deliver;
 pub mod health;
 pub mod message;
 pub mod observed;
 pub mod provision;
 pub mod recover;
+pub mod request;
 pub mod retire;
 
 /// What a run does to one environment, in order. Empty `steps`: all is as it should be.

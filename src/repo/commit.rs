@@ -7,7 +7,7 @@ use super::handover::{self, Need};
 use super::index::LockedIndex;
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{Head, Repository, guards, native, signals};
+use super::{Head, Repository, guards, native, program, signals};
 
 /// What one file must be in the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Repository {
         let locked = LockedIndex::acquire(&git, sharing)?;
         let mut notes = Vec::new();
         match handover::need(&git, self.root(), &locked.index)? {
-            Some(Need::Must(why) | Need::Better(why)) if handover::program().is_some() => {
+            Some(Need::Must(why) | Need::Better(why)) if program::find().is_some() => {
                 drop(locked);
                 return handover::commit(self, &git, sharing, request, &changes, &why);
             }

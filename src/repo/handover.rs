@@ -2,16 +2,15 @@
 //!
 //! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the
 //! hooks through the environment and break the patterns they use.
-#![expect(clippy::disallowed_methods, reason = "the place where git is started, and looked for on the PATH")]
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Stdio;
 
 use super::commit::{By, Change, CommitRequest, Committed, refuse_moved_head, stored_message};
 use super::error::{CommitError, Doing, RepoError};
 use super::path::RelPath;
+use super::program::{self, is_program, run, undo};
 use super::sharing::Sharing;
 use super::{Repository, guards, head, index, native, signals, verify};
 
@@ -79,45 +78,10 @@ pub(super) fn configured_hooks(git: &gix::Repository, root: &Path) -> Result<Opt
     Ok(configured.map(|path| root.join(path)))
 }
 
-/// `git config --local` with these arguments.
-pub(super) fn config(repo: &Repository, arguments: &[&str]) -> Result<(), RepoError> {
-    let failed = |why: String| RepoError::Git { doing: "change the configuration".to_owned(), why };
-    let mut command = command(repo, &repo.git)?;
-    command.args(["config", "--local"]).args(arguments);
-    let status = command.status().map_err(|error| failed(error.to_string()))?;
-    if status.success() { Ok(()) } else { Err(failed(describe(status))) }
-}
-
 /// A split index keeps its larger part in a file beside it.
 fn has_shared_index(git_dir: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(git_dir) else { return false };
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("sharedindex."))
-}
-
-/// The user's `git`, looked for on the PATH.
-pub(super) fn program() -> Option<PathBuf> {
-    on_path("git")
-}
-
-/// A program by its name on the PATH, or by its path.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| is_program(path));
-    }
-    let path = std::env::var_os("PATH")?;
-    let suffix = std::env::consts::EXE_SUFFIX;
-    std::env::split_paths(&path).map(|dir| dir.join(format!("{name}{suffix}"))).find(|path| is_program(path))
-}
-
-fn is_program(path: &Path) -> bool {
-    let Ok(metadata) = path.metadata() else { return false };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-    }
-    #[cfg(not(unix))]
-    metadata.is_file()
 }
 
 /// Makes the commit with git: its hooks, its signing, its index.
@@ -171,7 +135,7 @@ fn run_git(
     request: &CommitRequest,
 ) -> Result<(), CommitError> {
     let _shield = signals::shield();
-    let git_command = || command(repo, git);
+    let git_command = || program::git(repo);
     if !new.is_empty() {
         let mut add = git_command()?;
         add.args(["add", "--intent-to-add", "--"]).args(pathspecs(new));
@@ -194,68 +158,6 @@ fn pathspecs(paths: &[RelPath]) -> Vec<String> {
     paths.iter().map(|path| format!(":(top,literal){path}")).collect()
 }
 
-/// `git` in the worktree's root. Its output, and that of its hooks, goes to stderr: stdout is for our
-/// results.
-fn command(repo: &Repository, git: &gix::Repository) -> Result<Command, RepoError> {
-    let program = program().ok_or_else(|| RepoError::NeedsGit { why: "the hand-over".to_owned() })?;
-    let mut command = Command::new(program);
-    command.current_dir(repo.root()).stdout(to_stderr());
-    // The default flushes neither loose objects nor references; a git that does not know the key ignores it.
-    command.args(["-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync"]);
-    for magic in ["LITERAL", "GLOB", "NOGLOB", "ICASE"] {
-        command.env_remove(format!("GIT_{magic}_PATHSPECS"));
-    }
-    if repo.from_environment {
-        command.env("GIT_DIR", repo.git_dir()).env("GIT_WORK_TREE", repo.root());
-    }
-    if std::env::var_os("GIT_INDEX_FILE").is_some() {
-        command.env("GIT_INDEX_FILE", absolute(&git.index_path())?);
-    }
-    Ok(command)
-}
-
-fn absolute(path: &Path) -> Result<OsString, RepoError> {
-    std::path::absolute(path).map(PathBuf::into_os_string).map_err(|source| RepoError::Io {
-        doing: "find",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-#[cfg(unix)]
-fn to_stderr() -> Stdio {
-    use std::os::fd::AsFd;
-    std::io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
-}
-
-#[cfg(windows)]
-fn to_stderr() -> Stdio {
-    use std::os::windows::io::AsHandle;
-    std::io::stderr().as_handle().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
-}
-
-fn run(mut command: Command, name: &'static str) -> Result<(), CommitError> {
-    let failed = |status: String| CommitError::GitFailed { command: name, status };
-    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-    let _forwarding = signals::forward_to(child.id());
-    let status = child.wait().map_err(|error| failed(error.to_string()))?;
-    if status.success() { Ok(()) } else { Err(failed(describe(status))) }
-}
-
-/// Like [`run`], but no signal is sent on: what is done here is what a signal waits for.
-fn undo(mut command: Command, name: &'static str) -> Result<(), CommitError> {
-    let failed = |status: String| CommitError::GitFailed { command: name, status };
-    let status = command.status().map_err(|error| failed(error.to_string()))?;
-    if status.success() { Ok(()) } else { Err(failed(describe(status))) }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match status.code() {
-        Some(code) => format!("exit status {code}"),
-        None => status.to_string(),
-    }
-}
-
 /// Refuses a path that the sparse checkout leaves out, as far as this git can tell (2.41 and later).
 pub(super) fn refuse_outside_sparse(
     repo: &Repository,
@@ -265,7 +167,7 @@ pub(super) fn refuse_outside_sparse(
     if git.config_snapshot().boolean("core.sparseCheckout") != Some(true) {
         return Ok(());
     }
-    match inside_sparse(repo, git, paths) {
+    match inside_sparse(repo, paths) {
         Some(inside) => match paths.iter().find(|path| !inside.contains(*path)) {
             Some(path) => Err(RepoError::OutsideSparse { path: path.clone() }),
             None => Ok(()),
@@ -274,8 +176,8 @@ pub(super) fn refuse_outside_sparse(
     }
 }
 
-fn inside_sparse(repo: &Repository, git: &gix::Repository, paths: &[RelPath]) -> Option<Vec<RelPath>> {
-    let mut command = command(repo, git).ok()?;
+fn inside_sparse(repo: &Repository, paths: &[RelPath]) -> Option<Vec<RelPath>> {
+    let mut command = program::git(repo).ok()?;
     command.args(["sparse-checkout", "check-rules", "-z"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;

@@ -2,9 +2,9 @@
 
 use gix::ObjectId;
 
-use super::Repository;
 use super::error::{Doing, RepoError};
 use super::path::RelPath;
+use super::{Repository, program};
 
 /// One commit of the history, and the file in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,42 @@ impl Repository {
     pub fn first_parent_content(&self, from: ObjectId, path: &RelPath) -> Result<FirstParent<'_>, RepoError> {
         let path = self.resolve(path)?;
         Ok(FirstParent { repo: self, path, next: Some(from), reached_boundary: false })
+    }
+}
+
+impl Repository {
+    /// How many commits `one` has that `other` has not, and the other way round. (0, 0): they are the same.
+    ///
+    /// # Errors
+    /// When git cannot tell, because a commit is not here.
+    pub fn ahead_and_behind(&self, one: ObjectId, other: ObjectId) -> Result<(u64, u64), RepoError> {
+        if one == other {
+            return Ok((0, 0));
+        }
+        let mut command = program::git(self)?;
+        command.args(["rev-list", "--count", "--left-right"]).arg(format!("{one}...{other}")).arg("--");
+        let counts = program::printed(command).and_then(|text| {
+            let (ahead, behind) = text.trim().split_once('\t')?;
+            Some((ahead.parse().ok()?, behind.parse().ok()?))
+        });
+        let doing = || format!("compare the commits {one} and {other}");
+        counts.ok_or_else(|| RepoError::Git { doing: doing(), why: "git rev-list does not tell".to_owned() })
+    }
+
+    /// Whether merging `other` into `one` would change nothing: its changes are there already, as after a squashed
+    /// merge. A git older than 2.38 cannot tell, and says no.
+    ///
+    /// # Errors
+    /// When there is no git, or `one` cannot be read.
+    pub fn has_the_changes_of(&self, one: ObjectId, other: ObjectId) -> Result<bool, RepoError> {
+        let mut command = program::git(self)?;
+        command
+            .args(["merge-tree", "--write-tree", "--no-messages"])
+            .args([one.to_string(), other.to_string()]);
+        let Some(merged) = program::printed(command) else { return Ok(false) };
+        let tree = self.git.find_commit(one).and_then(|commit| Ok(commit.tree_id()?.detach()));
+        let tree = tree.doing(format!("read commit {one}"))?;
+        Ok(ObjectId::from_hex(merged.trim().as_bytes()).is_ok_and(|merged| merged == tree))
     }
 }
 

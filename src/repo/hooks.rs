@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::RepoError;
-use super::{Repository, handover, write};
+use super::{Repository, handover, program, write};
 
 const NAME: &str = "pre-commit";
 
@@ -87,16 +87,16 @@ impl Repository {
         let is_set = self.fresh()?.config_snapshot().string("diff.provision.textconv");
         match command {
             Some(command) if is_set.as_deref().is_some_and(|is| *is == command.as_bytes()) => Ok(()),
-            Some(command) => handover::config(self, &["--replace-all", "diff.provision.textconv", command]),
+            Some(command) => program::config(self, &["--replace-all", "diff.provision.textconv", command]),
             None if is_set.is_none() => Ok(()),
-            None => handover::config(self, &["--remove-section", "diff.provision"]),
+            None => program::config(self, &["--remove-section", "diff.provision"]),
         }
     }
 
     /// Whether a program of this name is on the PATH.
     #[must_use]
     pub fn is_on_path(name: &str) -> bool {
-        handover::on_path(name).is_some()
+        program::on_path(name).is_some()
     }
 }
 

@@ -14,11 +14,14 @@ mod history;
 mod hooks;
 mod index;
 mod init;
+mod linked;
 pub mod lock;
 mod native;
 mod path;
 mod preflight;
+mod program;
 mod remnant;
+mod remote;
 mod sharing;
 pub mod signals;
 mod standing;
@@ -37,9 +40,10 @@ pub use gix::ObjectId;
 pub use history::{FirstParent, Revision};
 pub use hooks::HookState;
 pub use path::{BadPath, RelPath};
+pub use remote::{Heads, PushRequest, Pushed, RemoteError};
 pub use standing::Standing;
 pub use tracked::Tracked;
-pub use upstream::Upstream;
+pub use upstream::{Chosen, Upstream};
 
 /// An opened repository with a worktree, owned by the user or trusted through `safe.directory`.
 #[derive(Clone)]
@@ -50,6 +54,8 @@ pub struct Repository {
     common_dir: PathBuf,
     /// Found through `GIT_DIR` or `GIT_WORK_TREE`, so a `git` we start must be told where it is.
     from_environment: bool,
+    /// In a worktree of ours: the remote whose default branch is upstream.
+    stands_for: Option<String>,
 }
 
 /// What HEAD names.
@@ -80,7 +86,7 @@ impl Repository {
         let common_dir = real(git.common_dir())?;
         let Some(workdir) = git.workdir() else { return Err(RepoError::Bare { git_dir }) };
         let root = real(workdir)?;
-        Ok(Self { root, git_dir, common_dir, from_environment: is_from_environment(), git })
+        Ok(Self { root, git_dir, common_dir, from_environment: is_from_environment(), stands_for: None, git })
     }
 
     /// The worktree's root, absolute and without symlinks.

@@ -8,7 +8,7 @@ use super::handover::{self, Need};
 use super::index::LockedIndex;
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{Repository, guards, head, native, signals};
+use super::{Repository, guards, head, native, program, signals};
 
 impl Repository {
     /// Refuses now what [`commit`](Self::commit) would refuse later for these paths, whether they exist yet
@@ -35,7 +35,7 @@ impl Repository {
         }
         let need = handover::need(&git, self.root(), &locked.index)?;
         drop(locked);
-        let has_git = handover::program().is_some();
+        let has_git = program::find().is_some();
         match need {
             Some(Need::Must(why)) if !has_git => Err(RepoError::NeedsGit { why }),
             Some(_) if has_git => handover::refuse_outside_sparse(self, &git, &resolved),
@@ -60,7 +60,7 @@ fn refuse_unsignable(git: &gix::Repository) -> Result<(), RepoError> {
     let program = options.program.to_string_lossy().into_owned();
     // A shell line is for the shell to judge.
     let is_plain = !program.contains(char::is_whitespace);
-    if is_plain && handover::on_path(&program).is_none() {
+    if is_plain && program::on_path(&program).is_none() {
         return Err(RepoError::Signing { why: format!("the signing program {program} was not found") });
     }
     Ok(())

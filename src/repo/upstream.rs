@@ -27,6 +27,20 @@ pub enum Upstream {
     },
 }
 
+/// The remote that a repository works with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// There is none.
+    None,
+    /// This one.
+    One(String),
+    /// There are several, and which is meant cannot be told.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
 impl Repository {
     /// The default branch of the remote that the current branch is configured with, else of `origin`, else of
     /// the only remote.
@@ -37,26 +51,64 @@ impl Repository {
     /// # Errors
     /// When HEAD or the references cannot be read.
     pub fn upstream(&self) -> Result<Upstream, RepoError> {
+        match self.remote()? {
+            Chosen::None => Ok(Upstream::Head),
+            Chosen::One(remote) => self.default_branch(remote),
+            Chosen::Unknown { why } => Ok(Upstream::Unknown { why }),
+        }
+    }
+
+    /// The remote that the current branch is configured with, else `origin`, else the only one.
+    ///
+    /// # Errors
+    /// When HEAD cannot be read.
+    pub fn remote(&self) -> Result<Chosen, RepoError> {
         let remotes: Vec<String> = self.git.remote_names().iter().map(ToString::to_string).collect();
         let configured = self.configured_remote()?;
-        let remote = match (configured, remotes.as_slice()) {
-            (_, []) => return Ok(Upstream::Head),
-            (Some(remote), _) if remotes.contains(&remote) => remote,
-            (_, remotes) if remotes.iter().any(|name| name == "origin") => "origin".to_owned(),
-            (_, [only]) => only.clone(),
-            (_, several) => {
-                let names = several.join(", ");
-                return Ok(Upstream::Unknown {
-                    why: format!(
-                        "there are several remotes ({names}), none is origin, and the branch has none"
-                    ),
-                });
-            }
-        };
-        self.default_branch(remote)
+        Ok(match (configured, remotes.as_slice()) {
+            (_, []) => Chosen::None,
+            (Some(remote), _) if remotes.contains(&remote) => Chosen::One(remote),
+            (_, remotes) if remotes.iter().any(|name| name == "origin") => Chosen::One("origin".to_owned()),
+            (_, [only]) => Chosen::One(only.clone()),
+            (_, several) => Chosen::Unknown {
+                why: format!(
+                    "there are several remotes ({}), none is origin, and the branch has none",
+                    several.join(", ")
+                ),
+            },
+        })
+    }
+
+    /// The branch at the remote, without `refs/heads/`, that the current branch is configured to follow
+    /// (`branch.<name>.merge`).
+    ///
+    /// # Errors
+    /// When HEAD cannot be read.
+    pub fn followed_branch(&self) -> Result<Option<String>, RepoError> {
+        let Some(branch) = self.head()?.branch else { return Ok(None) };
+        let Some(short) = branch.strip_prefix("refs/heads/") else { return Ok(None) };
+        let config = self.git.config_snapshot();
+        let merge = config.string(format!("branch.{short}.merge").as_str());
+        Ok(merge.and_then(|name| name.to_str_lossy().strip_prefix("refs/heads/").map(ToOwned::to_owned)))
+    }
+
+    /// The remote's default branch as it is remembered here (`refs/remotes/<remote>/HEAD`), without the remote's name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn remembered_default(&self, remote: &str) -> Result<Option<String>, RepoError> {
+        let below = format!("refs/remotes/{remote}/");
+        let symbolic =
+            self.git.try_find_reference(format!("{below}HEAD").as_str()).doing("read the remote's HEAD")?;
+        let target =
+            symbolic.as_ref().and_then(|symbolic| symbolic.target().try_name().map(ToOwned::to_owned));
+        Ok(target.and_then(|name| name.as_bstr().to_str_lossy().strip_prefix(&below).map(ToOwned::to_owned)))
     }
 
     fn configured_remote(&self) -> Result<Option<String>, RepoError> {
+        if self.stands_for.is_some() {
+            return Ok(self.stands_for.clone());
+        }
         let Some(branch) = self.head()?.branch else { return Ok(None) };
         let Some(short) = branch.strip_prefix("refs/heads/") else { return Ok(None) };
         let config = self.git.config_snapshot();
@@ -66,13 +118,11 @@ impl Repository {
 
     fn default_branch(&self, remote: String) -> Result<Upstream, RepoError> {
         let below = format!("refs/remotes/{remote}/");
-        let symbolic =
-            self.git.try_find_reference(format!("{below}HEAD").as_str()).doing("read the remote's HEAD")?;
-        if let Some(symbolic) = symbolic
-            && let Some(target) = symbolic.target().try_name()
-            && let Some(commit) = self.commit_of(target.as_bstr().to_str_lossy().as_ref())?
+        if let Some(branch) = self.remembered_default(&remote)?
+            && let reference = format!("{below}{branch}")
+            && let Some(commit) = self.commit_of(&reference)?
         {
-            return Ok(Upstream::RemoteBranch { remote, reference: target.as_bstr().to_string(), commit });
+            return Ok(Upstream::RemoteBranch { remote, reference, commit });
         }
         let mut found = Vec::new();
         for name in ["main", "master"] {

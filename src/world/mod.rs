@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::transport::Transport;
 use crate::journal::Line;
-use crate::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Repository};
+use crate::repo::{
+    CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
+    RepoError, Repository,
+};
 use crate::secret::Secret;
 use crate::sops::{Identities, Sealed};
 
@@ -105,6 +108,42 @@ pub trait Effects: Transport {
     /// # Errors
     /// See [`CommitError`].
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError>;
+
+    /// Asks a remote what it has, and fetches what is not here; see [`Repository::look`].
+    ///
+    /// # Errors
+    /// When the remote cannot be asked.
+    fn look(&self, repo: &Repository, remote: &str, branches: &[&str]) -> Result<Heads, RemoteError>;
+
+    /// Makes a worktree of ours; see [`Repository::open_linked`].
+    ///
+    /// # Errors
+    /// When git cannot make it.
+    fn open_worktree(
+        &self,
+        repo: &Repository,
+        name: &str,
+        commit: ObjectId,
+        remote: &str,
+    ) -> Result<Repository, RepoError>;
+
+    /// Removes a worktree of ours.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn close_worktree(&self, repo: &Repository, name: &str) -> Result<(), RepoError>;
+
+    /// Pushes one commit to one branch of a remote.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    fn push(&self, repo: &Repository, request: &PushRequest) -> Result<Pushed, RemoteError>;
+
+    /// Moves the user's branch on to a commit that follows it; see [`Repository::fast_forward`].
+    ///
+    /// # Errors
+    /// When that would lose something of the user's.
+    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError>;
 }
 
 /// The outside as one run sees it.

@@ -16,7 +16,10 @@ use crate::gitlab::http::{ExtraRoots, HttpOptions, HttpTransport, pause};
 use crate::gitlab::transport::{Request, Response, SendError, Transport};
 use crate::instance::{Instance, InstanceError, Origin};
 use crate::journal::Line;
-use crate::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Repository, write};
+use crate::repo::{
+    CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
+    RepoError, Repository, write,
+};
 use crate::sops::Sealed;
 
 /// Effects on this machine and over the network.
@@ -124,5 +127,31 @@ impl Effects for System {
 
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
         repo.commit(request)
+    }
+
+    fn look(&self, repo: &Repository, remote: &str, branches: &[&str]) -> Result<Heads, RemoteError> {
+        repo.look(remote, branches)
+    }
+
+    fn open_worktree(
+        &self,
+        repo: &Repository,
+        name: &str,
+        commit: ObjectId,
+        remote: &str,
+    ) -> Result<Repository, RepoError> {
+        repo.open_linked(name, commit, remote)
+    }
+
+    fn close_worktree(&self, repo: &Repository, name: &str) -> Result<(), RepoError> {
+        repo.close_linked(name)
+    }
+
+    fn push(&self, repo: &Repository, request: &PushRequest) -> Result<Pushed, RemoteError> {
+        repo.push(request)
+    }
+
+    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError> {
+        repo.fast_forward(commit)
     }
 }

@@ -12,6 +12,7 @@ mod crash_cases;
 mod crash_killed;
 mod crash_leaks;
 mod crash_story;
+mod deliver_files;
 mod diff;
 mod emulator;
 mod emulator_command;

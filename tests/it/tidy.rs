@@ -8,7 +8,8 @@ const CORE: [&str; 14] = [
     "checks", "environ", "error", "instance", "journal", "lock", "plan", "problem", "profile", "secret",
     "sops", "template", "token", "yaml",
 ];
-const SHELL_AND_FACE: [&str; 8] = ["apply", "cli", "commands", "explain", "gitlab", "observe", "repo", "ui"];
+const SHELL_AND_FACE: [&str; 9] =
+    ["apply", "cli", "commands", "deliver", "explain", "gitlab", "observe", "repo", "ui"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -13,7 +13,10 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use provision::gitlab::transport::{Headers, Method, Request, Response, SendError, Transport};
 use provision::journal::Line;
-use provision::repo::{CommitError, CommitRequest, Committed, RelPath, RepoError, Repository};
+use provision::repo::{
+    CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
+    RepoError, Repository,
+};
 use provision::sops::Sealed;
 use provision::world::{Content, Effects, System};
 use tokio::sync::Mutex;
@@ -52,6 +55,11 @@ pub(crate) enum Effect {
     JournalEnd,
     Write,
     Commit,
+    /// Asking the remote, and worktrees of ours: nothing at GitLab or in the user's work tree changes.
+    Prepare,
+    Push,
+    /// The user's branch moves on after a push.
+    FastForward,
 }
 
 impl Effect {
@@ -64,7 +72,10 @@ impl Effect {
             Self::Revoke => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash],
             Self::Journal => &[DieBefore, DieAfter, Fail, FailAfter, Torn, TornFull],
             Self::Write => &[DieBefore, DieAfter, Fail, FailAfter, Torn],
-            Self::Commit | Self::JournalEnd => &[DieBefore, DieAfter, Fail, FailAfter],
+            Self::Commit | Self::JournalEnd | Self::Push | Self::FastForward => {
+                &[DieBefore, DieAfter, Fail, FailAfter]
+            }
+            Self::Prepare => &[DieBefore, DieAfter, Fail],
         }
     }
 
@@ -352,6 +363,73 @@ impl Effects for Faulty {
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(committed) }
     }
+
+    fn look(&self, repo: &Repository, remote: &str, branches: &[&str]) -> Result<Heads, RemoteError> {
+        let fault = self.begin(Effect::Prepare, format!("look at {remote}"));
+        if fault == Some(Fault::Fail) {
+            return Err(no_remote(remote));
+        }
+        let heads = self.system.look(repo, remote, branches)?;
+        self.end(fault);
+        Ok(heads)
+    }
+
+    fn open_worktree(
+        &self,
+        repo: &Repository,
+        name: &str,
+        commit: ObjectId,
+        remote: &str,
+    ) -> Result<Repository, RepoError> {
+        let fault = self.begin(Effect::Prepare, format!("open the worktree {name}"));
+        if fault == Some(Fault::Fail) {
+            return Err(no_git());
+        }
+        let linked = self.system.open_worktree(repo, name, commit, remote)?;
+        self.end(fault);
+        Ok(linked)
+    }
+
+    fn close_worktree(&self, repo: &Repository, name: &str) -> Result<(), RepoError> {
+        let fault = self.begin(Effect::Prepare, format!("close the worktree {name}"));
+        if fault == Some(Fault::Fail) {
+            return Err(no_git());
+        }
+        self.system.close_worktree(repo, name)?;
+        self.end(fault);
+        Ok(())
+    }
+
+    fn push(&self, repo: &Repository, request: &PushRequest) -> Result<Pushed, RemoteError> {
+        let PushRequest { remote, branch, .. } = request;
+        let lost = || RemoteError::Unknown { remote: remote.clone(), status: "exit status 128".to_owned() };
+        let fault = self.begin(Effect::Push, format!("push {branch} to {remote}"));
+        if fault == Some(Fault::Fail) {
+            return Err(lost());
+        }
+        let pushed = self.system.push(repo, request)?;
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(lost()) } else { Ok(pushed) }
+    }
+
+    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError> {
+        let fault = self.begin(Effect::FastForward, "move the branch on".to_owned());
+        if fault == Some(Fault::Fail) {
+            return Err(no_git());
+        }
+        self.system.fast_forward(repo, commit)?;
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(no_git()) } else { Ok(()) }
+    }
+}
+
+fn no_remote(remote: &str) -> RemoteError {
+    let status = "exit status 128".to_owned();
+    RemoteError::Unreachable { command: "ls-remote", remote: remote.to_owned(), status }
+}
+
+fn no_git() -> RepoError {
+    RepoError::Git { doing: "run git".to_owned(), why: "exit status 128".to_owned() }
 }
 
 /// Where a write leaves its temporary file when the process is killed.

@@ -9,3 +9,4 @@ pub(crate) mod log;
 pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;
+pub(crate) mod team;

@@ -1,0 +1,384 @@
+//! From a commit to the team: `--push` and `--mr`, for every writer.
+//!
+//! A run that delivers works in a linked worktree of its own (`repo::linked`), on a commit that the remote has or that
+//! follows what the remote has; `plan::deliver` says which. The user's work tree, index and branch are never touched
+//! half-way: at the end of a push their branch is moved on where that loses nothing. Why it is so:
+//! docs/decisions/0010-delivery.md.
+//!
+//! Two ways to use it:
+//!
+//! - Writers that make tokens keep a journal, which may end only when the commit has arrived. They take [`Delivery`]
+//!   apart: [`Delivery::begin`], observe and plan in [`Delivery::repo`], [`Delivery::push`] what was committed there;
+//!   when somebody else was faster, [`Delivery::again`] and plan anew; [`Delivery::end`].
+//! - Writers that only change files (`rekey`, `keys`, `bootstrap --request-access`) give [`deliver`] the work as a
+//!   closure that reads, writes and commits in the repository it is handed, and says what the reviewer should read. It
+//!   is called again, on the new state, when somebody else was faster. Without `--push` and `--mr` it is called once,
+//!   with the user's own repository:
+//!
+//! ```ignore
+//! let done = deliver(world, &repo, way, "keys", async |repo, notes| {
+//!     // … observe, plan and show in `repo`, then commit there
+//!     Ok(Some(Change { commit, text: RequestText { title, lines } }))
+//! })
+//! .await?;
+//! ```
+
+use std::rc::Rc;
+
+use crate::error::{Error, Kind, Result};
+use crate::plan::Note;
+use crate::plan::deliver::{Compared, On, Ours, Request, Stand, Way, base, branch};
+use crate::plan::request::RequestText;
+use crate::repo::{Chosen, ObjectId, PushRequest, Pushed, RemoteError, Repository};
+use crate::world::World;
+
+/// How often a run starts anew because somebody else was faster.
+pub const ATTEMPTS: usize = 50;
+
+/// A worktree of ours, and where its commits go.
+#[derive(Debug)]
+pub struct Delivery {
+    way: Way,
+    topic: String,
+    user: Rc<Repository>,
+    repo: Rc<Repository>,
+    stand: Stand,
+    base: ObjectId,
+    on: On,
+    replaces: Option<ObjectId>,
+    notes: Vec<Note>,
+}
+
+/// How a push ended.
+#[derive(Debug)]
+pub enum Arrival {
+    /// It arrived.
+    Pushed(Pushed),
+    /// Somebody else was faster, and nothing arrived.
+    Overtaken,
+}
+
+/// What a writer committed, and what a reviewer should read about it.
+#[derive(Debug)]
+pub struct Change {
+    /// The commit.
+    pub commit: ObjectId,
+    /// The merge request's text.
+    pub text: RequestText,
+}
+
+/// What became of a writer's work.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// The commit; `None` where there was nothing to change.
+    pub commit: Option<ObjectId>,
+    /// Where it went: `main at origin`.
+    pub to: Option<String>,
+    /// Address of the merge request, where the remote said it.
+    pub merge_request: Option<String>,
+    /// What a person should know or do now.
+    pub notes: Vec<String>,
+}
+
+/// Does `work` in the user's repository, or, where a way to deliver was chosen, in a worktree of ours, and pushes what it
+/// committed. `topic` names the branch of a merge request: `provision/<topic>`. The caller holds the repository lock.
+///
+/// # Errors
+/// Those of `work`; where the remote cannot be reached or does not take the push; where what is there now does not go
+/// together with HEAD.
+pub async fn deliver<W>(
+    world: &World,
+    repo: &Rc<Repository>,
+    way: Option<Way>,
+    topic: &str,
+    mut work: W,
+) -> Result<Delivered>
+where
+    W: AsyncFnMut(&Rc<Repository>, &[Note]) -> Result<Option<Change>>,
+{
+    let Some(way) = way else {
+        let change = work(repo, &[]).await?;
+        return Ok(Delivered { commit: change.map(|change| change.commit), ..Delivered::default() });
+    };
+    let mut delivery = Delivery::begin(world, repo, way, topic, Request::Unknown)?;
+    let outcome = attempts(world, &mut delivery, &mut work).await;
+    let pushed = outcome.as_ref().ok().and_then(|delivered| delivered.commit);
+    let notes = delivery.end(world, pushed);
+    let mut delivered = outcome?;
+    delivered.notes.extend(notes);
+    Ok(delivered)
+}
+
+async fn attempts<W>(world: &World, delivery: &mut Delivery, work: &mut W) -> Result<Delivered>
+where
+    W: AsyncFnMut(&Rc<Repository>, &[Note]) -> Result<Option<Change>>,
+{
+    for _ in 0..ATTEMPTS {
+        let Some(Change { commit, text }) = work(&delivery.repo, &delivery.notes).await? else {
+            return Ok(Delivered::default());
+        };
+        match delivery.push(world, commit, &text)? {
+            Arrival::Pushed(pushed) => {
+                return Ok(Delivered {
+                    commit: Some(commit),
+                    to: Some(delivery.destination()),
+                    merge_request: pushed.merge_request,
+                    notes: Vec::new(),
+                });
+            }
+            Arrival::Overtaken => delivery.again(world, Request::Unknown)?,
+        }
+    }
+    Err(delivery.never_in_time())
+}
+
+impl Delivery {
+    /// Looks at the remote and makes the worktree. `request` is what GitLab says of the merge request for our branch,
+    /// where it was asked.
+    ///
+    /// # Errors
+    /// Where there is no remote, it cannot be reached, or nothing could be pushed to it as things are.
+    pub fn begin(
+        world: &World,
+        repo: &Rc<Repository>,
+        way: Way,
+        topic: &str,
+        request: Request,
+    ) -> Result<Self> {
+        let (stand, seen) = look(world, repo, way, topic, request)?;
+        let decided = base(way, &stand)?;
+        let commit = seen.commit(decided.on);
+        let linked = world.effects().open_worktree(repo, topic, commit, &stand.remote)?;
+        Ok(Self {
+            way,
+            topic: topic.to_owned(),
+            user: Rc::clone(repo),
+            repo: Rc::new(linked),
+            base: commit,
+            on: decided.on,
+            replaces: seen.ours.filter(|_| decided.replaces_ours),
+            notes: decided.notes,
+            stand,
+        })
+    }
+
+    /// Starts anew after somebody else was faster: on what the remote has now.
+    ///
+    /// # Errors
+    /// As [`Delivery::begin`].
+    pub fn again(&mut self, world: &World, request: Request) -> Result<()> {
+        *self = Self::begin(world, &self.user, self.way, &self.topic, request)?;
+        Ok(())
+    }
+
+    /// The repository to work in. Its HEAD is detached.
+    #[must_use]
+    pub fn repo(&self) -> &Rc<Repository> {
+        &self.repo
+    }
+
+    /// What a person should know before saying yes.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The way that was chosen.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// The remote and the branch there that is pushed to.
+    #[must_use]
+    pub fn pushes_to(&self) -> (&str, &str) {
+        let branch = match self.way {
+            Way::Push => &self.stand.target,
+            Way::MergeRequest => &self.stand.branch,
+        };
+        (&self.stand.remote, branch)
+    }
+
+    /// The same for a person: `main at origin`.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        let (remote, branch) = self.pushes_to();
+        format!("{branch} at {remote}")
+    }
+
+    /// Pushes a commit that was made in [`Delivery::repo`].
+    ///
+    /// # Errors
+    /// With kind "half-way" where it is not known whether it arrived; "refused" where the remote, or a hook, said no.
+    pub fn push(&self, world: &World, commit: ObjectId, text: &RequestText) -> Result<Arrival> {
+        let (remote, branch) = self.pushes_to();
+        let options = match self.way {
+            Way::Push => Vec::new(),
+            Way::MergeRequest => text.options(&self.stand.target),
+        };
+        let request = PushRequest {
+            remote: remote.to_owned(),
+            commit,
+            branch: branch.to_owned(),
+            replaces: self.replaces,
+            options,
+        };
+        match world.effects().push(&self.repo, &request) {
+            Ok(pushed) => Ok(Arrival::Pushed(pushed)),
+            Err(RemoteError::Overtaken { .. }) => Ok(Arrival::Overtaken),
+            Err(error) => Err(self.not_pushed(error)),
+        }
+    }
+
+    fn not_pushed(&self, error: RemoteError) -> Error {
+        let declined = matches!(error, RemoteError::Declined { .. });
+        let error = Error::from(error);
+        match self.way {
+            Way::Push if declined => {
+                error.hint(format!("where {} is protected, run again with --mr", self.stand.target))
+            }
+            _ => error,
+        }
+    }
+
+    /// Removes the worktree, and moves the user's branch on to what was pushed where that loses nothing. `pushed` is the
+    /// commit that arrived, where one did. Returns what is left to do by hand.
+    pub fn end(&self, world: &World, pushed: Option<ObjectId>) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Err(error) = world.effects().close_worktree(&self.user, &self.topic) {
+            notes.push(format!("the worktree of this run was not removed: {error}"));
+        }
+        // Where our own commit was not needed, because somebody else's does what it was to do, that one is at the base.
+        let tip = pushed.unwrap_or(self.base);
+        if self.way == Way::Push && (pushed.is_some() || self.on == On::Target) {
+            notes.extend(self.move_on(world, tip));
+        }
+        notes
+    }
+
+    /// Only the branch that follows the one that was pushed to is moved on.
+    fn move_on(&self, world: &World, tip: ObjectId) -> Option<String> {
+        let (remote, target) = self.pushes_to();
+        let head = self.user.head().ok()?;
+        let own = head.branch.as_deref()?.strip_prefix("refs/heads/")?.to_owned();
+        let followed = self.user.followed_branch().ok().flatten().unwrap_or_else(|| own.clone());
+        if followed != target || head.commit == Some(tip) {
+            return None;
+        }
+        match world.effects().fast_forward(&self.user, tip) {
+            Ok(()) => None,
+            Err(_) => {
+                Some(format!("{own} here is behind {target} at {remote}: git pull brings it up to date"))
+            }
+        }
+    }
+
+    /// What a run that was overtaken too often ends with.
+    #[must_use]
+    pub fn never_in_time(&self) -> Error {
+        Error::new(Kind::Unreachable, format!("{} moves on faster than this run", self.destination()))
+            .because(format!("{ATTEMPTS} pushes came too late"))
+            .hint("run the same command again")
+    }
+}
+
+/// The commits behind a [`Stand`].
+struct Seen {
+    head: ObjectId,
+    target: Option<ObjectId>,
+    ours: Option<ObjectId>,
+}
+
+impl Seen {
+    fn commit(&self, on: On) -> ObjectId {
+        match on {
+            On::Head => self.head,
+            On::Target => self.target.unwrap_or(self.head),
+            On::Ours => self.ours.unwrap_or(self.head),
+        }
+    }
+}
+
+fn look(world: &World, repo: &Repository, way: Way, topic: &str, request: Request) -> Result<(Stand, Seen)> {
+    if let Some(what) = repo.state() {
+        return Err(crate::repo::RepoError::InProgress { what }.into());
+    }
+    let remote = remote(repo, way)?;
+    let head = repo.head()?;
+    let Some(commit) = head.commit else {
+        return Err(Error::new(Kind::Refused, "HEAD has no commit yet: there is nothing to deliver"));
+    };
+    let followed = repo.followed_branch()?;
+    let own = head.branch.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
+    let ours = branch(topic);
+    let asked: Vec<&str> = followed.as_deref().into_iter().chain(own).chain([ours.as_str()]).collect();
+    let heads = world.effects().look(repo, &remote, &asked)?;
+    let default = repo.remembered_default(&remote)?.or_else(|| heads.default.clone());
+    let target = target(way, default.as_deref(), followed.as_deref(), own, &remote)?;
+    let seen = Seen { head: commit, target: heads.branch(&target), ours: heads.branch(&ours) };
+    if way == Way::MergeRequest && seen.target.is_none() {
+        return Err(Error::new(Kind::Refused, format!("{remote} has no branch {target} to merge into"))
+            .hint(format!("push it first: git push {remote} HEAD:{target}")));
+    }
+    let stand = Stand {
+        head: compared(repo, Some(commit), seen.target)?,
+        ours: our_branch(repo, &seen, request)?,
+        remote,
+        target,
+        branch: ours,
+    };
+    Ok((stand, seen))
+}
+
+fn remote(repo: &Repository, way: Way) -> Result<String> {
+    let option = way.option();
+    match repo.remote()? {
+        Chosen::One(remote) => Ok(remote),
+        Chosen::None => Err(Error::new(Kind::Usage, format!("there is no remote for {option} to push to"))
+            .hint("git remote add origin URL")),
+        Chosen::Unknown { why } => {
+            Err(Error::new(Kind::Usage, format!("{option} cannot tell where to push to")).because(why))
+        }
+    }
+}
+
+/// A push goes where `git push` would: to the branch that HEAD's branch follows. A merge request is for the default
+/// branch. HEAD on no branch, as in CI, stands for the default branch.
+fn target(
+    way: Way,
+    default: Option<&str>,
+    followed: Option<&str>,
+    own: Option<&str>,
+    remote: &str,
+) -> Result<String> {
+    let found = match (way, followed, own) {
+        (Way::Push, Some(followed), _) => Some(followed),
+        (Way::Push, None, Some(own)) if default.is_none_or(|default| default == own) => Some(own),
+        (Way::Push, None, Some(own)) => {
+            return Err(Error::new(Kind::Usage, format!("the branch {own} follows none at {remote}"))
+                .hint(format!("git push --set-upstream {remote} {own}"))
+                .hint("or run with --mr"));
+        }
+        (Way::Push, None, None) | (Way::MergeRequest, ..) => default,
+    };
+    found.map(ToOwned::to_owned).ok_or_else(|| {
+        Error::new(Kind::Refused, format!("{remote} has no default branch"))
+            .hint(format!("git remote set-head {remote} BRANCH"))
+    })
+}
+
+fn compared(repo: &Repository, one: Option<ObjectId>, other: Option<ObjectId>) -> Result<Compared> {
+    let (Some(one), Some(other)) = (one, other) else { return Ok(Compared::default()) };
+    let (ahead, behind) = repo.ahead_and_behind(one, other)?;
+    Ok(Compared { ahead, behind })
+}
+
+fn our_branch(repo: &Repository, seen: &Seen, request: Request) -> Result<Option<Ours>> {
+    let Some(ours) = seen.ours else { return Ok(None) };
+    let target = compared(repo, Some(ours), seen.target)?;
+    let is_in_target = match seen.target {
+        Some(there) => target.ahead == 0 || repo.has_the_changes_of(there, ours)?,
+        None => false,
+    };
+    Ok(Some(Ours { head: compared(repo, Some(seen.head), Some(ours))?, target, is_in_target, request }))
+}

@@ -1,0 +1,348 @@
+//! How what a run commits gets to the team: which branch it goes to, and on which commit the run builds.
+//!
+//! Pure: the shell (`deliver`) asks the remote, and does what is decided here.
+
+use super::Note;
+
+/// How a commit is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Pushed to the branch that the user's branch follows (`--push`).
+    Push,
+    /// Pushed to a branch of ours, for a merge request (`--mr`).
+    MergeRequest,
+}
+
+impl Way {
+    /// The option that chooses it.
+    #[must_use]
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Push => "--push",
+            Self::MergeRequest => "--mr",
+        }
+    }
+}
+
+/// The branch of merge requests about `topic`: an environment's name, or what else a writer works on.
+#[must_use]
+pub fn branch(topic: &str) -> String {
+    format!("provision/{topic}")
+}
+
+/// How many commits one has that the other has not, and the other way round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// What the first has alone.
+    pub ahead: u64,
+    /// What the second has alone.
+    pub behind: u64,
+}
+
+impl Compared {
+    fn contains(self) -> bool {
+        self.behind == 0
+    }
+
+    fn is_contained(self) -> bool {
+        self.ahead == 0
+    }
+}
+
+/// What is known of a merge request for our branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// GitLab was not, or could not be, asked.
+    Unknown,
+    /// GitLab has none.
+    None,
+    /// It is open.
+    Open {
+        /// Its address.
+        url: String,
+    },
+    /// It was merged.
+    Merged,
+    /// It was closed without being merged.
+    Closed {
+        /// Its address.
+        url: String,
+    },
+}
+
+/// Our branch, where it exists at the remote.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    /// HEAD compared with it.
+    pub head: Compared,
+    /// It compared with the target.
+    pub target: Compared,
+    /// Whether the target has its changes, commit by commit or as one.
+    pub is_in_target: bool,
+    /// Its merge request.
+    pub request: Request,
+}
+
+/// Where everything stands.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// The remote's name.
+    pub remote: String,
+    /// The branch that is delivered to in the end: pushed to, or merged into.
+    pub target: String,
+    /// Our branch for merge requests about this.
+    pub branch: String,
+    /// HEAD compared with the target.
+    pub head: Compared,
+    /// Our branch, where there is one.
+    pub ours: Option<Ours>,
+}
+
+/// The commit that a run builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// The user's HEAD: it has all that the target has.
+    Head,
+    /// The target branch as it is at the remote: it has all that HEAD has.
+    Target,
+    /// Our branch, whose merge request is not merged yet.
+    Ours,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub struct Base {
+    /// What to build on.
+    pub on: On,
+    /// Whether what our branch has now is replaced: it is merged, so nothing is lost.
+    pub replaces_ours: bool,
+    /// What a person should know before saying yes.
+    pub notes: Vec<Note>,
+}
+
+/// Why nothing can be delivered as things are. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// HEAD and the branch have both moved on.
+    #[error(
+        "HEAD and {branch} of {remote} have diverged: {} here, {} there", counted(*ahead), counted(*behind)
+    )]
+    Diverged {
+        /// The remote.
+        remote: String,
+        /// The branch there.
+        branch: String,
+        /// Commits that only HEAD has.
+        ahead: u64,
+        /// Commits that only the branch has.
+        behind: u64,
+    },
+    /// Pushing past a merge request that is not merged would make its tokens nobody's.
+    #[error("{branch} of {remote} has changes that are not in {target} yet")]
+    Waiting {
+        /// The remote.
+        remote: String,
+        /// Our branch.
+        branch: String,
+        /// The target.
+        target: String,
+        /// Address of its merge request, where known.
+        url: Option<String>,
+    },
+    /// The merge request was closed without being merged, and its branch is still there.
+    #[error("the merge request for {branch} was closed without being merged: {url}")]
+    Closed {
+        /// The remote.
+        remote: String,
+        /// Our branch.
+        branch: String,
+        /// Address of the request.
+        url: String,
+    },
+}
+
+impl DeliverError {
+    /// The ways out.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Diverged { remote, branch, .. } => vec![format!("git pull --rebase {remote} {branch}")],
+            Self::Waiting { remote, branch, url, .. } => vec![
+                format!("merge it first{}", url.as_ref().map(|url| format!(": {url}")).unwrap_or_default()),
+                format!(
+                    "or give it up: git push {remote} --delete {branch}; its tokens are then found by their marks"
+                ),
+            ],
+            Self::Closed { remote, branch, url } => vec![
+                format!("reopen it: {url}"),
+                format!(
+                    "or give it up: git push {remote} --delete {branch}; its tokens are then found by their marks"
+                ),
+            ],
+        }
+    }
+}
+
+/// Decides what a run builds on, so that its commit can be pushed without force and loses nothing of anybody's.
+///
+/// # Errors
+/// Where there is no such commit; see [`DeliverError`].
+pub fn base(way: Way, stand: &Stand) -> Result<Base, DeliverError> {
+    if let Some(ours) = stand.ours.as_ref().filter(|ours| !is_merged(ours)) {
+        return on_ours(way, stand, ours);
+    }
+    let on = if stand.head.contains() {
+        On::Head
+    } else if stand.head.is_contained() {
+        On::Target
+    } else {
+        return Err(diverged(stand, &stand.target, stand.head));
+    };
+    let mut notes = Vec::new();
+    if on == On::Head && stand.head.ahead > 0 {
+        let commits = counted(stand.head.ahead);
+        notes.push(Note::info(match way {
+            Way::Push => format!("{commits} of yours that {} does not have yet go with it", stand.target),
+            Way::MergeRequest => {
+                format!("the merge request also brings {commits} of yours to {}", stand.target)
+            }
+        }));
+    }
+    let replaces_ours = way == Way::MergeRequest && stand.ours.is_some();
+    Ok(Base { on, replaces_ours, notes })
+}
+
+/// A closed request is never taken for a merged one; a merged one may have been squashed, so that git does not know it.
+fn is_merged(ours: &Ours) -> bool {
+    match ours.request {
+        Request::Merged => true,
+        Request::Closed { .. } | Request::Open { .. } => ours.target.ahead == 0,
+        Request::Unknown | Request::None => ours.is_in_target,
+    }
+}
+
+fn on_ours(way: Way, stand: &Stand, ours: &Ours) -> Result<Base, DeliverError> {
+    let (remote, branch) = (stand.remote.clone(), stand.branch.clone());
+    if let Request::Closed { url } = &ours.request {
+        return Err(DeliverError::Closed { remote, branch, url: url.clone() });
+    }
+    let url = match &ours.request {
+        Request::Open { url } => Some(url.clone()),
+        _ => None,
+    };
+    if way == Way::Push {
+        return Err(DeliverError::Waiting { remote, branch, target: stand.target.clone(), url });
+    }
+    let on = if ours.head.contains() {
+        On::Head
+    } else if ours.head.is_contained() || stand.head.is_contained() {
+        On::Ours
+    } else {
+        return Err(diverged(stand, &stand.branch, ours.head));
+    };
+    let mut notes = vec![match &url {
+        Some(url) => Note::info(format!("builds on {branch}, whose merge request is open: {url}")),
+        None => Note::info(format!("builds on {branch}, which is not merged into {} yet", stand.target)),
+    }];
+    if ours.request == Request::None {
+        notes
+            .push(Note::attention(format!("{branch} has no merge request; open one, or nobody will see it")));
+    }
+    Ok(Base { on, replaces_ours: false, notes })
+}
+
+fn diverged(stand: &Stand, branch: &str, compared: Compared) -> DeliverError {
+    DeliverError::Diverged {
+        remote: stand.remote.clone(),
+        branch: branch.to_owned(),
+        ahead: compared.ahead,
+        behind: compared.behind,
+    }
+}
+
+fn counted(commits: u64) -> String {
+    if commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAME: Compared = Compared { ahead: 0, behind: 0 };
+    const AHEAD: Compared = Compared { ahead: 2, behind: 0 };
+    const BEHIND: Compared = Compared { ahead: 0, behind: 3 };
+    const APART: Compared = Compared { ahead: 1, behind: 1 };
+
+    fn stand(head: Compared, ours: Option<Ours>) -> Stand {
+        Stand { remote: "origin".to_owned(), target: "main".to_owned(), branch: branch("qa"), head, ours }
+    }
+
+    fn ours(head: Compared, target: Compared, request: Request) -> Ours {
+        Ours { head, target, is_in_target: target.ahead == 0, request }
+    }
+
+    fn open() -> Request {
+        Request::Open { url: "https://gitlab.example.com/a/b/-/merge_requests/1".to_owned() }
+    }
+
+    #[test]
+    fn a_run_builds_on_whichever_has_all_that_the_other_has() {
+        for way in [Way::Push, Way::MergeRequest] {
+            for (head, on) in [(SAME, On::Head), (AHEAD, On::Head), (BEHIND, On::Target)] {
+                let base = base(way, &stand(head, None)).unwrap();
+                assert_eq!(base.on, on);
+                assert_eq!(base.notes.len(), usize::from(head == AHEAD), "commits of one's own are named");
+            }
+            let error = base(way, &stand(APART, None)).unwrap_err();
+            assert_eq!(error.hints(), ["git pull --rebase origin main"]);
+        }
+    }
+
+    #[test]
+    fn an_open_request_is_built_on_and_never_pushed_past() {
+        let waiting = stand(SAME, Some(ours(BEHIND, AHEAD, open())));
+        assert_eq!(base(Way::MergeRequest, &waiting).unwrap().on, On::Ours);
+        assert!(matches!(base(Way::Push, &waiting), Err(DeliverError::Waiting { .. })));
+        // The target has moved on since; so has the user's branch with it.
+        let moved = stand(BEHIND, Some(ours(APART, APART, open())));
+        assert_eq!(base(Way::MergeRequest, &moved).unwrap().on, On::Ours);
+        let on_it = stand(AHEAD, Some(ours(SAME, AHEAD, open())));
+        assert_eq!(base(Way::MergeRequest, &on_it).unwrap().on, On::Head);
+    }
+
+    #[test]
+    fn commits_of_ones_own_beside_an_open_request_are_not_left_behind() {
+        let apart = stand(AHEAD, Some(ours(APART, AHEAD, open())));
+        let error = base(Way::MergeRequest, &apart).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "HEAD and provision/qa of origin have diverged: 1 commit here, 1 commit there"
+        );
+    }
+
+    #[test]
+    fn a_closed_request_stops_both_ways() {
+        let url = "https://gitlab.example.com/a/b/-/merge_requests/1".to_owned();
+        let closed = stand(SAME, Some(ours(BEHIND, AHEAD, Request::Closed { url })));
+        for way in [Way::Push, Way::MergeRequest] {
+            assert!(matches!(base(way, &closed), Err(DeliverError::Closed { .. })));
+        }
+    }
+
+    #[test]
+    fn a_merged_branch_that_was_not_deleted_is_replaced() {
+        let squashed = Ours { is_in_target: true, ..ours(APART, APART, Request::Unknown) };
+        for merged in [ours(AHEAD, BEHIND, Request::Unknown), squashed, ours(APART, APART, Request::Merged)] {
+            let stand = stand(SAME, Some(merged));
+            let decided = base(Way::MergeRequest, &stand).unwrap();
+            assert_eq!((decided.on, decided.replaces_ours), (On::Head, true));
+            assert_eq!(base(Way::Push, &stand).unwrap().on, On::Head);
+        }
+    }
+
+    #[test]
+    fn a_branch_without_a_request_asks_for_care() {
+        let lonely = stand(SAME, Some(ours(BEHIND, AHEAD, Request::None)));
+        assert!(base(Way::MergeRequest, &lonely).unwrap().notes.iter().any(|note| note.attention));
+    }
+}

@@ -1,0 +1,70 @@
+//! A worktree of our own for a run that delivers, so that the user's stays as it is.
+
+use super::error::RepoError;
+use super::{Repository, program};
+use gix::ObjectId;
+use std::path::PathBuf;
+
+impl Repository {
+    /// Makes a worktree, detached at `commit`, below the common git directory. One of this name that an interrupted run
+    /// left is made anew. `remote` is what counts as upstream there, where HEAD is on no branch.
+    ///
+    /// # Errors
+    /// When git cannot make it.
+    pub fn open_linked(&self, name: &str, commit: ObjectId, remote: &str) -> Result<Self, RepoError> {
+        if self.from_environment {
+            let why = "GIT_DIR or GIT_WORK_TREE is set".to_owned();
+            return Err(RepoError::Git { doing: "make a worktree beside this one".to_owned(), why });
+        }
+        let path = self.linked_path(name);
+        remove(&path)?;
+        let mut command = program::git(self)?;
+        // Whether files of git LFS are fetched, or a hook runs at a checkout, is nothing to a worktree that goes again.
+        command.env("GIT_LFS_SKIP_SMUDGE", "1").args(["-c", "core.hooksPath=/dev/null"]);
+        command.args(["-c", "advice.detachedHead=false", "worktree", "add", "--quiet", "--force", "--force"]);
+        command.args(["--detach", "--"]).arg(&path).arg(commit.to_string());
+        program::done(command, "worktree add")?;
+        let linked = Self::discover(&path)?;
+        Ok(Self { stands_for: Some(remote.to_owned()), ..linked })
+    }
+
+    /// Removes the worktree of this name; there need not be one.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn close_linked(&self, name: &str) -> Result<(), RepoError> {
+        let path = self.linked_path(name);
+        if !path.exists() {
+            return Ok(());
+        }
+        let mut command = program::git(self)?;
+        command.args(["worktree", "remove", "--force", "--force", "--"]).arg(&path);
+        program::done(command, "worktree remove")
+    }
+
+    /// Below the folder of our lock and journals, which nobody else can read.
+    fn linked_path(&self, name: &str) -> PathBuf {
+        self.common_dir().join("provision").join(format!("provision-{name}"))
+    }
+
+    /// Moves the current branch on to `commit`, work tree and index with it, where that loses nothing: what is staged or
+    /// edited in files that it changes stands in the way.
+    ///
+    /// # Errors
+    /// When it cannot be done; all is as it was then.
+    pub fn fast_forward(&self, commit: ObjectId) -> Result<(), RepoError> {
+        let mut command = program::git(self)?;
+        command.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"]);
+        command.args(["merge", "--quiet", "--ff-only", "--no-stat"]).arg(commit.to_string());
+        program::quietly(command, "merge --ff-only")
+    }
+}
+
+fn remove(path: &std::path::Path) -> Result<(), RepoError> {
+    match std::fs::remove_dir_all(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(RepoError::Io { doing: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
