@@ -24,6 +24,7 @@ pub mod files;
 pub mod inspect;
 pub mod interrupted;
 pub mod live;
+pub mod rekey;
 pub mod secrets;
 pub mod upstream;
 pub mod variables;

@@ -1,0 +1,288 @@
+//! What a rekey does: each secrets file that is not as the policy says is brought into line with it, as far as the
+//! identities at hand open it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Note;
+use crate::sops::RekeyPlan;
+
+/// Somebody who reads, as people know them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Reader {
+    /// What the policy calls them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The recipient, or what else their key is known by.
+    pub key: String,
+}
+
+/// The name where there is one, else the key.
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name.as_deref().unwrap_or(&self.key))
+    }
+}
+
+/// Everything that the plan is made from.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// The secrets files that the policy is for.
+    pub files: Vec<File>,
+    /// Readers whom this policy has and upstream's has not.
+    pub new_readers: Vec<Reader>,
+}
+
+/// One secrets file as it is.
+#[derive(Debug)]
+pub struct File {
+    /// Relative to the repository root.
+    pub path: String,
+    /// What its rule asks for; or why that cannot be done, or even told.
+    pub wanted: Result<Wanted, String>,
+    /// How the file in the work tree stands to HEAD's.
+    pub state: State,
+    /// Who reads it now.
+    pub readers: Vec<Reader>,
+    /// Whether one of the identities at hand is among them.
+    pub opens: bool,
+    /// An environment whose interrupted run is not finished, and has to do with this file.
+    pub awaits: Option<String>,
+}
+
+/// What the rule of a file asks for, with names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Wanted {
+    /// Who will read it and now does not.
+    pub added: Vec<Reader>,
+    /// Who reads it and no longer will.
+    pub removed: Vec<Reader>,
+    /// Whether other leaves will be encrypted.
+    pub selection: bool,
+    /// Whether the MAC will cover other leaves.
+    pub mac_scope: bool,
+    /// Whether everything is encrypted anew under a new data key.
+    pub new_data_key: bool,
+}
+
+impl Wanted {
+    /// The engine's plan with the names that `reader` gives.
+    #[must_use]
+    pub fn of(plan: &RekeyPlan, reader: impl Fn(&str) -> Reader) -> Self {
+        let removed = plan.removed.iter().map(|one| reader(one.as_str()));
+        let others = plan.removed_others.iter().map(|one| reader(&one.to_string()));
+        Self {
+            added: plan.added.iter().map(|one| reader(one.as_str())).collect(),
+            removed: removed.chain(others).collect(),
+            selection: plan.selection,
+            mac_scope: plan.mac_scope,
+            new_data_key: plan.new_data_key,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a file in the work tree stands to HEAD's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The same.
+    Committed,
+    /// What a rekey of HEAD's leads to: an earlier run was interrupted, or did not commit.
+    Rekeyed,
+    /// Something else.
+    Edited,
+}
+
+/// What is going to be done.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// Files that change.
+    pub changes: Vec<Change>,
+    /// Files that should change and do not.
+    pub skipped: Vec<Skipped>,
+    /// How many files are as they should be.
+    pub in_line: usize,
+    /// Readers whom upstream's policy does not have.
+    pub new_readers: Vec<Reader>,
+}
+
+/// One file that changes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// Relative to the repository root.
+    pub file: String,
+    /// How.
+    #[serde(flatten)]
+    pub wanted: Wanted,
+    /// Whether an earlier run did it already, so that it only has to be committed.
+    pub done: bool,
+}
+
+/// One file that should change and does not.
+#[derive(Clone, Debug, Serialize)]
+pub struct Skipped {
+    /// Relative to the repository root.
+    pub file: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a file is left as it is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// None of the identities at hand opens it; these do.
+    CannotOpen(Vec<Reader>),
+    /// The run of an environment was interrupted and has to be finished first.
+    Awaits(String),
+    /// Something else, in a sentence.
+    Because(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CannotOpen(readers) if readers.is_empty() => f.write_str("nobody can open it"),
+            Self::CannotOpen(readers) => {
+                let names: Vec<String> = readers.iter().map(ToString::to_string).collect();
+                write!(f, "no identity here opens it; these do: {}", names.join(", "))
+            }
+            Self::Awaits(environment) => write!(
+                f,
+                "an interrupted run for {environment} is not finished: provision --env {environment} finishes it"
+            ),
+            Self::Because(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Files that should change and have changes of somebody else in them.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {} changes that are not committed", paths.join(", "), if paths.len() == 1 { "has" } else { "have" })]
+pub struct EditedFiles {
+    /// Which.
+    pub paths: Vec<String>,
+}
+
+/// Decides.
+///
+/// # Errors
+/// [`EditedFiles`]: nothing may be written over them, and nothing of theirs committed.
+pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
+    let mut plan = Plan { new_readers: observed.new_readers, ..Plan::default() };
+    let mut edited = Vec::new();
+    for file in observed.files {
+        let path = file.path;
+        let skip = |why| Skipped { file: path.clone(), why };
+        match file.wanted {
+            Err(why) => plan.skipped.push(skip(Why::Because(why))),
+            Ok(wanted) if wanted.is_nothing() => plan.in_line += 1,
+            Ok(_) if file.awaits.is_some() => {
+                plan.skipped.push(skip(Why::Awaits(file.awaits.unwrap_or_default())));
+            }
+            Ok(_) if file.state == State::Edited => edited.push(path),
+            Ok(_) if !file.opens => plan.skipped.push(skip(Why::CannotOpen(file.readers))),
+            Ok(wanted) => {
+                plan.changes.push(Change { file: path, wanted, done: file.state == State::Rekeyed });
+            }
+        }
+    }
+    if edited.is_empty() { Ok(plan) } else { Err(EditedFiles { paths: edited }) }
+}
+
+impl Plan {
+    /// Whether no file changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Files that change in the same way, in the order of the first of each.
+    #[must_use]
+    pub fn groups(&self) -> Vec<(&Wanted, Vec<&Change>)> {
+        let mut groups: Vec<(&Wanted, Vec<&Change>)> = Vec::new();
+        let mut known: BTreeMap<&Wanted, usize> = BTreeMap::new();
+        for change in &self.changes {
+            let index = *known.entry(&change.wanted).or_insert_with(|| {
+                groups.push((&change.wanted, Vec::new()));
+                groups.len() - 1
+            });
+            groups[index].1.push(change);
+        }
+        groups
+    }
+
+    /// What a person should know besides.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if !self.new_readers.is_empty() {
+            let names: Vec<String> = self.new_readers.iter().map(ToString::to_string).collect();
+            let who = names.join(", ");
+            notes.push(Note::info(format!("upstream's policy does not have these readers: {who}")));
+        }
+        notes.extend(self.skipped.iter().map(|file| Note::attention(format!("{}: {}", file.file, file.why))));
+        notes
+    }
+}
+
+/// What was done.
+#[derive(Debug, Default, Serialize)]
+pub struct Done {
+    /// Files that are now as the policy says.
+    pub rekeyed: Vec<Change>,
+    /// Files that should be and are not.
+    pub skipped: Vec<Skipped>,
+    /// Locks whose digests followed.
+    pub locks: Vec<String>,
+    /// How many files were as they should be.
+    pub in_line: usize,
+    /// The commit, where one was made.
+    pub commit: Option<String>,
+    /// What else a person should know.
+    pub notes: Vec<String>,
+}
+
+impl Done {
+    /// Subject and body of the commit.
+    #[must_use]
+    pub fn message(&self, subject: Option<&str>) -> String {
+        let count = self.rekeyed.len();
+        let files = if count == 1 { "1 secrets file".to_owned() } else { format!("{count} secrets files") };
+        let subject =
+            subject.map_or_else(|| format!("Bring {files} into line with .sops.yaml"), str::to_owned);
+        let mut body = String::new();
+        for (sign, readers) in [
+            ("added", self.readers(|wanted| &wanted.added)),
+            ("removed", self.readers(|wanted| &wanted.removed)),
+        ] {
+            for (reader, count) in readers {
+                let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+                body += &match &reader.name {
+                    Some(name) => format!("{sign} {name} ({}) in {files}\n", reader.key),
+                    None => format!("{sign} {} in {files}\n", reader.key),
+                };
+            }
+        }
+        if self.rekeyed.iter().any(|change| change.wanted.new_data_key) {
+            body += "Files that somebody no longer reads have new data keys.\n";
+        }
+        if body.is_empty() { subject } else { format!("{subject}\n\n{body}") }
+    }
+
+    /// Readers by the number of files.
+    fn readers(&self, of: impl Fn(&Wanted) -> &Vec<Reader>) -> BTreeMap<&Reader, usize> {
+        let mut counts = BTreeMap::new();
+        for change in &self.rekeyed {
+            for reader in of(&change.wanted) {
+                *counts.entry(reader).or_default() += 1;
+            }
+        }
+        counts
+    }
+}
