@@ -4,6 +4,7 @@
 pub mod attributes;
 pub mod changes;
 mod clear_tokens;
+pub mod doctor;
 pub mod finding;
 mod own_files;
 pub mod repository;

@@ -4,9 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-mod exec;
+use crate::plan::deliver::Way;
 
+mod doctor;
+mod exec;
+mod trust;
+
+pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use trust::TrustArgs;
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
@@ -41,6 +47,7 @@ impl Cli {
         let connection = match &self.command {
             None => &self.provision.write.connection,
             Some(Command::Status(args)) => &args.connection,
+            Some(Command::Doctor(args)) => &args.connection,
             Some(_) => return None,
         };
         connection.ca_file.as_deref()
@@ -97,6 +104,10 @@ pub enum Command {
     Hook(HookArgs),
     /// Show the keys of a secrets file, or its values with --reveal
     Show(ShowArgs),
+    /// Say what is wrong here and with the way to GitLab, and what mends it
+    Doctor(DoctorArgs),
+    /// Let this repository use your tokens of the GitLab that it names
+    Trust(TrustArgs),
     /// Run a program with the values of secrets files in its environment
     Exec(ExecArgs),
     /// Print the values of secrets files for a shell, as .env or as JSON
@@ -130,7 +141,7 @@ pub struct ProvisionArgs {
     pub all: bool,
 
     /// Leave the files in the work tree, uncommitted, and retire nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["push", "mr"])]
     pub no_commit: bool,
 
     /// Write the template's other leaves again, not only those that follow a token
@@ -157,9 +168,41 @@ pub struct WriteArgs {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
 
+    /// Wait this long for another run in this clone, such as 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub lock_timeout: jiff::SignedDuration,
+
+    /// What becomes of the commit.
+    #[command(flatten)]
+    pub delivery: DeliveryArgs,
+
     /// How to reach GitLab.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+/// What becomes of the commit.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct DeliveryArgs {
+    /// Push the commit to the branch that the current one follows
+    #[arg(long, conflicts_with = "mr")]
+    pub push: bool,
+
+    /// Push it to provision/NAME, and open a merge request
+    #[arg(long)]
+    pub mr: bool,
+}
+
+impl DeliveryArgs {
+    /// The way that was chosen; none: the commit stays here.
+    #[must_use]
+    pub fn way(self) -> Option<Way> {
+        match (self.push, self.mr) {
+            (true, _) => Some(Way::Push),
+            (false, true) => Some(Way::MergeRequest),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Where the operator credential comes from and how GitLab is reached.

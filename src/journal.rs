@@ -43,6 +43,19 @@ pub enum Line {
         /// What will stand there: path and SHA-256 of the new content.
         files: Vec<Written>,
     },
+    /// Before a commit is pushed.
+    Pushing(Push),
+}
+
+/// A push whose end the run did not live to see, or did not learn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The remote's name.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// The commit, hexadecimal.
+    pub commit: String,
 }
 
 /// What a run is about to mint.
@@ -102,6 +115,8 @@ pub struct Replay {
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
     pub written: Vec<Written>,
+    /// What the run pushed, or was about to.
+    pub pushes: Vec<Push>,
 }
 
 /// A mint without an end.
@@ -159,6 +174,7 @@ impl Replay {
             }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
+            Line::Pushing(push) => self.pushes.push(push),
         }
     }
 
@@ -173,6 +189,13 @@ impl Replay {
 #[must_use]
 pub fn description(environment: &str, key: &str, mark: &str) -> String {
     format!("provision {environment}/{key} {mark}")
+}
+
+/// Whether a token's description carries this mark as a word. A lock that was tampered with may hold an empty mark, or
+/// the beginning that all marks share; neither is anybody's.
+#[must_use]
+pub fn carries(description: &str, mark: &str) -> bool {
+    description.split_whitespace().any(|word| word == mark)
 }
 
 #[cfg(test)]
@@ -209,6 +232,15 @@ mod tests {
             active: true,
             revoked: false,
             access_level: Some(30),
+        }
+    }
+
+    #[test]
+    fn only_a_whole_mark_recognises_a_token() {
+        let text = description("qa", "backstage", "pv-0123456789abcdef0123");
+        assert!(carries(&text, "pv-0123456789abcdef0123"));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
+            assert!(!carries(&text, other), "{other:?}");
         }
     }
 

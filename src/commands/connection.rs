@@ -11,11 +11,13 @@ use crate::gitlab::credential::{Credential, Given, Resolved, Sources, resolve};
 use crate::instance::{Instance, Origin};
 use crate::secret::Secret;
 use crate::ui::{Ui, prompt};
-use crate::world::World;
+use crate::world::approvals::Approvals;
+use crate::world::{World, glab};
 
 /// The credentials of one run. Command line and environment are read once, and a person is asked once for an origin.
 pub(super) struct Connections<'a> {
-    sources: Sources,
+    sources: RefCell<Sources>,
+    approvals: Option<Approvals>,
     ui: Ui,
     world: &'a World,
     known: RefCell<BTreeMap<Origin, Rc<Credential>>>,
@@ -24,7 +26,17 @@ pub(super) struct Connections<'a> {
 impl<'a> Connections<'a> {
     /// What the command line and the environment give to choose from.
     pub(super) fn new(args: &ConnectionArgs, ui: Ui, world: &'a World) -> Result<Self> {
-        Ok(Self { sources: sources(args, ui, world)?, ui, world, known: RefCell::default() })
+        let mut sources = sources(args, ui, world)?;
+        let approvals = Approvals::read(world)?;
+        sources.approved = approvals.as_ref().map(Approvals::origins).unwrap_or_default();
+        Ok(Self { sources: RefCell::new(sources), approvals, ui, world, known: RefCell::default() })
+    }
+
+    /// The same for a command that never asks: what would need an answer is an error.
+    pub(super) fn without_questions(args: &ConnectionArgs, ui: Ui, world: &'a World) -> Result<Self> {
+        let connections = Self::new(args, ui, world)?;
+        connections.sources.borrow_mut().can_ask = false;
+        Ok(connections)
     }
 
     /// A client for `instance` with the credential that belongs to it.
@@ -39,15 +51,27 @@ impl<'a> Connections<'a> {
     }
 
     fn credential(&self, instance: &Instance) -> Result<Credential> {
-        match resolve(&self.sources, instance)? {
+        let mut sources = self.sources.borrow_mut();
+        if sources.given.is_none() && sources.token.is_none() {
+            sources.glab = glab::token(self.world, instance);
+        }
+        match resolve(&sources, instance)? {
             Resolved::Ready(credential) => Ok(credential),
             Resolved::NeedsApproval(unapproved) => {
                 let question = format!(
-                    "Nothing says which GitLab the token from {} is for. Send it to {}?",
+                    "Use the token from {} for {} in this repository?",
                     unapproved.source(),
                     unapproved.origin()
                 );
-                prompt::confirm(self.ui, &question, "GITLAB_HOST to the environment")?;
+                prompt::confirm(
+                    self.ui,
+                    &question,
+                    "GITLAB_HOST to the environment, or run provision trust,",
+                )?;
+                if let Some(approvals) = &self.approvals {
+                    approvals.add(&[unapproved.origin().to_string()], self.world)?;
+                    self.ui.say("remembered for this repository; provision trust --forget takes it back");
+                }
                 Ok(unapproved.approve())
             }
         }
@@ -69,6 +93,8 @@ fn sources(args: &ConnectionArgs, ui: Ui, world: &World) -> Result<Sources> {
         token: variables.gitlab_token.as_ref().map(|token| Secret::new(token.expose().to_owned())),
         host: variables.gitlab_host.clone(),
         ci_server_url: variables.ci_server_url.clone(),
+        glab: None,
+        approved: Vec::new(),
         can_ask: ui.interactive && variables.ci_server_url.is_none(),
     })
 }

@@ -15,6 +15,7 @@ mod connection;
 #[cfg(feature = "emulator")]
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod exec;
@@ -24,6 +25,7 @@ pub mod init;
 pub mod provision;
 pub mod show;
 pub mod status;
+pub mod trust;
 mod writer;
 
 /// How a command that did not fail ended.
@@ -59,6 +61,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Hook(args)) => hook::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Doctor(args)) => doctor::run(&args, ui, world).await,
+        Some(Command::Trust(args)) => trust::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Exec(args)) => exec::run(&args, world),
         Some(Command::Export(args)) => export::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),

@@ -6,6 +6,11 @@ use super::routable::{Wholeness, wholeness};
 use crate::instance::{Instance, InstanceError, Origin};
 use crate::secret::Secret;
 
+/// What the token that glab keeps is called in messages.
+const GLAB: &str = "glab";
+/// What an approval is called in messages.
+const APPROVAL: &str = "provision trust";
+
 /// How a credential is presented (GitLab's doc/api/rest/authentication).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -21,6 +26,7 @@ pub struct Credential {
     origin: Origin,
     secret: Secret,
     source: String,
+    bound_by: String,
     scheme: Scheme,
 }
 
@@ -55,7 +61,7 @@ impl Credential {
         }
         let is_oauth = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let scheme = if is_oauth { Scheme::Bearer } else { Scheme::PrivateToken };
-        Ok(Self { origin, secret, source: source.into(), scheme })
+        Ok(Self { origin, secret, source: source.into(), bound_by: String::new(), scheme })
     }
 
     /// The only origin that may see it.
@@ -74,6 +80,17 @@ impl Credential {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What says that it belongs to its origin, such as `GITLAB_HOST`; empty for a token that was made here.
+    #[must_use]
+    pub fn bound_by(&self) -> &str {
+        &self.bound_by
+    }
+
+    fn bound_by_what(mut self, what: &str) -> Self {
+        self.bound_by = what.to_owned();
+        self
     }
 
     /// How it is presented.
@@ -95,6 +112,10 @@ pub struct Sources {
     pub host: Option<String>,
     /// CI_SERVER_URL, which GitLab sets in its jobs.
     pub ci_server_url: Option<String>,
+    /// What glab keeps for the wanted instance, where it was asked; looked at only where nothing else is given.
+    pub glab: Option<Secret>,
+    /// Origins that the user has approved for this repository (`provision trust`).
+    pub approved: Vec<String>,
     /// Whether somebody can be asked: a terminal, and not a CI job.
     pub can_ask: bool,
 }
@@ -137,7 +158,7 @@ impl Unapproved {
     /// The user has said that the token belongs to [`Unapproved::origin`].
     #[must_use]
     pub fn approve(self) -> Credential {
-        self.0
+        self.0.bound_by_what(APPROVAL)
     }
 }
 
@@ -196,8 +217,8 @@ impl CredentialError {
     pub fn hint(&self) -> String {
         match self {
             Self::Missing { wanted } => format!(
-                "set GITLAB_HOST={wanted} and GITLAB_TOKEN (or give --token-file FILE or --token-stdin); the token \
-                 needs the scope api (make one at {})",
+                "set GITLAB_HOST={wanted} and GITLAB_TOKEN (or give --token-file FILE or --token-stdin, or log in with \
+                 glab auth login); the token needs the scope api (make one at {})",
                 wanted.page("-/user_settings/personal_access_tokens")
             ),
             Self::Value { problem: ValueError::Empty, source_name } if source_name == "GITLAB_TOKEN" => {
@@ -213,17 +234,23 @@ impl CredentialError {
             Self::Binding { variable, .. } => {
                 format!("set {variable} to a host or a URL such as https://gitlab.example.com")
             }
-            Self::Unbound { wanted, .. } => format!("set GITLAB_HOST={wanted} if the token belongs there"),
+            Self::Unbound { wanted, source_name } if source_name == GLAB => {
+                format!("provision trust lets this repository use {wanted}")
+            }
+            Self::Unbound { wanted, .. } => {
+                format!("set GITLAB_HOST={wanted} if the token belongs there, or run provision trust")
+            }
         }
     }
 }
 
 /// The credential to use for `wanted`.
 ///
-/// `--token-stdin` and `--token-file` come before GITLAB_TOKEN. Whichever it is, it is bound to GITLAB_HOST, else to
-/// CI_SERVER_URL; where neither is set, a person has to approve the instance. The profile does not count as a binding: a
-/// cloned repository could name its own host there. There is no falling through: a source that is there and wrong is
-/// an error.
+/// `--token-stdin` and `--token-file` come before GITLAB_TOKEN, and that before what glab keeps. All but the last are bound
+/// to GITLAB_HOST, else to CI_SERVER_URL; where neither is set, a person has to approve the instance for this repository,
+/// now or beforehand. What glab keeps belongs to its instance, and is used where the person has approved that for this
+/// repository. The profile does not count as a binding: a cloned repository could name its own host there. There is no
+/// falling through: a source that is there and wrong is an error.
 ///
 /// # Errors
 /// [`CredentialError`], which never repeats a value.
@@ -231,21 +258,38 @@ pub fn resolve(sources: &Sources, wanted: &Instance) -> Result<Resolved, Credent
     let credential = match (&sources.given, &sources.token) {
         (Some(given), _) => pasted(wanted, &given.value, &given.option)?,
         (None, Some(token)) => pasted(wanted, token, "GITLAB_TOKEN")?,
-        (None, None) => return Err(CredentialError::Missing { wanted: Box::new(wanted.clone()) }),
+        (None, None) => match &sources.glab {
+            Some(token) => return approved(sources, wanted, pasted(wanted, token, GLAB)?),
+            None => return Err(CredentialError::Missing { wanted: Box::new(wanted.clone()) }),
+        },
     };
     match binding(sources)? {
-        Some((_, bound_to)) if bound_to == *wanted.origin() => Ok(Resolved::Ready(credential)),
+        Some((variable, bound_to)) if bound_to == *wanted.origin() => {
+            Ok(Resolved::Ready(credential.bound_by_what(variable)))
+        }
         Some((variable, bound_to)) => Err(CredentialError::BoundElsewhere {
             source_name: credential.source,
             variable,
             bound_to: bound_to.to_string(),
             wanted: wanted.origin().to_string(),
         }),
-        None if sources.can_ask => Ok(Resolved::NeedsApproval(Unapproved(credential))),
-        None => {
-            Err(CredentialError::Unbound { source_name: credential.source, wanted: Box::new(wanted.clone()) })
-        }
+        None => approved(sources, wanted, credential),
     }
+}
+
+/// `credential`, where the person has approved its origin for this repository, or can be asked to.
+fn approved(
+    sources: &Sources,
+    wanted: &Instance,
+    credential: Credential,
+) -> Result<Resolved, CredentialError> {
+    if sources.approved.contains(&wanted.origin().to_string()) {
+        return Ok(Resolved::Ready(credential.bound_by_what(APPROVAL)));
+    }
+    if sources.can_ask {
+        return Ok(Resolved::NeedsApproval(Unapproved(credential)));
+    }
+    Err(CredentialError::Unbound { source_name: credential.source, wanted: Box::new(wanted.clone()) })
 }
 
 fn pasted(wanted: &Instance, value: &Secret, source: &str) -> Result<Credential, CredentialError> {

@@ -188,3 +188,35 @@ fn nothing_that_holds_a_credential_shows_it() {
         assert!(!shown.contains("canary"), "{shown}");
     }
 }
+
+#[test]
+fn what_was_approved_for_the_repository_binds_where_no_variable_does() {
+    let mut sources = from_environment(TOKEN, None, None);
+    assert!(matches!(refused(&sources, "https://gitlab.com"), CredentialError::Unbound { .. }));
+    sources.approved = vec!["https://gitlab.com".to_owned()];
+    let credential = ready(&sources, "https://gitlab.com/root");
+    assert_eq!((credential.source(), credential.bound_by()), ("GITLAB_TOKEN", "provision trust"));
+    for other in ["https://gitlab.com:8443", "https://evil.example", "http://localhost"] {
+        assert!(matches!(refused(&sources, other), CredentialError::Unbound { .. }), "{other}");
+    }
+}
+
+#[test]
+fn an_approval_does_not_move_a_token_that_is_bound_elsewhere() {
+    let mut sources = from_environment(TOKEN, Some("gitlab.com"), None);
+    sources.approved = vec!["https://evil.example".to_owned()];
+    assert!(matches!(refused(&sources, "https://evil.example"), CredentialError::BoundElsewhere { .. }));
+}
+
+#[test]
+fn what_glab_keeps_comes_last_and_needs_an_approval() {
+    let glab = || Some(Secret::new("glpat-of-glab0123456789".to_owned()));
+    let mut sources = Sources { glab: glab(), ..from_environment(TOKEN, Some("gitlab.com"), None) };
+    assert_eq!(ready(&sources, "https://gitlab.com").source(), "GITLAB_TOKEN");
+    sources.token = None;
+    assert!(matches!(refused(&sources, "https://gitlab.com"), CredentialError::Unbound { .. }));
+    sources.approved = vec!["https://gitlab.com".to_owned()];
+    assert_eq!(ready(&sources, "https://gitlab.com").source(), "glab");
+    sources.can_ask = true;
+    assert!(matches!(resolve(&sources, &instance("https://other.example")), Ok(Resolved::NeedsApproval(_))));
+}

@@ -18,6 +18,7 @@ mod refusal;
 pub mod routable;
 pub mod tokens;
 pub mod transport;
+pub mod version;
 mod wire;
 
 #[cfg(test)]

@@ -70,7 +70,11 @@ pub fn of_environment(
     Ok(found)
 }
 
-fn existing(secrets: &SecretsFile, repo: &Repository) -> Result<Vec<Secrets>> {
+/// The files of this entry that are in the work tree: one, or one for each person.
+///
+/// # Errors
+/// Where one is there and cannot be read.
+pub fn existing(secrets: &SecretsFile, repo: &Repository) -> Result<Vec<Secrets>> {
     let mut paths = Vec::new();
     match before_user(&secrets.file) {
         Some((folder, rest)) => {

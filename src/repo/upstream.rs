@@ -105,6 +105,12 @@ impl Repository {
         Ok(target.and_then(|name| name.as_bstr().to_str_lossy().strip_prefix(&below).map(ToOwned::to_owned)))
     }
 
+    /// The address of the remote `origin`, as its configuration has it.
+    #[must_use]
+    pub fn remote_address(&self) -> Option<String> {
+        self.git.config_snapshot().string("remote.origin.url").map(|url| url.to_string())
+    }
+
     fn configured_remote(&self) -> Result<Option<String>, RepoError> {
         if self.stands_for.is_some() {
             return Ok(self.stands_for.clone());

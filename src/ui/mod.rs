@@ -8,6 +8,7 @@ use crate::cli::{ColorChoice, GlobalArgs};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
+pub mod diagnosis;
 pub mod interrupt;
 pub mod listing;
 pub mod plan;

@@ -4,6 +4,7 @@ use std::io;
 
 use super::Ui;
 use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
 
 /// Asks for a yes; the default is no. Ctrl-C and end of input are a no.
 ///
@@ -38,6 +39,37 @@ pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result
         input = input.default(default.to_owned());
     }
     input.interact_text().map_err(|error| broken(&error))
+}
+
+/// Why a secret was not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretError {
+    /// There is nobody to ask.
+    NoTerminal,
+    /// Interrupted, or the end of input.
+    NotGiven,
+}
+
+/// Asks for a passphrase, a PIN and the like; what is typed is not shown.
+///
+/// # Errors
+/// [`SecretError`].
+pub fn secret(ui: Ui, question: &str) -> Result<Secret, SecretError> {
+    if !ui.interactive {
+        return Err(SecretError::NoTerminal);
+    }
+    let answer = dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact();
+    answer.map(Secret::new).map_err(|_| SecretError::NotGiven)
+}
+
+/// Asks to choose one of two; `None` without a terminal, or when nothing is chosen.
+#[must_use]
+pub fn choose(ui: Ui, question: &str, yes: &str, no: &str) -> Option<bool> {
+    if !ui.interactive {
+        return None;
+    }
+    let prompt = dialoguer::Confirm::new().with_prompt(format!("{question} (y: {yes}, n: {no})"));
+    prompt.interact_opt().ok()?
 }
 
 fn declined() -> Error {

@@ -1,14 +1,45 @@
-//! Starting the program of `provision exec`: it takes our place.
+//! Other programs: where they are, which version they are, and becoming one for `provision exec`.
 
-#![expect(clippy::disallowed_methods, reason = "this is the one place where a program takes our place")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place where a program is asked for its version, or takes our place"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::environ::Assignment;
 use crate::environ::guard::is_withheld;
+
+/// Where the program `name` is on `path` (the variable PATH).
+#[must_use]
+pub fn find(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(path?).map(|folder| folder.join(&file)).find(|file| is_program(file))
+}
+
+#[cfg(unix)]
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(file: &Path) -> bool {
+    file.is_file()
+}
+
+/// The first line that a program prints when asked for its version.
+#[must_use]
+pub fn version(program: &Path, arguments: &[&str]) -> Option<String> {
+    let output =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let line = text.lines().next()?.trim().to_owned();
+    (output.status.success() && !line.is_empty()).then_some(line)
+}
 
 /// Becomes `command` with these variables beside those of our own environment that it may inherit. Without a shell. Returns
 /// only where it cannot be started; elsewhere than on Unix, also with its exit status.

@@ -97,6 +97,10 @@ impl Effects for System {
         write::remove_durable(journal)
     }
 
+    fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
+        write::replace(file, text.as_bytes(), write::NewFile::Private)
+    }
+
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         repo.write(path, content.bytes())
     }

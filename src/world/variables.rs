@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place where the environment is read")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::secret::Secret;
@@ -25,9 +26,25 @@ pub struct Variables {
     pub sops_age_key_file: Option<PathBuf>,
     /// SOPS_AGE_KEY_CMD: a program that prints age identities; split into words, no shell.
     pub sops_age_key_cmd: Option<String>,
+    /// SOPS_AGE_SSH_PRIVATE_KEY_FILE: an SSH private key to be used as an age identity.
+    pub sops_age_ssh_private_key_file: Option<PathBuf>,
+    /// SOPS_AGE_SSH_PRIVATE_KEY_CMD: a program that prints one.
+    pub sops_age_ssh_private_key_cmd: Option<String>,
     /// XDG_CONFIG_HOME: where `sops/age/keys.txt` is looked for first.
     pub xdg_config_home: Option<PathBuf>,
-    /// HOME: where `.config/sops/age/keys.txt` is looked for otherwise.
+    /// XDG_STATE_HOME: where approvals are kept.
+    pub xdg_state_home: Option<PathBuf>,
+    /// PATH: where programs are looked for.
+    pub path: Option<OsString>,
+    /// BROWSER: programs that open a page, with colons between.
+    pub browser: Option<String>,
+    /// WSL_DISTRO_NAME is set: Linux inside Windows.
+    pub wsl: bool,
+    /// The variables of proxies that are set, by name; reqwest reads them itself.
+    pub proxies: Vec<(&'static str, String)>,
+    /// SSL_CERT_FILE: certificates in the place of the system's.
+    pub ssl_cert_file: Option<PathBuf>,
+    /// HOME: where `.config/sops/age/keys.txt` is looked for otherwise, and `.ssh`.
     pub home: Option<PathBuf>,
     /// NO_COLOR is set and not empty (no-color.org).
     pub no_color: bool,
@@ -45,12 +62,31 @@ impl Variables {
             sops_age_key: secret("SOPS_AGE_KEY"),
             sops_age_key_file: path("SOPS_AGE_KEY_FILE"),
             sops_age_key_cmd: text("SOPS_AGE_KEY_CMD"),
+            sops_age_ssh_private_key_file: path("SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
+            sops_age_ssh_private_key_cmd: text("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
+            xdg_state_home: path("XDG_STATE_HOME"),
+            path: std::env::var_os("PATH"),
+            browser: text("BROWSER"),
+            wsl: text("WSL_DISTRO_NAME").is_some(),
+            proxies: PROXIES.iter().filter_map(|name| Some((*name, text(name)?))).collect(),
+            ssl_cert_file: path("SSL_CERT_FILE"),
             home: path("HOME"),
             no_color: text("NO_COLOR").is_some(),
         }
     }
 }
+
+const PROXIES: [&str; 8] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
 
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -263,6 +263,7 @@ fn name(line: &Line) -> String {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
             format!("writing {}", paths.join(" "))
         }
+        Line::Pushing(push) => format!("pushing {} to {}", push.branch, push.remote),
     }
 }
 
@@ -308,6 +309,10 @@ impl Effects for Faulty {
         self.system.remove_journal(journal)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(full()) } else { Ok(()) }
+    }
+
+    fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
+        self.system.remember(file, text)
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {

@@ -1,0 +1,21 @@
+//! Options of `doctor`.
+
+use clap::Args;
+
+use super::ConnectionArgs;
+
+/// Options of `doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Looks at git, the policy, the environments, your keys, the way to GitLab and this machine; opens no secrets file, asks \
+nothing, and changes nothing. What is not well comes with the command that mends it. Exits with 3 when something needs \
+care (warning or wrong).")]
+pub struct DoctorArgs {
+    /// Do not ask GitLab
+    #[arg(long)]
+    pub offline: bool,
+
+    /// How to reach GitLab.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}

@@ -1,0 +1,79 @@
+//! `provision doctor`: what is wrong on this machine and in this repository, and what mends it.
+
+use serde::Serialize;
+
+use super::Exit;
+use super::connection::Connections;
+use crate::checks::doctor::{Asked, Finding, Instance, Observed, Operator, Source, diagnose};
+use crate::cli::DoctorArgs;
+use crate::error::Result;
+use crate::gitlab::client::Client;
+use crate::observe::doctor;
+use crate::profile::Environment;
+use crate::token::Kind;
+use crate::ui::{Ui, diagnosis};
+use crate::world::World;
+use crate::world::approvals::Approvals;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    findings: &'a [Finding],
+}
+
+/// Prints every thing that was looked at with its grade.
+///
+/// # Errors
+/// Where the operator's token cannot be read from where an option says it is.
+pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
+    let (mut observed, environments) = doctor::here(world);
+    observed.approvals =
+        Approvals::read(world).map(|approvals| approvals.map(|all| all.origins()).unwrap_or_default());
+    if observed.approvals.is_ok() {
+        let connections = Connections::without_questions(&args.connection, ui, world)?;
+        ask(&mut observed, &environments, &connections, args.offline).await;
+    }
+    let findings = diagnose(&observed);
+    if ui.json() {
+        ui.result_json(&Report { findings: &findings })?;
+    } else {
+        ui.result(&diagnosis::text(ui, &findings))?;
+    }
+    let needs_care = findings.iter().any(|finding| finding.grade.needs_care());
+    Ok(if needs_care { Exit::Attention } else { Exit::Done })
+}
+
+async fn ask(
+    observed: &mut Observed,
+    environments: &[Environment],
+    connections: &Connections<'_>,
+    offline: bool,
+) {
+    for environment in environments {
+        let address = environment.gitlab.to_string();
+        let needs_api = environment.tokens.iter().any(|token| token.kind != Kind::Personal);
+        if let Some(known) = observed.instances.iter_mut().find(|known| known.address == address) {
+            known.environments.push(environment.name.clone());
+            known.needs_api |= needs_api;
+            continue;
+        }
+        let client = connections.client(&environment.gitlab);
+        let asked = match &client {
+            Ok(client) if !offline => Some(asked(client).await),
+            _ => None,
+        };
+        let credential = client.map(|client| Source {
+            name: client.credential().source().to_owned(),
+            bound_by: client.credential().bound_by().to_owned(),
+        });
+        let environments = vec![environment.name.clone()];
+        observed.instances.push(Instance { address, environments, needs_api, credential, asked });
+    }
+}
+
+async fn asked(client: &Client) -> Asked {
+    let token = client.own_token().await;
+    let version = if token.is_ok() { client.version().await.ok().flatten() } else { None };
+    let token =
+        token.map(|record| Operator { name: record.name, scopes: record.scopes, expires: record.expires_at });
+    Asked { token: token.map_err(Into::into), version, time: client.server_time() }
+}
