@@ -9,7 +9,7 @@ use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
-use crate::sops::{Encrypted, Opened, Path, Policy, PolicyError, Problem, Rule};
+use crate::sops::{Encrypted, Identities, Opened, Path, Policy, PolicyError, Problem};
 use crate::world::{World, cores};
 
 use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted, unusable_policy};
@@ -24,8 +24,10 @@ pub struct Ground {
     pub files: BTreeMap<String, GroundFile>,
     /// The locks at HEAD.
     pub locks: Vec<GroundLock>,
-    /// A policy that is to be committed with the files.
-    pub policy: Option<String>,
+    /// What the files are to be brought into line with.
+    pub policy: Policy,
+    /// The text of a policy that is to be written, and committed with the files.
+    pub new_policy: Option<String>,
 }
 
 /// One secrets file.
@@ -33,8 +35,6 @@ pub struct Ground {
 pub struct GroundFile {
     /// Relative to the repository root.
     pub path: RelPath,
-    /// For whom, and what of it, is to be encrypted.
-    pub rule: Rule,
     /// SHA-256 of what was looked at in the work tree.
     pub digest: String,
     /// The leaves that locks remember, as they were at HEAD: path and digest.
@@ -59,14 +59,6 @@ pub struct Wish {
     pub policy: Option<String>,
 }
 
-impl Wish {
-    fn is_meant(&self, path: &str) -> bool {
-        let below =
-            |folder: &String| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        self.within.is_empty() || self.within.iter().any(|one| path == one || below(one))
-    }
-}
-
 /// Looks at everything.
 ///
 /// # Errors
@@ -77,31 +69,34 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     let locks = locks(repo)?;
     let personal = personal(repo)?;
     let awaited = awaited(repo, &locks)?;
-    let remembered = remembered(&locks);
     let is_secret = |file: &Standing| {
         let path = file.path.as_str();
-        wish.is_meant(path)
+        (wish.within.is_empty() || secrets::is_within(path, &wish.within))
             && !inspect::is_clear_by_design(path)
             && !personal.iter().any(|secrets| secrets.matches(path))
     };
     let standing: Vec<Standing> = repo.standing()?.into_iter().filter(is_secret).collect();
+    let identities = world.identities()?;
+    let look = Looking { policy: &policy, remembered: &remembered(&locks), identities: &identities };
     let read = repo.reader();
     let looked = cores::on_all(standing.len(), |number| {
         let file = &standing[number];
-        look(file, read(&file.path)?, &policy, &remembered)
+        look.at(file, read(&file.path)?)
     });
-    let mut ground =
-        Ground { repo: Rc::clone(repo), head, files: BTreeMap::new(), locks, policy: wish.policy };
-    let mut observed = Observed { files: Vec::new(), new_readers: new_readers(repo, &policy)? };
-    for (file, look) in standing.into_iter().zip(looked) {
-        let Some(look) = look? else { continue };
+    let mut observed = Observed {
+        files: Vec::new(),
+        new_readers: new_readers(repo, &policy)?,
+        new_policy: wish.policy.is_some(),
+    };
+    let mut files = BTreeMap::new();
+    for (file, seen) in standing.into_iter().zip(looked) {
+        let Some(seen) = seen? else { continue };
         let awaits = awaited.get(file.path.as_str()).cloned();
-        let (seen, kept) = judge(file, look, &policy, &remembered, repo, world)?;
+        let (seen, kept) = look.judge(file.path, seen, repo)?;
         observed.files.push(File { awaits, ..seen });
-        if let Some(kept) = kept {
-            ground.files.insert(kept.path.to_string(), kept);
-        }
+        files.extend(kept.map(|kept| (kept.path.to_string(), kept)));
     }
+    let ground = Ground { repo: Rc::clone(repo), head, files, locks, policy, new_policy: wish.policy };
     Ok((ground, observed))
 }
 
@@ -209,57 +204,119 @@ fn remembered(locks: &[GroundLock]) -> BTreeMap<String, BTreeSet<Path>> {
     remembered
 }
 
+/// What files are looked at with.
+struct Looking<'a> {
+    policy: &'a Policy,
+    remembered: &'a BTreeMap<String, BTreeSet<Path>>,
+    identities: &'a Identities,
+}
+
 /// What one file of the work tree looks like.
 struct Look {
     /// Whether it plainly is as HEAD has it.
     is_plain: bool,
     digest: String,
-    parsed: Result<Facts, String>,
+    facts: Result<Facts, String>,
 }
 
-/// What is in it, as far as it matters.
+/// What is in a file, as far as it matters; of one that is as it should be only that.
 struct Facts {
-    rule: Rule,
     wanted: Result<Wanted, String>,
     readers: Vec<Reader>,
-    recipients: Vec<crate::sops::Recipient>,
+    opens: bool,
     leaves: BTreeMap<Path, String>,
 }
 
-fn look(
-    file: &Standing,
-    bytes: Option<Vec<u8>>,
-    policy: &Policy,
-    remembered: &BTreeMap<String, BTreeSet<Path>>,
-) -> Result<Option<Look>> {
-    let path = file.path.as_str();
-    let Some(bytes) = bytes.filter(|bytes| inspect::is_secrets_file(path, bytes)) else { return Ok(None) };
-    Ok(Some(Look {
-        is_plain: file.is_plainly(&bytes),
-        digest: interrupted::content_digest(&bytes),
-        parsed: facts(path, &bytes, policy, remembered),
-    }))
+impl Facts {
+    fn is_in_line(&self) -> bool {
+        self.wanted.as_ref().is_ok_and(|wanted| *wanted == Wanted::default())
+    }
 }
 
-fn facts(
-    path: &str,
-    bytes: &[u8],
-    policy: &Policy,
-    remembered: &BTreeMap<String, BTreeSet<Path>>,
-) -> Result<Facts, String> {
-    let file = secrets::parse(path, bytes).map_err(|error| format!("cannot be read: {error}"))?;
-    let rule = policy.rule_with_other_readers(path).map_err(|error| error.to_string())?;
-    let reader = |key: &str| reader(policy, key);
-    let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, reader));
-    let native = file.recipients().into_iter().map(|one| reader(one.as_str()));
-    let others = file.other_readers().iter().map(|one| reader(&one.to_string()));
-    Ok(Facts {
-        wanted: wanted.map_err(|error| error.to_string()),
-        readers: native.chain(others).collect(),
-        recipients: file.recipients().into_iter().cloned().collect(),
-        leaves: leaves(&file, remembered.get(path)),
-        rule: rule.clone(),
-    })
+impl Looking<'_> {
+    fn at(&self, file: &Standing, bytes: Option<Vec<u8>>) -> Result<Option<Look>> {
+        let path = file.path.as_str();
+        let Some(bytes) = bytes.filter(|bytes| inspect::is_secrets_file(path, bytes)) else {
+            return Ok(None);
+        };
+        Ok(Some(Look {
+            is_plain: file.is_plainly(&bytes),
+            digest: interrupted::content_digest(&bytes),
+            facts: self.facts(path, &bytes),
+        }))
+    }
+
+    fn facts(&self, path: &str, bytes: &[u8]) -> Result<Facts, String> {
+        let file = secrets::parse(path, bytes).map_err(|error| format!("cannot be read: {error}"))?;
+        let rule = self.policy.rule_with_other_readers(path).map_err(|error| error.to_string())?;
+        let reader = |key: &str| reader(self.policy, key);
+        let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, reader));
+        let mut facts = Facts {
+            wanted: wanted.map_err(|error| error.to_string()),
+            readers: Vec::new(),
+            opens: file.may_be_opened_by(self.identities),
+            leaves: BTreeMap::new(),
+        };
+        if !facts.is_in_line() {
+            facts.leaves = leaves(&file, self.remembered.get(path));
+        }
+        if !facts.opens {
+            facts.readers = readers(&file, self.policy);
+        }
+        Ok(facts)
+    }
+
+    /// The file as the planner sees it, and what `apply` needs of it.
+    fn judge(&self, path: RelPath, look: Look, repo: &Repository) -> Result<(File, Option<GroundFile>)> {
+        let name = path.to_string();
+        let mut facts = look.facts;
+        let mut state = State::Committed;
+        if !look.is_plain
+            && let Some(difference) = repo.differs_from_head(&path)?
+        {
+            let at_head = repo.content_at_head(&path)?.unwrap_or_default();
+            state = State::Edited;
+            if let Ok(before) = self.facts(&name, &at_head)
+                && !before.is_in_line()
+            {
+                if difference == Difference::Unstaged && self.is_rekeyed(&path, &at_head, repo)? {
+                    state = State::Rekeyed;
+                }
+                facts = Ok(before);
+            }
+        }
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(why) => {
+                let (readers, wanted) = (Vec::new(), Err(why));
+                return Ok((File { path: name, wanted, state, readers, opens: false, awaits: None }, None));
+            }
+        };
+        let needed = !facts.is_in_line();
+        let Facts { wanted, readers, opens, leaves } = facts;
+        let kept = GroundFile { path, digest: look.digest, leaves };
+        let file = File { path: name, wanted, state, readers, opens, awaits: None };
+        Ok((file, needed.then_some(kept)))
+    }
+
+    /// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.
+    fn is_rekeyed(&self, path: &RelPath, at_head: &[u8], repo: &Repository) -> Result<bool> {
+        let Some(now) = repo.work_tree_content(path)? else { return Ok(false) };
+        let Ok(rule) = self.policy.rule_with_other_readers(path.as_str()) else { return Ok(false) };
+        let open = |bytes: &[u8]| -> Option<Opened> {
+            secrets::parse(path.as_str(), bytes).ok()?.open(self.identities).ok()
+        };
+        Ok(match (open(at_head), open(&now)) {
+            (Some(before), Some(after)) => before.may_have_become(&after, rule),
+            _ => false,
+        })
+    }
+}
+
+/// Everybody who can read a file, with names.
+pub(crate) fn readers(file: &Encrypted, policy: &Policy) -> Vec<Reader> {
+    let native = file.recipients().into_iter().map(|one| reader(policy, one.as_str()));
+    native.chain(file.other_readers().iter().map(|one| reader(policy, &one.to_string()))).collect()
 }
 
 /// The digests of those leaves that are there.
@@ -278,68 +335,6 @@ pub fn reader(policy: &Policy, key: &str) -> Reader {
     Reader { name: name.map(str::to_owned), key: key.to_owned() }
 }
 
-/// The file as the planner sees it, and what `apply` needs of it.
-fn judge(
-    file: Standing,
-    look: Look,
-    policy: &Policy,
-    remembered: &BTreeMap<String, BTreeSet<Path>>,
-    repo: &Repository,
-    world: &World,
-) -> Result<(File, Option<GroundFile>)> {
-    let path = file.path.to_string();
-    let bare = |wanted| File {
-        path: path.clone(),
-        wanted,
-        state: State::Committed,
-        readers: Vec::new(),
-        opens: false,
-        awaits: None,
-    };
-    let mut facts = match look.parsed {
-        Ok(facts) => facts,
-        Err(why) => return Ok((bare(Err(why)), None)),
-    };
-    let mut state = State::Committed;
-    if !look.is_plain
-        && let Some(difference) = repo.differs_from_head(&file.path)?
-    {
-        let at_head = repo.content_at_head(&file.path)?.unwrap_or_default();
-        state = State::Edited;
-        if let Ok(before) = self::facts(&path, &at_head, policy, remembered)
-            && before.wanted != Ok(Wanted::default())
-        {
-            if difference == Difference::Unstaged
-                && is_rekeyed(&file.path, &at_head, &before.rule, repo, world)?
-            {
-                state = State::Rekeyed;
-            }
-            facts = before;
-        }
-    }
-    let is_needed = facts.wanted.as_ref().is_ok_and(|wanted| *wanted != Wanted::default());
-    let opens = is_needed && {
-        let identities = world.identities()?;
-        facts.recipients.iter().any(|one| identities.recipients().any(|own| own == one))
-    };
-    let Facts { rule, wanted, readers, leaves, .. } = facts;
-    let kept = GroundFile { path: file.path, rule, digest: look.digest, leaves };
-    Ok((File { path, wanted, state, readers, opens, awaits: None }, is_needed.then_some(kept)))
-}
-
-/// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.
-fn is_rekeyed(path: &RelPath, at_head: &[u8], rule: &Rule, repo: &Repository, world: &World) -> Result<bool> {
-    let Some(now) = repo.work_tree_content(path)? else { return Ok(false) };
-    let identities = world.identities()?;
-    let open = |bytes: &[u8]| -> Option<Opened> {
-        secrets::parse(path.as_str(), bytes).ok()?.open(&identities).ok()
-    };
-    Ok(match (open(at_head), open(&now)) {
-        (Some(before), Some(after)) => before.may_have_become(&after, rule),
-        _ => false,
-    })
-}
-
 /// Readers of any rule whom upstream's policy does not have in any.
 fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
     let commit = match repo.upstream()? {
@@ -353,16 +348,4 @@ fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
     let known: BTreeSet<&str> = there.recipients().map(crate::sops::Recipient::as_str).collect();
     let new: BTreeSet<&str> = policy.recipients().map(crate::sops::Recipient::as_str).collect();
     Ok(new.difference(&known).map(|key| reader(policy, key)).collect())
-}
-
-/// Whether a lock that is not as HEAD has it is what `expected` says.
-///
-/// # Errors
-/// Where it is something else: the user's own change.
-pub fn own_lock(repo: &Repository, path: &RelPath, expected: &str) -> Result<()> {
-    let Some(difference) = repo.differs_from_head(path)? else { return Ok(()) };
-    if repo.work_tree_content(path)?.as_deref() == Some(expected.as_bytes()) {
-        return Ok(());
-    }
-    Err(uncommitted(path, difference))
 }

@@ -9,6 +9,10 @@ use serde::Serialize;
 use super::Note;
 use crate::sops::RekeyPlan;
 
+mod message;
+
+pub use message::Done;
+
 /// Somebody who reads, as people know them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reader {
@@ -26,6 +30,17 @@ impl fmt::Display for Reader {
     }
 }
 
+impl Reader {
+    /// Name and key.
+    #[must_use]
+    pub fn full(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name} ({})", self.key),
+            None => self.key.clone(),
+        }
+    }
+}
+
 /// Everything that the plan is made from.
 #[derive(Debug, Default)]
 pub struct Observed {
@@ -33,6 +48,8 @@ pub struct Observed {
     pub files: Vec<File>,
     /// Readers whom this policy has and upstream's has not.
     pub new_readers: Vec<Reader>,
+    /// Whether the policy itself changes with the files.
+    pub new_policy: bool,
 }
 
 /// One secrets file as it is.
@@ -44,9 +61,9 @@ pub struct File {
     pub wanted: Result<Wanted, String>,
     /// How the file in the work tree stands to HEAD's.
     pub state: State,
-    /// Who reads it now.
+    /// Who reads it now, where it does not open.
     pub readers: Vec<Reader>,
-    /// Whether one of the identities at hand is among them.
+    /// Whether one of the identities at hand may open it.
     pub opens: bool,
     /// An environment whose interrupted run is not finished, and has to do with this file.
     pub awaits: Option<String>,
@@ -101,6 +118,8 @@ pub enum State {
 /// What is going to be done.
 #[derive(Debug, Default, Serialize)]
 pub struct Plan {
+    /// Whether the policy is written and committed too.
+    pub new_policy: bool,
     /// Files that change.
     pub changes: Vec<Change>,
     /// Files that should change and do not.
@@ -174,9 +193,10 @@ pub struct EditedFiles {
 /// # Errors
 /// [`EditedFiles`]: nothing may be written over them, and nothing of theirs committed.
 pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
-    let mut plan = Plan { new_readers: observed.new_readers, ..Plan::default() };
+    let Observed { files, new_readers, new_policy } = observed;
+    let mut plan = Plan { new_policy, new_readers, ..Plan::default() };
     let mut edited = Vec::new();
-    for file in observed.files {
+    for file in files {
         let path = file.path;
         let skip = |why| Skipped { file: path.clone(), why };
         match file.wanted {
@@ -196,10 +216,23 @@ pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
 }
 
 impl Plan {
-    /// Whether no file changes.
+    /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && !self.new_policy
+    }
+
+    /// Whether something should change that does not.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        !self.skipped.is_empty()
+    }
+
+    /// What a person agrees to, comparable with that of another plan.
+    #[must_use]
+    pub fn agreement(&self) -> String {
+        let changes = self.changes.iter().map(|change| (&change.file, &change.wanted));
+        serde_json::to_string(&(self.new_policy, changes.collect::<Vec<_>>())).unwrap_or_default()
     }
 
     /// Files that change in the same way, in the order of the first of each.
@@ -228,61 +261,5 @@ impl Plan {
         }
         notes.extend(self.skipped.iter().map(|file| Note::attention(format!("{}: {}", file.file, file.why))));
         notes
-    }
-}
-
-/// What was done.
-#[derive(Debug, Default, Serialize)]
-pub struct Done {
-    /// Files that are now as the policy says.
-    pub rekeyed: Vec<Change>,
-    /// Files that should be and are not.
-    pub skipped: Vec<Skipped>,
-    /// Locks whose digests followed.
-    pub locks: Vec<String>,
-    /// How many files were as they should be.
-    pub in_line: usize,
-    /// The commit, where one was made.
-    pub commit: Option<String>,
-    /// What else a person should know.
-    pub notes: Vec<String>,
-}
-
-impl Done {
-    /// Subject and body of the commit.
-    #[must_use]
-    pub fn message(&self, subject: Option<&str>) -> String {
-        let count = self.rekeyed.len();
-        let files = if count == 1 { "1 secrets file".to_owned() } else { format!("{count} secrets files") };
-        let subject =
-            subject.map_or_else(|| format!("Bring {files} into line with .sops.yaml"), str::to_owned);
-        let mut body = String::new();
-        for (sign, readers) in [
-            ("added", self.readers(|wanted| &wanted.added)),
-            ("removed", self.readers(|wanted| &wanted.removed)),
-        ] {
-            for (reader, count) in readers {
-                let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-                body += &match &reader.name {
-                    Some(name) => format!("{sign} {name} ({}) in {files}\n", reader.key),
-                    None => format!("{sign} {} in {files}\n", reader.key),
-                };
-            }
-        }
-        if self.rekeyed.iter().any(|change| change.wanted.new_data_key) {
-            body += "Files that somebody no longer reads have new data keys.\n";
-        }
-        if body.is_empty() { subject } else { format!("{subject}\n\n{body}") }
-    }
-
-    /// Readers by the number of files.
-    fn readers(&self, of: impl Fn(&Wanted) -> &Vec<Reader>) -> BTreeMap<&Reader, usize> {
-        let mut counts = BTreeMap::new();
-        for change in &self.rekeyed {
-            for reader in of(&change.wanted) {
-                *counts.entry(reader).or_default() += 1;
-            }
-        }
-        counts
     }
 }

@@ -41,6 +41,8 @@ pub enum Content<'a> {
     Sealed(&'a Sealed),
     /// A lock: public facts.
     Lock(&'a str),
+    /// The policy.
+    Policy(&'a str),
     /// A file of `init`.
     Scaffold(&'a str),
 }
@@ -51,7 +53,7 @@ impl Content<'_> {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Sealed(sealed) => sealed.bytes(),
-            Self::Lock(text) | Self::Scaffold(text) => text.as_bytes(),
+            Self::Lock(text) | Self::Policy(text) | Self::Scaffold(text) => text.as_bytes(),
         }
     }
 }
