@@ -100,7 +100,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key
     Check(CheckArgs),
-    /// Bring secrets files into line with .sops.yaml: readers, rules, and a new data key when somebody leaves
+    /// Bring secrets files into line with .sops.yaml: readers come and go, rules change
     Rekey(RekeyArgs),
     /// Show which keys and recipients of secrets files changed since HEAD; needs no key
     Diff(DiffArgs),

@@ -52,7 +52,7 @@ pub fn rekey(
         return Ok((Done { skipped: plan.skipped, in_line: plan.in_line, ..Done::default() }, None));
     }
     let Plan { changes, skipped, in_line, new_policy, .. } = plan;
-    let mut done = Done { skipped, in_line, new_policy, ..Done::default() };
+    let mut done = Done { skipped, new_policy, in_line, ..Done::default() };
     preflight(&changes, ground, how)?;
     if let Some(text) = &ground.new_policy {
         world.effects().write(&ground.repo, &RelPath::new(POLICY)?, &Content::Policy(text))?;
@@ -195,7 +195,7 @@ impl Work<'_> {
         read: &impl Fn(&RelPath) -> Result<Option<Vec<u8>>, RepoError>,
     ) -> Result<(Written, Option<Sealed>), Why> {
         let file = &self.files[&change.file];
-        let because = |error: &dyn std::fmt::Display| Why::Because(error.to_string());
+        let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
         let bytes = read(&file.path).map_err(|error| because(&error))?.unwrap_or_default();
         if content_digest(&bytes) != file.digest {
             return Err(because(&"it has changed since the plan was made"));
@@ -212,12 +212,12 @@ impl Work<'_> {
 
     /// Opened, which verifies the MAC, and sealed for the readers whom the policy names.
     fn sealed(&self, file: &GroundFile, encrypted: Encrypted) -> Result<Sealed, Why> {
-        let because = |error: &dyn std::fmt::Display| Why::Because(error.to_string());
+        let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
         let rule =
             self.policy.rule_with_other_readers(file.path.as_str()).map_err(|error| because(&error))?;
-        let who = readers(&encrypted, self.policy);
+        let readers = readers(&encrypted, self.policy);
         let opened = encrypted.open(self.identities).map_err(|error| match error {
-            OpenError::NoIdentity { .. } => Why::CannotOpen(who),
+            OpenError::NoIdentity { .. } => Why::CannotOpen { readers },
             other => because(&other),
         })?;
         let slots: Vec<Path> = file.leaves.keys().cloned().collect();

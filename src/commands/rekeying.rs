@@ -19,6 +19,9 @@ use crate::ui::progress::Progress;
 use crate::ui::{self, Ui, interrupt, prompt};
 use crate::world::World;
 
+/// From the text of the committed policy to the one that it is to have.
+pub(super) type Edit<'a> = &'a dyn Fn(&str) -> Result<String>;
+
 /// What a command wants done.
 pub(super) struct Job<'a> {
     /// The command's name, as others that wait for it read it.
@@ -29,8 +32,8 @@ pub(super) struct Job<'a> {
     pub(super) within: Vec<String>,
     /// Subject of the commit, where there is a better one than that files follow the policy.
     pub(super) subject: Option<String>,
-    /// The policy's new text, from the committed one.
-    pub(super) edit: Option<&'a dyn Fn(&str) -> Result<String>>,
+    /// What becomes of the policy first.
+    pub(super) edit: Option<Edit<'a>>,
 }
 
 struct Run<'a> {

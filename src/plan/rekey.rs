@@ -148,34 +148,44 @@ pub struct Skipped {
     /// Relative to the repository root.
     pub file: String,
     /// Why.
+    #[serde(flatten)]
     pub why: Why,
 }
 
 /// Why a file is left as it is.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
-    /// None of the identities at hand opens it; these do.
-    CannotOpen(Vec<Reader>),
+    /// None of the identities at hand opens it.
+    CannotOpen {
+        /// Who does.
+        readers: Vec<Reader>,
+    },
     /// The run of an environment was interrupted and has to be finished first.
-    Awaits(String),
-    /// Something else, in a sentence.
-    Because(String),
+    Awaits {
+        /// Which environment.
+        environment: String,
+    },
+    /// Something else.
+    Because {
+        /// In a sentence.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CannotOpen(readers) if readers.is_empty() => f.write_str("nobody can open it"),
-            Self::CannotOpen(readers) => {
+            Self::CannotOpen { readers } if readers.is_empty() => f.write_str("nobody can open it"),
+            Self::CannotOpen { readers } => {
                 let names: Vec<String> = readers.iter().map(ToString::to_string).collect();
-                write!(f, "no identity here opens it; these do: {}", names.join(", "))
+                write!(f, "no key here opens it; it is for {}", names.join(", "))
             }
-            Self::Awaits(environment) => write!(
+            Self::Awaits { environment } => write!(
                 f,
                 "an interrupted run for {environment} is not finished: provision --env {environment} finishes it"
             ),
-            Self::Because(why) => f.write_str(why),
+            Self::Because { reason } => f.write_str(reason),
         }
     }
 }
@@ -200,13 +210,14 @@ pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
         let path = file.path;
         let skip = |why| Skipped { file: path.clone(), why };
         match file.wanted {
-            Err(why) => plan.skipped.push(skip(Why::Because(why))),
+            Err(reason) => plan.skipped.push(skip(Why::Because { reason })),
             Ok(wanted) if wanted.is_nothing() => plan.in_line += 1,
             Ok(_) if file.awaits.is_some() => {
-                plan.skipped.push(skip(Why::Awaits(file.awaits.unwrap_or_default())));
+                let environment = file.awaits.unwrap_or_default();
+                plan.skipped.push(skip(Why::Awaits { environment }));
             }
             Ok(_) if file.state == State::Edited => edited.push(path),
-            Ok(_) if !file.opens => plan.skipped.push(skip(Why::CannotOpen(file.readers))),
+            Ok(_) if !file.opens => plan.skipped.push(skip(Why::CannotOpen { readers: file.readers })),
             Ok(wanted) => {
                 plan.changes.push(Change { file: path, wanted, done: file.state == State::Rekeyed });
             }
