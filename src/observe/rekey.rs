@@ -9,7 +9,7 @@ use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
-use crate::sops::{Encrypted, Identities, Opened, Path, Policy, PolicyError, Problem};
+use crate::sops::{self, Encrypted, Identities, Opened, Path, Policy, PolicyError, Problem, Recipient};
 use crate::world::{World, cores};
 
 use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted, unusable_policy};
@@ -249,8 +249,7 @@ impl Looking<'_> {
     fn facts(&self, path: &str, bytes: &[u8]) -> Result<Facts, String> {
         let file = secrets::parse(path, bytes).map_err(|error| format!("cannot be read: {error}"))?;
         let rule = self.policy.rule_with_other_readers(path).map_err(|error| error.to_string())?;
-        let reader = |key: &str| reader(self.policy, key);
-        let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, reader));
+        let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, self.policy.names()));
         let mut facts = Facts {
             wanted: wanted.map_err(|error| error.to_string()),
             readers: Vec::new(),
@@ -315,8 +314,9 @@ impl Looking<'_> {
 
 /// Everybody who can read a file, with names.
 pub(crate) fn readers(file: &Encrypted, policy: &Policy) -> Vec<Reader> {
-    let native = file.recipients().into_iter().map(|one| reader(policy, one.as_str()));
-    native.chain(file.other_readers().iter().map(|one| reader(policy, &one.to_string()))).collect()
+    let native = file.recipients().into_iter().map(|one| sops::Reader::from(one.clone()));
+    let all = native.chain(file.other_readers().iter().map(|one| one.clone().into()));
+    all.map(|one| Reader::of(&one, policy.names())).collect()
 }
 
 /// The digests of those leaves that are there.
@@ -326,13 +326,6 @@ pub(crate) fn leaves<'p>(
 ) -> BTreeMap<Path, String> {
     let paths = paths.into_iter().flatten();
     paths.filter_map(|path| Some((path.clone(), lock::digest(file.leaf(path)?)))).collect()
-}
-
-/// Somebody with the name that the policy has for them.
-#[must_use]
-pub fn reader(policy: &Policy, key: &str) -> Reader {
-    let name = key.parse().ok().and_then(|recipient| policy.name_of(&recipient));
-    Reader { name: name.map(str::to_owned), key: key.to_owned() }
 }
 
 /// Readers of any rule whom upstream's policy does not have in any.
@@ -345,7 +338,7 @@ fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
     let Some(commit) = commit else { return Ok(Vec::new()) };
     let bytes = repo.content_at(commit, &RelPath::new(POLICY)?)?.unwrap_or_default();
     let Ok(there) = Policy::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
-    let known: BTreeSet<&str> = there.recipients().map(crate::sops::Recipient::as_str).collect();
-    let new: BTreeSet<&str> = policy.recipients().map(crate::sops::Recipient::as_str).collect();
-    Ok(new.difference(&known).map(|key| reader(policy, key)).collect())
+    let known: BTreeSet<&Recipient> = there.recipients().collect();
+    let new: BTreeSet<&Recipient> = policy.recipients().filter(|one| !known.contains(one)).collect();
+    Ok(new.into_iter().map(|one| Reader::of(&one.clone().into(), policy.names())).collect())
 }

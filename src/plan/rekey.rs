@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Note;
-use crate::sops::RekeyPlan;
+use crate::sops::{self, Names, Recipient, RekeyPlan};
 
 mod message;
 
@@ -31,6 +31,12 @@ impl fmt::Display for Reader {
 }
 
 impl Reader {
+    /// A reader with the name that the policy has for them.
+    #[must_use]
+    pub fn of(reader: &sops::Reader, names: &Names) -> Self {
+        Self { name: names.of(reader).map(str::to_owned), key: reader.to_string() }
+    }
+
     /// Name and key.
     #[must_use]
     pub fn full(&self) -> String {
@@ -85,14 +91,16 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The engine's plan with the names that `reader` gives.
+    /// The engine's plan with these names.
     #[must_use]
-    pub fn of(plan: &RekeyPlan, reader: impl Fn(&str) -> Reader) -> Self {
-        let removed = plan.removed.iter().map(|one| reader(one.as_str()));
-        let others = plan.removed_others.iter().map(|one| reader(&one.to_string()));
+    pub fn of(plan: &RekeyPlan, names: &Names) -> Self {
+        let named = |list: &[Recipient]| -> Vec<Reader> {
+            list.iter().map(|one| Reader::of(&one.clone().into(), names)).collect()
+        };
+        let others = plan.removed_others.iter().map(|one| Reader::of(&one.clone().into(), names));
         Self {
-            added: plan.added.iter().map(|one| reader(one.as_str())).collect(),
-            removed: removed.chain(others).collect(),
+            added: named(&plan.added),
+            removed: named(&plan.removed).into_iter().chain(others).collect(),
             selection: plan.selection,
             mac_scope: plan.mac_scope,
             new_data_key: plan.new_data_key,
