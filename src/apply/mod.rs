@@ -23,6 +23,7 @@ mod journalled;
 mod mint;
 mod preflight;
 mod push;
+pub mod rekey;
 mod withdraw;
 
 pub use arrive::arrive;

@@ -19,6 +19,7 @@ pub mod options;
 pub mod provision;
 mod reason;
 pub mod recover;
+pub mod rekey;
 pub mod request;
 pub mod retire;
 pub mod review;
