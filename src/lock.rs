@@ -50,6 +50,8 @@ pub struct Entry {
     pub requested: String,
     /// The random mark in its description; `None` where the instance has no descriptions.
     pub mark: Option<String>,
+    /// A person has accepted that it may do more than the profile asks for.
+    pub accepted: bool,
     /// Per secrets file: the slots that carry it.
     pub slots: BTreeMap<String, Slots>,
     /// Earlier tokens of this entry that have not been retired, oldest first.

@@ -195,7 +195,12 @@ fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
         created: record.created_at,
         expires: record.expires_at,
         requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
-        mark: record.description.is_some().then(|| fresh.mark.clone()),
+        mark: record
+            .description
+            .as_ref()
+            .filter(|text| text.contains(&fresh.mark))
+            .map(|_| fresh.mark.clone()),
+        accepted: wanted.is_some_and(|token| record.scopes.difference(&token.scopes).next().is_some()),
         slots: BTreeMap::new(),
         superseded,
     }

@@ -26,10 +26,11 @@ pub(super) async fn all(
     world: &World,
     prepared: &Prepared,
     journal: &Journalled<'_>,
+    given: Vec<Fresh>,
 ) -> Result<Vec<Fresh>> {
     let attempts = plan.mints().map(|mint| one(plan, mint, ground, world, prepared, journal));
     let results: Vec<Result<Fresh, Failure>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
-    let mut fresh = Vec::new();
+    let mut fresh = given;
     let mut failures = Vec::new();
     for result in results {
         match result {
@@ -182,7 +183,7 @@ async fn attempt(
     })
 }
 
-fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
+pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
     Intent {
         mark: mark.to_owned(),
         at: ground.client.server_time().unwrap_or_else(|| world.effects().now()),

@@ -19,6 +19,7 @@ use crate::world::World;
 mod files;
 mod journalled;
 mod mint;
+mod paste;
 mod preflight;
 mod withdraw;
 
@@ -52,7 +53,8 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
-    let mut fresh = mint::all(plan, ground, world, &prepared, &journal).await?;
+    let given = paste::all(plan, ground, world, &prepared, &journal, progress).await?;
+    let mut fresh = mint::all(plan, ground, world, &prepared, &journal, given).await?;
     fresh.extend(finish(plan, ground, &mut prepared).await?);
     retire(plan, ground, &mut done).await;
 

@@ -13,6 +13,7 @@ use crate::sops;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
 pub mod deliver;
+pub mod given;
 pub mod health;
 pub mod message;
 pub mod observed;
@@ -70,6 +71,8 @@ pub enum Step {
     },
     /// Make a token at GitLab.
     Mint(Mint),
+    /// Take a personal token that a person makes in GitLab's form: there is no API for it.
+    Paste(Mint),
     /// Use the token that an interrupted run made and recorded.
     Finish {
         /// Key of the entry.
@@ -326,6 +329,14 @@ impl Plan {
     pub fn mints(&self) -> impl Iterator<Item = &Mint> {
         self.steps.iter().filter_map(|step| match step {
             Step::Mint(mint) => Some(mint),
+            _ => None,
+        })
+    }
+
+    /// The tokens to be taken from a person, in order.
+    pub fn pastes(&self) -> impl Iterator<Item = &Mint> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Paste(mint) => Some(mint),
             _ => None,
         })
     }

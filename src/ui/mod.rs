@@ -11,6 +11,7 @@ use crate::secret::Secret;
 pub mod diagnosis;
 pub mod interrupt;
 pub mod listing;
+pub mod person;
 pub mod plan;
 pub mod progress;
 pub mod prompt;

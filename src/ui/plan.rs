@@ -35,6 +35,7 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
 fn describe(step: &Step) -> (&'static str, Vec<String>) {
     match step {
         Step::Mint(mint) => ("mint", describe_mint(mint)),
+        Step::Paste(mint) => ("paste", describe_mint(mint)),
         Step::Withdraw { key, id, why, .. } => {
             ("withdraw", vec![format!("token {id}, made for {key} by an interrupted run: {why}")])
         }

@@ -4,6 +4,7 @@ use std::io;
 
 use super::Ui;
 use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
 
 /// Asks for a yes; the default is no. Ctrl-C and end of input are a no.
 ///
@@ -38,6 +39,26 @@ pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result
         input = input.default(default.to_owned());
     }
     input.interact_text().map_err(|error| broken(&error))
+}
+
+/// Asks for a secret, which is not shown while it is typed or pasted.
+///
+/// # Errors
+/// Without a terminal: `flag` would have answered. Interrupted, or nothing given: before any effect.
+pub fn hidden(ui: Ui, question: &str, flag: &str) -> Result<Secret> {
+    if !ui.interactive {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("{question}: not given, and there is no terminal to ask on"),
+        )
+        .hint(format!("add {flag}")));
+    }
+    let answer = dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact();
+    match answer.map(Secret::new) {
+        Ok(answer) if answer.is_empty() => Err(declined()),
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(broken(&error)),
+    }
 }
 
 fn declined() -> Error {

@@ -22,10 +22,12 @@ pub mod approvals;
 pub mod browser;
 pub mod glab;
 pub mod identities;
+pub mod person;
 pub mod program;
 mod system;
 mod variables;
 
+pub use person::Person;
 pub use system::System;
 pub use variables::Variables;
 
@@ -150,19 +152,31 @@ pub struct World {
     /// Where the run was started, or `-C DIR`.
     pub directory: PathBuf,
     identities: OnceCell<Rc<Identities>>,
+    person: OnceCell<Rc<dyn Person>>,
 }
 
 impl World {
     /// A world over these effects.
     #[must_use]
     pub fn new(effects: Rc<dyn Effects>, variables: Variables, directory: PathBuf) -> Self {
-        Self { effects, variables, directory, identities: OnceCell::new() }
+        Self { effects, variables, directory, identities: OnceCell::new(), person: OnceCell::new() }
     }
 
     /// The effects.
     #[must_use]
     pub fn effects(&self) -> &dyn Effects {
         &*self.effects
+    }
+
+    /// Lets `person` be asked for what only a person can make. The first one counts.
+    pub fn introduce(&self, person: Rc<dyn Person>) {
+        let _ = self.person.set(person);
+    }
+
+    /// Who can be asked, if anybody.
+    #[must_use]
+    pub fn person(&self) -> Option<&dyn Person> {
+        self.person.get().map(|person| &**person)
     }
 
     /// The effects as a way to reach GitLab.

@@ -47,6 +47,12 @@ pub struct Variables {
 }
 
 impl Variables {
+    /// Those that say how a page is opened.
+    #[must_use]
+    pub fn for_browser(&self) -> Self {
+        Self { path: self.path.clone(), browser: self.browser.clone(), wsl: self.wsl, ..Self::default() }
+    }
+
     /// Reads them. An empty variable other than GITLAB_TOKEN counts as not set.
     #[must_use]
     pub fn read() -> Self {
