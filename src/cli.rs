@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plan::deliver::Way;
+
 mod doctor;
 mod exec;
 mod trust;
@@ -139,7 +141,7 @@ pub struct ProvisionArgs {
     pub all: bool,
 
     /// Leave the files in the work tree, uncommitted, and retire nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["push", "mr"])]
     pub no_commit: bool,
 
     /// Write the template's other leaves again, not only those that follow a token
@@ -166,9 +168,45 @@ pub struct WriteArgs {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
 
+    /// Take a pasted personal token that may do more, or lives longer, than the profile asks for
+    #[arg(long)]
+    pub accept_more: bool,
+
+    /// Wait this long for another run in this clone, such as 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub lock_timeout: jiff::SignedDuration,
+
+    /// What becomes of the commit.
+    #[command(flatten)]
+    pub delivery: DeliveryArgs,
+
     /// How to reach GitLab.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+/// What becomes of the commit.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct DeliveryArgs {
+    /// Push the commit to the branch that the current one follows
+    #[arg(long, conflicts_with = "mr")]
+    pub push: bool,
+
+    /// Push it to provision/NAME, and open a merge request
+    #[arg(long)]
+    pub mr: bool,
+}
+
+impl DeliveryArgs {
+    /// The way that was chosen; none: the commit stays here.
+    #[must_use]
+    pub fn way(self) -> Option<Way> {
+        match (self.push, self.mr) {
+            (true, _) => Some(Way::Push),
+            (false, true) => Some(Way::MergeRequest),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Where the operator credential comes from and how GitLab is reached.

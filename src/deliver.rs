@@ -9,7 +9,7 @@
 //!
 //! - Writers that make tokens keep a journal, which may end only when the commit has arrived. They take [`Delivery`]
 //!   apart: [`Delivery::begin`], observe and plan in [`Delivery::repo`], [`Delivery::push`] what was committed there;
-//!   when somebody else was faster, [`Delivery::again`] and plan anew; [`Delivery::end`].
+//!   when somebody else was faster, begin anew (`apply::arrive` does that); [`Delivery::move_on`], [`Delivery::close`].
 //! - Writers that only change files (`rekey`, `keys`, `bootstrap --request-access`) give [`deliver`] the work as a
 //!   closure that reads, writes and commits in the repository it is handed, and says what the reviewer should read. It
 //!   is called again, on the new state, when somebody else was faster. Without `--push` and `--mr` it is called once,
@@ -45,6 +45,7 @@ pub struct Delivery {
     stand: Stand,
     base: ObjectId,
     on: On,
+    target: Option<ObjectId>,
     replaces: Option<ObjectId>,
     notes: Vec<Note>,
 }
@@ -102,10 +103,12 @@ where
     };
     let mut delivery = Delivery::begin(world, repo, way, topic, Request::Unknown)?;
     let outcome = attempts(world, &mut delivery, &mut work).await;
-    let pushed = outcome.as_ref().ok().and_then(|delivered| delivered.commit);
-    let notes = delivery.end(world, pushed);
+    let closed = delivery.close(world);
     let mut delivered = outcome?;
-    delivered.notes.extend(notes);
+    if let Some(commit) = delivered.commit {
+        delivered.notes.extend(delivery.move_on(world, Some(commit)));
+    }
+    delivered.notes.extend(closed);
     Ok(delivered)
 }
 
@@ -129,7 +132,9 @@ where
             Arrival::Overtaken => delivery.again(world, Request::Unknown)?,
         }
     }
-    Err(delivery.never_in_time())
+    Err(Error::new(Kind::Unreachable, format!("{} moves on faster than this run", delivery.destination()))
+        .because(format!("{ATTEMPTS} pushes came too late"))
+        .hint("run the same command again"))
 }
 
 impl Delivery {
@@ -156,6 +161,7 @@ impl Delivery {
             repo: Rc::new(linked),
             base: commit,
             on: decided.on,
+            target: seen.target,
             replaces: seen.ours.filter(|_| decided.replaces_ours),
             notes: decided.notes,
             stand,
@@ -206,6 +212,12 @@ impl Delivery {
         format!("{branch} at {remote}")
     }
 
+    /// The branch that is delivered to in the end, as it is at the remote; `None` where it does not exist yet.
+    #[must_use]
+    pub fn target_commit(&self) -> Option<ObjectId> {
+        self.target
+    }
+
     /// Pushes a commit that was made in [`Delivery::repo`].
     ///
     /// # Errors
@@ -241,23 +253,22 @@ impl Delivery {
         }
     }
 
-    /// Removes the worktree, and moves the user's branch on to what was pushed where that loses nothing. `pushed` is the
-    /// commit that arrived, where one did. Returns what is left to do by hand.
-    pub fn end(&self, world: &World, pushed: Option<ObjectId>) -> Vec<String> {
-        let mut notes = Vec::new();
-        if let Err(error) = world.effects().close_worktree(&self.user, &self.topic) {
-            notes.push(format!("the worktree of this run was not removed: {error}"));
-        }
-        // Where our own commit was not needed, because somebody else's does what it was to do, that one is at the base.
-        let tip = pushed.unwrap_or(self.base);
-        if self.way == Way::Push && (pushed.is_some() || self.on == On::Target) {
-            notes.extend(self.move_on(world, tip));
-        }
-        notes
+    /// Removes the worktree. Returns what went wrong with that.
+    pub fn close(&self, world: &World) -> Option<String> {
+        let closed = world.effects().close_worktree(&self.user, &self.topic);
+        closed.err().map(|error| format!("the worktree of this run was not removed: {error}"))
     }
 
+    /// After a push, moves the user's branch on to what the remote has now, where that loses nothing. `pushed` is our
+    /// commit; `None`: it was not needed, because somebody else's does what it was to do. Returns what is left to do by
+    /// hand.
+    ///
     /// Only the branch that follows the one that was pushed to is moved on.
-    fn move_on(&self, world: &World, tip: ObjectId) -> Option<String> {
+    pub fn move_on(&self, world: &World, pushed: Option<ObjectId>) -> Option<String> {
+        if self.way != Way::Push || (pushed.is_none() && self.on != On::Target) {
+            return None;
+        }
+        let tip = pushed.unwrap_or(self.base);
         let (remote, target) = self.pushes_to();
         let head = self.user.head().ok()?;
         let own = head.branch.as_deref()?.strip_prefix("refs/heads/")?.to_owned();
@@ -271,14 +282,6 @@ impl Delivery {
                 Some(format!("{own} here is behind {target} at {remote}: git pull brings it up to date"))
             }
         }
-    }
-
-    /// What a run that was overtaken too often ends with.
-    #[must_use]
-    pub fn never_in_time(&self) -> Error {
-        Error::new(Kind::Unreachable, format!("{} moves on faster than this run", self.destination()))
-            .because(format!("{ATTEMPTS} pushes came too late"))
-            .hint("run the same command again")
     }
 }
 

@@ -11,7 +11,9 @@ use crate::plan::deliver::DeliverError;
 use crate::profile::ProfileError;
 use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
-use crate::sops::{ChangeError, DocumentError, DraftError, IdentityError, OpenError, SealError};
+use crate::sops::{
+    ChangeError, DocumentError, DraftError, IdentityError, OpenError, OutsideError, SealError,
+};
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
 use crate::world::identities::SourceError;
@@ -158,11 +160,27 @@ impl From<OverlapError> for Error {
 
 impl From<SourceError> for Error {
     fn from(error: SourceError) -> Self {
-        let hint = match &error {
-            SourceError::File { .. } => "name the file of your own age identities, or unset the variable",
-            SourceError::Command { .. } => "mend the command, or unset the variable",
-        };
-        Self::from_source(Kind::CannotDecrypt, &error).hint(hint)
+        Self::from_source(Kind::CannotDecrypt, &error)
+            .hint("name the file of your own age identities, or unset the variable")
+    }
+}
+
+impl From<OutsideError> for Error {
+    fn from(error: OutsideError) -> Self {
+        with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), &error)
+    }
+}
+
+/// What helps where a key needs a person or a program.
+fn with_outside_hint(refused: Error, error: &OutsideError) -> Error {
+    match error {
+        OutsideError::NoTerminal { .. } => refused.hint(
+            "run it in a terminal, or give a key without a passphrase in SOPS_AGE_KEY or SOPS_AGE_KEY_FILE",
+        ),
+        OutsideError::NoProgram { program } => {
+            refused.hint(format!("install {program}, and have it on the PATH"))
+        }
+        OutsideError::Failed { .. } => refused,
     }
 }
 
@@ -185,6 +203,9 @@ impl From<OpenError> for Error {
             OpenError::NoIdentity { .. } => Self::from_source(Kind::CannotDecrypt, &error)
                 .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
                 .hint("or ask one of its readers to add you to .sops.yaml and run sops updatekeys"),
+            OpenError::Outside { error: ref cause, .. } => {
+                with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), cause)
+            }
             _ => Self::from_source(Kind::Refused, &error),
         }
     }
@@ -249,6 +270,9 @@ impl From<SealError> for Error {
                 "make the rule in .sops.yaml select every slot, and commit it"
             }
             SealError::Empty { .. } => "give it a value in the template",
+            SealError::Wrap { error: cause, .. } => {
+                return with_outside_hint(Self::from_source(Kind::Refused, &error), cause);
+            }
             _ => return Self::from_source(Kind::Refused, &error),
         };
         Self::from_source(Kind::Refused, &error).hint(hint)

@@ -43,6 +43,19 @@ pub enum Line {
         /// What will stand there: path and SHA-256 of the new content.
         files: Vec<Written>,
     },
+    /// Before a commit is pushed.
+    Pushing(Push),
+}
+
+/// A push whose end the run did not live to see, or did not learn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The remote's name.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// The commit, hexadecimal.
+    pub commit: String,
 }
 
 /// What a run is about to mint.
@@ -102,6 +115,8 @@ pub struct Replay {
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
     pub written: Vec<Written>,
+    /// What the run pushed, or was about to.
+    pub pushes: Vec<Push>,
 }
 
 /// A mint without an end.
@@ -159,6 +174,7 @@ impl Replay {
             }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
+            Line::Pushing(push) => self.pushes.push(push),
         }
     }
 
@@ -173,6 +189,24 @@ impl Replay {
 #[must_use]
 pub fn description(environment: &str, key: &str, mark: &str) -> String {
     format!("provision {environment}/{key} {mark}")
+}
+
+/// The mark in a description, where it has one of ours.
+#[must_use]
+pub fn mark_in(description: &str) -> Option<&str> {
+    let is_mark = |word: &&str| {
+        word.strip_prefix("pv-").is_some_and(|digits| {
+            digits.len() == 20 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    };
+    description.split_whitespace().find(is_mark)
+}
+
+/// Whether a token's description carries this mark as a word. A lock that was tampered with may hold an empty mark, or
+/// the beginning that all marks share; neither is anybody's.
+#[must_use]
+pub fn carries(description: &str, mark: &str) -> bool {
+    description.split_whitespace().any(|word| word == mark)
 }
 
 #[cfg(test)]
@@ -209,6 +243,24 @@ mod tests {
             active: true,
             revoked: false,
             access_level: Some(30),
+        }
+    }
+
+    #[test]
+    fn only_a_whole_mark_recognises_a_token() {
+        let text = description("qa", "backstage", "pv-0123456789abcdef0123");
+        assert!(carries(&text, "pv-0123456789abcdef0123"));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
+            assert!(!carries(&text, other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_mark_of_a_description_is_found_and_nothing_else_is_taken_for_one() {
+        let mark = "pv-0123456789abcdef0123";
+        assert_eq!(mark_in(&description("qa", "backstage", mark)), Some(mark));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "pv-0123456789ABCDEF0123", "my token"] {
+            assert_eq!(mark_in(other), None, "{other:?}");
         }
     }
 

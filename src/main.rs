@@ -9,7 +9,7 @@ use provision::cli::{Cli, Command, GlobalArgs};
 use provision::commands;
 use provision::error::{Error, Kind, Result};
 use provision::ui::Ui;
-use provision::world::{System, Variables, World};
+use provision::world::{Keys, System, Variables, World};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -53,7 +53,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn run(cli: Cli, ui: Ui, variables: Variables) -> Result<commands::Exit> {
     let directory = directory(&cli.global)?;
     let effects = System::new(cli.ca_file(), &variables, &directory)?;
-    let world = World::new(Rc::new(effects), variables, directory);
+    let world = World::new(Rc::new(effects), variables, directory).with_keys(Keys::new(ui));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

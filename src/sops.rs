@@ -25,9 +25,11 @@ mod ini;
 mod json;
 mod keys;
 mod mac;
+mod marks;
 mod metadata;
 mod open;
 mod other;
+mod outline;
 mod path;
 mod policy;
 mod random;
@@ -51,7 +53,8 @@ pub use draft::{Draft, DraftError, seal_value, value_path};
 pub use encrypted::{Difference, DocumentError, Encrypted};
 pub use format::Format;
 pub use keys::{
-    Identities, IdentityError, Recipient, RecipientError, Skipped, UnwrapError, generate_identity,
+    Alone, Identities, IdentityError, IdentitySource, Outside, OutsideError, Recipient, RecipientError,
+    Skipped, UnwrapError, generate_identity,
 };
 pub use metadata::{MetadataError, OtherReader};
 pub use open::{OpenError, Opened};

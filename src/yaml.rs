@@ -9,13 +9,17 @@
 pub(crate) mod build;
 mod load;
 mod node;
+mod nodes;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 pub use node::{Document, Entry, Kind, Mapping, Node, Sequence};
+pub(crate) use nodes::Id;
+use nodes::Nodes;
 
 /// Texts longer than this many bytes are refused.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -163,11 +167,11 @@ pub struct Comment {
 /// A text and the nodes in it.
 pub struct Tree {
     text: String,
-    nodes: Vec<Data>,
+    nodes: Nodes,
     documents: Vec<DocumentData>,
     comments: Vec<Comment>,
-    /// Where each line starts.
-    lines: Vec<usize>,
+    /// Where each line starts; found out when somebody asks for a position.
+    lines: OnceLock<Vec<u32>>,
 }
 
 #[derive(Debug)]
@@ -176,34 +180,11 @@ struct DocumentData {
     root: Option<Id>,
 }
 
-/// Names a node of one tree; good for that tree only.
-pub(crate) type Id = u32;
-
-#[derive(Debug)]
-struct Data {
-    /// The content: from the first quote, text, `|`, `-`, `[` … to its last byte.
-    span: Range<usize>,
-    /// Where its anchor or tag begins; `span.start` without them.
-    start: usize,
-    tag: Option<Box<str>>,
-    anchor: Option<Box<str>>,
-    parent: Option<Id>,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// `None`: the value is exactly the text of the span.
-    Scalar(Option<Box<str>>, Style),
-    Mapping {
-        entries: Vec<(Id, Id)>,
-        flow: bool,
-    },
-    Sequence {
-        items: Vec<Id>,
-        flow: bool,
-    },
-    Alias(Id),
+/// Where each line of the text starts.
+fn line_starts(text: &str) -> Vec<u32> {
+    // No text is longer than MAX_BYTES.
+    let next = |(at, _): (usize, &str)| u32::try_from(at + 1).unwrap_or(u32::MAX);
+    std::iter::once(0).chain(text.match_indices('\n').map(next)).collect()
 }
 
 /// A text may hold secrets.
@@ -265,8 +246,9 @@ impl Tree {
     /// The place of the byte `offset`.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
-        let line = self.lines.partition_point(|start| *start <= offset);
-        let start = line.checked_sub(1).map_or(0, |index| self.lines[index]);
+        let lines = self.lines.get_or_init(|| line_starts(&self.text));
+        let line = lines.partition_point(|start| *start as usize <= offset);
+        let start = line.checked_sub(1).map_or(0, |index| lines[index] as usize);
         let before = self.text.get(start..offset).unwrap_or_default();
         Position { line, column: before.chars().count() + 1 }
     }

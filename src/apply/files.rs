@@ -8,7 +8,7 @@ use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, Written};
+use crate::journal::{Line, Written, carries};
 use crate::lock::{self, Lock};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
@@ -197,10 +197,12 @@ fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
         requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
         mark: record
             .description
-            .as_ref()
-            .filter(|text| text.contains(&fresh.mark))
+            .as_deref()
+            .filter(|text| carries(text, &fresh.mark))
             .map(|_| fresh.mark.clone()),
-        accepted: wanted.is_some_and(|token| record.scopes.difference(&token.scopes).next().is_some()),
+        accepted: wanted
+            .map(|token| record.scopes.difference(&token.scopes).cloned().collect())
+            .unwrap_or_default(),
         slots: BTreeMap::new(),
         superseded,
     }

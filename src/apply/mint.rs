@@ -26,11 +26,10 @@ pub(super) async fn all(
     world: &World,
     prepared: &Prepared,
     journal: &Journalled<'_>,
-    given: Vec<Fresh>,
 ) -> Result<Vec<Fresh>> {
     let attempts = plan.mints().map(|mint| one(plan, mint, ground, world, prepared, journal));
     let results: Vec<Result<Fresh, Failure>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
-    let mut fresh = given;
+    let mut fresh = Vec::new();
     let mut failures = Vec::new();
     for result in results {
         match result {

@@ -10,19 +10,22 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
 use crate::plan::message::{Done, New};
 use crate::plan::{Plan, Retire, Step};
-use crate::repo::{CommitRequest, FileChange, RelPath};
+use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
 use crate::token::{Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
+mod arrive;
 mod files;
 mod journalled;
 mod mint;
 mod paste;
 mod preflight;
+mod push;
 mod withdraw;
 
+pub use arrive::arrive;
 use journalled::Journalled;
 use preflight::Prepared;
 
@@ -37,24 +40,34 @@ struct Fresh {
     replaces: Option<TokenId>,
 }
 
+/// How far it came.
+#[derive(Debug)]
+pub enum Applied {
+    /// To the end.
+    Done(Done),
+    /// Everything was done but for the push: somebody else was faster. The journal stays, so that a plan on what is at
+    /// the remote now finishes or withdraws what this one made.
+    Overtaken(Done),
+}
+
 /// Does `plan`. `progress` is told what is going on. A plan without steps still ends the journal of an interrupted
 /// run; where there is none, nothing at all is done.
 ///
 /// # Errors
 /// With kind "half-way" once anything was done that the next run has to finish; with the error's own kind where all is
 /// as it was.
-pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Done> {
+pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Applied> {
     let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
     if plan.is_empty() && !ground.replay.exists {
-        return Ok(done);
+        return Ok(Applied::Done(done));
     }
     let mut prepared = preflight::prepare(plan, ground, world)?;
-    let journal = Journalled::open(plan, ground, world)?;
+    let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
-    let given = paste::all(plan, ground, world, &prepared, &journal, progress).await?;
-    let mut fresh = mint::all(plan, ground, world, &prepared, &journal, given).await?;
+    let mut fresh = paste::all(plan, ground, world, &prepared, &mut journal)?;
+    fresh.extend(mint::all(plan, ground, world, &prepared, &journal).await?);
     fresh.extend(finish(plan, ground, &mut prepared).await?);
     retire(plan, ground, &mut done).await;
 
@@ -63,9 +76,15 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh, &done))?;
     report(fresh, &mut done);
-    commit(plan, ground, world, changes, &mut done)?;
+    let commit = commit(plan, ground, world, changes, &mut done)?;
+    if let (Some(delivery), Some(commit)) = (&ground.delivery, commit) {
+        progress.say(format!("{}: pushing to {}", plan.environment, delivery.destination()));
+        if !push::push(delivery, commit, ground, world, &journal, &mut done)? {
+            return Ok(Applied::Overtaken(done));
+        }
+    }
     journal.close().map_err(|error| half_way(error, &[], &done))?;
-    Ok(done)
+    Ok(Applied::Done(done))
 }
 
 /// Uses what an interrupted run recorded, once GitLab has said that it works.
@@ -134,10 +153,10 @@ fn commit(
     world: &World,
     changes: Vec<FileChange>,
     done: &mut Done,
-) -> Result<()> {
+) -> Result<Option<ObjectId>> {
     let Some(Step::Commit { paths }) = plan.steps.iter().find(|step| matches!(step, Step::Commit { .. }))
     else {
-        return Ok(());
+        return Ok(None);
     };
     let files =
         changes.into_iter().filter(|change| paths.iter().any(|path| path == change.path.as_str())).collect();
@@ -147,11 +166,11 @@ fn commit(
             .of_kind(Kind::HalfWay)
             .hint("mend that and run the same command again: it goes on from here")
     })?;
-    if let Some(committed) = committed {
+    Ok(committed.map(|committed| {
         done.notes.extend(committed.notes);
         done.commit = Some(committed.id.to_string());
-    }
-    Ok(())
+        committed.id
+    }))
 }
 
 /// An error after something was done: nothing is lost, and the next run goes on.

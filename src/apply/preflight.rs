@@ -1,6 +1,7 @@
 //! Everything that can fail without GitLab, made to fail before GitLab is asked for anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -11,7 +12,7 @@ use crate::observe::files::GroundFile;
 use crate::plan::{Plan, Step, Write};
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{Draft, Encrypted, Format, Opened, Rule, Sealed, seal_value, value_path};
+use crate::sops::{Draft, Encrypted, Format, Opened, Outside, Rule, Sealed, seal_value, value_path};
 use crate::token::TokenId;
 use crate::world::World;
 
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) rendered: BTreeMap<String, Secret>,
     /// For whom a value is sealed into the journal, by entry.
     seals: BTreeMap<String, Rule>,
+    /// What wraps it for readers that need a program.
+    outside: Arc<dyn Outside>,
 }
 
 impl Prepared {
@@ -37,7 +40,7 @@ impl Prepared {
             .seals
             .get(key)
             .ok_or_else(|| Error::new(Kind::Failed, format!("no secrets file takes the value of {key}")))?;
-        let sealed = seal_value(value, rule, now)?;
+        let sealed = seal_value(value, rule, &*self.outside, now)?;
         Ok(String::from_utf8_lossy(sealed.bytes()).into_owned())
     }
 }
@@ -45,7 +48,7 @@ impl Prepared {
 /// A document that will be sealed into a file.
 pub(super) enum Writer {
     /// Made from the template.
-    New(Box<Draft>, Rule),
+    New(Box<Draft>, Rule, Arc<dyn Outside>),
     /// An existing one, opened.
     Edit(Box<Opened>),
 }
@@ -56,6 +59,7 @@ impl Writer {
             return Ok(Self::New(
                 Box::new(Draft::parse(Format::of_path(file.path.as_str()), file.template.text())?),
                 file.rule.clone(),
+                Arc::clone(world.outside()),
             ));
         }
         let identities = world.identities()?;
@@ -67,14 +71,16 @@ impl Writer {
 
     pub(super) fn set(&mut self, path: &crate::sops::Path, value: Secret) -> Result<()> {
         match self {
-            Self::New(draft, _) => draft.set(path, value).map_err(Error::from),
+            Self::New(draft, ..) => draft.set(path, value).map_err(Error::from),
             Self::Edit(opened) => opened.set(path, &value).map_err(Error::from),
         }
     }
 
     pub(super) fn seal(self, now: Timestamp, must_be_encrypted: &[crate::sops::Path]) -> Result<Sealed> {
         match self {
-            Self::New(draft, rule) => draft.seal(&rule, now, must_be_encrypted).map_err(Error::from),
+            Self::New(draft, rule, outside) => {
+                draft.seal(&rule, &*outside, now, must_be_encrypted).map_err(Error::from)
+            }
             Self::Edit(opened) => opened.seal(now, must_be_encrypted).map_err(Error::from),
         }
     }
@@ -93,6 +99,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         recorded: BTreeMap::new(),
         rendered: BTreeMap::new(),
         seals: BTreeMap::new(),
+        outside: Arc::clone(world.outside()),
     };
     for step in &plan.steps {
         match step {

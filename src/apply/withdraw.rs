@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Fresh;
 use super::journalled::Journalled;
 use crate::error::{Error, Kind, Result};
-use crate::journal::Line;
+use crate::journal::{Line, carries};
 use crate::observe::Ground;
 use crate::plan::message::Done;
 use crate::plan::{Plan, Step};
@@ -23,7 +23,7 @@ pub(super) struct Expected<'a> {
 
 impl Expected<'_> {
     fn contradiction(&self, record: &Record) -> Option<&'static str> {
-        let marked = record.description.as_deref().is_some_and(|text| text.contains(self.mark));
+        let marked = record.description.as_deref().is_some_and(|text| carries(text, self.mark));
         if !marked {
             return Some("its description does not have our mark");
         }

@@ -87,8 +87,10 @@ mod tests {
     use crate::sops::{Draft, Format, Rule, generate_identity};
 
     fn sealed(draft: &str, rule: &Rule) -> Encrypted {
-        let sealed =
-            Draft::parse(Format::Yaml, draft).unwrap().seal(rule, Timestamp::UNIX_EPOCH, &[]).unwrap();
+        let sealed = Draft::parse(Format::Yaml, draft)
+            .unwrap()
+            .seal(rule, &crate::sops::Alone, Timestamp::UNIX_EPOCH, &[])
+            .unwrap();
         Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap()
     }
 

@@ -18,8 +18,10 @@ impl Team {
     fn sealed(&self, draft: &str) -> String {
         let policy = Policy::parse(&self.policy).unwrap();
         let rule = policy.rule_for("secrets/x.yaml").unwrap();
-        let sealed =
-            Draft::parse(Format::Yaml, draft).unwrap().seal(rule, Timestamp::UNIX_EPOCH, &[]).unwrap();
+        let sealed = Draft::parse(Format::Yaml, draft)
+            .unwrap()
+            .seal(rule, &crate::sops::Alone, Timestamp::UNIX_EPOCH, &[])
+            .unwrap();
         String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{provision, status};
-use crate::cli::{ConnectionArgs, DemoArgs, FailOn, ProvisionArgs, StatusArgs, WriteArgs};
+use crate::cli::{ConnectionArgs, DeliveryArgs, DemoArgs, FailOn, ProvisionArgs, StatusArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::emulator::{Config, Emulator, Running};
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository, write};
@@ -112,9 +112,12 @@ fn environments(names: &[&str]) -> ProvisionArgs {
         no_commit: false,
         sync_template: false,
         write: WriteArgs {
+            accept_more: false,
             yes: true,
             dry_run: false,
             exit_code: false,
+            lock_timeout: jiff::SignedDuration::ZERO,
+            delivery: DeliveryArgs::default(),
             connection: ConnectionArgs::default(),
         },
     }

@@ -78,7 +78,7 @@ fn instance(text: &str) -> Result<Instance> {
 fn recipients(args: &InitArgs, world: &World) -> Result<Vec<Recipient>> {
     let own;
     let given: Vec<&str> = if args.recipients.is_empty() {
-        own = world.identities()?.recipients().map(ToString::to_string).collect::<Vec<_>>();
+        own = world.identities()?.own_recipients()?.iter().map(ToString::to_string).collect::<Vec<_>>();
         own.iter().map(String::as_str).collect()
     } else {
         args.recipients.iter().map(String::as_str).collect()
@@ -106,11 +106,17 @@ fn files(gitlab: &Instance, group: &str, recipients: &[Recipient]) -> Vec<(Strin
     ]
 }
 
+/// A recipient as YAML; the comment of an SSH key may hold anything.
+fn scalar(recipient: &Recipient) -> String {
+    let text = recipient.to_string();
+    if recipient.is_ssh() { serde_json::Value::from(text).to_string() } else { text }
+}
+
 fn policy(recipients: &[Recipient]) -> String {
     let keys: String = recipients
         .iter()
         .enumerate()
-        .map(|(index, recipient)| format!("  - &reader{} {recipient}\n", index + 1))
+        .map(|(index, recipient)| format!("  - &reader{} {}\n", index + 1, scalar(recipient)))
         .collect();
     let readers: String = (1..=recipients.len()).map(|n| format!("      - *reader{n}\n")).collect();
     format!(

@@ -1,6 +1,7 @@
 //! The one way of every command that makes or revokes tokens: lock → observe → plan → show → confirm → apply for each
 //! environment → report. The commands differ in what they plan.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,21 +9,22 @@ use serde::Serialize;
 
 use super::Exit;
 use super::connection::{Connections, need_yes};
-use crate::apply::apply;
+use super::paste::Pasting;
+use crate::apply::arrive;
 use crate::cli::WriteArgs;
+use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, environments};
+use crate::observe::{self, Ground, Wish, deliverable, environments};
+use crate::plan::deliver::{Request, Way};
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
+use crate::secret::Secret;
 use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
-
-/// How long another run in the same clone is waited for.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a command wants done, and where.
 pub(super) struct Job<'a> {
@@ -32,6 +34,8 @@ pub(super) struct Job<'a> {
     pub(super) environments: Vec<Environment>,
     /// What to look at.
     pub(super) wish: Wish,
+    /// A personal token that was pasted before anything was looked at.
+    pub(super) pasted: Option<Secret>,
     /// Decides about one environment.
     pub(super) plan: &'a dyn Fn(&Environment, &Observed) -> Result<Plan>,
 }
@@ -40,6 +44,9 @@ pub(super) struct Job<'a> {
 struct Run<'a> {
     job: &'a Job<'a>,
     repo: Rc<Repository>,
+    way: Option<Way>,
+    /// All that were begun, each to be closed at the end.
+    deliveries: RefCell<Vec<Rc<Delivery>>>,
     connections: Connections<'a>,
     ui: Ui,
     world: &'a World,
@@ -56,24 +63,31 @@ pub(super) async fn run(
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
-    environments::check_disjoint(&repo, &job.environments)?;
-    let _lock = if args.dry_run { None } else { Some(lock(&repo, job.verb, ui)?) };
     let connections = Connections::new(&args.connection, ui, world)?;
-    let run = Run { job, repo, connections, ui, world };
-    let mut planned = Vec::new();
-    for environment in &job.environments {
-        planned.push(run.plan(environment).await?);
-    }
-    let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
-    if args.dry_run {
-        return dry_run(&plans, args, ui);
-    }
-    consent(&plans, args, ui)?;
-    let attention = plans.iter().any(|plan| plan.needs_attention());
-    interrupt::under_way();
-    let done = run.apply(planned).await?;
-    report::done(ui, &done)?;
-    Ok(if attention { Exit::Attention } else { Exit::Done })
+    run_with(job, repo, args, connections, ui, world).await
+}
+
+/// The same over connections that the command has prepared.
+///
+/// # Errors
+/// See the exit codes.
+pub(super) async fn run_with(
+    job: &Job<'_>,
+    repo: Rc<Repository>,
+    args: &WriteArgs,
+    connections: Connections<'_>,
+    ui: Ui,
+    world: &World,
+) -> Result<Exit> {
+    environments::check_disjoint(&repo, &job.environments)?;
+    let way = args.delivery.way();
+    // A run that delivers has a worktree, which is one writer's, even if it only looks.
+    let alone = !args.dry_run || way.is_some();
+    let _lock = if alone { Some(lock(&repo, job.verb, args, ui)?) } else { None };
+    let run = Run { job, repo, way, deliveries: RefCell::default(), connections, ui, world };
+    let exit = run.whole(args).await;
+    run.close();
+    exit
 }
 
 /// The environments that were named, or all of them.
@@ -92,10 +106,11 @@ pub(super) fn chosen(names: &[String], all: bool, repo: &Repository) -> Result<V
     names.iter().map(|name| environments::read(repo, name)).collect()
 }
 
-fn lock(repo: &Repository, verb: &str, ui: Ui) -> Result<RepoLock> {
+fn lock(repo: &Repository, verb: &str, args: &WriteArgs, ui: Ui) -> Result<RepoLock> {
     let me = Holder::this_process(verb);
     let wait = |holder: &Holder| ui.say(&format!("waiting for another run in this repository: {holder}"));
-    Ok(RepoLock::acquire(repo.common_dir(), &me, LOCK_TIMEOUT, wait)?)
+    let timeout = Duration::try_from(args.lock_timeout).unwrap_or_default();
+    Ok(RepoLock::acquire(repo.common_dir(), &me, timeout, wait)?)
 }
 
 /// Shows the plans, and asks where there is something to do.
@@ -110,21 +125,67 @@ fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
 }
 
 impl Run<'_> {
+    async fn whole(&self, args: &WriteArgs) -> Result<Exit> {
+        let mut planned = Vec::new();
+        for environment in &self.job.environments {
+            planned.push(self.plan(environment).await?);
+        }
+        let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
+        if args.dry_run {
+            return dry_run(&plans, args, self.ui);
+        }
+        consent(&plans, args, self.ui)?;
+        let attention = plans.iter().any(|plan| plan.needs_attention());
+        let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
+        for (ground, plan) in &mut planned {
+            ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
+        }
+        interrupt::under_way();
+        let done = self.apply(planned).await?;
+        report::done(self.ui, &done)?;
+        Ok(if attention { Exit::Attention } else { Exit::Done })
+    }
+
+    /// However the run ended, its worktrees go. What is to be finished is in the journal.
+    fn close(&self) {
+        for delivery in self.deliveries.take() {
+            if let Some(note) = delivery.close(self.world) {
+                self.ui.note(false, &note);
+            }
+        }
+    }
+
     async fn plan(&self, environment: &Environment) -> Result<(Ground, Plan)> {
-        let client = self.connections.client(&environment.gitlab)?;
         let looking = format!("{}: looking at {}", environment.name, environment.gitlab);
         let progress = Progress::start(self.ui, &looking);
-        let observed = observe::environment(
-            environment.clone(),
-            Rc::clone(&self.repo),
-            client,
-            self.world,
-            self.job.wish,
-        )
-        .await;
+        let planned = match self.way {
+            None => self.look(environment, &self.repo).await,
+            Some(way) => self.look_to_deliver(environment, way).await,
+        };
         drop(progress);
-        let (ground, observed) = observed?;
-        let plan = (self.job.plan)(environment, &observed)?;
+        planned
+    }
+
+    async fn look(&self, environment: &Environment, repo: &Rc<Repository>) -> Result<(Ground, Plan)> {
+        let client = self.connections.client(&environment.gitlab)?;
+        let (environment, repo) = (environment.clone(), Rc::clone(repo));
+        let (ground, observed) =
+            observe::environment(environment, repo, client, self.world, self.job.wish).await?;
+        let plan = (self.job.plan)(&ground.environment, &observed)?;
+        Ok((ground, plan))
+    }
+
+    /// In a worktree of our own, whose profile is the one that counts.
+    async fn look_to_deliver(&self, environment: &Environment, way: Way) -> Result<(Ground, Plan)> {
+        deliverable::check(&self.repo, environment, way)?;
+        let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Request::Unknown)?;
+        let delivery = Rc::new(delivery);
+        self.deliveries.borrow_mut().push(Rc::clone(&delivery));
+        let there = environments::read(delivery.repo(), &environment.name)?;
+        deliverable::check(delivery.repo(), &there, way)?;
+        let (mut ground, mut plan) = self.look(&there, delivery.repo()).await?;
+        plan.notes.extend_from_slice(delivery.notes());
+        ground.delivery = Some(delivery);
         Ok((ground, plan))
     }
 
@@ -147,7 +208,8 @@ impl Run<'_> {
 
     async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
         let (ground, plan) = if moved && !shown.is_empty() {
-            let again = self.plan(&ground.environment).await?;
+            let mut again = self.plan(&ground.environment).await?;
+            again.0.pasted = ground.pasted;
             if again.1.consent() != shown.consent() {
                 return Err(Error::new(
                     Kind::Refused,
@@ -159,10 +221,15 @@ impl Run<'_> {
         } else {
             (ground, shown)
         };
+        let environment = ground.environment.clone();
         let progress = Progress::start(self.ui, &plan.environment);
-        let done = apply(&plan, &ground, self.world, &progress).await;
+        let again = async || match self.way {
+            None => self.look(&environment, &self.repo).await,
+            Some(way) => self.look_to_deliver(&environment, way).await,
+        };
+        let done = arrive(ground, &plan, self.world, &progress, again).await;
         drop(progress);
-        done.map(|done| report::with_plan(done, &plan))
+        done
     }
 }
 

@@ -6,7 +6,9 @@ fn file(body: &str) -> Encrypted {
     let (_, recipient) = generate_identity();
     let policy = Policy::parse(&format!("creation_rules:\n- age: {recipient}\n")).unwrap();
     let draft = Draft::parse(Format::Yaml, format!("{body}\n")).unwrap();
-    let sealed = draft.seal(policy.rule_for("x").unwrap(), jiff::Timestamp::UNIX_EPOCH, &[]).unwrap();
+    let sealed = draft
+        .seal(policy.rule_for("x").unwrap(), &crate::sops::Alone, jiff::Timestamp::UNIX_EPOCH, &[])
+        .unwrap();
     Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap()
 }
 

@@ -17,7 +17,7 @@ fn entry() -> Entry {
         expires: Some(jiff::civil::date(2027, 11, 21)),
         requested: "max".to_owned(),
         mark: Some("provision:7f3a".to_owned()),
-        accepted: false,
+        accepted: Scopes::new(),
         slots: BTreeMap::from([(
             "secrets/qa.sops.yaml".to_owned(),
             BTreeMap::from([(Path::of_keys(["GITLAB_TOKEN"]), digest("ENC[…]"))]),
@@ -189,7 +189,7 @@ prop_compose! {
     fn entries()(current in superseded(), role in option::of(prop::sample::select(Role::ALL.to_vec())),
                  scopes in btree_set(any::<String>(), 0..4), requested in any::<String>(),
                  slots in btree_map(any::<String>(), btree_map(paths(), any::<String>(), 0..3), 0..3),
-                 accepted in any::<bool>(), superseded in vec(superseded(), 0..3)) -> Entry {
+                 accepted in btree_set(any::<String>(), 0..2), superseded in vec(superseded(), 0..3)) -> Entry {
         let Superseded { id, gitlab, owner, name, created, mark, expires } = current;
         Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, accepted, slots, superseded }
     }

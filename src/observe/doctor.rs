@@ -217,9 +217,9 @@ fn runs_provision(line: &str) -> bool {
 
 fn read_keys(identities: &Identities) -> ReadKeys {
     ReadKeys {
-        sources: identities.sources().to_vec(),
+        sources: identities.sources(true).map(ToOwned::to_owned).collect(),
         recipients: identities.recipients().map(ToString::to_string).collect(),
-        unusable: identities.skipped().iter().map(ToString::to_string).collect(),
+        unusable: identities.skipped(true).map(ToString::to_string).collect(),
     }
 }
 

@@ -66,7 +66,7 @@ impl GroundFile {
 
     fn unopened(&self, error: OpenError) -> Error {
         let path = &self.path;
-        let sound = matches!(error, OpenError::NoIdentity { .. });
+        let sound = matches!(error, OpenError::NoIdentity { .. } | OpenError::Outside { .. });
         let refused = Error::from(error).context(format!("{path} cannot be opened"));
         if sound {
             return refused;

@@ -10,7 +10,7 @@ use crate::gitlab::client::Client;
 use crate::journal::{Open, Replay};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
-use crate::repo::{Difference, Head, RelPath, Repository};
+use crate::repo::{Difference, Head, ObjectId, RelPath, Repository};
 use crate::sops::{Encrypted, Format};
 use crate::token::TokenId;
 use crate::world::World;
@@ -57,11 +57,12 @@ pub async fn pending(
     (lock_path, lock): (&RelPath, &Lock),
     world: &World,
 ) -> Result<Vec<Pending>> {
+    let arrived = arrived(replay, repo, world)?;
     let mut pending = Vec::new();
     for open in &replay.open {
         let outcome = match &open.minted {
             Some((record, sealed)) => {
-                let committed = committed(open, record.id, repo, lock_path)?;
+                let committed = committed(open, record.id, repo, &arrived, lock_path)?;
                 let now = client.get(&open.intent.owner, record.id).await?;
                 let record = now.unwrap_or_else(|| ended(record));
                 Outcome::Recorded { record, opens: opens(sealed, world), committed }
@@ -92,16 +93,42 @@ fn opens(sealed: &str, world: &World) -> bool {
     Encrypted::parse(Format::Yaml, sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
 }
 
+/// The commits at the remote that may have what an interrupted run pushed: its branch, and the default branch, into
+/// which a merge request may have been merged since. Asked of the remote, and not remembered: the reply to a push may
+/// have been lost.
+fn arrived(replay: &Replay, repo: &Repository, world: &World) -> Result<Vec<ObjectId>> {
+    let mut commits = BTreeSet::new();
+    for push in &replay.pushes {
+        let heads = world.effects().look(repo, &push.remote, &[&push.branch]).map_err(|error| {
+            Error::from(error)
+                .context("whether the push of an interrupted run arrived cannot be seen")
+                .hint("run the same command again when the remote can be reached")
+        })?;
+        commits.extend(heads.branches.iter().map(|(_, commit)| *commit));
+    }
+    Ok(commits.into_iter().collect())
+}
+
 /// Whether the branch that the mint was made on has it in its lock: HEAD may name another branch now, and a linked
-/// worktree has one of its own.
-fn committed(open: &Open, id: TokenId, repo: &Repository, lock_path: &RelPath) -> Result<bool> {
-    let Some(branch) = &open.intent.branch else { return Ok(false) };
-    let Some(commit) = repo.commit_of(branch)? else { return Ok(false) };
-    let Some(bytes) = repo.content_at(commit, lock_path)? else { return Ok(false) };
-    let lock = Lock::read(lock_path.as_str(), &String::from_utf8_lossy(&bytes));
-    lock.map(|lock| lock.names(id)).map_err(|error| {
-        Error::from_source(Kind::Refused, &error).context(format!("the lock of {branch} cannot be read"))
-    })
+/// worktree has one of its own. Or whether a branch has it that it was pushed to.
+fn committed(
+    open: &Open,
+    id: TokenId,
+    repo: &Repository,
+    arrived: &[ObjectId],
+    lock_path: &RelPath,
+) -> Result<bool> {
+    let own = open.intent.branch.as_ref().map(|branch| repo.commit_of(branch)).transpose()?.flatten();
+    for commit in own.iter().chain(arrived) {
+        let Some(bytes) = repo.content_at(*commit, lock_path)? else { continue };
+        let lock = Lock::read(lock_path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {
+            Error::from_source(Kind::Refused, &error).context(format!("the lock of {commit} cannot be read"))
+        })?;
+        if lock.names(id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The files that still stand as the interrupted run left them. Those that git does not keep are not among them:

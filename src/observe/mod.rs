@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::journal::Replay;
@@ -14,11 +15,13 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository};
+use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
-use crate::token::{Kind as TokenKind, Owner, TokenId};
+use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::world::World;
 
+pub mod deliverable;
 pub mod doctor;
 pub mod environments;
 pub mod files;
@@ -60,6 +63,21 @@ pub struct Ground {
     pub replay: Replay,
     /// The lock's tokens that live.
     pub active: BTreeSet<TokenId>,
+    /// Personal tokens that a person has made and pasted for this plan.
+    pub pasted: Vec<Pasted>,
+    /// Where the commit goes: `repo` is a worktree of the delivery's then.
+    pub delivery: Option<Rc<Delivery>>,
+}
+
+/// A personal token that a person has made by hand, proved to be what the plan asks for.
+#[derive(Debug)]
+pub struct Pasted {
+    /// Key of the entry.
+    pub key: String,
+    /// What GitLab said of it.
+    pub record: Record,
+    /// Its value.
+    pub value: Secret,
 }
 
 impl Ground {
@@ -142,8 +160,21 @@ pub async fn environment(
         new_readers: new_readers(&files, view.policy.as_deref()),
     };
     let journal = interrupted::journal_path(&repo, &environment.name);
-    let ground =
-        Ground { environment, repo, head, client, operator, lock, lock_path, files, journal, replay, active };
+    let ground = Ground {
+        environment,
+        repo,
+        head,
+        client,
+        operator,
+        lock,
+        lock_path,
+        files,
+        journal,
+        replay,
+        active,
+        pasted: Vec::new(),
+        delivery: None,
+    };
     Ok((ground, observed))
 }
 
@@ -278,13 +309,13 @@ fn read_policy(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Pol
 }
 
 fn own_rule(world: &World) -> Result<Rule> {
-    let identities = world.identities()?;
-    if identities.recipients().len() == 0 {
+    let own = world.identities()?.own_recipients()?;
+    if own.is_empty() {
         return Err(Error::new(Kind::CannotDecrypt, "there is no age key of your own to encrypt for")
             .because("the profile says `recipients: self`")
             .hint("make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
     }
-    Ok(Rule::own(identities.recipients().cloned()))
+    Ok(Rule::own(own))
 }
 
 fn content(

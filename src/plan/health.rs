@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::observed::Live;
 use super::{PlanError, Reason};
+use crate::journal::carries;
 use crate::lock;
 use crate::profile::Token;
 use crate::token::{Owner, Record, Scopes};
@@ -47,7 +48,7 @@ pub(super) fn foreign(entry: &lock::Entry, record: &Record) -> Option<String> {
         return Some(format!("it was made at {}, not at {}", record.created_at, entry.created));
     }
     match (&entry.mark, &record.description) {
-        (Some(mark), Some(description)) if !description.contains(mark.as_str()) => {
+        (Some(mark), Some(description)) if !carries(description, mark) => {
             Some("its description does not have the lock's mark".to_owned())
         }
         _ => None,
@@ -78,7 +79,8 @@ fn changes(token: &Token, owner: &Owner, entry: &lock::Entry, record: &Record) -
         differ("owner", described(&entry.owner), described(owner));
     }
     differ("name", record.name.clone(), token.name.clone());
-    if !(entry.accepted && record.scopes.is_superset(&token.scopes)) {
+    let expected = token.scopes.union(&entry.accepted).cloned().collect();
+    if record.scopes != expected {
         differ("scopes", listed(&record.scopes), listed(&token.scopes));
     }
     if let (Some(level), Some(wanted)) = (record.access_level, token.role) {

@@ -31,6 +31,10 @@ pub struct Done {
     pub example: Option<Slot>,
     /// The commit, where one was made.
     pub commit: Option<String>,
+    /// Where the commit was pushed to: `main at origin`.
+    pub pushed: Option<String>,
+    /// Address of the merge request, where the remote said it.
+    pub merge_request: Option<String>,
     /// Entries that needed nothing.
     pub healthy: Vec<Healthy>,
     /// What a person should know.
@@ -60,6 +64,17 @@ impl Done {
             && self.restored.is_empty()
             && self.files.is_empty()
             && self.commit.is_none()
+    }
+
+    /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.
+    #[must_use]
+    pub fn then(self, mut next: Self) -> Self {
+        next.retired.splice(
+            0..0,
+            self.retired.into_iter().filter(|id| !next.retired.contains(id)).collect::<Vec<_>>(),
+        );
+        next.withdrawn.splice(0..0, self.withdrawn);
+        next
     }
 
     /// The commit message: a subject that says it all where one thing was done, a body otherwise, and trailers.

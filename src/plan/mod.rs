@@ -13,14 +13,16 @@ use crate::sops;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
 pub mod deliver;
-pub mod given;
+
 pub mod health;
 pub mod message;
 pub mod observed;
+pub mod pasted;
 pub mod provision;
 pub mod recover;
 pub mod request;
 pub mod retire;
+pub mod review;
 
 /// What a run does to one environment, in order. Empty `steps`: all is as it should be.
 #[derive(Debug, Serialize)]
@@ -244,7 +246,7 @@ impl fmt::Display for Reason {
 }
 
 /// Something that a person should know, and nothing is done about.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Note {
     /// Whether it makes the exit code 3.
     pub attention: bool,
@@ -325,6 +327,14 @@ impl Plan {
         texts.collect()
     }
 
+    /// Whether this plan does more than another one that a person said yes to: another token, or the revocation of one,
+    /// or another file or other readers. Finishing and withdrawing what a run of our own made is never more.
+    #[must_use]
+    pub fn exceeds(&self, shown: &Self) -> bool {
+        let agreed: Vec<String> = shown.steps.iter().filter_map(agreement).collect();
+        self.steps.iter().filter_map(agreement).any(|step| !agreed.contains(&step))
+    }
+
     /// The mints, in order.
     pub fn mints(&self) -> impl Iterator<Item = &Mint> {
         self.steps.iter().filter_map(|step| match step {
@@ -347,6 +357,21 @@ impl Plan {
             Step::Write(write) => Some(write),
             _ => None,
         })
+    }
+}
+
+/// What of a step a person has to agree to, comparable with that of another plan.
+fn agreement(step: &Step) -> Option<String> {
+    match step {
+        Step::Mint(mint) | Step::Paste(mint) => serde_json::to_string(mint).ok(),
+        Step::Retire(retire) => Some(format!("retire {} of {}", retire.id, retire.owner.path)),
+        Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
+        Step::Withdraw { .. }
+        | Step::Finish { .. }
+        | Step::Render { .. }
+        | Step::Restore { .. }
+        | Step::Lock { .. }
+        | Step::Commit { .. } => None,
     }
 }
 

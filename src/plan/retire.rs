@@ -10,6 +10,7 @@ use jiff::{Timestamp, Zoned};
 
 use super::observed::{Live, Observed};
 use super::{Note, Retire};
+use crate::journal::carries;
 use crate::lock;
 use crate::profile::Environment;
 use crate::token::{Record, TokenId};
@@ -131,7 +132,7 @@ fn ours(old: &lock::Superseded, record: &Record, observed: &Observed) -> Result<
         return Err("it has no mark, so it cannot be proved to be ours".to_owned());
     };
     match &record.description {
-        Some(description) if description.contains(mark.as_str()) => Ok(mark.clone()),
+        Some(description) if carries(description, mark) => Ok(mark.clone()),
         _ => Err("at GitLab its description does not have the lock's mark".to_owned()),
     }
 }

@@ -72,7 +72,7 @@ fn entry(id: u64) -> lock::Entry {
         expires: record.expires_at,
         requested: "max".to_owned(),
         mark: Some("pv-1".to_owned()),
-        accepted: false,
+        accepted: Scopes::new(),
         slots: BTreeMap::new(),
         superseded: Vec::new(),
     }

@@ -6,6 +6,7 @@ use crate::secret::Secret;
 use crate::yaml::{Id, Kind, Mapping, Node};
 
 use super::document::METADATA;
+use super::encrypted::Encrypted;
 use super::open::{Change, Opened};
 use super::path::{Path, Segment};
 use super::shape;
@@ -126,6 +127,16 @@ fn lacking<'t>(mapping: Mapping<'t>, path: &Path, depth: usize) -> Result<Place<
     Ok(Place::Lacking(mapping, keys.collect::<Result<_, _>>()?))
 }
 
+impl Encrypted {
+    /// Whether the file's rule selects the leaf that is, or would be, at `path`.
+    pub(super) fn encrypts(&self, path: &Path, place: &Place<'_>) -> bool {
+        self.selection().encrypts(path).unwrap_or_else(|| match place {
+            Place::Leaf(_) => self.marked_leaf(path).is_none_or(|(_, encrypted)| encrypted),
+            Place::Lacking(mapping, _) => self.marks.end(mapping.node().id()).unwrap_or(true),
+        })
+    }
+}
+
 impl Opened {
     /// Lets the leaf at `path` be `value`, a string. A leaf that is there is replaced in place; one that is not is
     /// inserted behind its last sibling, with the mappings that lack. A leaf that has this very value is left alone.
@@ -142,8 +153,9 @@ impl Opened {
     /// [`ChangeError`]; nothing is changed then.
     pub fn set_bytes(&mut self, path: &Path, value: &[u8]) -> Result<(), ChangeError> {
         let place = self.locate(path)?;
+        let encrypted = self.file.encrypts(path, &place);
         if let Place::Leaf(node) = place
-            && self.holds(path, node, value)
+            && self.holds(path, node, encrypted, value)
         {
             self.changes.retain(|(changed, _)| changed != path);
             return Ok(());
@@ -152,7 +164,7 @@ impl Opened {
         if let Place::Lacking(..) = place {
             shape::check_new(format, path)?;
         }
-        if !self.file.selection().encrypts(path) {
+        if !encrypted {
             shape::check_clear(format, path, value)?;
         }
         self.record(path, Change::Set(Zeroizing::new(value.to_owned())))
@@ -184,8 +196,8 @@ impl Opened {
     }
 
     /// Whether the leaf is this string already.
-    fn holds(&self, path: &Path, node: Node<'_>, value: &[u8]) -> bool {
-        let current = self.file.value(&self.cipher, path, node);
+    fn holds(&self, path: &Path, node: Node<'_>, encrypted: bool, value: &[u8]) -> bool {
+        let current = self.file.value(&self.cipher, path, node, encrypted);
         matches!(current, Ok(Some(plain)) if plain == Plain::new(Type::Str, value))
     }
 

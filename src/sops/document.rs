@@ -152,10 +152,17 @@ impl Document {
 
     /// The scalar at `path` in the first document.
     pub(super) fn leaf(&self, path: &Path) -> Option<Node<'_>> {
-        self.leaves
-            .iter()
-            .find(|leaf| leaf.document == 0 && leaf.path == *path)
-            .map(|leaf| self.tree.node(leaf.node))
+        self.leaf_at(self.index_of(path)?)
+    }
+
+    /// The number of the scalar at `path` in the first document.
+    pub(super) fn index_of(&self, path: &Path) -> Option<usize> {
+        self.leaves.iter().position(|leaf| leaf.document == 0 && leaf.path == *path)
+    }
+
+    /// The scalar with this number.
+    pub(super) fn leaf_at(&self, index: usize) -> Option<Node<'_>> {
+        self.leaves.get(index).map(|leaf| self.tree.node(leaf.node))
     }
 }
 

@@ -17,7 +17,7 @@ use super::splice::{next_line, own_entries};
 pub(super) const PREFIX: &str = "sops_";
 
 pub(super) fn tree(text: &str) -> Result<Tree, Error> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(text);
     let root = builder.mapping(0..text.len(), false);
     let mut fields = Vec::new();
     let mut start = 0;
@@ -49,12 +49,12 @@ pub(super) fn tree(text: &str) -> Result<Tree, Error> {
         }
         let key = builder.scalar(key_span, key, Style::Double);
         let value = builder.scalar(value_span, &value.replace("\\n", "\n"), Style::Double);
-        builder.entry(text, root, key, value)?;
+        builder.entry(root, key, value)?;
     }
     if let Some(first) = fields.first() {
         flat::attach(&mut builder, text, root, &fields, &first.key_span)?;
     }
-    Ok(builder.finish(text.to_owned(), root))
+    Ok(builder.finish(root))
 }
 
 /// A text with its line breaks as `\n`.

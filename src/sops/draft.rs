@@ -11,8 +11,9 @@ use super::document::{Document, METADATA, StructureError};
 use super::edit::Edits;
 use super::encrypted::Encrypted;
 use super::format::Format;
-use super::keys::Recipient;
+use super::keys::{Outside, OutsideError, Recipient};
 use super::mac::Mac;
+use super::marks::Marks;
 use super::metadata::{NewBlock, Stanza, yaml_block};
 use super::open::OpenError;
 use super::path::Path;
@@ -151,10 +152,17 @@ impl Draft {
     /// # Errors
     /// [`SealError`]: a path that the rule leaves in the clear, a rule that selects nothing, a comment that cannot be
     /// kept, nobody to encrypt for, no random bytes.
-    pub fn seal(&self, rule: &Rule, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
+    pub fn seal(
+        &self,
+        rule: &Rule,
+        outside: &dyn Outside,
+        now: Timestamp,
+        must_be_encrypted: &[Path],
+    ) -> Result<Sealed, SealError> {
         if let Some(reader) = rule.other_readers().first() {
             let reason = "keys of this type are not supported yet".to_owned();
-            return Err(SealError::Wrap { recipient: reader.to_string(), reason });
+            let error = OutsideError::Failed { reason };
+            return Err(SealError::Wrap { recipient: reader.to_string(), error });
         }
         let format = self.document.format();
         let everything = Selection::default();
@@ -166,7 +174,7 @@ impl Draft {
         let time = last_modified(now);
         let mac = encrypted_mac(&cipher, &mac, &time)?;
         let block = NewBlock {
-            stanzas: &wrap(&key, rule.recipients())?,
+            stanzas: &wrap(&key, rule.recipients(), outside)?,
             selection: (format != Format::Binary).then_some(selection),
             mac_only_encrypted: rule.mac_only_encrypted(),
             last_modified: &time,
@@ -177,7 +185,7 @@ impl Draft {
             Encrypted::parse(format, text.as_bytes())?.with_exact_integers(self.document.exact_integers());
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check(&sealed, &cipher, selection)?;
+        self.check(&sealed, &cipher)?;
         Ok(Sealed::of_verified(sealed))
     }
 
@@ -204,9 +212,10 @@ impl Draft {
         let text = self.document.text();
         let mut edits = Edits::default();
         let mut mac = Mac::new(mac_only_encrypted);
-        for (path, node) in self.document.leaves() {
+        let remarks = comments::remarks(&self.document);
+        let marks = Marks::with_remarks(&self.document, selection, &remarks);
+        for ((path, node), encrypts) in self.document.leaves().zip(marks.leaves()) {
             let Some(value) = self.value(path, node)? else { continue };
-            let encrypts = selection.encrypts(path);
             mac.add(&value, encrypts);
             let place = Place::of(node);
             if !encrypts && self.document.is_ambiguous(node) && self.set_value(path).is_none() {
@@ -225,7 +234,7 @@ impl Draft {
                         &mut edits,
                         &self.document,
                         node,
-                        &stored(cipher, selection, path, &value)?,
+                        &stored(cipher, encrypts, path, &value)?,
                         place,
                     );
                 }
@@ -235,26 +244,26 @@ impl Draft {
                     &mut edits,
                     &self.document,
                     node,
-                    &stored(cipher, selection, path, &value)?,
+                    &stored(cipher, encrypts, path, &value)?,
                     place,
                 );
             }
         }
-        comments::encrypt(&mut edits, &self.document, cipher, selection)?;
+        comments::encrypt(&mut edits, &self.document, cipher, selection, &remarks, &marks)?;
         let body = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
         Ok((body, mac.finish()))
     }
 
     /// Every leaf of the draft is there, in its place, with its value, and encrypted where the rule says so.
-    fn check(&self, sealed: &Encrypted, cipher: &Cipher, selection: &Selection) -> Result<(), SealError> {
+    fn check(&self, sealed: &Encrypted, cipher: &Cipher) -> Result<(), SealError> {
         if !self.document.leaves().map(|(path, _)| path).eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the document has"));
         }
-        for ((path, node), (_, written)) in self.document.leaves().zip(sealed.document.leaves()) {
+        for ((path, node), (_, written, encrypted)) in self.document.leaves().zip(sealed.marked_leaves()) {
             let wanted = self.value(path, node)?;
             let empty = wanted.as_ref().is_none_or(|value| value.bytes.is_empty());
             let hidden = empty || written.as_str().is_some_and(is_encrypted);
-            if sealed.value(cipher, path, written)? != wanted || (selection.encrypts(path) && !hidden) {
+            if sealed.value(cipher, path, written, encrypted)? != wanted || (encrypted && !hidden) {
                 return Err(SealError::unsound(format!("{path} is not what it was set to")));
             }
         }
@@ -283,13 +292,13 @@ fn is_encrypted_comment(comment: &str) -> bool {
     comment.trim_start_matches(['#', ';']).trim_start().starts_with("ENC[")
 }
 
-fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<Stanza>, SealError> {
+fn wrap(key: &DataKey, recipients: &[Recipient], outside: &dyn Outside) -> Result<Vec<Stanza>, SealError> {
     if recipients.is_empty() {
         return Err(SealError::NoRecipient);
     }
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key) {
+    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
         Ok(wrapped) => Ok(Stanza { recipient: recipient.clone(), wrapped }),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), reason: error.to_string() }),
+        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
     });
     wrapped.collect()
 }
@@ -305,12 +314,17 @@ pub fn value_path() -> Path {
 ///
 /// # Errors
 /// [`SealError`]: an empty value, nobody to encrypt for, no random bytes.
-pub fn seal_value(value: &Secret, rule: &Rule, now: Timestamp) -> Result<Sealed, SealError> {
+pub fn seal_value(
+    value: &Secret,
+    rule: &Rule,
+    outside: &dyn Outside,
+    now: Timestamp,
+) -> Result<Sealed, SealError> {
     let rule = Rule::own(rule.recipients().iter().cloned());
     let mut draft =
         Draft::parse(Format::Yaml, "value:\n").map_err(|error| SealError::unsound(error.to_string()))?;
     let secret = Secret::new(value.expose().to_owned());
     draft.set(&value_path(), secret).map_err(|error| SealError::unsound(error.to_string()))?;
     debug_assert_eq!(*rule.selection(), Selection::default());
-    draft.seal(&rule, now, &[value_path()])
+    draft.seal(&rule, outside, now, &[value_path()])
 }

@@ -7,10 +7,12 @@ use std::fmt;
 use super::document::{Document, StructureError};
 use super::format::Format;
 use super::keys::Recipient;
+use super::marks::Marks;
 use super::metadata::{Metadata, MetadataError, OtherReader};
 use super::path::Path;
 use super::policy::Rule;
 use super::selection::Selection;
+use crate::yaml::Node;
 
 /// Why bytes are not a SOPS file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +30,8 @@ pub enum DocumentError {
 pub struct Encrypted {
     pub(super) document: Document,
     pub(super) metadata: Metadata,
+    /// What the file's own rule selects.
+    pub(super) marks: Marks,
 }
 
 impl Encrypted {
@@ -39,7 +43,8 @@ impl Encrypted {
         let document = Document::parse(format, bytes)?;
         let root = document.root().ok_or(StructureError::RootNotMapping)?;
         let metadata = Metadata::read(root)?;
-        Ok(Self { document, metadata })
+        let marks = Marks::of(&document, &metadata.selection);
+        Ok(Self { document, metadata, marks })
     }
 
     /// The same file with another text.
@@ -81,6 +86,20 @@ impl Encrypted {
     #[must_use]
     pub fn leaf(&self, path: &Path) -> Option<&str> {
         self.document.leaf(path)?.as_str()
+    }
+
+    /// All scalars in order, and whether the file's rule selects them.
+    pub(super) fn marked_leaves(&self) -> impl Iterator<Item = (&Path, Node<'_>, bool)> {
+        self.document
+            .leaves()
+            .zip(self.marks.leaves())
+            .map(|((path, node), is_marked)| (path, node, is_marked))
+    }
+
+    /// The scalar at `path` in the first document, and whether the file's rule selects it.
+    pub(super) fn marked_leaf(&self, path: &Path) -> Option<(Node<'_>, bool)> {
+        let index = self.document.index_of(path)?;
+        Some((self.document.leaf_at(index)?, self.marks.leaf(index)))
     }
 
     /// Paths of all scalars in the order of the file. In a file of several documents two may have the same path; a path

@@ -84,7 +84,7 @@ fn put(shape: &mut Shape, steps: &[Step<'_>], leaf: usize) -> Option<()> {
 /// # Errors
 /// Fields that contradict each other, or that are nested too deep.
 pub(super) fn attach(
-    builder: &mut Builder,
+    builder: &mut Builder<'_>,
     text: &str,
     root: Id,
     fields: &[Field],
@@ -102,17 +102,11 @@ pub(super) fn attach(
             .ok_or_else(|| error("another line of the metadata says something else about this key"))?;
     }
     let key = builder.scalar(at.clone(), METADATA, Style::Double);
-    let block = add(builder, text, fields, &shape, at)?;
-    builder.entry(text, root, key, block)
+    let block = add(builder, fields, &shape, at)?;
+    builder.entry(root, key, block)
 }
 
-fn add(
-    builder: &mut Builder,
-    text: &str,
-    fields: &[Field],
-    shape: &Shape,
-    at: &Range<usize>,
-) -> Result<Id, Error> {
+fn add(builder: &mut Builder<'_>, fields: &[Field], shape: &Shape, at: &Range<usize>) -> Result<Id, Error> {
     match shape {
         Shape::Leaf(index) => {
             let field = &fields[*index];
@@ -123,8 +117,8 @@ fn add(
             for (name, below) in entries {
                 let at = place(fields, below).unwrap_or(at);
                 let key = builder.scalar(at.clone(), name, Style::Double);
-                let value = add(builder, text, fields, below, at)?;
-                builder.entry(text, id, key, value)?;
+                let value = add(builder, fields, below, at)?;
+                builder.entry(id, key, value)?;
             }
             Ok(id)
         }
@@ -132,7 +126,7 @@ fn add(
             let id = builder.sequence(at.clone(), false);
             for below in items.values() {
                 let at = place(fields, below).unwrap_or(at);
-                let item = add(builder, text, fields, below, at)?;
+                let item = add(builder, fields, below, at)?;
                 builder.item(id, item);
             }
             Ok(id)

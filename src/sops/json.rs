@@ -242,7 +242,7 @@ pub(super) fn with_block(tree: &Tree, block: &NewBlock<'_>) -> Option<Edits> {
 fn item(block: &NewBlock<'_>) -> Item {
     let stanzas = block.stanzas.iter().map(|stanza| {
         Item::Object(vec![
-            ("recipient".to_owned(), Item::text(stanza.recipient.as_str())),
+            ("recipient".to_owned(), Item::text(&stanza.recipient.to_string())),
             ("enc".to_owned(), Item::text(&stanza.wrapped)),
         ])
     });

@@ -219,7 +219,8 @@ impl NewBlock<'_> {
 pub(super) fn yaml_block(block: &NewBlock<'_>) -> String {
     let mut text = format!("{}:\n    age:\n", super::document::METADATA);
     for stanza in block.stanzas {
-        text.push_str(&format!("        - recipient: {}\n          enc: |\n", stanza.recipient));
+        let recipient = recipient_text(&stanza.recipient);
+        text.push_str(&format!("        - recipient: {recipient}\n          enc: |\n"));
         for line in stanza.wrapped.lines() {
             text.push_str(&format!("            {line}\n"));
         }
@@ -233,6 +234,13 @@ pub(super) fn yaml_block(block: &NewBlock<'_>) -> String {
         text.push_str(&format!("    {field}: {value}\n"));
     }
     text
+}
+
+/// A recipient as a scalar of block YAML: the comment of an SSH key may hold anything.
+pub(super) fn recipient_text(recipient: &Recipient) -> String {
+    let text = recipient.to_string();
+    let is_plain = !(text.contains(": ") || text.contains(" #") || text.ends_with(':'));
+    if is_plain { text } else { render::text(&text, Place::BLOCK) }
 }
 
 /// Without quotes where that is possible, else in single ones, as regular expressions are full of backslashes.

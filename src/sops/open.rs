@@ -1,5 +1,7 @@
 //! Opening a file: the data key is unwrapped, every value is decrypted and the MAC verified before anybody sees one.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -7,7 +9,7 @@ use crate::yaml::{Kind, Node, Position};
 
 use super::encrypted::Encrypted;
 use super::format::Format;
-use super::keys::{Identities, UnwrapError};
+use super::keys::{Failure, Identities, Outside, OutsideError, UnwrapError};
 use super::mac::Mac;
 use super::path::Path;
 use super::scalar::ScalarError;
@@ -41,6 +43,14 @@ pub enum OpenError {
         recipient: String,
         /// What is wrong.
         reason: UnwrapError,
+    },
+    /// What would open the file needs a program or an answer.
+    #[error("{}{error}", of.as_ref().map(|of| format!("the entry of {of}: ")).unwrap_or_default())]
+    Outside {
+        /// For whom the entry is, where that is known.
+        of: Option<String>,
+        /// What is missing.
+        error: OutsideError,
     },
     /// An encrypted value.
     #[error("{position}: {path} {reason}")]
@@ -95,6 +105,8 @@ pub struct Opened {
     /// The data key itself, to be wrapped for new readers.
     pub(super) key: DataKey,
     pub(super) cipher: Cipher,
+    /// What wraps it for readers that need a program.
+    pub(super) outside: Arc<dyn Outside>,
     pub(super) changes: Vec<(Path, Change)>,
 }
 
@@ -102,6 +114,12 @@ pub struct Opened {
 pub(super) enum Change {
     Set(Zeroizing<Vec<u8>>),
     Remove,
+}
+
+impl Change {
+    pub(super) fn is_removal(&self) -> bool {
+        matches!(self, Self::Remove)
+    }
 }
 
 /// Shows the file's readers, nothing of its content.
@@ -128,28 +146,38 @@ impl Encrypted {
             }
             verified => verified.map(|()| self)?,
         };
-        Ok(Opened { file, key, cipher, changes: Vec::new() })
+        let outside = Arc::clone(identities.outside());
+        Ok(Opened { file, key, cipher, outside, changes: Vec::new() })
     }
 
     fn data_key(&self, identities: &Identities) -> Result<DataKey, OpenError> {
-        let mut damaged = None;
-        for stanza in &self.metadata.stanzas {
-            match identities.unwrap(&stanza.recipient, &stanza.wrapped) {
-                None => {}
-                Some(Ok(key)) => return Ok(key),
-                Some(Err(reason)) => {
-                    let recipient = stanza.recipient.to_string();
-                    damaged.get_or_insert(OpenError::Unwrap { recipient, reason });
-                }
+        let entries: Vec<_> =
+            self.metadata.stanzas.iter().map(|stanza| (&stanza.recipient, stanza.wrapped.as_str())).collect();
+        match identities.unwrap(&entries) {
+            Some(Ok(bytes)) => {
+                let damaged = || OpenError::Unwrap {
+                    recipient: entries
+                        .first()
+                        .map(|(recipient, _)| recipient.to_string())
+                        .unwrap_or_default(),
+                    reason: UnwrapError::NotADataKey,
+                };
+                return DataKey::from_slice(&bytes).ok_or_else(damaged);
             }
+            Some(Err(Failure::Damaged { recipient, reason })) => {
+                return Err(OpenError::Unwrap { recipient, reason });
+            }
+            Some(Err(Failure::Outside { of, error })) => return Err(OpenError::Outside { of, error }),
+            None => {}
         }
+        let with_ssh = self.metadata.stanzas.iter().any(|stanza| stanza.recipient.is_ssh());
         let native = self.metadata.stanzas.iter().map(|stanza| stanza.recipient.to_string());
         let others = self.metadata.others.iter().map(ToString::to_string);
-        Err(damaged.unwrap_or_else(|| OpenError::NoIdentity {
-            sources: identities.sources().to_vec(),
+        Err(OpenError::NoIdentity {
+            sources: identities.sources(with_ssh).map(str::to_owned).collect(),
             readers: native.chain(others).collect(),
-            skipped: identities.skipped().iter().map(ToString::to_string).collect(),
-        }))
+            skipped: identities.skipped(with_ssh).map(ToString::to_string).collect(),
+        })
     }
 
     /// Compares the MAC of the values with the one that the file has.
@@ -166,22 +194,23 @@ impl Encrypted {
     /// The MAC of the values as they stand.
     pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        for (path, node) in self.document.leaves() {
-            if let Some(value) = self.value(cipher, path, node)? {
-                mac.add(&value, self.metadata.selection.encrypts(path));
+        for (path, node, encrypted) in self.marked_leaves() {
+            if let Some(value) = self.value(cipher, path, node, encrypted)? {
+                mac.add(&value, encrypted);
             }
         }
         Ok(mac.finish())
     }
 
-    /// The value of a leaf; `None` for null, which sops neither encrypts nor hashes.
+    /// The value of a leaf that is encrypted, or not; `None` for null, which sops neither encrypts nor hashes.
     pub(super) fn value(
         &self,
         cipher: &Cipher,
         path: &Path,
         node: Node<'_>,
+        encrypted: bool,
     ) -> Result<Option<Plain>, OpenError> {
-        if !self.metadata.selection.encrypts(path) {
+        if !encrypted {
             return self.document.scalar(node).map_err(|reason| OpenError::Scalar {
                 position: node.position(),
                 path: path.clone(),
@@ -240,7 +269,7 @@ impl Opened {
                 Change::Remove => None,
             });
         }
-        let Some(node) = self.file.document.leaf(path) else { return Ok(None) };
-        Ok(self.file.value(&self.cipher, path, node)?.map(|plain| plain.bytes))
+        let Some((node, encrypted)) = self.file.marked_leaf(path) else { return Ok(None) };
+        Ok(self.file.value(&self.cipher, path, node, encrypted)?.map(|plain| plain.bytes))
     }
 }

@@ -14,12 +14,13 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::comments;
+use super::comments::{self, remarks};
 use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
-use super::keys::Recipient;
+use super::keys::{Outside, Recipient};
+use super::marks::Marks;
 use super::metadata::OtherReader;
 use super::open::Opened;
 use super::path::Path;
@@ -206,12 +207,16 @@ impl Opened {
         let selection = self.selection_after(plan, rule);
         let mut edits = Edits::default();
         if plan.new_data_key || plan.selection {
-            self.reencrypt(&mut edits, cipher, selection, plan.new_data_key)?;
-            let old = (&self.cipher, &self.file.metadata.selection);
-            comments::rekey(&mut edits, document, old, (cipher, selection), plan.new_data_key)?;
+            let stored = remarks(document);
+            let plain = comments::opened(document, &self.cipher, &stored);
+            let will = Marks::with_remarks(document, selection, &plain);
+            self.reencrypt(&mut edits, cipher, &will, plan.new_data_key)?;
+            let was = Marks::with_remarks(document, self.file.selection(), &stored);
+            let rekeyed = comments::Rekeyed { stored, plain, was, will };
+            rekeyed.edit(&mut edits, document, cipher, selection, plan.new_data_key)?;
         }
         let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
-        let wrapped = wrap(key, wanted)?;
+        let wrapped = wrap(key, wanted, &*self.outside)?;
         let metadata = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
         metadata.edit(&mut edits, &wrapped, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
@@ -236,9 +241,9 @@ impl Opened {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for ((path, before), (_, after)) in self.file.document.leaves().zip(sealed.document.leaves()) {
-            let (before, after) =
-                (self.file.value(&self.cipher, path, before)?, sealed.value(cipher, path, after)?);
+        for ((path, before, was), (_, after, is)) in self.file.marked_leaves().zip(sealed.marked_leaves()) {
+            let before = self.file.value(&self.cipher, path, before, was)?;
+            let after = sealed.value(cipher, path, after, is)?;
             if !is_same(self.file.format(), before.as_ref(), after.as_ref()) {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }
@@ -342,10 +347,14 @@ fn is_same(format: Format, before: Option<&Plain>, after: Option<&Plain>) -> boo
 }
 
 /// The data key for each of these recipients.
-fn wrap(key: &DataKey, recipients: &[Recipient]) -> Result<Vec<(Recipient, String)>, SealError> {
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key) {
+fn wrap(
+    key: &DataKey,
+    recipients: &[Recipient],
+    outside: &dyn Outside,
+) -> Result<Vec<(Recipient, String)>, SealError> {
+    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
         Ok(wrapped) => Ok((recipient.clone(), wrapped)),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), reason: error.to_string() }),
+        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
     });
     wrapped.collect()
 }

@@ -71,14 +71,14 @@ pub enum LocateError {
 impl Encrypted {
     /// All scalars in the order of the file, the `sops` block left out.
     pub fn leaves(&self) -> impl Iterator<Item = Leaf<'_>> {
-        self.document.leaves().map(|(path, node)| {
+        self.marked_leaves().map(|(path, node, selected)| {
             let stored = node.as_str().unwrap_or_default();
             Leaf {
                 path,
                 offset: node.span().start,
                 stored,
                 form: if node.is_null() { Form::Empty } else { form(stored) },
-                selected: self.metadata.selection.encrypts(path),
+                selected,
             }
         })
     }

@@ -6,6 +6,7 @@ use super::change::{Additions, ChangeError, Place, Stored, locate};
 use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
+use super::keys::OutsideError;
 use super::open::{Change, OpenError, Opened};
 use super::path::Path;
 use super::random::NoRandomness;
@@ -93,6 +94,23 @@ pub enum SealError {
         /// The leaf.
         path: Path,
     },
+    /// A comment that decides what is encrypted stands where readers disagree to what it belongs, or it would match its
+    /// own ciphertext.
+    #[error(
+        "line {line}: stock sops may see another place for this comment, which decides what is encrypted: put it on a line of its own right above a key, as far to the right as the key"
+    )]
+    Marker {
+        /// Line of the comment.
+        line: usize,
+    },
+    /// A comment that decides what is encrypted would decide about another leaf.
+    #[error(
+        "the comment above what is removed would then decide whether {path} is encrypted: take the comment away first"
+    )]
+    Shifted {
+        /// The other leaf.
+        path: Path,
+    },
     /// A change that the document does not allow.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -103,12 +121,12 @@ pub enum SealError {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// The data key could not be wrapped.
-    #[error("the data key cannot be encrypted for {recipient}: {reason}")]
+    #[error("the data key cannot be encrypted for {recipient}: {error}")]
     Wrap {
         /// For whom.
         recipient: String,
-        /// What age says.
-        reason: String,
+        /// What age, its plugin or the key service says.
+        error: OutsideError,
     },
     /// What was made does not read back as it should: a defect here, caught before anything was written.
     #[error("the new file does not read back as it should ({what}); nothing was written, please report this")]
@@ -130,14 +148,14 @@ impl From<DocumentError> for SealError {
     }
 }
 
-/// A value on its way into a file: encrypted where the rule selects the path, in the clear elsewhere.
+/// A value on its way into a file.
 pub(super) fn stored(
     cipher: &Cipher,
-    rule: &Selection,
+    encrypted: bool,
     path: &Path,
     value: &Plain,
 ) -> Result<Stored, SealError> {
-    if rule.encrypts(path) {
+    if encrypted {
         return match cipher.encrypt(value, &path.additional_data()) {
             Ok(text) => Ok(Stored::Encrypted(text)),
             Err(ValueError::NoRandomness(error)) => Err(error.into()),
@@ -188,7 +206,7 @@ impl Opened {
     fn edited(&self) -> Result<String, SealError> {
         let mut text = self.file.text().to_owned();
         for (path, change) in &self.changes {
-            if matches!(change, Change::Remove) {
+            if change.is_removal() {
                 let document = self.reread(&text)?;
                 let value = document.leaf(path).ok_or_else(|| SealError::Missing { path: path.clone() })?;
                 let (range, rest) = splice::removal(&document, value)
@@ -196,21 +214,20 @@ impl Opened {
                 text.replace_range(range, rest);
             }
         }
-        let document = self.reread(&text)?;
+        let edited = self.file.with_text(&text)?;
+        self.check_marks(&edited)?;
+        let document = &edited.document;
         let root = document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
         let mut edits = Edits::default();
         let mut additions = Additions::default();
         for (path, change) in &self.changes {
             let Change::Set(value) = change else { continue };
-            let stored = stored(
-                &self.cipher,
-                &self.file.metadata.selection,
-                path,
-                &Plain::new(Type::Str, value.as_slice()),
-            )?;
-            match locate(root, path)? {
+            let place = locate(root, path)?;
+            let encrypted = edited.encrypts(path, &place);
+            let stored = stored(&self.cipher, encrypted, path, &Plain::new(Type::Str, value.as_slice()))?;
+            match place {
                 Place::Leaf(node) => {
-                    splice::replace(&mut edits, &document, node, &stored, render::Place::of(node));
+                    splice::replace(&mut edits, document, node, &stored, render::Place::of(node));
                 }
                 Place::Lacking(mapping, keys) => additions.add(mapping, keys, stored),
             }
@@ -219,10 +236,26 @@ impl Opened {
         additions.0.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
         for (id, new) in &additions.0 {
             if let Some(mapping) = document.tree().node(*id).as_mapping() {
-                splice::insert(&mut edits, &document, mapping, new);
+                splice::insert(&mut edits, document, mapping, new);
             }
         }
         edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))
+    }
+
+    /// A comment that stands above a removed leaf would decide about the next one.
+    fn check_marks(&self, edited: &Encrypted) -> Result<(), SealError> {
+        if self.file.selection().comment_pattern().is_none() {
+            return Ok(());
+        }
+        let is_removed =
+            |path: &Path| self.changes.iter().any(|(known, change)| known == path && change.is_removal());
+        let leaves = self.file.document.all_leaves().zip(self.file.marks.leaves());
+        let kept = leaves.filter(|((is_first, path, _), _)| !(*is_first && is_removed(path)));
+        let shifted = kept.zip(edited.marks.leaves()).find(|((_, was), is)| was != is);
+        match shifted {
+            Some((((_, path, _), _), _)) => Err(SealError::Shifted { path: path.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
@@ -237,8 +270,8 @@ impl Opened {
             return Err(SealError::unsound("a value that was not to change has changed"));
         }
         for (path, change) in &self.changes {
-            let value = match sealed.document.leaf(path) {
-                Some(node) => sealed.value(&self.cipher, path, node)?,
+            let value = match sealed.marked_leaf(path) {
+                Some((node, encrypted)) => sealed.value(&self.cipher, path, node, encrypted)?,
                 None => None,
             };
             let sound = match change {
@@ -286,7 +319,7 @@ pub(super) fn renewed(
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.
 pub(super) fn refuse_clear(rule: &Selection, must_be_encrypted: &[Path]) -> Result<(), SealError> {
-    match must_be_encrypted.iter().find(|path| !rule.encrypts(path)) {
+    match must_be_encrypted.iter().find(|path| rule.encrypts(path) == Some(false)) {
         Some(path) => Err(SealError::LeftClear { path: path.clone(), rule: rule.clone() }),
         None => Ok(()),
     }
@@ -306,9 +339,8 @@ pub(super) fn check_encrypted(sealed: &Encrypted, must_be_encrypted: &[Path]) ->
     }
     let rule = sealed.selection();
     let any = sealed
-        .document
-        .leaves()
-        .any(|(path, node)| rule.encrypts(path) && node.as_str().is_some_and(is_encrypted));
+        .marked_leaves()
+        .any(|(_, node, encrypted)| encrypted && node.as_str().is_some_and(is_encrypted));
     if any { Ok(()) } else { Err(SealError::NothingEncrypted { rule: rule.clone() }) }
 }
 

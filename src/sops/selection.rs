@@ -1,11 +1,13 @@
-//! Which leaves are encrypted: the suffix and regex rules (sops.go:437-512).
+//! Which leaves are encrypted: the six rules (sops.go:437-512). What the last two select depends on where comments stand,
+//! which [`super::marks`] knows.
 
 use std::fmt;
 
 use super::path::Path;
 use super::re2::{Pattern, PatternError};
 
-/// The rule of a file. Each looks at every key on the way to a leaf; one hit decides for all below it.
+/// The rule of a file. The first four look at every key on the way to a leaf; one hit decides for all below it. The last
+/// two look at the comments that stand before the leaf, or before something that it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// All but what is below a key with this ending.
@@ -16,9 +18,13 @@ pub enum Selection {
     UnencryptedRegex(Pattern),
     /// Only what is below a key that matches.
     EncryptedRegex(Pattern),
+    /// All but what a comment that matches stands before.
+    UnencryptedCommentRegex(Pattern),
+    /// Only what a comment that matches stands before.
+    EncryptedCommentRegex(Pattern),
 }
 
-/// Names of the six rules, in the order in which sops writes them. The last two are known but not supported yet.
+/// Names of the six rules, in the order in which sops writes them.
 pub(super) const FIELDS: [&str; 6] = [
     "unencrypted_suffix",
     "encrypted_suffix",
@@ -38,12 +44,6 @@ pub enum SelectionError {
         first: &'static str,
         /// Another.
         second: &'static str,
-    },
-    /// The rules that look at comments.
-    #[error("`{field}` is not supported yet")]
-    Unsupported {
-        /// Which of the two.
-        field: &'static str,
     },
     /// The regular expression is not one.
     #[error("`{field}`: {source}")]
@@ -80,18 +80,28 @@ impl Selection {
             "encrypted_suffix" => Ok(Self::EncryptedSuffix(text.to_owned())),
             "unencrypted_regex" => pattern().map(Self::UnencryptedRegex),
             "encrypted_regex" => pattern().map(Self::EncryptedRegex),
-            _ => Err(SelectionError::Unsupported { field }),
+            "unencrypted_comment_regex" => pattern().map(Self::UnencryptedCommentRegex),
+            _ => pattern().map(Self::EncryptedCommentRegex),
         }
     }
 
-    /// Whether a leaf at `path` is encrypted.
+    /// Whether a leaf at `path` is encrypted; `None` where that depends on comments, so that only the document can tell.
     #[must_use]
-    pub fn encrypts(&self, path: &Path) -> bool {
+    pub fn encrypts(&self, path: &Path) -> Option<bool> {
         match self {
-            Self::UnencryptedSuffix(suffix) => !path.keys().any(|key| key.ends_with(suffix)),
-            Self::EncryptedSuffix(suffix) => path.keys().any(|key| key.ends_with(suffix)),
-            Self::UnencryptedRegex(pattern) => !path.keys().any(|key| pattern.is_match(key)),
-            Self::EncryptedRegex(pattern) => path.keys().any(|key| pattern.is_match(key)),
+            Self::UnencryptedSuffix(suffix) => Some(!path.keys().any(|key| key.ends_with(suffix))),
+            Self::EncryptedSuffix(suffix) => Some(path.keys().any(|key| key.ends_with(suffix))),
+            Self::UnencryptedRegex(pattern) => Some(!path.keys().any(|key| pattern.is_match(key))),
+            Self::EncryptedRegex(pattern) => Some(path.keys().any(|key| pattern.is_match(key))),
+            Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => None,
+        }
+    }
+
+    /// What a comment must match to decide.
+    pub(super) fn comment_pattern(&self) -> Option<&Pattern> {
+        match self {
+            Self::UnencryptedCommentRegex(pattern) | Self::EncryptedCommentRegex(pattern) => Some(pattern),
+            _ => None,
         }
     }
 
@@ -103,6 +113,8 @@ impl Selection {
             Self::EncryptedSuffix(suffix) => ("encrypted_suffix", suffix),
             Self::UnencryptedRegex(pattern) => ("unencrypted_regex", pattern.as_str()),
             Self::EncryptedRegex(pattern) => ("encrypted_regex", pattern.as_str()),
+            Self::UnencryptedCommentRegex(pattern) => ("unencrypted_comment_regex", pattern.as_str()),
+            Self::EncryptedCommentRegex(pattern) => ("encrypted_comment_regex", pattern.as_str()),
         }
     }
 }
@@ -129,19 +141,25 @@ mod tests {
     #[test]
     fn without_a_rule_the_suffix_of_sops_applies() {
         let default = Selection::from_fields(|_| None).unwrap();
-        assert!(default.encrypts(&path(&["a", "b"])));
-        assert!(!default.encrypts(&path(&["a_unencrypted", "b"])));
-        assert!(!default.encrypts(&path(&["a", "b_unencrypted"])));
+        assert_eq!(default.encrypts(&path(&["a", "b"])), Some(true));
+        assert_eq!(default.encrypts(&path(&["a_unencrypted", "b"])), Some(false));
+        assert_eq!(default.encrypts(&path(&["a", "b_unencrypted"])), Some(false));
     }
 
     #[test]
     fn one_key_on_the_way_decides_for_all_below() {
-        assert!(rule("encrypted_regex", "^(data|stringData)$").encrypts(&path(&["data", "x", "y"])));
-        assert!(!rule("encrypted_regex", "^(data|stringData)$").encrypts(&path(&["metadata", "name"])));
-        assert!(!rule("unencrypted_regex", "^meta").encrypts(&path(&["metadata", "name"])));
-        assert!(rule("unencrypted_regex", "^meta").encrypts(&path(&["data"])));
-        assert!(rule("encrypted_suffix", "_secret").encrypts(&path(&["a_secret", "b"])));
-        assert!(!rule("encrypted_suffix", "_secret").encrypts(&path(&["a"])));
+        assert_eq!(
+            rule("encrypted_regex", "^(data|stringData)$").encrypts(&path(&["data", "x", "y"])),
+            Some(true)
+        );
+        assert_eq!(
+            rule("encrypted_regex", "^(data|stringData)$").encrypts(&path(&["metadata", "name"])),
+            Some(false)
+        );
+        assert_eq!(rule("unencrypted_regex", "^meta").encrypts(&path(&["metadata", "name"])), Some(false));
+        assert_eq!(rule("unencrypted_regex", "^meta").encrypts(&path(&["data"])), Some(true));
+        assert_eq!(rule("encrypted_suffix", "_secret").encrypts(&path(&["a_secret", "b"])), Some(true));
+        assert_eq!(rule("encrypted_suffix", "_secret").encrypts(&path(&["a"])), Some(false));
     }
 
     #[test]
@@ -154,9 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn rules_about_comments_and_broken_patterns_are_refused() {
-        let comment = Selection::from_fields(|name| (name == "encrypted_comment_regex").then_some("x"));
-        assert_eq!(comment.unwrap_err(), SelectionError::Unsupported { field: "encrypted_comment_regex" });
+    fn rules_about_comments_say_nothing_about_a_path() {
+        assert_eq!(rule("encrypted_comment_regex", "x").encrypts(&path(&["x"])), None);
+        assert_eq!(rule("unencrypted_comment_regex", "x").field(), ("unencrypted_comment_regex", "x"));
+    }
+
+    #[test]
+    fn broken_patterns_are_refused() {
         let broken = Selection::from_fields(|name| (name == "encrypted_regex").then_some("(x"));
         assert!(matches!(broken, Err(SelectionError::Pattern { .. })));
     }

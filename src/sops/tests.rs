@@ -41,8 +41,10 @@ fn policy_rule(person: &Person, extra: &str) -> Rule {
 
 /// A file of this draft, as text.
 fn sealed(person: &Person, draft: &str, extra: &str) -> String {
-    let sealed =
-        Draft::parse(Format::Yaml, draft).unwrap().seal(&policy_rule(person, extra), now(), &[]).unwrap();
+    let sealed = Draft::parse(Format::Yaml, draft)
+        .unwrap()
+        .seal(&policy_rule(person, extra), &Alone, now(), &[])
+        .unwrap();
     String::from_utf8(sealed.bytes().to_vec()).unwrap()
 }
 
@@ -145,7 +147,7 @@ fn values_put_into_a_draft_are_encrypted_as_strings() {
     let ana = person();
     let mut draft = Draft::parse(Format::Yaml, "a: '{{ token }}'\nb: 1\n").unwrap();
     draft.set(&path(r#"["a"]"#), secret("12345")).unwrap();
-    let sealed = draft.seal(&policy_rule(&ana, ""), now(), &[path(r#"["a"]"#)]).unwrap();
+    let sealed = draft.seal(&policy_rule(&ana, ""), &Alone, now(), &[path(r#"["a"]"#)]).unwrap();
     assert!(sealed.leaf(&path(r#"["a"]"#)).unwrap().ends_with("type:str]"));
     let opened = open(&ana, str::from_utf8(sealed.bytes()).unwrap());
     assert_eq!(get(&opened, r#"["a"]"#).as_deref(), Some("12345"));
@@ -159,7 +161,7 @@ fn a_leaf_that_would_stay_clear_is_refused() {
     let token = path(r#"["token"]"#);
     let draft = Draft::parse(Format::Yaml, "token: x\ndata: y\n").unwrap();
     let rule = policy_rule(&ana, "encrypted_regex: ^data$");
-    let error = draft.seal(&rule, now(), std::slice::from_ref(&token)).unwrap_err();
+    let error = draft.seal(&rule, &Alone, now(), std::slice::from_ref(&token)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "[\"token\"] would be written in the clear: the rule `encrypted_regex: ^data$` does not select it"
@@ -173,7 +175,7 @@ fn a_leaf_that_would_stay_clear_is_refused() {
 fn a_file_without_anything_encrypted_is_refused() {
     let ana = person();
     let rule = policy_rule(&ana, "encrypted_regex: ^secret$");
-    let error = Draft::parse(Format::Yaml, "a: x\n").unwrap().seal(&rule, now(), &[]).unwrap_err();
+    let error = Draft::parse(Format::Yaml, "a: x\n").unwrap().seal(&rule, &Alone, now(), &[]).unwrap_err();
     assert!(matches!(error, SealError::NothingEncrypted { .. }));
     let mut opened = open(&ana, &sealed(&ana, "a: x\n", ""));
     opened.set(&path(r#"["a"]"#), &secret("")).unwrap();
@@ -185,8 +187,8 @@ fn an_empty_or_missing_leaf_is_not_encrypted() {
     let ana = person();
     let draft = Draft::parse(Format::Yaml, "a: ''\nb: x\n").unwrap();
     let rule = policy_rule(&ana, "");
-    assert!(matches!(draft.seal(&rule, now(), &[path(r#"["a"]"#)]), Err(SealError::Empty { .. })));
-    assert!(matches!(draft.seal(&rule, now(), &[path(r#"["c"]"#)]), Err(SealError::Missing { .. })));
+    assert!(matches!(draft.seal(&rule, &Alone, now(), &[path(r#"["a"]"#)]), Err(SealError::Empty { .. })));
+    assert!(matches!(draft.seal(&rule, &Alone, now(), &[path(r#"["c"]"#)]), Err(SealError::Missing { .. })));
 }
 
 #[test]
@@ -223,8 +225,10 @@ fn a_comment_that_readers_would_place_differently_is_refused() {
         "a: [1, # one\n 2]\n",
         "a:\n  - 1\n  # end\nb: 1\n",
     ] {
-        let error =
-            Draft::parse(Format::Yaml, text).unwrap().seal(&policy_rule(&ana, ""), now(), &[]).unwrap_err();
+        let error = Draft::parse(Format::Yaml, text)
+            .unwrap()
+            .seal(&policy_rule(&ana, ""), &Alone, now(), &[])
+            .unwrap_err();
         assert!(matches!(error, SealError::Comment { .. }), "{text}");
         // In the clear it may stay where it is.
         let clear = Draft::parse(
@@ -232,7 +236,7 @@ fn a_comment_that_readers_would_place_differently_is_refused() {
             format!("s: x\nu_unencrypted:\n  {}", text.trim_end().replace('\n', "\n  ")),
         )
         .unwrap();
-        assert!(clear.seal(&policy_rule(&ana, ""), now(), &[]).is_ok(), "{text}");
+        assert!(clear.seal(&policy_rule(&ana, ""), &Alone, now(), &[]).is_ok(), "{text}");
     }
 }
 
@@ -241,12 +245,12 @@ fn one_value_can_be_sealed_for_a_journal() {
     let ana = person();
     // Even where the rule of the file would leave a key of that name in the clear.
     let rule = policy_rule(&ana, "encrypted_regex: ^data$");
-    let sealed = seal_value(&secret("glpat-canary"), &rule, now()).unwrap();
+    let sealed = seal_value(&secret("glpat-canary"), &rule, &Alone, now()).unwrap();
     assert!(!str::from_utf8(sealed.bytes()).unwrap().contains("canary"));
     let opened = Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap().open(&ana.identities).unwrap();
     assert_eq!(opened.get(&value_path()).unwrap().unwrap().expose(), "glpat-canary");
-    assert!(matches!(seal_value(&secret(""), &rule, now()), Err(SealError::Empty { .. })));
-    assert!(matches!(seal_value(&secret("x"), &Rule::own([]), now()), Err(SealError::NoRecipient)));
+    assert!(matches!(seal_value(&secret(""), &rule, &Alone, now()), Err(SealError::Empty { .. })));
+    assert!(matches!(seal_value(&secret("x"), &Rule::own([]), &Alone, now()), Err(SealError::NoRecipient)));
 }
 
 #[test]

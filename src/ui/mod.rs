@@ -9,9 +9,9 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 pub mod diagnosis;
+pub mod form;
 pub mod interrupt;
 pub mod listing;
-pub mod person;
 pub mod plan;
 pub mod progress;
 pub mod prompt;

@@ -6,8 +6,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
 
-const TICK: Duration = Duration::from_millis(120);
-
 /// A line on standard error that disappears when dropped.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
@@ -23,16 +21,8 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(TICK);
+        bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
-    }
-
-    /// Does something that talks to the person, with the line out of the way.
-    pub fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.0.disable_steady_tick();
-        let result = self.0.suspend(act);
-        self.0.enable_steady_tick(TICK);
-        result
     }
 
     /// Says what is going on now.

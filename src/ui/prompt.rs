@@ -41,24 +41,35 @@ pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result
     input.interact_text().map_err(|error| broken(&error))
 }
 
-/// Asks for a secret, which is not shown while it is typed or pasted.
+/// Why a secret was not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretError {
+    /// There is nobody to ask.
+    NoTerminal,
+    /// Interrupted, or the end of input.
+    NotGiven,
+}
+
+/// Asks for a passphrase, a PIN and the like; what is typed is not shown.
 ///
 /// # Errors
-/// Without a terminal: `flag` would have answered. Interrupted, or nothing given: before any effect.
-pub fn hidden(ui: Ui, question: &str, flag: &str) -> Result<Secret> {
+/// [`SecretError`].
+pub fn secret(ui: Ui, question: &str) -> Result<Secret, SecretError> {
     if !ui.interactive {
-        return Err(Error::new(
-            Kind::Usage,
-            format!("{question}: not given, and there is no terminal to ask on"),
-        )
-        .hint(format!("add {flag}")));
+        return Err(SecretError::NoTerminal);
     }
     let answer = dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact();
-    match answer.map(Secret::new) {
-        Ok(answer) if answer.is_empty() => Err(declined()),
-        Ok(answer) => Ok(answer),
-        Err(error) => Err(broken(&error)),
+    answer.map(Secret::new).map_err(|_| SecretError::NotGiven)
+}
+
+/// Asks to choose one of two; `None` without a terminal, or when nothing is chosen.
+#[must_use]
+pub fn choose(ui: Ui, question: &str, yes: &str, no: &str) -> Option<bool> {
+    if !ui.interactive {
+        return None;
     }
+    let prompt = dialoguer::Confirm::new().with_prompt(format!("{question} (y: {yes}, n: {no})"));
+    prompt.interact_opt().ok()?
 }
 
 fn declined() -> Error {

@@ -26,13 +26,6 @@ pub fn notes(ui: Ui, plans: &[&Plan]) {
     }
 }
 
-/// Adds what the plan knew: entries that needed nothing, and its notes.
-#[must_use]
-pub fn with_plan(mut done: Done, plan: &Plan) -> Done {
-    done.healthy = plan.healthy.clone();
-    done
-}
-
 #[derive(Serialize)]
 struct Report<'a> {
     environments: &'a [Done],
@@ -93,6 +86,12 @@ fn lines(done: &Done) -> Vec<String> {
         });
     } else if !done.files.is_empty() {
         lines.push(format!("wrote {}, not committed", done.files.join(", ")));
+    }
+    if let Some(place) = &done.pushed {
+        lines.push(match &done.merge_request {
+            Some(url) => format!("pushed to {place}, merge request {url}"),
+            None => format!("pushed to {place}"),
+        });
     }
     lines
 }

@@ -1,9 +1,6 @@
-//! Opening a page for a person.
-
-#![expect(clippy::disallowed_methods, reason = "this is the one place where a browser is started")]
+//! What opens a page for a person here, and opening one.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use url::Url;
 
@@ -32,16 +29,12 @@ pub fn find(variables: &Variables) -> Option<PathBuf> {
     named.chain(usual.iter().filter_map(|name| program::find(name, path))).next()
 }
 
-/// Opens `page`; whether a program for it could be started. Its words are not ours to show, and it is not waited for: some
-/// browsers stay.
+/// Opens a page in a browser, in the background. Returns whether a program took it; what it then does is not waited for.
+/// Without a display only what BROWSER names is started: other programs would take over the terminal.
 #[must_use]
 pub fn open(variables: &Variables, page: &Url) -> bool {
-    let Some(program) = find(variables) else { return false };
-    Command::new(program)
-        .arg(page.as_str())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .is_ok()
+    let has_display =
+        cfg!(target_os = "macos") || variables.wsl || variables.display || variables.browser.is_some();
+    let Some(program) = find(variables).filter(|_| has_display) else { return false };
+    program::start(&program, &[page.as_str()])
 }

@@ -1,56 +1,56 @@
 //! Where age identities are: the places that stock sops looks in, all of them, each read once a run
-//! (sops `age/keysource.go`, loadIdentities).
+//! (sops `age/keysource.go`, loadIdentities; `age/ssh_parse.go`).
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Variables;
-use crate::secret::Secret;
+use zeroize::Zeroizing;
 
-/// A text with identities, and where it is from (for messages).
-#[derive(Debug)]
-pub struct Source {
-    /// Such as `SOPS_AGE_KEY_FILE (/home/ana/key.txt)`.
-    pub name: String,
-    /// Lines as in a `keys.txt`.
-    pub text: Secret,
-}
+use super::Variables;
+use crate::sops::IdentitySource;
 
 /// A source that was named and could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The file could not be read.
-    #[error("cannot read {name}")]
-    File {
-        /// Which source.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The command could not be run, or failed.
-    #[error("SOPS_AGE_KEY_CMD: {why}")]
-    Command {
-        /// Why; never what it printed.
-        why: String,
-    },
+#[error("cannot read {name}")]
+pub struct SourceError {
+    /// Which source.
+    name: String,
+    /// Why.
+    source: io::Error,
 }
 
-/// Reads SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD and the default `keys.txt`. The default file is read even
-/// where variables are set, as stock sops does; it need not exist.
+/// SSH keys first: SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, `~/.ssh/id_ed25519`, `~/.ssh/id_rsa`;
+/// then SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD and the default `keys.txt`. What stands at a default place is
+/// read even where variables are set, as stock sops does; it need not exist. The commands are not run here.
 ///
 /// # Errors
-/// Where a source that was named on purpose cannot be read.
-pub fn read(variables: &Variables) -> Result<Vec<Source>, SourceError> {
+/// Where a file that was named on purpose cannot be read.
+pub fn read(variables: &Variables) -> Result<Vec<IdentitySource>, SourceError> {
     let mut sources = Vec::new();
+    let command = |name: &str, command: &String| IdentitySource::Command {
+        name: name.to_owned(),
+        command: command.clone(),
+    };
+    if let Some(path) = &variables.sops_age_ssh_private_key_file {
+        sources.push(file(format!("SOPS_AGE_SSH_PRIVATE_KEY_FILE ({})", path.display()), path)?);
+    }
+    if let Some(line) = &variables.sops_age_ssh_private_key_cmd {
+        sources.push(command("SOPS_AGE_SSH_PRIVATE_KEY_CMD", line));
+    }
+    for name in ["id_ed25519", "id_rsa"] {
+        let path = variables.home.as_ref().map(|home| home.join(".ssh").join(name));
+        // A key that cannot be read is as good as none: nobody has named it.
+        sources.extend(path.and_then(|path| file(path.display().to_string(), &path).ok()));
+    }
     if let Some(key) = &variables.sops_age_key {
-        sources.push(Source { name: "SOPS_AGE_KEY".to_owned(), text: Secret::new(key.expose().to_owned()) });
+        let bytes = Zeroizing::new(key.expose().as_bytes().to_vec());
+        sources.push(IdentitySource::Text { name: "SOPS_AGE_KEY".to_owned(), bytes });
     }
     if let Some(path) = &variables.sops_age_key_file {
-        let name = format!("SOPS_AGE_KEY_FILE ({})", path.display());
-        sources.push(file(name, path)?);
+        sources.push(file(format!("SOPS_AGE_KEY_FILE ({})", path.display()), path)?);
     }
-    if let Some(command) = &variables.sops_age_key_cmd {
-        sources.push(Source { name: "SOPS_AGE_KEY_CMD".to_owned(), text: run(command)? });
+    if let Some(line) = &variables.sops_age_key_cmd {
+        sources.push(command("SOPS_AGE_KEY_CMD", line));
     }
     if let Some(path) = default_file(variables).filter(|path| path.exists()) {
         sources.push(file(path.display().to_string(), &path)?);
@@ -71,30 +71,9 @@ pub fn default_file(variables: &Variables) -> Option<PathBuf> {
     Some(base.join("sops/age/keys.txt"))
 }
 
-fn file(name: String, path: &Path) -> Result<Source, SourceError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Source { name, text: Secret::new(text) }),
-        Err(source) => Err(SourceError::File { name, source }),
+fn file(name: String, path: &Path) -> Result<IdentitySource, SourceError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(IdentitySource::Text { name, bytes: Zeroizing::new(bytes) }),
+        Err(source) => Err(SourceError { name, source }),
     }
-}
-
-/// Runs the command without a shell; its standard error and input stay the user's, so that it can ask.
-#[expect(clippy::disallowed_methods, reason = "the key command is started here and nowhere else")]
-fn run(command: &str) -> Result<Secret, SourceError> {
-    let failed = |why: String| SourceError::Command { why };
-    let words = shlex::split(command).ok_or_else(|| failed("its quotes are not closed".to_owned()))?;
-    let (program, arguments) = words.split_first().ok_or_else(|| failed("it names no program".to_owned()))?;
-    let output = std::process::Command::new(program)
-        .args(arguments)
-        .stdin(std::process::Stdio::inherit())
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|error| failed(format!("cannot start {program}: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("{program} ended with {}", output.status)));
-    }
-    String::from_utf8(output.stdout).map(Secret::new).map_err(|error| {
-        drop(zeroize::Zeroizing::new(error.into_bytes()));
-        failed(format!("{program} printed something that is not text"))
-    })
 }

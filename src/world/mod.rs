@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -16,18 +17,18 @@ use crate::repo::{
     RepoError, Repository,
 };
 use crate::secret::Secret;
-use crate::sops::{Identities, Sealed};
+use crate::sops::{Alone, Identities, Outside, Sealed};
 
 pub mod approvals;
 pub mod browser;
 pub mod glab;
 pub mod identities;
-pub mod person;
+mod keys;
 pub mod program;
 mod system;
 mod variables;
 
-pub use person::Person;
+pub use keys::Keys;
 pub use system::System;
 pub use variables::Variables;
 
@@ -151,15 +152,27 @@ pub struct World {
     pub variables: Variables,
     /// Where the run was started, or `-C DIR`.
     pub directory: PathBuf,
+    outside: Arc<dyn Outside>,
     identities: OnceCell<Rc<Identities>>,
-    person: OnceCell<Rc<dyn Person>>,
 }
 
 impl World {
-    /// A world over these effects.
+    /// A world over these effects, in which nobody can be asked for a passphrase and no plugin of age is started.
     #[must_use]
     pub fn new(effects: Rc<dyn Effects>, variables: Variables, directory: PathBuf) -> Self {
-        Self { effects, variables, directory, identities: OnceCell::new(), person: OnceCell::new() }
+        Self { effects, variables, directory, outside: Arc::new(Alone), identities: OnceCell::new() }
+    }
+
+    /// The same world with what keys may need: see [`Keys`].
+    #[must_use]
+    pub fn with_keys(self, outside: impl Outside + 'static) -> Self {
+        Self { outside: Arc::new(outside), ..self }
+    }
+
+    /// What wraps a data key for readers that need a program.
+    #[must_use]
+    pub fn outside(&self) -> &Arc<dyn Outside> {
+        &self.outside
     }
 
     /// The effects.
@@ -168,25 +181,14 @@ impl World {
         &*self.effects
     }
 
-    /// Lets `person` be asked for what only a person can make. The first one counts.
-    pub fn introduce(&self, person: Rc<dyn Person>) {
-        let _ = self.person.set(person);
-    }
-
-    /// Who can be asked, if anybody.
-    #[must_use]
-    pub fn person(&self) -> Option<&dyn Person> {
-        self.person.get().map(|person| &**person)
-    }
-
     /// The effects as a way to reach GitLab.
     #[must_use]
     pub fn transport(&self) -> Rc<dyn Transport> {
         Rc::clone(&self.effects) as Rc<dyn Transport>
     }
 
-    /// The age identities of whoever runs this; loaded at the first call, so that a key command or a prompt comes
-    /// once a run and only where something has to be opened.
+    /// The age identities of whoever runs this; loaded at the first call. Key commands are run, and passphrases asked
+    /// for, once a run and only where something has to be opened with them.
     ///
     /// # Errors
     /// Where a source that was named cannot be read, or holds something that is no identity.
@@ -195,7 +197,7 @@ impl World {
             return Ok(Rc::clone(identities));
         }
         let sources = identities::read(&self.variables)?;
-        let identities = Identities::parse(sources.into_iter().map(|source| (source.name, source.text)))?;
+        let identities = Identities::new(sources, Arc::clone(&self.outside))?;
         Ok(Rc::clone(self.identities.get_or_init(|| Rc::new(identities))))
     }
 

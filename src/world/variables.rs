@@ -26,6 +26,10 @@ pub struct Variables {
     pub sops_age_key_file: Option<PathBuf>,
     /// SOPS_AGE_KEY_CMD: a program that prints age identities; split into words, no shell.
     pub sops_age_key_cmd: Option<String>,
+    /// SOPS_AGE_SSH_PRIVATE_KEY_FILE: an SSH private key to be used as an age identity.
+    pub sops_age_ssh_private_key_file: Option<PathBuf>,
+    /// SOPS_AGE_SSH_PRIVATE_KEY_CMD: a program that prints one.
+    pub sops_age_ssh_private_key_cmd: Option<String>,
     /// XDG_CONFIG_HOME: where `sops/age/keys.txt` is looked for first.
     pub xdg_config_home: Option<PathBuf>,
     /// XDG_STATE_HOME: where approvals are kept.
@@ -34,25 +38,21 @@ pub struct Variables {
     pub path: Option<OsString>,
     /// BROWSER: programs that open a page, with colons between.
     pub browser: Option<String>,
+    /// DISPLAY or WAYLAND_DISPLAY is set: there is a screen.
+    pub display: bool,
     /// WSL_DISTRO_NAME is set: Linux inside Windows.
     pub wsl: bool,
     /// The variables of proxies that are set, by name; reqwest reads them itself.
     pub proxies: Vec<(&'static str, String)>,
     /// SSL_CERT_FILE: certificates in the place of the system's.
     pub ssl_cert_file: Option<PathBuf>,
-    /// HOME: where `.config/sops/age/keys.txt` is looked for otherwise.
+    /// HOME: where `.config/sops/age/keys.txt` is looked for otherwise, and `.ssh`.
     pub home: Option<PathBuf>,
     /// NO_COLOR is set and not empty (no-color.org).
     pub no_color: bool,
 }
 
 impl Variables {
-    /// Those that say how a page is opened.
-    #[must_use]
-    pub fn for_browser(&self) -> Self {
-        Self { path: self.path.clone(), browser: self.browser.clone(), wsl: self.wsl, ..Self::default() }
-    }
-
     /// Reads them. An empty variable other than GITLAB_TOKEN counts as not set.
     #[must_use]
     pub fn read() -> Self {
@@ -64,10 +64,13 @@ impl Variables {
             sops_age_key: secret("SOPS_AGE_KEY"),
             sops_age_key_file: path("SOPS_AGE_KEY_FILE"),
             sops_age_key_cmd: text("SOPS_AGE_KEY_CMD"),
+            sops_age_ssh_private_key_file: path("SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
+            sops_age_ssh_private_key_cmd: text("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             xdg_state_home: path("XDG_STATE_HOME"),
             path: std::env::var_os("PATH"),
             browser: text("BROWSER"),
+            display: text("DISPLAY").or_else(|| text("WAYLAND_DISPLAY")).is_some(),
             wsl: text("WSL_DISTRO_NAME").is_some(),
             proxies: PROXIES.iter().filter_map(|name| Some((*name, text(name)?))).collect(),
             ssl_cert_file: path("SSL_CERT_FILE"),

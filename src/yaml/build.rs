@@ -1,75 +1,71 @@
 //! Trees of other formats: their scanners find the spans, and everything that works on a [`Tree`] works on theirs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use super::load::line_starts;
-use super::{Comment, Content, Data, DocumentData, Error, Id, MAX_BYTES, Placement, Position, Style, Tree};
+use super::nodes::Nodes;
+use super::{Comment, DocumentData, Error, Id, MAX_BYTES, Placement, Position, Style, Tree};
 
 /// Takes nodes in the order of the text, a collection before what is in it.
-#[derive(Default)]
-pub(crate) struct Builder {
-    nodes: Vec<Data>,
+pub(crate) struct Builder<'s> {
+    text: &'s str,
+    nodes: Nodes,
     comments: Vec<Comment>,
     /// Keys of all mappings, to find the second of two.
-    keys: HashMap<(Id, Box<str>), usize>,
+    keys: HashMap<(Id, Cow<'s, str>), usize>,
 }
 
-impl Builder {
+impl<'s> Builder<'s> {
+    /// For the tree of `text`, in which all spans are.
+    pub(crate) fn new(text: &'s str) -> Self {
+        Self { text, nodes: Nodes::default(), comments: Vec::new(), keys: HashMap::new() }
+    }
+
     /// A scalar. `Style::Plain` means that its text has a type, any other that it is a string.
     pub(crate) fn scalar(&mut self, span: Range<usize>, text: &str, style: Style) -> Id {
-        self.add(span, Content::Scalar(Some(text.into()), style))
+        self.nodes.scalar(self.text, span, text, style)
     }
 
     /// An empty mapping; `flow` where it has brackets.
     pub(crate) fn mapping(&mut self, span: Range<usize>, flow: bool) -> Id {
-        self.add(span, Content::Mapping { entries: Vec::new(), flow })
+        self.nodes.mapping(span, flow)
     }
 
     /// An empty list.
     pub(crate) fn sequence(&mut self, span: Range<usize>, flow: bool) -> Id {
-        self.add(span, Content::Sequence { items: Vec::new(), flow })
-    }
-
-    fn add(&mut self, span: Range<usize>, content: Content) -> Id {
-        // Texts are bounded by MAX_BYTES, and a node takes a byte at least, but for a few that have no text.
-        let id = Id::try_from(self.nodes.len()).unwrap_or(Id::MAX);
-        let start = span.start;
-        self.nodes.push(Data { span, start, tag: None, anchor: None, parent: None, content });
-        id
+        self.nodes.sequence(span, flow)
     }
 
     /// Moves the end of a collection to where its last byte was found.
     pub(crate) fn end(&mut self, id: Id, end: usize) {
-        self.nodes[id as usize].span.end = end;
+        let start = self.nodes.span(id).start;
+        self.nodes.set_span(id, start..end);
     }
 
     /// Puts a key and its value into a mapping.
     ///
     /// # Errors
-    /// The mapping has the key; `text` is what the spans are of.
-    pub(crate) fn entry(&mut self, text: &str, mapping: Id, key: Id, value: Id) -> Result<(), Error> {
-        let node = &self.nodes[key as usize];
-        let at = node.span.start;
-        let Content::Scalar(Some(name), _) = &node.content else { return Ok(()) };
-        if let Some(first) = self.keys.insert((mapping, name.clone()), at) {
-            let (position, first) = (Position::of(text, at), Position::of(text, first));
-            return Err(Error::DuplicateKey { position, first, key: name.to_string() });
+    /// The mapping has the key.
+    pub(crate) fn entry(&mut self, mapping: Id, key: Id, value: Id) -> Result<(), Error> {
+        let at = self.nodes.span(key).start;
+        let name = self.nodes.cow(self.text, key);
+        if let Some(first) = self.keys.insert((mapping, name), at) {
+            let (position, first) = (Position::of(self.text, at), Position::of(self.text, first));
+            let key = self.nodes.text(self.text, key).to_owned();
+            return Err(Error::DuplicateKey { position, first, key });
         }
-        self.nodes[key as usize].parent = Some(mapping);
-        self.nodes[value as usize].parent = Some(mapping);
-        if let Content::Mapping { entries, .. } = &mut self.nodes[mapping as usize].content {
-            entries.push((key, value));
-        }
+        self.nodes.set_parent(key, Some(mapping));
+        self.nodes.set_parent(value, Some(mapping));
+        self.nodes.push_entry(mapping, key, value);
         Ok(())
     }
 
     /// Puts an element at the end of a list.
     pub(crate) fn item(&mut self, sequence: Id, value: Id) {
-        self.nodes[value as usize].parent = Some(sequence);
-        if let Content::Sequence { items, .. } = &mut self.nodes[sequence as usize].content {
-            items.push(value);
-        }
+        self.nodes.set_parent(value, Some(sequence));
+        self.nodes.push_item(sequence, value);
     }
 
     /// A comment, with the character that starts it.
@@ -77,11 +73,11 @@ impl Builder {
         self.comments.push(Comment { span, placement });
     }
 
-    /// The tree of `text`, which has one document.
-    pub(crate) fn finish(self, text: String, root: Id) -> Tree {
+    /// The tree, which has one document.
+    pub(crate) fn finish(self, root: Id) -> Tree {
+        let Self { text, nodes, comments, .. } = self;
         let documents = vec![DocumentData { start: 0, root: Some(root) }];
-        let lines = line_starts(&text);
-        Tree { text, nodes: self.nodes, documents, comments: self.comments, lines }
+        Tree { text: text.to_owned(), nodes, documents, comments, lines: OnceLock::new() }
     }
 }
 

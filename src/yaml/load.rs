@@ -1,13 +1,14 @@
 //! From the parser's events to a [`Tree`].
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::{
-    Comment, Content, Data, DocumentData, Error, Id, MAX_BYTES, MAX_DEPTH, Placement, Position, Style, Tree,
-};
+use super::nodes::{Content, Nodes};
+use super::{Comment, DocumentData, Error, Id, MAX_BYTES, MAX_DEPTH, Placement, Position, Style, Tree};
 
 /// Mappings up to this size are searched for a duplicate key without a hash table.
 const SMALL_MAPPING: usize = 8;
@@ -26,41 +27,34 @@ pub(super) fn load(text: String) -> Result<Tree, Error> {
     loader.finish_absent_scalars();
     loader.refresh_collections();
     let Loader { nodes, documents, comments, .. } = loader;
-    let lines = line_starts(&text);
-    Ok(Tree { text, nodes, documents, comments, lines })
-}
-
-/// Where each line of the text starts.
-pub(super) fn line_starts(text: &str) -> Vec<usize> {
-    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-    std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+    Ok(Tree { text, nodes, documents, comments, lines: OnceLock::new() })
 }
 
 struct Loader<'s> {
     text: &'s str,
-    nodes: Vec<Data>,
+    nodes: Nodes,
     documents: Vec<DocumentData>,
     comments: Vec<Comment>,
     /// Collections that are open, with the key that waits for its value.
-    open: Vec<Open>,
+    open: Vec<Open<'s>>,
     anchors: HashMap<usize, Id>,
     block_scalars: Vec<Id>,
     /// Plain scalars that are not there.
     absent: Vec<Id>,
 }
 
-struct Open {
+struct Open<'s> {
     id: Id,
     key: Option<Id>,
     /// Keys seen, once there are more than a few.
-    keys: HashMap<Box<str>, Id>,
+    keys: HashMap<Cow<'s, str>, Id>,
 }
 
 impl<'s> Loader<'s> {
     fn new(text: &'s str) -> Self {
         Self {
             text,
-            nodes: Vec::new(),
+            nodes: Nodes::default(),
             documents: Vec::new(),
             comments: Vec::new(),
             open: Vec::new(),
@@ -99,17 +93,18 @@ impl<'s> Loader<'s> {
             Event::Comment(..) => self.comment(range),
             Event::Anchor(_, name) => {
                 // The parser names the anchor right behind the event of its node.
-                if let Some(node) = self.nodes.last_mut() {
-                    node.anchor = Some(name.into());
-                    node.start = node.start.min(range.start);
+                if let Some(node) = self.nodes.newest() {
+                    self.nodes.set_anchor(node, name.into());
+                    self.nodes.extend_start(node, range.start);
                 }
             }
             Event::Scalar(value, style, anchor, tag) => {
-                let content = self.scalar(&value, style, &range);
+                // A node that is not there is reported as `~` with an empty span; its text is what is there: nothing.
                 let is_absent = style == ScalarStyle::Plain && range.is_empty();
-                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let id = self.add(content, range, anchor, tag.as_deref(), span)?;
-                if is_block {
+                let value = if is_absent { "" } else { &*value };
+                let id = self.nodes.scalar(self.text, range, value, style_of(style));
+                self.add(id, anchor, tag.as_deref(), span)?;
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
                     self.block_scalars.push(id);
                 } else if is_absent {
                     self.absent.push(id);
@@ -120,15 +115,16 @@ impl<'s> Loader<'s> {
                     let message = "an alias without its anchor".to_owned();
                     return Err(Error::Syntax { position: self.position(range.start), message });
                 };
-                self.add(Content::Alias(target), range, 0, None, span)?;
+                let id = self.nodes.alias(range, target);
+                self.add(id, 0, None, span)?;
             }
             Event::MappingStart(style, anchor, tag) => {
-                let content = Content::Mapping { entries: Vec::new(), flow: style == StructureStyle::Flow };
-                self.open(content, range, anchor, tag.as_deref(), span)?;
+                let id = self.nodes.mapping(range, style == StructureStyle::Flow);
+                self.open(id, anchor, tag.as_deref(), span)?;
             }
             Event::SequenceStart(style, anchor, tag) => {
-                let content = Content::Sequence { items: Vec::new(), flow: style == StructureStyle::Flow };
-                self.open(content, range, anchor, tag.as_deref(), span)?;
+                let id = self.nodes.sequence(range, style == StructureStyle::Flow);
+                self.open(id, anchor, tag.as_deref(), span)?;
             }
             Event::MappingEnd | Event::SequenceEnd => self.close(&range),
             _ => {}
@@ -144,125 +140,81 @@ impl<'s> Loader<'s> {
         self.comments.push(Comment { span, placement });
     }
 
-    fn scalar(&self, value: &str, style: ScalarStyle, range: &Range<usize>) -> Content {
-        let style = match style {
-            ScalarStyle::SingleQuoted => Style::Single,
-            ScalarStyle::DoubleQuoted => Style::Double,
-            ScalarStyle::Literal => Style::Literal,
-            ScalarStyle::Folded => Style::Folded,
-            _ => Style::Plain,
-        };
-        // A node that is not there is reported as `~` with an empty span; its text is what is there: nothing.
-        let absent = style == Style::Plain && range.is_empty();
-        let as_written = absent || (style == Style::Plain && value == &self.text[range.clone()]);
-        Content::Scalar(if as_written { None } else { Some(value.into()) }, style)
-    }
-
-    fn open(
-        &mut self,
-        content: Content,
-        range: Range<usize>,
-        anchor: usize,
-        tag: Option<&Tag>,
-        span: &Span,
-    ) -> Result<(), Error> {
+    fn open(&mut self, id: Id, anchor: usize, tag: Option<&Tag>, span: &Span) -> Result<(), Error> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Error::TooDeep { position: self.position(range.start) });
+            return Err(Error::TooDeep { position: self.position(self.nodes.span(id).start) });
         }
-        let id = self.add(content, range, anchor, tag, span)?;
+        self.add(id, anchor, tag, span)?;
         self.open.push(Open { id, key: None, keys: HashMap::new() });
         Ok(())
     }
 
     /// Ends a collection: a flow one with its bracket, a block one with its last child.
     fn close(&mut self, range: &Range<usize>) {
-        let Some(open) = self.open.pop() else { return };
-        let (last, flow) = match &self.nodes[open.id as usize].content {
-            Content::Mapping { entries, flow } => (entries.last().map(|(_, value)| *value), *flow),
-            Content::Sequence { items, flow } => (items.last().copied(), *flow),
-            _ => return,
-        };
-        let last_end = last.map(|id| self.nodes[id as usize].span.end);
-        let node = &mut self.nodes[open.id as usize];
-        node.span.end = if flow { range.end } else { last_end.unwrap_or(range.start).max(node.span.start) };
+        let Some(Open { id, .. }) = self.open.pop() else { return };
+        let start = self.nodes.span(id).start;
+        let last_end = self.nodes.last(id).map(|last| self.nodes.span(last).end);
+        let flow = self.nodes.is_flow(id);
+        let end = if flow { range.end } else { last_end.unwrap_or(range.start).max(start) };
+        self.nodes.set_span(id, start..end);
     }
 
-    fn add(
-        &mut self,
-        content: Content,
-        range: Range<usize>,
-        anchor: usize,
-        tag: Option<&Tag>,
-        span: &Span,
-    ) -> Result<Id, Error> {
-        let start = span.tag_span().and_then(|tag| tag.byte_range()).map_or(range.start, |tag| tag.start);
-        let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()).into());
-        let parent = self.open.last().map(|open| open.id);
-        let id = Id::try_from(self.nodes.len()).map_err(|_| Error::TooLong { bytes: self.text.len() })?;
-        let start = start.min(range.start);
-        self.nodes.push(Data { span: range, start, tag, anchor: None, parent, content });
+    /// Puts a node where it belongs.
+    fn add(&mut self, id: Id, anchor: usize, tag: Option<&Tag>, span: &Span) -> Result<(), Error> {
+        if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range()) {
+            self.nodes.extend_start(id, tag.start);
+        }
+        if let Some(tag) = tag {
+            self.nodes.set_tag(id, format!("{}{}", tag.handle(), tag.suffix()).into());
+        }
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
-        self.attach(id)?;
-        Ok(id)
-    }
-
-    fn attach(&mut self, id: Id) -> Result<(), Error> {
         let Some(mut open) = self.open.pop() else {
             if let Some(document) = self.documents.last_mut() {
                 document.root = Some(id);
             }
             return Ok(());
         };
-        let outcome = self.attach_to(&mut open, id);
+        self.nodes.set_parent(id, Some(open.id));
+        let outcome = self.attach(&mut open, id);
         self.open.push(open);
         outcome
     }
 
-    fn attach_to(&mut self, open: &mut Open, id: Id) -> Result<(), Error> {
-        let is_mapping = matches!(self.nodes[open.id as usize].content, Content::Mapping { .. });
-        if is_mapping && open.key.is_none() {
-            self.check_key(open, id)?;
-            open.key = Some(id);
-            return Ok(());
-        }
-        match &mut self.nodes[open.id as usize].content {
-            Content::Mapping { entries, .. } => entries.extend(open.key.take().map(|key| (key, id))),
-            Content::Sequence { items, .. } => items.push(id),
-            _ => {}
+    fn attach(&mut self, open: &mut Open<'s>, id: Id) -> Result<(), Error> {
+        let is_mapping = matches!(self.nodes.content(open.id), Content::Mapping(..));
+        match open.key.take() {
+            Some(key) => self.nodes.push_entry(open.id, key, id),
+            None if is_mapping => {
+                self.check_key(open, id)?;
+                open.key = Some(id);
+            }
+            None => self.nodes.push_item(open.id, id),
         }
         Ok(())
     }
 
-    fn key_text(&self, id: Id) -> &str {
-        let node = &self.nodes[id as usize];
-        match &node.content {
-            Content::Scalar(Some(text), _) => text,
-            _ => &self.text[node.span.clone()],
+    fn check_key(&self, open: &mut Open<'s>, id: Id) -> Result<(), Error> {
+        if !matches!(self.nodes.content(id), Content::Scalar(..)) {
+            return Err(Error::KeyNotScalar { position: self.position(self.nodes.span(id).start) });
         }
-    }
-
-    fn check_key(&self, open: &mut Open, id: Id) -> Result<(), Error> {
-        let node = &self.nodes[id as usize];
-        if !matches!(node.content, Content::Scalar(..)) {
-            return Err(Error::KeyNotScalar { position: self.position(node.span.start) });
-        }
-        let Content::Mapping { entries, .. } = &self.nodes[open.id as usize].content else { return Ok(()) };
-        let key = self.key_text(id);
+        let entries = self.nodes.entries(open.id);
+        let key = self.nodes.text(self.text, id);
         let first = if entries.len() < SMALL_MAPPING {
-            entries.iter().map(|(other, _)| *other).find(|other| self.key_text(*other) == key)
+            entries.iter().map(|(other, _)| *other).find(|other| self.nodes.text(self.text, *other) == key)
         } else {
             if open.keys.is_empty() {
-                open.keys = entries.iter().map(|(other, _)| (self.key_text(*other).into(), *other)).collect();
+                open.keys =
+                    entries.iter().map(|(other, _)| (self.nodes.cow(self.text, *other), *other)).collect();
             }
-            open.keys.insert(key.into(), id)
+            open.keys.insert(self.nodes.cow(self.text, id), id)
         };
         match first {
             None => Ok(()),
             Some(first) => Err(Error::DuplicateKey {
-                position: self.position(node.span.start),
-                first: self.position(self.nodes[first as usize].span.start),
+                position: self.position(self.nodes.span(id).start),
+                first: self.position(self.nodes.span(first).start),
                 key: key.to_owned(),
             }),
         }
@@ -273,12 +225,11 @@ impl<'s> Loader<'s> {
     /// too), so that replacing it leaves what follows in place.
     fn finish_block_scalars(&mut self) {
         for id in std::mem::take(&mut self.block_scalars) {
-            let node = &self.nodes[id as usize];
-            let header = self.block_header(node);
-            let span = self.block_span(&header, node.span.clone());
-            let node = &mut self.nodes[id as usize];
-            node.start = node.start.min(span.start);
-            node.span = span;
+            let content = self.nodes.span(id);
+            let header = self.block_header(id, content.start);
+            let span = self.block_span(&header, content);
+            self.nodes.extend_start(id, span.start);
+            self.nodes.set_span(id, span);
         }
     }
 
@@ -286,26 +237,21 @@ impl<'s> Loader<'s> {
     /// belongs to (`key:`, `-`, a tag), where its text would have to go.
     fn finish_absent_scalars(&mut self) {
         for id in std::mem::take(&mut self.absent) {
-            let mut end = self.trimmed(self.nodes[id as usize].span.start).len();
+            let mut end = self.trimmed(self.nodes.span(id).start).len();
             if self.is_value(id) {
                 // The parser may put it in front of the colon.
                 let rest = self.text[end..].trim_start_matches([' ', '\t']);
                 end = rest.strip_prefix(':').map_or(end, |rest| self.text.len() - rest.len());
             }
-            let node = &mut self.nodes[id as usize];
-            node.start = node.start.min(end);
-            node.span = end..end;
+            self.nodes.extend_start(id, end);
+            self.nodes.set_span(id, end..end);
         }
     }
 
     fn is_value(&self, id: Id) -> bool {
-        match self.nodes[id as usize].parent.map(|parent| &self.nodes[parent as usize].content) {
-            // Ids grow with the text.
-            Some(Content::Mapping { entries, .. }) => {
-                entries.binary_search_by_key(&id, |(_, value)| *value).is_ok()
-            }
-            _ => false,
-        }
+        let entries = self.nodes.parent(id).map(|parent| self.nodes.entries(parent)).unwrap_or_default();
+        // Ids grow with the text.
+        entries.binary_search_by_key(&id, |(_, value)| *value).is_ok()
     }
 
     /// The text up to `offset` without the blanks, line breaks and comments at its end.
@@ -319,14 +265,15 @@ impl<'s> Loader<'s> {
 
     /// From the indicator to the end of its line. Behind the indicator a comment may stand, and, where there is no
     /// content, comments on their own lines.
-    fn block_header(&self, node: &Data) -> Range<usize> {
-        let from = &self.text[node.span.start..];
-        if is_blank(&node.content) && from.starts_with(['|', '>']) {
+    fn block_header(&self, id: Id, start: usize) -> Range<usize> {
+        let from = &self.text[start..];
+        let is_blank = self.nodes.text(self.text, id).bytes().all(|byte| byte == b'\n');
+        if is_blank && from.starts_with(['|', '>']) {
             // Where no text follows up to the end of the input, the parser starts at the indicator itself.
             let rest = from[1..].trim_start_matches(HEADER_FIELDS);
-            return node.span.start..self.text.len() - rest.len();
+            return start..self.text.len() - rest.len();
         }
-        let head = self.trimmed(node.span.start);
+        let head = self.trimmed(start);
         head.trim_end_matches(HEADER_FIELDS).len().saturating_sub(1)..head.len()
     }
 
@@ -358,27 +305,25 @@ impl<'s> Loader<'s> {
 
     /// Gives block collections that end in a block scalar their right end; children come after their parents.
     fn refresh_collections(&mut self) {
-        for id in (0..self.nodes.len()).rev() {
-            let last = match &self.nodes[id].content {
-                Content::Mapping { entries, flow: false } => entries.last().map(|(_, value)| *value),
-                Content::Sequence { items, flow: false } => items.last().copied(),
-                _ => None,
-            };
-            if let Some(last) = last {
-                let end = self.nodes[last as usize].span.end;
-                let span = &mut self.nodes[id].span;
-                span.end = end.max(span.start);
+        for id in self.nodes.ids().rev() {
+            if self.nodes.is_flow(id) {
+                continue;
+            }
+            if let Some(last) = self.nodes.last(id) {
+                let start = self.nodes.span(id).start;
+                let end = self.nodes.span(last).end;
+                self.nodes.set_span(id, start..end.max(start));
             }
         }
     }
 }
 
-/// Whether a scalar has no character but line breaks.
-fn is_blank(content: &Content) -> bool {
-    match content {
-        Content::Scalar(value, _) => {
-            value.as_deref().is_none_or(|text| text.bytes().all(|byte| byte == b'\n'))
-        }
-        _ => false,
+fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::SingleQuoted => Style::Single,
+        ScalarStyle::DoubleQuoted => Style::Double,
+        ScalarStyle::Literal => Style::Literal,
+        ScalarStyle::Folded => Style::Folded,
+        _ => Style::Plain,
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::{Content, Data, DocumentData, Id, Position, Style, Tree};
+use super::nodes::Content;
+use super::{DocumentData, Id, Position, Style, Tree};
 
 /// One document of a [`Tree`].
 #[derive(Clone, Copy, Debug)]
@@ -78,40 +79,31 @@ impl<'t> Node<'t> {
         self.id
     }
 
-    fn data(self) -> &'t Data {
-        &self.tree.nodes[self.id as usize]
-    }
-
     /// What it is.
     #[must_use]
     pub fn kind(self) -> Kind<'t> {
-        match &self.data().content {
-            Content::Scalar(_, style) => Kind::Scalar(self.scalar_text(), *style),
-            Content::Mapping { .. } => Kind::Mapping(Mapping { node: self }),
-            Content::Sequence { .. } => Kind::Sequence(Sequence { node: self }),
+        match self.tree.nodes.content(self.id) {
+            Content::Scalar(_, style) => Kind::Scalar(self.scalar_text(), style),
+            Content::Mapping(..) => Kind::Mapping(Mapping { node: self }),
+            Content::Sequence(..) => Kind::Sequence(Sequence { node: self }),
             Content::Alias(_) => Kind::Alias(self.source().trim_start_matches('*')),
         }
     }
 
     fn scalar_text(self) -> &'t str {
-        match &self.data().content {
-            Content::Scalar(Some(value), _) => value,
-            Content::Scalar(None, _) => self.source(),
-            _ => "",
-        }
+        self.tree.nodes.text(&self.tree.text, self.id)
     }
 
     /// The bytes of its content, quotes and block header included, anchor and tag not.
     #[must_use]
     pub fn span(self) -> Range<usize> {
-        self.data().span.clone()
+        self.tree.nodes.span(self.id)
     }
 
     /// The bytes of its content together with its anchor and tag.
     #[must_use]
     pub fn full_span(self) -> Range<usize> {
-        let data = self.data();
-        data.start..data.span.end
+        self.tree.nodes.full_span(self.id)
     }
 
     /// Its content as written.
@@ -123,31 +115,31 @@ impl<'t> Node<'t> {
     /// Where its content starts.
     #[must_use]
     pub fn position(self) -> Position {
-        self.tree.position(self.data().span.start)
+        self.tree.position(self.span().start)
     }
 
     /// Its explicit tag, resolved: `tag:yaml.org,2002:str` for `!!str`, `!secret` for `!secret`.
     #[must_use]
     pub fn tag(self) -> Option<&'t str> {
-        self.data().tag.as_deref()
+        self.tree.nodes.tag(self.id)
     }
 
     /// The name after `&`.
     #[must_use]
     pub fn anchor(self) -> Option<&'t str> {
-        self.data().anchor.as_deref()
+        self.tree.nodes.anchor(self.id)
     }
 
     /// The collection that it is in; for a key and for a value, the mapping.
     #[must_use]
     pub fn parent(self) -> Option<Node<'t>> {
-        self.data().parent.map(|id| self.tree.node(id))
+        self.tree.nodes.parent(self.id).map(|id| self.tree.node(id))
     }
 
     /// The node that an alias stands for; any other node is itself.
     #[must_use]
     pub fn resolve(self) -> Node<'t> {
-        match self.data().content {
+        match self.tree.nodes.content(self.id) {
             // An anchor names a node, never an alias (YAML 1.2.2 §7.1), so one step is enough.
             Content::Alias(target) => self.tree.node(target),
             _ => self,
@@ -224,16 +216,9 @@ pub struct Entry<'t> {
 }
 
 impl<'t> Mapping<'t> {
-    fn data(self) -> (&'t [(Id, Id)], bool) {
-        match &self.node.data().content {
-            Content::Mapping { entries, flow } => (entries, *flow),
-            _ => (&[], false),
-        }
-    }
-
     /// Its entries in order.
     pub fn entries(self) -> impl ExactSizeIterator<Item = Entry<'t>> + DoubleEndedIterator {
-        self.data().0.iter().map(move |(key, value)| {
+        self.node.tree.nodes.entries(self.node.id).iter().map(move |(key, value)| {
             let key_node = self.node.tree.node(*key);
             Entry { key: key_node.scalar_text(), key_node, value: self.node.tree.node(*value) }
         })
@@ -254,7 +239,7 @@ impl<'t> Mapping<'t> {
     /// Whether it is written as `{…}`.
     #[must_use]
     pub fn is_flow(self) -> bool {
-        self.data().1
+        self.node.tree.nodes.is_flow(self.node.id)
     }
 
     /// The mapping as a node.
@@ -271,22 +256,15 @@ pub struct Sequence<'t> {
 }
 
 impl<'t> Sequence<'t> {
-    fn data(self) -> (&'t [Id], bool) {
-        match &self.node.data().content {
-            Content::Sequence { items, flow } => (items, *flow),
-            _ => (&[], false),
-        }
-    }
-
     /// Its items in order.
     pub fn items(self) -> impl ExactSizeIterator<Item = Node<'t>> + DoubleEndedIterator {
-        self.data().0.iter().map(move |id| self.node.tree.node(*id))
+        self.node.tree.nodes.items(self.node.id).iter().map(move |id| self.node.tree.node(*id))
     }
 
     /// Whether it is written as `[…]`.
     #[must_use]
     pub fn is_flow(self) -> bool {
-        self.data().1
+        self.node.tree.nodes.is_flow(self.node.id)
     }
 
     /// The sequence as a node.

@@ -1,8 +1,8 @@
 //! The order of effects in runs where nothing goes wrong: what is done before what is a promise.
 
 use crate::support::scenarios::{
-    Scenario, first_mint, into_an_existing_file, rendering_again, replacement, retirement, two_tokens,
-    without_a_commit,
+    Scenario, first_mint, first_mint_pushed, into_an_existing_file, rendering_again, replacement,
+    replacement_requested, retirement, two_tokens, without_a_commit,
 };
 
 fn story(scenario: Scenario) -> String {
@@ -108,6 +108,51 @@ fn a_slot_rendered_from_another() {
     write environments/locks/qa.yaml
     commit secrets/qa.sops.yaml environments/locks/qa.yaml
     journal ends
+    ");
+}
+
+#[test]
+fn a_first_mint_that_is_pushed() {
+    insta::assert_snapshot!(story(first_mint_pushed), @r"
+    look at origin
+    open the worktree qa
+    GET /groups/alithya-csna
+    journal begins: empty
+    journal: intent backstage
+    POST /groups/N/access_tokens
+    journal: minted
+    GET /personal_access_tokens/self
+    journal: writing secrets/qa.sops.yaml environments/locks/qa.yaml
+    write secrets/qa.sops.yaml
+    write environments/locks/qa.yaml
+    commit secrets/qa.sops.yaml environments/locks/qa.yaml
+    journal: pushing main to origin
+    push main to origin
+    journal ends
+    move the branch on
+    close the worktree qa
+    ");
+}
+
+#[test]
+fn a_replacement_for_a_merge_request() {
+    insta::assert_snapshot!(story(replacement_requested), @r"
+    look at origin
+    open the worktree qa
+    GET /groups/N/access_tokens/N
+    journal begins: empty
+    journal: intent backstage
+    POST /groups/N/access_tokens
+    journal: minted
+    GET /personal_access_tokens/self
+    journal: writing secrets/qa.sops.yaml environments/locks/qa.yaml
+    write secrets/qa.sops.yaml
+    write environments/locks/qa.yaml
+    commit secrets/qa.sops.yaml environments/locks/qa.yaml
+    journal: pushing provision/qa to origin
+    push provision/qa to origin
+    journal ends
+    close the worktree qa
     ");
 }
 

@@ -4,6 +4,8 @@ mod comments;
 mod documents;
 mod editing;
 mod formats;
+mod marker_edits;
+mod markers;
 mod random;
 mod random_formats;
 mod rekey;

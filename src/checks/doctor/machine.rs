@@ -9,7 +9,10 @@ pub(super) fn identities(observed: &Observed) -> Vec<Said> {
     };
     let mut said: Vec<Said> = keys.unusable.iter().map(Said::note).collect();
     if keys.recipients.is_empty() {
-        let mend = "provision bootstrap makes one";
+        let mend = match &observed.keys.default {
+            Some((path, _)) => format!("age-keygen -o {path} makes one"),
+            None => "age-keygen makes one".to_owned(),
+        };
         said.push(Said::warning("there is no age key here: secrets files cannot be opened or made", mend));
         return said;
     }
@@ -47,8 +50,8 @@ pub(super) fn readable(observed: &Observed) -> Vec<Said> {
     let own = observed.keys.read.as_ref().ok().and_then(|keys| keys.recipients.first());
     for file in &team {
         let mend = match own {
-            Some(own) => format!("ask one of its readers: provision keys add {own}"),
-            None => "provision bootstrap makes a key; then ask one of its readers to add it".to_owned(),
+            Some(own) => format!("ask one of its readers to add {own} to .sops.yaml"),
+            None => "make a key, then ask one of its readers to add it to .sops.yaml".to_owned(),
         };
         let readers = count(file.readers, "reader");
         said.push(Said {

@@ -100,10 +100,7 @@ pub(super) fn check(observed: &Observed) -> Vec<Said> {
 pub(super) fn profiles(observed: &Observed) -> Vec<Said> {
     let Some(repository) = repository(observed) else { return Vec::new() };
     if repository.environments.is_empty() {
-        return vec![Said::wrong(
-            "there is no environment",
-            "provision init, or provision adopt for tokens made by hand",
-        )];
+        return vec![Said::wrong("there is no environment", "provision init")];
     }
     let mut said: Vec<Said> =
         repository.environments.iter().filter_map(|(_, error)| error.as_ref()).map(Said::of_error).collect();

@@ -24,7 +24,7 @@ pub(super) struct Value {
 
 struct Scanner<'t> {
     text: &'t str,
-    builder: Builder,
+    builder: Builder<'t>,
     root: Id,
     /// Where the keys go; `None` inside of sops's own section.
     section: Option<Id>,
@@ -36,7 +36,7 @@ struct Scanner<'t> {
 
 /// Reads an INI file.
 pub(in crate::sops) fn tree(text: &str) -> Result<Tree, Error> {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(text);
     let root = builder.mapping(0..text.len(), false);
     let mut scanner =
         Scanner { text, builder, root, section: None, has_sections: false, sops: None, fields: Vec::new() };
@@ -47,7 +47,7 @@ pub(in crate::sops) fn tree(text: &str) -> Result<Tree, Error> {
     if let Some(at) = &scanner.sops {
         flat::attach(&mut scanner.builder, text, root, &scanner.fields, at)?;
     }
-    Ok(scanner.builder.finish(text.to_owned(), root))
+    Ok(scanner.builder.finish(root))
 }
 
 fn line_end(text: &str, at: usize) -> usize {
@@ -102,7 +102,7 @@ impl Scanner<'_> {
     fn open(&mut self, key: Range<usize>, name: &str, span: Range<usize>) -> Result<Id, Error> {
         let key = self.builder.scalar(key, name, Style::Double);
         let section = self.builder.mapping(span, false);
-        self.builder.entry(self.text, self.root, key, section)?;
+        self.builder.entry(self.root, key, section)?;
         Ok(section)
     }
 
@@ -129,7 +129,7 @@ impl Scanner<'_> {
         let key = self.builder.scalar(key, name, Style::Double);
         self.builder.end(section, value.span.end);
         let value_node = self.builder.scalar(value.span, &value.text, Style::Double);
-        self.builder.entry(self.text, section, key, value_node)?;
+        self.builder.entry(section, key, value_node)?;
         Ok(value.end)
     }
 }

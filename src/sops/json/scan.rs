@@ -7,21 +7,21 @@ use crate::yaml::{Error, Id, MAX_DEPTH, Position, Style, Tree};
 
 /// Reads one JSON value; what sops would not take at the top is for the caller to refuse.
 pub(in crate::sops) fn tree(text: &str) -> Result<Tree, Error> {
-    let mut scanner = Scanner { text, at: 0, depth: 0, builder: Builder::default() };
+    let mut scanner = Scanner { text, at: 0, depth: 0, builder: Builder::new(text) };
     scanner.blanks();
     let root = scanner.value()?;
     scanner.blanks();
     if scanner.at < text.len() {
         return Err(scanner.error("something stands behind the end of the document"));
     }
-    Ok(scanner.builder.finish(text.to_owned(), root))
+    Ok(scanner.builder.finish(root))
 }
 
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
-    builder: Builder,
+    builder: Builder<'t>,
 }
 
 impl Scanner<'_> {
@@ -93,7 +93,7 @@ impl Scanner<'_> {
             }
             self.blanks();
             let value = self.value()?;
-            self.builder.entry(self.text, id, key, value)?;
+            self.builder.entry(id, key, value)?;
             self.blanks();
             if self.take(b'}') {
                 return Ok(id);

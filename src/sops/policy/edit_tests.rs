@@ -38,8 +38,8 @@ const ROWS: &[(&str, &str)] = &[
         "creation_rules:\n  - age:\n    - A # ana\n    # ben\n    - B\n    - N # new\n  - key_groups:\n    - pgp: [AB]\n      age:\n        - A\n        - N # new",
     ),
     (
-        "creation_rules:\r\n- age:\r\n  - A\r\n- age: [ssh-ed25519 AAAA x, A]\r\n",
-        "creation_rules:\r\n- age:\r\n  - A\r\n  - N # new\r\n- age: [ssh-ed25519 AAAA x, A, N]\r\n",
+        "creation_rules:\r\n- age:\r\n  - A\r\n- age: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKysRXLSoC4oeoQrsLeX0v9nI4iI86Y5zarU+ZVbcz7f x, A]\r\n",
+        "creation_rules:\r\n- age:\r\n  - A\r\n  - N # new\r\n- age: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKysRXLSoC4oeoQrsLeX0v9nI4iI86Y5zarU+ZVbcz7f x, A, N]\r\n",
     ),
     (
         "all: &all\n  - A\ncreation_rules:\n- age: *all\n- path_regex: x\n  age: *all\n",

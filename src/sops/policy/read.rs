@@ -107,7 +107,7 @@ fn rule(mapping: Mapping<'_>, position: Position) -> Result<(Rule, Option<Policy
 fn selection_field(error: &SelectionError) -> &'static str {
     match error {
         SelectionError::Several { second, .. } => second,
-        SelectionError::Unsupported { field } | SelectionError::Pattern { field, .. } => field,
+        SelectionError::Pattern { field, .. } => field,
     }
 }
 

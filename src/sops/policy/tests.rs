@@ -1,5 +1,6 @@
 use super::*;
 
+const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKysRXLSoC4oeoQrsLeX0v9nI4iI86Y5zarU+ZVbcz7f";
 const ANA: &str = "age1h0fy9xvzweel2lyf8rr033e53jv6ayjuumpzxxpvmk2m29mplqjqp5tpms";
 
 fn ben() -> String {
@@ -118,8 +119,7 @@ fn what_is_not_supported_is_named_but_only_where_it_applies() {
     let rows = [
         ("pgp: ABCD", "PGP keys (`pgp: ABCD`) are not supported yet"),
         ("kms: arn+role", "AWS KMS keys (`kms: arn+role`) are not supported yet"),
-        ("age: ssh-ed25519 AAAA", "`ssh-ed25519 AAAA` is an SSH key, which is not supported yet"),
-        ("encrypted_comment_regex: x", "`encrypted_comment_regex` is not supported yet"),
+        ("age: age1pq1xx", "`age1pq1xx` is a post-quantum age recipient, which is not supported yet"),
         (
             "key_groups: [{pgp: [AB]}, {hc_vault: ['https://v/v1/e/keys/k'], kms: [{arn: a, role: r}]}, {age: []}]",
             "several key groups (Shamir) are not supported yet: group 1: pgp AB; group 2: kms a+r, hc_vault https://v/v1/e/keys/k; group 3: nobody",
@@ -202,13 +202,13 @@ fn a_slip_in_a_rule_is_refused_with_its_place() {
 
 #[test]
 fn readers_that_we_cannot_encrypt_for_are_kept_for_files_that_exist() {
-    let text = format!("creation_rules:\n- pgp: AB, CD\n  age: [{ANA}, ssh-ed25519 AAAA ana]\n  kms: arn\n");
+    let text = format!("creation_rules:\n- pgp: AB, CD\n  age: [{ANA}, {SSH} ana]\n  kms: arn\n");
     let policy = policy(&text);
     assert!(policy.rule_for("x").is_err());
     let rule = policy.rule_with_other_readers("x").unwrap();
-    assert_eq!(names(rule), [ANA]);
+    assert_eq!(names(rule), [ANA, SSH]);
     let others: Vec<String> = rule.other_readers().iter().map(ToString::to_string).collect();
-    assert_eq!(others, ["age ssh-ed25519 AAAA ana", "pgp AB", "pgp CD", "kms arn"]);
+    assert_eq!(others, ["pgp AB", "pgp CD", "kms arn"]);
     assert_eq!(policy.problems().count(), 1);
 }
 

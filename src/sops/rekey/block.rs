@@ -9,7 +9,7 @@ use super::super::change::{Growth, Stored};
 use super::super::document::Document;
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
-use super::super::metadata::{OTHER_KEYS, OtherReader};
+use super::super::metadata::{OTHER_KEYS, OtherReader, recipient_text};
 use super::super::render::Place;
 use super::super::selection::{FIELDS, Selection};
 use super::super::splice;
@@ -305,6 +305,7 @@ fn lines(text: &str, last: Node<'_>, recipient: &Recipient, enc: &str) -> Option
     let indent = " ".repeat(lead.len());
     let entry = last.as_mapping()?;
     let enc_first = entry.entries().next()?.key == "enc";
+    let recipient = recipient_text(recipient);
     let end = line_break(text);
     let inner = entry.get("enc").and_then(|node| content_indent(text, node));
     let inner = " ".repeat(inner.unwrap_or(lead.len() + 4));

@@ -30,6 +30,7 @@ fn blanks(document: &Document, between: &str) -> String {
 /// A new entry with the layout of `model`, where that has nothing but the two fields.
 pub(super) fn entry(document: &Document, model: Node<'_>, recipient: &Recipient, enc: &str) -> String {
     let rendered = |text: &str, place| document.format().rendered(&Stored::Clear(text.to_owned()), place);
+    let recipient = recipient.to_string();
     let fields = [("recipient", recipient.as_str()), ("enc", enc)];
     let filled = || {
         let mapping = model.as_mapping()?;
@@ -45,9 +46,7 @@ pub(super) fn entry(document: &Document, model: Node<'_>, recipient: &Recipient,
         (mapping.entries().len() == fields.len()).then(|| edits.apply(model.source()).ok())?
     };
     let quoted = |text: &str| rendered(text, Place { style: Style::Double, in_flow: true });
-    filled().unwrap_or_else(|| {
-        format!("{{\"recipient\": {}, \"enc\": {}}}", quoted(recipient.as_str()), quoted(enc))
-    })
+    filled().unwrap_or_else(|| format!("{{\"recipient\": {}, \"enc\": {}}}", quoted(&recipient), quoted(enc)))
 }
 
 /// Puts `"field": value` behind the last entry of a mapping with brackets.

@@ -7,11 +7,11 @@ use super::super::change::Stored;
 use super::super::edit::Edits;
 use super::super::format::Format;
 use super::super::json;
+use super::super::marks::Marks;
 use super::super::open::Opened;
 use super::super::path::Path;
 use super::super::render::Place;
 use super::super::seal::{SealError, stored};
-use super::super::selection::Selection;
 use super::super::splice;
 use super::super::value::{Cipher, Plain, Type};
 use super::RekeyError;
@@ -22,23 +22,22 @@ impl Opened {
         &self,
         edits: &mut Edits,
         cipher: &Cipher,
-        selection: &Selection,
+        will: &Marks,
         new_data_key: bool,
     ) -> Result<(), RekeyError> {
         let document = &self.file.document;
-        for (path, node) in self.file.document.leaves() {
-            let was = self.file.metadata.selection.encrypts(path);
-            let will = selection.encrypts(path);
+        let leaves = self.file.marked_leaves().zip(will.leaves());
+        for ((path, node, was), will) in leaves {
             if was == will && !(will && new_data_key) {
                 continue;
             }
-            let value = self.file.value(&self.cipher, path, node).map_err(SealError::from)?;
+            let value = self.file.value(&self.cipher, path, node, was).map_err(SealError::from)?;
             let Some(value) = value.filter(|value| !value.bytes.is_empty()) else { continue };
             if will {
                 let place = Place::of(node);
                 // What was in the clear has quotes that an ENC[…] does not need.
                 let place = if was { place } else { Place { style: Style::Plain, ..place } };
-                splice::replace(edits, document, node, &stored(cipher, selection, path, &value)?, place);
+                splice::replace(edits, document, node, &stored(cipher, will, path, &value)?, place);
             } else {
                 clear(edits, document, path, node, &value)?;
             }

@@ -20,7 +20,7 @@ fn rule(people: &[&Person], lines: &str) -> Rule {
 fn sealed(document: &str, rule: &Rule) -> String {
     let sealed = Draft::parse(Format::Yaml, document)
         .unwrap()
-        .seal(rule, Timestamp::from_second(NOW).unwrap(), &[])
+        .seal(rule, &crate::sops::Alone, Timestamp::from_second(NOW).unwrap(), &[])
         .unwrap();
     String::from_utf8(sealed.bytes().to_vec()).unwrap()
 }

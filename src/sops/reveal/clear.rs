@@ -40,8 +40,8 @@ impl Opened {
     /// # Errors
     /// The value does not decrypt.
     pub fn raw(&self, path: &Path) -> Result<Option<Bytes>, OpenError> {
-        let Some(node) = self.file.document.leaf(path) else { return Ok(None) };
-        let plain = self.file.value(&self.cipher, path, node)?;
+        let Some((node, encrypted)) = self.file.marked_leaf(path) else { return Ok(None) };
+        let plain = self.file.value(&self.cipher, path, node, encrypted)?;
         Ok(plain.map(|plain| if plain.kind == Type::Bool { lower(&plain) } else { plain.bytes }))
     }
 
@@ -66,12 +66,12 @@ impl Opened {
         let (block, instead) = splice::removal(document, block).ok_or(RevealError::Layout)?;
         let mut changes: Vec<Change> = vec![(block.clone(), Zeroizing::new(instead.to_owned()))];
         let mut values = Vec::new();
-        for (path, node) in document.leaves() {
-            let plain = self.file.value(&self.cipher, path, node)?;
+        for (path, node, encrypted) in self.file.marked_leaves() {
+            let plain = self.file.value(&self.cipher, path, node, encrypted)?;
             let is_comment = plain.as_ref().is_some_and(|plain| plain.kind == Type::Comment);
             if let Some(plain) = &plain
                 && node.as_str().is_some_and(is_encrypted)
-                && self.file.metadata.selection.encrypts(path)
+                && encrypted
             {
                 changes.push(value(document.text(), node, plain));
             }

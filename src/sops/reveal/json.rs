@@ -19,7 +19,8 @@ impl Opened {
     pub fn json(&self, path: &Path) -> Result<Secret, RevealError> {
         let root = self.file.document.root().ok_or(RevealError::Layout)?;
         let node = path.0.iter().try_fold(root.node(), |node, segment| step(node, segment));
-        let mut writer = Writer { opened: self, path: path.clone(), out: room(self) };
+        let leaf = self.file.leaf_paths().position(|leaf| leaf.0.starts_with(&path.0)).unwrap_or_default();
+        let mut writer = Writer { opened: self, path: path.clone(), leaf, out: room(self) };
         writer.node(node.ok_or(RevealError::Layout)?, 0)?;
         let text = str::from_utf8(&writer.out).map_err(|_| RevealError::Layout)?;
         Ok(Secret::new(text.to_owned()))
@@ -47,6 +48,8 @@ fn is_comment(item: Node<'_>) -> bool {
 struct Writer<'a> {
     opened: &'a Opened,
     path: Path,
+    /// The number of the next leaf.
+    leaf: usize,
     out: Bytes,
 }
 
@@ -71,15 +74,19 @@ impl Writer<'_> {
                 self.out.push(b'[');
                 let mut first = true;
                 for (index, item) in list.items().enumerate() {
-                    if !is_comment(item) {
-                        self.item(&mut first, depth);
-                        self.below(Segment::Index(index), item, depth)?;
+                    if is_comment(item) {
+                        self.leaf += 1;
+                        continue;
                     }
+                    self.item(&mut first, depth);
+                    self.below(Segment::Index(index), item, depth)?;
                 }
                 self.close(b']', first, depth);
             }
             Kind::Scalar(..) | Kind::Alias(_) => {
-                let plain = self.opened.file.value(&self.opened.cipher, &self.path, node)?;
+                let encrypted = self.opened.file.marks.leaf(self.leaf);
+                self.leaf += 1;
+                let plain = self.opened.file.value(&self.opened.cipher, &self.path, node, encrypted)?;
                 self.value(node, plain.as_ref())?;
             }
         }

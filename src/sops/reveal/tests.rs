@@ -10,7 +10,7 @@ fn opened(draft: &str, rule: &str) -> Opened {
     let rule = Policy::parse(&policy).unwrap().rule_for("x").unwrap().clone();
     let sealed = Draft::parse(Format::Yaml, draft)
         .unwrap()
-        .seal(&rule, Timestamp::from_second(NOW).unwrap(), &[])
+        .seal(&rule, &crate::sops::Alone, Timestamp::from_second(NOW).unwrap(), &[])
         .unwrap();
     Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap().open(&person.identities).unwrap()
 }
@@ -102,7 +102,8 @@ fn a_comment_that_was_moved_where_it_does_not_belong_is_passed_through() {
     let moved = file.text().replacen(comments[2], comments[0], 1);
     let wanted = format!("a:\n  # one\n  b: x\n# two\nc: y0\n{}\nd: z\n", comments[0]);
     let file = Encrypted { document: Document::parse(Format::Yaml, moved.as_bytes()).unwrap(), ..file };
-    let opened = Opened { file, key, cipher, changes: Vec::new() };
+    let opened =
+        Opened { file, key, cipher, outside: std::sync::Arc::new(crate::sops::Alone), changes: Vec::new() };
     assert_eq!(opened.document().unwrap().expose(), wanted);
 }
 

@@ -70,7 +70,7 @@ fn a_comment_that_stock_sops_would_put_into_a_list_is_refused_with_its_line() {
     let rule = Workshop::new().rule("");
     let error = Draft::parse(Format::Yaml, "a:\n  - 1\n  # word1\n  - 2\n")
         .unwrap()
-        .seal(&rule, now(), &[])
+        .seal(&rule, &provision::sops::Alone, now(), &[])
         .unwrap_err();
     assert!(matches!(error, SealError::Comment { line: 3 }));
 }

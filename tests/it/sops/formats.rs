@@ -1,6 +1,6 @@
 //! JSON, dotenv, INI and binary files against the stock binary, both ways.
 
-use provision::sops::{Difference, Draft, Encrypted, Format, Path, SealError};
+use provision::sops::{Alone, Difference, Draft, Encrypted, Format, Path, SealError};
 
 use super::workshop::{Workshop, diff, now, path, secret};
 
@@ -317,7 +317,7 @@ fn integers_that_versions_of_sops_read_differently() {
     assert!(shop.sops(&["decrypt", "file.json"]).stdout.contains("9007199254740993"));
     // In the clear they would have one MAC here and another there.
     let draft = Draft::parse(Format::Json, "{\"s\": \"x\",\n \"n_unencrypted\": 9007199254740993}").unwrap();
-    let error = draft.seal(&rule, now(), &[]).unwrap_err();
+    let error = draft.seal(&rule, &Alone, now(), &[]).unwrap_err();
     assert!(matches!(error, SealError::Value(_)) && error.to_string().starts_with("2:19: "), "{error}");
     // A file that stock sops 3.11 wrote opens all the same.
     shop.write("plain.json", "{\"s\": \"x\", \"n_unencrypted\": 9007199254740993}");
@@ -345,7 +345,7 @@ fn comments_are_encrypted_where_the_rule_selects_what_they_belong_to() {
     }
     let whole = shop.rule("");
     for draft in ["a = 1 ; inline\n", "a = 1\n; at the end\n"] {
-        let error = Draft::parse(Format::Ini, draft).unwrap().seal(&whole, now(), &[]).unwrap_err();
+        let error = Draft::parse(Format::Ini, draft).unwrap().seal(&whole, &Alone, now(), &[]).unwrap_err();
         assert!(matches!(error, SealError::Comment { .. }), "{draft}");
     }
 }

@@ -256,7 +256,10 @@ fn random_comments_are_refused_or_read_by_stock_sops() {
     TestRunner::new(config(2))
         .run(&prop::collection::vec(commented(), 60), |texts| {
             let sealed = texts.iter().filter(|text| text.contains('#')).filter_map(|text| {
-                let sealed = Draft::parse(Format::Yaml, text).ok()?.seal(&rule, now(), &[]).ok()?;
+                let sealed = Draft::parse(Format::Yaml, text)
+                    .ok()?
+                    .seal(&rule, &provision::sops::Alone, now(), &[])
+                    .ok()?;
                 Some((text.clone(), String::from_utf8(sealed.bytes().to_vec()).unwrap()))
             });
             for (draft, text) in sealed {

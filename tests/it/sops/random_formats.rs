@@ -72,7 +72,8 @@ fn accepted(format: Format, start: &str, lines: &[String]) -> String {
     let rule = provision::sops::Rule::own([super::workshop::recipient()]);
     lines.iter().fold(start.to_owned(), |text, line| {
         let longer = format!("{text}{line}\nlast{}=x\n", text.len());
-        let fits = Draft::parse(format, &longer).is_ok_and(|draft| draft.seal(&rule, now(), &[]).is_ok());
+        let fits = Draft::parse(format, &longer)
+            .is_ok_and(|draft| draft.seal(&rule, &provision::sops::Alone, now(), &[]).is_ok());
         if fits { longer } else { text }
     })
 }
@@ -206,7 +207,7 @@ fn mutated_files_are_read_or_refused() {
                     let _ = opened.seal(now(), &[]);
                 }
                 if let Ok(draft) = Draft::parse(format, &plain) {
-                    let sealed = draft.seal(&rule, now(), &[]);
+                    let sealed = draft.seal(&rule, &provision::sops::Alone, now(), &[]);
                     assert!(
                         !matches!(sealed, Err(provision::sops::SealError::Unsound { .. })),
                         "{sealed:?} {}",

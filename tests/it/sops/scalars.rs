@@ -185,6 +185,10 @@ fn scalars_that_stock_sops_refuses_are_refused() {
         shop.write("plain.yaml", &text);
         assert!(!shop.run(&["encrypt", "plain.yaml"]).status.success(), "{scalar}");
         let draft = Draft::parse(Format::Yaml, &text);
-        assert!(draft.is_err(), "{scalar}: {:?}", draft.map(|draft| draft.seal(&rule, now(), &[]).is_ok()));
+        assert!(
+            draft.is_err(),
+            "{scalar}: {:?}",
+            draft.map(|draft| draft.seal(&rule, &provision::sops::Alone, now(), &[]).is_ok())
+        );
     }
 }

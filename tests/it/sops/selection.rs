@@ -1,6 +1,6 @@
 //! Which leaves are encrypted: every row against the stock sops, in both directions.
 
-use provision::sops::{Encrypted, Format, Policy};
+use provision::sops::{Encrypted, Format};
 
 use super::workshop::Workshop;
 
@@ -96,23 +96,5 @@ fn every_rule_selects_what_it_selects_in_the_stock_sops() {
         // Each reads the other's.
         shop.open(&theirs);
         assert_eq!(shop.decrypt(&ours), shop.decrypt(&theirs), "{line}");
-    }
-}
-
-#[test]
-fn the_rules_about_comments_are_refused_by_name() {
-    let shop = Workshop::new();
-    for field in ["encrypted_comment_regex", "unencrypted_comment_regex"] {
-        let text = format!("creation_rules:\n  - age: {}\n    {field}: sops:enc\n", shop.recipient);
-        let error = Policy::parse(&text).unwrap().rule_for("plain.yaml").unwrap_err();
-        assert_eq!(error.to_string(), format!("3:{}: `{field}` is not supported yet", field.len() + 7));
-        shop.write(".sops.yaml", &text);
-        let file = shop.encrypt("# sops:enc\na: x\n# other\nb: y\n");
-        assert!(
-            Encrypted::parse(Format::Yaml, file.as_bytes())
-                .unwrap_err()
-                .to_string()
-                .ends_with("is not supported yet")
-        );
     }
 }

@@ -124,7 +124,9 @@ fn stock_sops_sets_rotates_and_rekeys_what_we_write() {
 #[test]
 fn a_sealed_value_is_a_file_that_stock_sops_decrypts() {
     let shop = Workshop::new();
-    let sealed = provision::sops::seal_value(&secret("glpat-1\n2"), &shop.rule(""), now()).unwrap();
+    let sealed =
+        provision::sops::seal_value(&secret("glpat-1\n2"), &shop.rule(""), &provision::sops::Alone, now())
+            .unwrap();
     let text = str::from_utf8(sealed.bytes()).unwrap();
     assert_eq!(shop.decrypt(text), serde_json::json!({"value": "glpat-1\n2"}));
 }
@@ -161,7 +163,7 @@ fn odd_values_set_by_us_are_read_by_stock_sops() {
         draft.set(&path(&format!("[\"{name}\"]")), secret(value)).unwrap();
         draft.set(&path(&format!("[\"{name}_unencrypted\"]")), secret(value)).unwrap();
     }
-    let sealed = draft.seal(&rule, now(), &[]).unwrap();
+    let sealed = draft.seal(&rule, &provision::sops::Alone, now(), &[]).unwrap();
     let json = shop.decrypt(str::from_utf8(sealed.bytes()).unwrap());
     for (name, value) in names.iter().zip(values) {
         assert_eq!(json[name], value);

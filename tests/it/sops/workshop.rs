@@ -111,7 +111,10 @@ impl Workshop {
 
     /// A draft sealed by us.
     pub(super) fn seal(draft: &str, rule: &Rule) -> String {
-        let sealed = Draft::parse(Format::Yaml, draft).unwrap().seal(rule, now(), &[]).unwrap();
+        let sealed = Draft::parse(Format::Yaml, draft)
+            .unwrap()
+            .seal(rule, &provision::sops::Alone, now(), &[])
+            .unwrap();
         String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 
@@ -125,7 +128,8 @@ impl Workshop {
 
     /// A draft of another format, sealed by us.
     pub(super) fn seal_as(format: Format, draft: impl AsRef<[u8]>, rule: &Rule) -> String {
-        let sealed = Draft::parse(format, draft).unwrap().seal(rule, now(), &[]).unwrap();
+        let sealed =
+            Draft::parse(format, draft).unwrap().seal(rule, &provision::sops::Alone, now(), &[]).unwrap();
         String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 

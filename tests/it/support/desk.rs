@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use jiff::SignedDuration;
-use provision::apply::apply;
+use provision::apply::arrive;
 use provision::cli::{ColorChoice, GlobalArgs};
+use provision::deliver::Delivery;
 use provision::error::Error;
 use provision::gitlab::client::Client;
 use provision::gitlab::credential::Credential;
@@ -17,6 +18,7 @@ use provision::journal::{self, Replay};
 use provision::lock::{self, Lock};
 use provision::observe::{self, Ground, Wish, environments, interrupted};
 use provision::plan::Plan;
+use provision::plan::deliver::{Request, Way};
 use provision::plan::message::Done;
 use provision::plan::provision::{Options, plan};
 use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
@@ -29,6 +31,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::faulty::{Faulty, Gone};
 use super::lab::Lab;
+use super::team::Team;
 
 pub(crate) const ENVIRONMENT: &str = "qa";
 pub(crate) const SECRETS: &str = "secrets/qa.sops.yaml";
@@ -48,6 +51,8 @@ pub(crate) struct Desk {
     runtime: tokio::runtime::Runtime,
     repo: Repository,
     pub(crate) commit: bool,
+    /// How its runs deliver, and where to.
+    pub(crate) delivers: Option<(Way, Team)>,
 }
 
 impl Desk {
@@ -56,7 +61,14 @@ impl Desk {
         let system = Rc::new(System::new(None, &lab.variables(), &lab.repo()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let repo = Repository::discover(&lab.repo()).unwrap();
-        Self { lab, system, runtime, repo, commit: true }
+        Self { lab, system, runtime, repo, commit: true, delivers: None }
+    }
+
+    /// A desk whose runs push, or open merge requests.
+    pub(crate) fn that_delivers(way: Way) -> Self {
+        let mut desk = Self::new();
+        desk.delivers = Some((way, Team::of(&desk.lab)));
+        desk
     }
 
     pub(crate) fn effects(&self, fault: Option<(usize, super::faulty::Fault)>) -> Rc<Faulty> {
@@ -69,22 +81,36 @@ impl Desk {
 
     async fn observed(&self, effects: &Rc<Faulty>) -> Result<(Ground, Plan, World), Error> {
         let world = World::new(effects.clone(), self.lab.variables(), self.lab.repo());
-        let repo = Rc::new(Repository::discover(&self.lab.repo())?);
+        let user = Rc::new(Repository::discover(&self.lab.repo())?);
+        let delivery = match self.delivers {
+            None => None,
+            Some((way, _)) => {
+                Some(Rc::new(Delivery::begin(&world, &user, way, ENVIRONMENT, Request::Unknown)?))
+            }
+        };
+        let repo = delivery.as_ref().map_or(&user, |delivery| delivery.repo()).clone();
         let environment = environments::read(&repo, ENVIRONMENT)?;
         let operator = self.lab.gitlab.operator_token();
         let origin = environment.gitlab.origin().clone();
         let credential = Rc::new(Credential::new(origin, &operator, "GITLAB_TOKEN").unwrap());
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
         let wish = Wish { sync_template: false };
-        let (ground, observed) =
+        let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;
+        ground.delivery = delivery;
         let plan = plan(&environment, &observed, Options { commit: self.commit })?;
         Ok((ground, plan, world))
     }
 
     async fn attempt(&self, effects: &Rc<Faulty>) -> Result<Done, Error> {
         let (ground, plan, world) = self.observed(effects).await?;
-        apply(&plan, &ground, &world, &silent()).await
+        let delivery = ground.delivery.clone();
+        let again = async || self.observed(effects).await.map(|(ground, plan, _)| (ground, plan));
+        let done = arrive(ground, &plan, &world, &silent(), again).await;
+        if let Some(delivery) = delivery {
+            delivery.close(&world);
+        }
+        done
     }
 
     /// One run over these effects, as the command makes it.
@@ -109,14 +135,23 @@ impl Desk {
 
     /// The plan that a run would make now.
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
-        self.block_on(self.observed(&self.effects(None))).map(|(_, plan, _)| plan)
+        let (ground, plan, world) = self.block_on(self.observed(&self.effects(None)))?;
+        if let Some(delivery) = ground.delivery {
+            delivery.close(&world);
+        }
+        Ok(plan)
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
         interrupted::journal_path(&self.repo, ENVIRONMENT)
     }
 
+    /// At HEAD, or where runs of this desk deliver to.
     fn at_head(&self, path: &str) -> Option<Vec<u8>> {
+        if let Some((way, team)) = &self.delivers {
+            let ours = team.content("provision/qa", path).filter(|_| *way == Way::MergeRequest);
+            return ours.or_else(|| team.content("main", path));
+        }
         self.repo.content_at_head(&RelPath::new(path).unwrap()).unwrap()
     }
 
@@ -139,6 +174,14 @@ impl Desk {
     pub(crate) fn ours(&self) -> BTreeSet<u64> {
         let minted = self.lab.minted();
         minted.iter().filter(|token| token["active"] == true).map(id).collect()
+    }
+
+    /// What the stock sops makes of the delivered file.
+    #[track_caller]
+    pub(crate) fn as_sops_reads_it(&self) -> String {
+        let copy = self.lab.everything().join("copy.yaml");
+        fs::write(&copy, self.at_head(SECRETS).or_else(|| self.content(SECRETS)).unwrap()).unwrap();
+        self.lab.sops([std::ffi::OsStr::new("decrypt"), copy.as_os_str()]).ok().out
     }
 
     /// Whatever stands at HEAD opens with a good MAC, and each token in it lives and is the one that the lock names.
@@ -249,9 +292,9 @@ impl Desk {
     }
 
     /// What a run that failed with nothing done must leave as it was.
-    pub(crate) fn untouched(&self) -> (Head, BTreeSet<u64>, [Option<Vec<u8>>; 2]) {
-        let files = [SECRETS, LOCK].map(|path| fs::read(self.lab.repo().join(path)).ok());
-        (self.head(), self.ours(), files)
+    pub(crate) fn untouched(&self) -> (Head, BTreeSet<u64>, [Option<Vec<u8>>; 4]) {
+        let [secrets, lock] = [SECRETS, LOCK].map(|path| fs::read(self.lab.repo().join(path)).ok());
+        (self.head(), self.ours(), [secrets, lock, self.at_head(SECRETS), self.at_head(LOCK)])
     }
 
     pub(crate) fn head(&self) -> Head {

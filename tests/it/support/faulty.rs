@@ -262,6 +262,7 @@ fn name(line: &Line) -> String {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
             format!("writing {}", paths.join(" "))
         }
+        Line::Pushing(push) => format!("pushing {} to {}", push.branch, push.remote),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Desks just before a run that is worth looking at.
 
 use jiff::SignedDuration;
+use provision::plan::deliver::Way;
 use provision::sops::{Draft, Rule};
 
 use super::desk::{Desk, SECRETS};
@@ -18,7 +19,7 @@ pub(crate) fn into_an_existing_file() -> Desk {
     let text = "# by hand\nOTHER: kept\nGITLAB_HOST: gitlab.example.com\n";
     let sealed = Draft::parse(provision::sops::Format::Yaml, text)
         .unwrap()
-        .seal(&rule, desk.lab.gitlab.now(), &[])
+        .seal(&rule, &provision::sops::Alone, desk.lab.gitlab.now(), &[])
         .unwrap();
     desk.edit(SECRETS, |_| String::from_utf8(sealed.bytes().to_vec()).unwrap());
     desk
@@ -63,6 +64,39 @@ pub(crate) fn rendering_again() -> Desk {
 pub(crate) fn without_a_commit() -> Desk {
     let mut desk = Desk::new();
     desk.commit = false;
+    desk
+}
+
+pub(crate) fn first_mint_pushed() -> Desk {
+    Desk::that_delivers(Way::Push)
+}
+
+pub(crate) fn first_mint_requested() -> Desk {
+    Desk::that_delivers(Way::MergeRequest)
+}
+
+pub(crate) fn replacement_pushed() -> Desk {
+    let desk = Desk::that_delivers(Way::Push);
+    desk.whole_run();
+    desk.edit("environments/qa.yaml", |profile| profile.replace("[read_api, ", "["));
+    desk
+}
+
+/// The request of the first mint is merged, and the profile has changed since.
+pub(crate) fn replacement_requested() -> Desk {
+    let desk = Desk::that_delivers(Way::MergeRequest);
+    desk.whole_run();
+    let (_, team) = desk.delivers.as_ref().unwrap();
+    team.merge("provision/qa");
+    desk.lab.git(["pull", "-q"]);
+    desk.edit("environments/qa.yaml", |profile| profile.replace("[read_api, ", "["));
+    desk
+}
+
+pub(crate) fn retirement_pushed() -> Desk {
+    let desk = replacement_pushed();
+    desk.whole_run();
+    desk.lab.gitlab.advance(SignedDuration::from_hours(25));
     desk
 }
 

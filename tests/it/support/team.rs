@@ -60,6 +60,13 @@ impl Team {
         self.git(["show", &format!("{branch}:{path}")])
     }
 
+    /// The same, byte by byte; `None` where there is none.
+    pub(crate) fn content(&self, branch: &str, path: &str) -> Option<Vec<u8>> {
+        let output =
+            self.command(&self.remote()).args(["show", &format!("{branch}:{path}")]).output().unwrap();
+        output.status.success().then_some(output.stdout)
+    }
+
     /// A hook of the remote's.
     pub(crate) fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt;
@@ -103,5 +110,84 @@ impl Team {
             git(&["commit", "-q", "-m", "squashed"]);
             git(&["push", "-q", "origin", "main"]);
         });
+    }
+
+    /// The reviewer merges a branch, and GitLab deletes it.
+    pub(crate) fn merge(&self, branch: &str) {
+        self.elsewhere(|_, git| {
+            git(&["merge", "-q", "--no-ff", "-m", "merged", &format!("origin/{branch}")]);
+            git(&["push", "-q", "origin", "main", &format!(":{branch}")]);
+        });
+    }
+
+    /// One more clone, of a colleague with the same key.
+    pub(crate) fn another_clone(&self, name: &str) -> Clone {
+        let folder = self.folder.path().join(name);
+        let remote = self.remote();
+        said(
+            self.command(self.folder.path())
+                .args([OsStr::new("clone"), OsStr::new("-q")])
+                .arg(remote)
+                .arg(&folder),
+        )
+        .ok();
+        Clone { folder }
+    }
+}
+
+pub(crate) struct Clone {
+    folder: PathBuf,
+}
+
+impl Clone {
+    /// The program in this clone.
+    pub(crate) fn command(&self, lab: &Lab, args: &[&str]) -> Command {
+        let mut command = lab.command(args);
+        command.current_dir(&self.folder);
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn git(&self, lab: &Lab, args: &[&str]) -> String {
+        let folder = self.folder.to_str().unwrap();
+        lab.git([&["-C", folder], args].concat())
+    }
+
+    /// The next push is held in its hook until what this returns is dropped.
+    pub(crate) fn hold_next_push(&self, lab: &Lab) -> Held {
+        Held::in_hook(lab, &self.folder, "pre-push")
+    }
+}
+
+/// A hook that says over one named pipe that it runs, and waits at another; once.
+pub(crate) struct Held {
+    begun: PathBuf,
+    /// While this is open the hook waits.
+    go: Option<fs::File>,
+}
+
+impl Held {
+    pub(crate) fn in_hook(lab: &Lab, repo: &Path, name: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let pipes = tempfile::tempdir_in(lab.everything()).unwrap().keep();
+        for pipe in ["begun", "go"] {
+            assert!(Command::new("mkfifo").arg(pipes.join(pipe)).status().unwrap().success());
+        }
+        let go = fs::File::options().read(true).write(true).open(pipes.join("go")).unwrap();
+        let script = "#!/bin/sh\n[ -e DIR/once ] && exit 0\n: > DIR/once\nexec 3<DIR/go; echo begun >DIR/begun; cat <&3\n";
+        let hook = repo.join(".git/hooks").join(name);
+        fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        fs::write(&hook, script.replace("DIR", pipes.to_str().unwrap())).unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { begun: pipes.join("begun"), go: Some(go) }
+    }
+
+    /// Returns once the hook runs.
+    pub(crate) fn wait(&self) {
+        assert_eq!(fs::read_to_string(&self.begun).unwrap(), "begun\n");
+    }
+
+    pub(crate) fn let_go(&mut self) {
+        self.go = None;
     }
 }

@@ -1,9 +1,9 @@
-//! Whether a personal token that a person made by hand is the one that the plan asks for.
+//! Whether a personal token that a person made in GitLab's form is the one that the plan asks for.
 
 use super::Mint;
 use crate::token::{Record, Scopes};
 
-/// What differs between a token that was given and the plan, one sentence each.
+/// What differs between a token that was pasted and the plan, one sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// It cannot take the place of what was asked for.

@@ -1,0 +1,74 @@
+//! A plan done until what it committed has arrived.
+
+use super::{Applied, apply};
+use crate::deliver::ATTEMPTS;
+use crate::error::{Error, Kind, Result};
+use crate::observe::Ground;
+use crate::plan::Plan;
+use crate::plan::message::Done;
+use crate::repo::ObjectId;
+use crate::ui::progress::Progress;
+use crate::world::World;
+
+/// Does `plan`. Where somebody else pushed faster, `again` looks at what is there now and plans anew: that plan finishes
+/// what was made here, or withdraws it where the winner made the same. It is done as long as it does nothing that was not
+/// in the plan that a person said yes to. At the end the user's branch is moved on.
+///
+/// # Errors
+/// Those of [`apply`] and of `again`.
+pub async fn arrive<A>(
+    ground: Ground,
+    shown: &Plan,
+    world: &World,
+    progress: &Progress,
+    mut again: A,
+) -> Result<Done>
+where
+    A: AsyncFnMut() -> Result<(Ground, Plan)>,
+{
+    let mut before = match apply(shown, &ground, world, progress).await? {
+        Applied::Done(done) => return Ok(settled(done, shown, &ground, world, false)),
+        Applied::Overtaken(done) => done,
+    };
+    drop(ground);
+    for _ in 1..ATTEMPTS {
+        progress.say(format!("{}: somebody else was faster; looking again", shown.environment));
+        let (ground, plan) = again().await.map_err(|error| error.of_kind(Kind::HalfWay))?;
+        if plan.exceeds(shown) {
+            return Err(other_plan(shown));
+        }
+        let applied = apply(&plan, &ground, world, progress).await;
+        match applied.map_err(|error| error.of_kind(Kind::HalfWay))? {
+            Applied::Done(done) => return Ok(settled(before.then(done), &plan, &ground, world, true)),
+            Applied::Overtaken(done) => before = before.then(done),
+        }
+    }
+    Err(Error::new(Kind::HalfWay, format!("{}: {ATTEMPTS} pushes came too late", shown.environment))
+        .hint("run the same command again: it goes on from here"))
+}
+
+fn other_plan(shown: &Plan) -> Error {
+    Error::new(
+        Kind::HalfWay,
+        format!(
+            "the remote has moved on, and the plan for {} is no longer the one that was shown",
+            shown.environment
+        ),
+    )
+    .hint("run the same command again and look at the new plan: it goes on from here")
+}
+
+/// Adds what the plan knew, and what is to be said about the delivery.
+fn settled(mut done: Done, plan: &Plan, ground: &Ground, world: &World, overtaken: bool) -> Done {
+    done.healthy.clone_from(&plan.healthy);
+    let Some(delivery) = &ground.delivery else { return done };
+    let pushed = done.pushed.as_ref().and(done.commit.as_ref());
+    let pushed = pushed.and_then(|commit| ObjectId::from_hex(commit.as_bytes()).ok());
+    if overtaken {
+        done.notes.push(format!("another run was faster at {}: what it made counts", delivery.destination()));
+    }
+    if pushed.is_some() || overtaken {
+        done.notes.extend(delivery.move_on(world, pushed));
+    }
+    done
+}

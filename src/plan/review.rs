@@ -1,0 +1,327 @@
+//! What a reviewer should know of a change to an environment: the merge request's text, made from what the branch had
+//! and what it gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use jiff::Span;
+
+use super::request::{RequestText, code};
+use crate::lock::{Entry, Lock};
+use crate::token::{Role, Scopes};
+
+/// What the change is made from.
+#[derive(Debug)]
+pub struct Review {
+    /// The environment.
+    pub environment: String,
+    /// The lock of the branch that the request is for.
+    pub before: Lock,
+    /// The lock with the change.
+    pub after: Lock,
+    /// How long a superseded token lives, by entry.
+    pub overlaps: BTreeMap<String, Span>,
+    /// Who reads each secrets file.
+    pub readers: Vec<Readers>,
+}
+
+/// Who reads a secrets file.
+#[derive(Debug)]
+pub struct Readers {
+    /// Its path.
+    pub file: String,
+    /// Its recipients so far; `None`: there is no such file yet.
+    pub before: Option<Vec<String>>,
+    /// Its recipients with the change.
+    pub after: Option<Vec<String>>,
+}
+
+impl Review {
+    /// The request's text.
+    #[must_use]
+    pub fn text(&self) -> RequestText {
+        let mut warnings = Vec::new();
+        let mut paragraphs = Vec::new();
+        for (key, entry) in &self.after.tokens {
+            let old = self.before.tokens.get(key);
+            if old.is_some_and(|old| old.id == entry.id) {
+                continue;
+            }
+            let growth = old.map(|old| growth(old, entry)).unwrap_or_default();
+            warnings.extend(growth.iter().map(|what| format!("**ESCALATION** {}: {what}", code(key))));
+            paragraphs.push(self.entry(key, old, entry));
+        }
+        let is_new = !paragraphs.is_empty();
+        let removed = self.before.tokens.iter().filter(|(key, _)| !self.after.tokens.contains_key(*key));
+        paragraphs.extend(removed.map(|(key, old)| {
+            vec![format!("**{}** goes: token {} is no longer in the lock", code(key), old.id)]
+        }));
+        let readers: Vec<String> = self.readers.iter().flat_map(Readers::changes).collect();
+        if !readers.is_empty() {
+            paragraphs.push(readers);
+        }
+        let retired = self.retired();
+        if !retired.is_empty() {
+            paragraphs
+                .push(vec![format!("Revoked, and no longer in the lock: token {}", retired.join(", "))]);
+        }
+        if is_new {
+            paragraphs.push(vec![CLOSING.to_owned()]);
+        }
+        if !warnings.is_empty() {
+            paragraphs.insert(0, warnings);
+        }
+        RequestText { title: self.title(), lines: paragraphs.join(&String::new()) }
+    }
+
+    fn title(&self) -> String {
+        let of = |is_new: bool| -> Vec<&str> {
+            let changed = self.after.tokens.iter().filter(|(key, entry)| {
+                let old = self.before.tokens.get(*key);
+                old.is_none() == is_new && old.is_none_or(|old| old.id != entry.id)
+            });
+            changed.map(|(key, _)| key.as_str()).collect()
+        };
+        let what: Vec<String> =
+            [counted("mint", &of(true)), counted("replace", &of(false))].into_iter().flatten().collect();
+        let what =
+            if what.is_empty() { "bring files and lock up to date".to_owned() } else { what.join(", ") };
+        format!("provision({}): {what}", self.environment)
+    }
+
+    fn entry(&self, key: &str, old: Option<&Entry>, new: &Entry) -> Vec<String> {
+        let owner = &new.owner;
+        let until = new.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+        let mut lines = vec![format!(
+            "**{}**: {} token {} {} of {}, {until}",
+            code(key),
+            owner.kind,
+            new.id,
+            code(&new.name),
+            code(&owner.path)
+        )];
+        let role = |entry: &Entry| entry.role.map_or("none", Role::as_str).to_owned();
+        let scopes =
+            |entry: &Entry| entry.scopes.iter().map(|scope| code(scope)).collect::<Vec<_>>().join(", ");
+        lines.push(compared("role", old.map(role), &role(new)));
+        lines.push(compared("scopes", old.map(scopes), &scopes(new)));
+        if let Some(old) = old {
+            lines.push(self.end_of(key, old, new));
+        }
+        lines
+    }
+
+    /// When the token that is replaced dies.
+    fn end_of(&self, key: &str, old: &Entry, new: &Entry) -> String {
+        if !new.superseded.iter().any(|superseded| superseded.id == old.id) {
+            return format!("in place of token {}, which no longer works", old.id);
+        }
+        let overlap = self.overlaps.get(key).map(|overlap| format!("{overlap:#}"));
+        let mut line = format!(
+            "in place of token {}, which is revoked {} after this is merged at the earliest",
+            old.id,
+            overlap.unwrap_or_else(|| "some time".to_owned())
+        );
+        if let Some(date) = old.expires {
+            let _ = write!(line, ", and expires {date} in any case");
+        }
+        line
+    }
+
+    /// Superseded tokens that the lock no longer names at all.
+    fn retired(&self) -> Vec<String> {
+        let superseded = |lock: &Lock| -> BTreeSet<_> {
+            lock.tokens.values().flat_map(|entry| entry.superseded.iter().map(|old| old.id)).collect()
+        };
+        superseded(&self.before).difference(&superseded(&self.after)).map(ToString::to_string).collect()
+    }
+}
+
+const CLOSING: &str = "The new tokens work already. Whoever does not want them closes this request and deletes its \
+                       branch; `provision revoke --orphans` then revokes them.";
+
+impl Readers {
+    fn changes(&self) -> Vec<String> {
+        let file = code(&self.file);
+        let (Some(before), Some(after)) = (&self.before, &self.after) else {
+            let Some(after) = &self.after else { return Vec::new() };
+            let readers = after.iter().map(|reader| code(reader)).collect::<Vec<_>>().join(", ");
+            return vec![format!("{file} is new, for {readers}")];
+        };
+        let only = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|reader| !those.contains(reader)).map(|reader| code(reader)).collect()
+        };
+        let added =
+            only(after, before).into_iter().map(|reader| format!("{file}: **reader added** {reader}"));
+        let gone = only(before, after).into_iter().map(|reader| format!("{file}: reader removed {reader}"));
+        added.chain(gone).collect()
+    }
+}
+
+fn counted(verb: &str, keys: &[&str]) -> Option<String> {
+    match keys {
+        [] => None,
+        [only] => Some(format!("{verb} {only}")),
+        several => Some(format!("{verb} {} tokens", several.len())),
+    }
+}
+
+fn compared(what: &str, old: Option<String>, new: &str) -> String {
+    match old {
+        Some(old) if old != new => format!("{what}: {new} (before: {old})"),
+        Some(_) => format!("{what}: {new} (as before)"),
+        None => format!("{what}: {new}"),
+    }
+}
+
+/// In what the new token may do more than the old one.
+fn growth(old: &Entry, new: &Entry) -> Vec<String> {
+    let mut growth = Vec::new();
+    if (old.owner.kind, old.owner.id) != (new.owner.kind, new.owner.id) {
+        let shown = |entry: &Entry| format!("{} {}", entry.owner.kind, code(&entry.owner.path));
+        growth.push(format!("it is for {} now, and was for {}", shown(new), shown(old)));
+    }
+    if let (Some(was), Some(is)) = (old.role, new.role)
+        && may_do_more(was, is)
+    {
+        growth.push(format!("its role is {is} now, and was {was}"));
+    }
+    let added: Vec<String> =
+        new.scopes.iter().filter(|scope| !covered(&old.scopes, scope)).map(|scope| code(scope)).collect();
+    if !added.is_empty() {
+        growth.push(format!("it has {} besides", added.join(", ")));
+    }
+    if new.expires.is_none() && old.expires.is_some() {
+        growth.push("it never expires now".to_owned());
+    }
+    growth
+}
+
+/// Planner and Security Manager have rights that their neighbours have not: with them a role is not just more or less.
+fn may_do_more(was: Role, is: Role) -> bool {
+    let apart = |role: Role| matches!(role, Role::Planner | Role::SecurityManager);
+    was != is && (is.access_level() > was.access_level() || apart(is))
+}
+
+/// Whether these scopes have the rights of that one already (GitLab's doc/user/profile/personal_access_tokens, "scopes").
+fn covered(scopes: &Scopes, scope: &str) -> bool {
+    let stronger: &[&str] = match scope {
+        "read_api" | "write_repository" | "read_registry" | "write_registry" => &["api"],
+        "read_repository" => &["api", "read_api", "write_repository"],
+        _ => &[],
+    };
+    scopes.contains(scope) || stronger.iter().any(|stronger| scopes.contains(*stronger))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{Kind, Owner, TokenId};
+    use jiff::ToSpan as _;
+
+    fn entry(id: u64, role: Role, scopes: &[&str]) -> Entry {
+        Entry {
+            id: TokenId(id),
+            gitlab: "https://gitlab.example.com".parse().unwrap(),
+            owner: Owner { kind: Kind::Group, id: 7, path: "alithya-csna".to_owned() },
+            name: "Backstage (qa)".to_owned(),
+            role: Some(role),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            created: "2026-11-21T10:00:00Z".parse().unwrap(),
+            expires: Some("2027-11-21".parse().unwrap()),
+            requested: "max".to_owned(),
+            mark: None,
+            accepted: Scopes::new(),
+            slots: BTreeMap::new(),
+            superseded: Vec::new(),
+        }
+    }
+
+    fn lock(entry: Option<Entry>) -> Lock {
+        Lock { tokens: entry.into_iter().map(|entry| ("backstage".to_owned(), entry)).collect() }
+    }
+
+    fn review(before: Option<Entry>, mut after: Entry) -> Review {
+        after.superseded.extend(before.as_ref().map(Entry::supersede));
+        Review {
+            environment: "qa".to_owned(),
+            before: lock(before),
+            after: lock(Some(after)),
+            overlaps: [("backstage".to_owned(), 24.hours())].into(),
+            readers: Vec::new(),
+        }
+    }
+
+    fn shown(review: &Review) -> String {
+        let text = review.text();
+        format!("{}\n\n{}", text.title, text.lines.join("\n"))
+    }
+
+    #[test]
+    fn a_new_token() {
+        let mut review = review(None, entry(42, Role::Developer, &["read_api", "read_repository"]));
+        review.readers = vec![Readers {
+            file: "secrets/qa.sops.yaml".to_owned(),
+            before: None,
+            after: Some(vec!["age1ana".to_owned(), "age1ben".to_owned()]),
+        }];
+        insta::assert_snapshot!(shown(&review));
+    }
+
+    #[test]
+    fn a_successor_with_the_same_rights() {
+        let scopes = ["read_api", "read_repository"];
+        let review = review(Some(entry(41, Role::Developer, &scopes)), entry(42, Role::Developer, &scopes));
+        insta::assert_snapshot!(shown(&review));
+    }
+
+    #[test]
+    fn a_successor_that_may_do_more_and_is_read_by_others() {
+        let old = entry(41, Role::Reporter, &["read_api"]);
+        let mut new = entry(42, Role::Maintainer, &["api", "read_api"]);
+        new.expires = None;
+        let mut review = review(Some(old), new);
+        review.readers = vec![Readers {
+            file: "secrets/qa.sops.yaml".to_owned(),
+            before: Some(vec!["age1ana".to_owned(), "age1ben".to_owned()]),
+            after: Some(vec!["age1ana".to_owned(), "age1eve".to_owned()]),
+        }];
+        insta::assert_snapshot!(shown(&review));
+    }
+
+    #[test]
+    fn an_entry_that_goes_and_a_token_that_was_retired() {
+        let mut old = entry(41, Role::Reporter, &["read_api"]);
+        old.superseded.push(entry(40, Role::Reporter, &["read_api"]).supersede());
+        let mut before = lock(Some(old.clone()));
+        before.tokens.insert("gone".to_owned(), entry(7, Role::Guest, &["read_api"]));
+        old.superseded.clear();
+        let review = Review { before, ..review(None, old) };
+        insta::assert_snapshot!(shown(&review));
+    }
+
+    #[test]
+    fn rights_that_a_stronger_scope_had_already_are_no_growth() {
+        let old = entry(41, Role::Maintainer, &["api"]);
+        let less = entry(42, Role::Developer, &["read_api", "write_repository", "read_repository"]);
+        assert!(growth(&old, &less).is_empty());
+        assert_eq!(growth(&less, &old).len(), 2);
+        let more = entry(42, Role::Maintainer, &["api", "k8s_proxy"]);
+        assert_eq!(growth(&old, &more), ["it has `k8s_proxy` besides"]);
+    }
+
+    #[test]
+    fn a_role_beside_the_ladder_counts_as_growth() {
+        assert!(may_do_more(Role::Developer, Role::SecurityManager));
+        assert!(may_do_more(Role::Reporter, Role::Planner));
+        assert!(!may_do_more(Role::Owner, Role::Developer));
+    }
+
+    #[test]
+    fn a_name_cannot_mention_or_mark_up() {
+        let mut new = entry(42, Role::Developer, &["read_api"]);
+        new.name = "x` @all <b>\n/approve".to_owned();
+        let text = review(None, new).text();
+        assert!(text.description().contains("`x' @all <b> /approve`"), "{}", text.description());
+    }
+}

@@ -1,0 +1,88 @@
+//! What the engine cannot do by itself, as it starts no program and asks nobody.
+
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+use super::Recipient;
+
+/// What has to be asked of a person or of another program before a data key is wrapped or opened. The program's shell
+/// implements it; the engine calls it as seldom as it can: what is in memory is tried first, a passphrase and a key
+/// command are asked for once, and only where something would open with them.
+pub trait Outside: Send + Sync {
+    /// What a command prints that gives identities. `wanted` is the first recipient of the file that is to be opened,
+    /// which sops from 3.12 on tells the command in SOPS_AGE_RECIPIENT.
+    ///
+    /// # Errors
+    /// The command cannot be run, fails, or prints something that is not text.
+    fn key_command(&self, command: &str, wanted: Option<&Recipient>) -> Result<Secret, OutsideError>;
+
+    /// The passphrase of a key; `of` says of which one, and where it is.
+    ///
+    /// # Errors
+    /// [`OutsideError::NoTerminal`], or nothing was answered.
+    fn passphrase(&self, of: &str) -> Result<Secret, OutsideError>;
+
+    /// `data` as an armored age file, for a recipient of a plugin.
+    ///
+    /// # Errors
+    /// The plugin is not there, or fails.
+    fn plugin_wrap(&self, recipient: &str, data: &[u8]) -> Result<String, OutsideError>;
+
+    /// What is in an armored age file, opened by a plugin with one of its identities.
+    ///
+    /// # Errors
+    /// The plugin is not there, or fails, or the file is not for that identity.
+    fn plugin_unwrap(&self, identity: &Secret, armored: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError>;
+}
+
+/// Why something outside did not work. Never a part of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutsideError {
+    /// A person would have to answer, and there is none.
+    #[error("{what} is needed, and there is no terminal to ask on")]
+    NoTerminal {
+        /// What had to be asked.
+        what: String,
+    },
+    /// A program is not there.
+    #[error("the program {program} is not on the PATH")]
+    NoProgram {
+        /// Its name.
+        program: String,
+    },
+    /// Anything else.
+    #[error("{reason}")]
+    Failed {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Nothing outside: refuses everything. What needs no program and no answer works with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Alone {
+    fn refuse<T>(what: &str) -> Result<T, OutsideError> {
+        Err(OutsideError::NoTerminal { what: what.to_owned() })
+    }
+}
+
+impl Outside for Alone {
+    fn key_command(&self, command: &str, _: Option<&Recipient>) -> Result<Secret, OutsideError> {
+        Self::refuse(command)
+    }
+
+    fn passphrase(&self, of: &str) -> Result<Secret, OutsideError> {
+        Self::refuse(&format!("the passphrase of {of}"))
+    }
+
+    fn plugin_wrap(&self, recipient: &str, _: &[u8]) -> Result<String, OutsideError> {
+        Self::refuse(&format!("the plugin of {recipient}"))
+    }
+
+    fn plugin_unwrap(&self, _: &Secret, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        Self::refuse("a plugin")
+    }
+}

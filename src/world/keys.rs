@@ -1,0 +1,151 @@
+//! What keys need of the machine and of the person: key commands, passphrases, plugins of age.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use age::armor::ArmoredReader;
+use age::plugin::{IdentityPluginV1, RecipientPluginV1, ResolveError};
+use age::secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+use crate::sops::{Outside, OutsideError, Recipient};
+use crate::ui::{Ui, prompt};
+
+/// The programs of this machine, and the person at the terminal.
+pub struct Keys {
+    ui: Ui,
+    /// What plugins were answered, once that has opened something: a second file needs no second answer. An answer that
+    /// did not work is not given again, as a hardware key counts wrong ones.
+    answers: Arc<Mutex<Answers>>,
+}
+
+type Answers = BTreeMap<String, SecretString>;
+
+impl Keys {
+    /// Asks on the terminal of `ui`, where it has one.
+    #[must_use]
+    pub fn new(ui: Ui) -> Self {
+        Self { ui, answers: Arc::default() }
+    }
+
+    fn person(&self) -> Person {
+        Person { ui: self.ui, answers: Arc::clone(&self.answers), given: Arc::default() }
+    }
+}
+
+fn failed(reason: impl std::fmt::Display) -> OutsideError {
+    OutsideError::Failed { reason: format!("{reason}") }
+}
+
+fn no_plugin(error: ResolveError) -> OutsideError {
+    match error {
+        ResolveError::MissingPlugin { binary_name } => OutsideError::NoProgram { program: binary_name },
+        other => failed(other),
+    }
+}
+
+impl Outside for Keys {
+    /// Runs the command without a shell; its standard error and input stay the user's, so that it can ask.
+    #[expect(clippy::disallowed_methods, reason = "key commands are started here and nowhere else")]
+    fn key_command(&self, command: &str, wanted: Option<&Recipient>) -> Result<Secret, OutsideError> {
+        let words = shlex::split(command).ok_or_else(|| failed("its quotes are not closed"))?;
+        let (program, arguments) = words.split_first().ok_or_else(|| failed("it names no program"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::inherit()).stderr(Stdio::inherit());
+        if let Some(wanted) = wanted {
+            command.env("SOPS_AGE_RECIPIENT", wanted.to_string());
+        }
+        let output = command.output().map_err(|error| failed(format!("cannot start {program}: {error}")))?;
+        let printed = Zeroizing::new(output.stdout);
+        if !output.status.success() {
+            return Err(failed(format!("{program} ended with {}", output.status)));
+        }
+        match str::from_utf8(&printed) {
+            Ok(text) => Ok(Secret::new(text.to_owned())),
+            Err(_) => Err(failed(format!("{program} printed something that is not text"))),
+        }
+    }
+
+    fn passphrase(&self, of: &str) -> Result<Secret, OutsideError> {
+        prompt::secret(self.ui, &format!("Passphrase of {of}")).map_err(|error| match error {
+            prompt::SecretError::NoTerminal => {
+                OutsideError::NoTerminal { what: format!("the passphrase of {of}") }
+            }
+            prompt::SecretError::NotGiven => failed(format!("no passphrase was given for {of}")),
+        })
+    }
+
+    fn plugin_wrap(&self, recipient: &str, data: &[u8]) -> Result<String, OutsideError> {
+        let recipient: age::plugin::Recipient = recipient.parse().map_err(failed)?;
+        let name = recipient.plugin().to_owned();
+        let plugin = RecipientPluginV1::new(&name, &[recipient], &[], self.person()).map_err(no_plugin)?;
+        age::encrypt_and_armor(&plugin, data)
+            .map_err(|error| failed(format!("age-plugin-{name}: {}", one_line(&error))))
+    }
+
+    fn plugin_unwrap(&self, identity: &Secret, armored: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        let identity: age::plugin::Identity = identity.expose().parse().map_err(failed)?;
+        let name = identity.plugin().to_owned();
+        let person = self.person();
+        let plugin = IdentityPluginV1::new(&name, &[identity], person.clone()).map_err(no_plugin)?;
+        let refused = |error: age::DecryptError| failed(format!("age-plugin-{name}: {}", one_line(&error)));
+        let decryptor =
+            age::Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(refused)?;
+        let reader = decryptor.decrypt(std::iter::once(&plugin as &dyn age::Identity)).map_err(refused)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(64));
+        reader.take(34).read_to_end(&mut bytes).map_err(failed)?;
+        person.remember();
+        Ok(bytes)
+    }
+}
+
+/// The messages of plugins may have several lines.
+fn one_line(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Who answers the questions of one call of a plugin.
+#[derive(Clone)]
+struct Person {
+    ui: Ui,
+    answers: Arc<Mutex<Answers>>,
+    given: Arc<Mutex<Answers>>,
+}
+
+impl Person {
+    /// What was given has worked.
+    fn remember(&self) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).append(&mut given);
+    }
+}
+
+impl age::Callbacks for Person {
+    fn display_message(&self, message: &str) {
+        self.ui.note(true, message);
+    }
+
+    fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        prompt::choose(self.ui, message, yes, no.unwrap_or("no"))
+    }
+
+    fn request_public_string(&self, description: &str) -> Option<String> {
+        prompt::text(self.ui, description, None, "").ok()
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<SecretString> {
+        let known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known.get(description) {
+            return Some(answer.clone());
+        }
+        drop(known);
+        let answer = SecretString::from(prompt::secret(self.ui, description).ok()?.expose().to_owned());
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.insert(description.to_owned(), SecretString::from(answer.expose_secret().to_owned()));
+        Some(answer)
+    }
+}
