@@ -56,7 +56,7 @@ impl Pasting<'_> {
             )
             .because(format!("{} makes personal tokens by API for administrators only", plan.gitlab))
             .hint(form.hint())
-            .hint(format!("then: provision bootstrap --env {} --token-file FILE", plan.environment)));
+            .hint("then run the same command on a terminal, and paste it there"));
         }
         let opened = form.addresses.first().is_some_and(|address| browser::open(&world.variables, address));
         form.show(ui, opened);
