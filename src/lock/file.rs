@@ -50,7 +50,7 @@ struct EntryOnDisk<'a> {
     requested: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mark: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "no_scopes")]
+    #[serde(default, skip_serializing_if = "Scopes::is_empty")]
     accepted: Cow<'a, Scopes>,
     #[serde(deserialize_with = "unique_slots")]
     slots: Cow<'a, BTreeMap<String, Slots>>,
@@ -123,10 +123,6 @@ impl From<EntryOnDisk<'_>> for Entry {
             superseded: entry.superseded.into_owned(),
         }
     }
-}
-
-fn no_scopes(scopes: &Cow<'_, Scopes>) -> bool {
-    scopes.is_empty()
 }
 
 fn invalid(path: &str, error: &serde_yaml::Error) -> LockError {
