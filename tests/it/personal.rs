@@ -16,7 +16,7 @@ fn asks(lab: &Lab, args: &[&str]) -> (Terminal, Form) {
     let args = ["--env", "devmode", "--yes"].iter().chain(args);
     let mut terminal = Terminal::start(lab.command(args));
     terminal.expect("create the token there");
-    let form = Form::in_text(&terminal.all());
+    let form = Form::in_text(terminal.all());
     terminal.expect(PASTE);
     (terminal, form)
 }
