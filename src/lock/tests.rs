@@ -108,7 +108,7 @@ fn unknown_repeated_and_missing_fields_are_refused_with_their_place() {
         "tokens: {}".to_owned(),
     ];
     insta::assert_snapshot!(cases.iter().map(|case| message(case)).collect::<Vec<_>>().join("\n"), @r#"
-        environments/locks/qa.yaml:21:5: tokens.backstage: unknown field `colour`, expected one of `id`, `kind`, `gitlab`, `owner`, `name`, `role`, `scopes`, `created`, `expires`, `requested`, `mark`, `slots`, `superseded`
+        environments/locks/qa.yaml:21:5: tokens.backstage: unknown field `colour`, expected one of `id`, `kind`, `gitlab`, `owner`, `name`, `role`, `scopes`, `created`, `expires`, `requested`, `mark`, `accepted`, `slots`, `superseded`
         environments/locks/qa.yaml:6:5: tokens.backstage: missing field `requested`
         environments/locks/qa.yaml:6:5: tokens.backstage: missing field `expires`
         environments/locks/qa.yaml:6:9: tokens.backstage.id: invalid type: string "many", expected u64

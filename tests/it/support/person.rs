@@ -42,7 +42,7 @@ impl Form {
             description: self.0["description"].clone(),
             scopes: self.0["scopes"].split(',').map(str::to_owned).collect(),
             role: None,
-            expires_at: Some("2027-11-21".parse().unwrap()),
+            expires_at: None,
         };
         let owner = Owner { kind: Kind::Personal, id: user, path: String::new() };
         let admin = client(&lab.gitlab, &lab.gitlab.admin_token());
