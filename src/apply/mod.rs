@@ -23,6 +23,7 @@ mod mint;
 mod paste;
 mod preflight;
 mod push;
+pub mod rekey;
 mod withdraw;
 
 pub use arrive::arrive;

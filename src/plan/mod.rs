@@ -20,6 +20,7 @@ pub mod observed;
 pub mod pasted;
 pub mod provision;
 pub mod recover;
+pub mod rekey;
 pub mod request;
 pub mod retire;
 pub mod review;
