@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::canaries::Canaries;
-use crate::support::lab::Lab;
 use crate::support::form::{DEV, Form, MAUDE};
+use crate::support::lab::Lab;
 use crate::support::terminal::Terminal;
 
 const FILE: &str = "secrets/devmode/maude.sops.yaml";
