@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{DESCRIPTION, Known, Owner, Record, Scopes};
+use crate::token::{Known, Owner, Record, Scopes};
 
 /// How long a request without a reply is watched for: GitLab may still commit it.
 pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -220,7 +220,18 @@ impl Replay {
 /// The description that a minted token carries, so that it can be recognised: `provision qa/backstage <mark>`.
 #[must_use]
 pub fn description(environment: &str, key: &str, mark: &str) -> String {
-    format!("{DESCRIPTION}{environment}/{key} {mark}")
+    format!("provision {environment}/{key} {mark}")
+}
+
+/// The mark in a description, where it has one of ours.
+#[must_use]
+pub fn mark_in(description: &str) -> Option<&str> {
+    let is_mark = |word: &&str| {
+        word.strip_prefix("pv-").is_some_and(|digits| {
+            digits.len() == 20 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    };
+    description.split_whitespace().find(is_mark)
 }
 
 #[cfg(test)]
@@ -259,6 +270,15 @@ mod tests {
             active: true,
             revoked: false,
             access_level: Some(30),
+        }
+    }
+
+    #[test]
+    fn the_mark_of_a_description_is_found_and_nothing_else_is_taken_for_one() {
+        let mark = "pv-0123456789abcdef0123";
+        assert_eq!(mark_in(&description("qa", "backstage", mark)), Some(mark));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "pv-0123456789ABCDEF0123", "my token"] {
+            assert_eq!(mark_in(other), None, "{other:?}");
         }
     }
 

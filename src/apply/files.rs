@@ -212,7 +212,10 @@ fn entry(ground: &Ground, fresh: &Fresh, at_once: &BTreeSet<TokenId>) -> lock::E
         created: record.created_at,
         expires: record.expires_at,
         requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
-        mark: mark.filter(|_| record.description.is_some()),
+        mark: mark.filter(|mark| record.carries(mark)),
+        accepted: wanted
+            .map(|token| record.scopes.difference(&token.scopes).cloned().collect())
+            .unwrap_or_default(),
         slots: BTreeMap::new(),
         superseded,
     }

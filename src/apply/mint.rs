@@ -206,7 +206,7 @@ async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
     .hint("run the same command again and look at the new plan"))
 }
 
-fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
+pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
     Intent {
         mark: mark.to_owned(),
         at: ground.client.server_time().unwrap_or_else(|| world.effects().now()),

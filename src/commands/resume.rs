@@ -30,6 +30,7 @@ pub async fn run(args: &ResumeArgs, ui: Ui, world: &World) -> Result<Exit> {
         verb: "provision resume",
         environments: writer::chosen(&names, false, &repo)?,
         wish: Wish::default(),
+        pasted: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
     };
     writer::run(&job, repo, &args.write, ui, world).await

@@ -26,6 +26,7 @@ pub async fn run(args: &RotateArgs, ui: Ui, world: &World) -> Result<Exit> {
         verb: "provision rotate",
         environments: writer::chosen(&args.env, args.all, &repo)?,
         wish: Wish { revokes: options.at_once(), ..Wish::default() },
+        pasted: None,
         plan: &|environment, observed, shown| {
             let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
             plan(environment, observed, &options).map_err(Error::from)

@@ -16,6 +16,7 @@ pub mod health;
 pub mod message;
 pub mod observed;
 pub mod options;
+pub mod pasted;
 pub mod provision;
 mod reason;
 pub mod recover;
@@ -82,6 +83,8 @@ pub enum Step {
     },
     /// Make a token at GitLab.
     Mint(Mint),
+    /// Take a personal token that a person makes in GitLab's form: there is no API for it.
+    Paste(Mint),
     /// Use the token that an interrupted run made and recorded.
     Finish {
         /// Key of the entry.
@@ -286,6 +289,14 @@ impl Plan {
         })
     }
 
+    /// The tokens to be taken from a person, in order.
+    pub fn pastes(&self) -> impl Iterator<Item = &Mint> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Paste(mint) => Some(mint),
+            _ => None,
+        })
+    }
+
     /// The files to be written, in order.
     pub fn writes(&self) -> impl Iterator<Item = &Write> {
         self.steps.iter().filter_map(|step| match step {
@@ -298,7 +309,7 @@ impl Plan {
 /// What of a step a person has to agree to, comparable with that of another plan.
 fn agreement(step: &Step) -> Option<String> {
     match step {
-        Step::Mint(mint) => serde_json::to_string(mint).ok(),
+        Step::Mint(mint) | Step::Paste(mint) => serde_json::to_string(mint).ok(),
         Step::Retire(retire) | Step::RetireAtOnce(retire) => {
             Some(format!("revoke {} of {}", retire.token.id, retire.token.owner.path))
         }

@@ -43,6 +43,8 @@ pub struct Observed {
     pub current_elsewhere: BTreeMap<TokenId, String>,
     /// Tokens that an interrupted run was about to revoke once their successors are committed, by entry.
     pub retiring: Vec<(String, Known)>,
+    /// Whether GitLab makes personal tokens by API for whoever runs this: for administrators only.
+    pub personal_by_api: bool,
     /// Readers that the policy at HEAD has and upstream's has not.
     pub new_readers: Vec<String>,
     /// Whether what this run commits is upstream when it ends.

@@ -84,7 +84,7 @@ impl Options {
         let renew = match &self.renew {
             Renew::Now(chosen) => Renew::Still {
                 chosen: chosen.clone(),
-                replaced: shown.mints().filter_map(|mint| mint.replaces).collect(),
+                replaced: shown.mints().chain(shown.pastes()).filter_map(|mint| mint.replaces).collect(),
             },
             other => other.clone(),
         };

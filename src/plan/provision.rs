@@ -13,7 +13,7 @@ use super::{
     AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, health, retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
-use crate::token::{Known, Owner, TokenId};
+use crate::token::{Kind, Known, Owner, TokenId};
 
 /// What becomes of one entry.
 pub(super) enum Fate {
@@ -77,13 +77,13 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
                 let rotates = rotates(entry, &because, observed)?;
                 plan.notes.extend(another_bot(entry, rotates.as_ref(), observed));
                 let mint = mint(environment, entry, because, rotates, observed, options, today)?;
-                plan.steps.push(Step::Mint(mint));
+                plan.steps.push(mint);
                 entry.fate = Fate::Mint(Vec::new());
             }
             Fate::Rotate(lost) => {
                 let because = vec![Reason::Asked];
                 let mint = mint(environment, entry, because, Some(lost), observed, options, today)?;
-                plan.steps.push(Step::Mint(mint));
+                plan.steps.push(mint);
                 entry.fate = Fate::Mint(Vec::new());
             }
         }
@@ -281,14 +281,14 @@ fn mint(
     observed: &Observed,
     options: &Options,
     today: Date,
-) -> Result<Mint, PlanError> {
+) -> Result<Step, PlanError> {
     let token = entry.token;
     let date = token.expires.ask(today).map_err(|error| PlanError::Expiry {
         profile: environment.path.clone(),
         key: token.key.clone(),
         why: error.to_string(),
     })?;
-    Ok(Mint {
+    let mint = Mint {
         key: token.key.clone(),
         owner: entry.owner.clone(),
         name: token.name.clone(),
@@ -303,7 +303,9 @@ fn mint(
         overlap: options.overlap.as_ref().map(|overlap| overlap.written.clone()),
         rotates,
         because,
-    })
+    };
+    let by_hand = mint.rotates.is_none() && mint.owner.kind == Kind::Personal && !observed.personal_by_api;
+    Ok(if by_hand { Step::Paste(mint) } else { Step::Mint(mint) })
 }
 
 fn another_bot(entry: &Entry<'_>, rotates: Option<&Known>, observed: &Observed) -> Option<Note> {
@@ -346,7 +348,7 @@ fn at_once(plan: &Plan, observed: &Observed, options: &Options) -> (Vec<Retire>,
     let mut replaced = BTreeMap::new();
     for step in &plan.steps {
         match step {
-            Step::Mint(mint) if mint.rotates.is_none() => {
+            Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
                 let why = match options.renew {
                     Renew::Leaked { last_used, .. } => Some(Why::Leaked { last_used }),
                     _ if options.at_once() && (options.force || observed.arrives_upstream) => {
