@@ -10,6 +10,7 @@ mod doctor;
 mod exec;
 mod rekey;
 mod resume;
+mod revoke;
 mod rotate;
 mod trust;
 
@@ -17,6 +18,7 @@ pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use resume::ResumeArgs;
+pub use revoke::RevokeArgs;
 pub use rotate::RotateArgs;
 pub use trust::TrustArgs;
 
@@ -53,6 +55,7 @@ impl Cli {
         let connection = match &self.command {
             None => &self.provision.write.connection,
             Some(Command::Status(args)) => &args.connection,
+            Some(Command::Revoke(args)) => &args.write.connection,
             Some(Command::Rotate(args)) => &args.write.connection,
             Some(Command::Resume(args)) => &args.write.connection,
             Some(Command::Doctor(args)) => &args.connection,
@@ -104,6 +107,8 @@ pub enum Command {
     Init(InitArgs),
     /// Give tokens successors, and retire the old ones later, or at once
     Rotate(RotateArgs),
+    /// Withdraw tokens, blank their slots, and take them out of the lock
+    Revoke(RevokeArgs),
     /// Finish what an interrupted run began, or undo it
     Resume(ResumeArgs),
     /// Show what was minted, and what is due, expired or revoked
@@ -157,6 +162,10 @@ pub struct ProvisionArgs {
     /// Leave the files in the work tree, uncommitted, and retire nothing
     #[arg(long, conflicts_with_all = ["push", "mr"])]
     pub no_commit: bool,
+
+    /// Revoke the tokens of entries that are no longer in the profile
+    #[arg(long, conflicts_with = "no_commit")]
+    pub prune: bool,
 
     /// Write the template's other leaves again, not only those that follow a token
     #[arg(long)]

@@ -60,7 +60,10 @@ impl From<PlanError> for Error {
         let kind = match error {
             PlanError::Expiry { .. } | PlanError::NoSuchToken { .. } => Kind::Usage,
             PlanError::Undecided { .. } => Kind::HalfWay,
-            PlanError::PolicyDiffers { .. } | PlanError::NotOurs { .. } => Kind::Refused,
+            PlanError::PolicyDiffers { .. }
+            | PlanError::NotOurs { .. }
+            | PlanError::NotRevoked { .. }
+            | PlanError::SharedSlot { .. } => Kind::Refused,
         };
         let explained = Self::from_source(kind, &error);
         match error {
@@ -70,6 +73,11 @@ impl From<PlanError> for Error {
             PlanError::NotOurs { key, .. } => explained.hint(format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
             )),
+            PlanError::NotRevoked { key, .. } => explained
+                .hint(format!("revoke it at GitLab, take {key} out of the lock, and commit that")),
+            PlanError::SharedSlot { other, .. } => {
+                explained.hint(format!("revoke {other} with it, or give each a slot of its own in the template"))
+            }
             PlanError::Expiry { .. } => explained.hint("change `expires` in the profile"),
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
             PlanError::Undecided { environment, key, successor, .. } => {

@@ -152,6 +152,19 @@ pub struct Open {
 }
 
 impl Line {
+    /// The mint that it is about.
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        match self {
+            Self::Intent(intent) => Some(&intent.mark),
+            Self::Refused { mark }
+            | Self::Minted { mark, .. }
+            | Self::Withdrawn { mark }
+            | Self::GivenUp { mark } => Some(mark),
+            Self::Retiring { .. } | Self::Writing { .. } | Self::Pushing(_) => None,
+        }
+    }
+
     /// The line as it is appended, with its newline.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -30,9 +30,20 @@ pub(super) struct Fact {
     pub(super) expires: Option<Date>,
 }
 
-/// The paths of the leaves that follow tokens.
-pub(super) fn slots(file: &GroundFile) -> Vec<sops::Path> {
-    file.template.slots().map(|leaf| leaf.path.clone()).collect()
+/// The slots that hold a value after this plan: those of entries that have a token then. They must be encrypted.
+pub(super) fn filled(plan: &Plan, file: &GroundFile, ground: &Ground) -> Vec<sops::Path> {
+    let gets = |key: &String| {
+        plan.steps.iter().any(|step| match step {
+            Step::Mint(mint) => mint.key == *key,
+            Step::Finish { key: of, .. } | Step::Render { key: of, .. } => of == key,
+            _ => false,
+        })
+    };
+    let ends = |key: &String| {
+        plan.steps.iter().any(|step| matches!(step, Step::Lock { removed, .. } if removed.contains(key)))
+    };
+    let has = |key: &String| gets(key) || ground.lock.tokens.contains_key(key) && !ends(key);
+    file.template.slots().filter(|leaf| leaf.tokens.iter().all(has)).map(|leaf| leaf.path.clone()).collect()
 }
 
 /// Renders the leaves that `write` names (for a new file: all of them) into the document.
@@ -62,6 +73,9 @@ pub(super) fn fill(
             writer.set(&leaf.path, file.template.render(leaf, &context)?)?;
         }
     }
+    for path in &write.blank {
+        writer.set(path, Secret::new(String::new()))?;
+    }
     Ok(())
 }
 
@@ -75,8 +89,8 @@ pub(super) fn write(
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<Vec<FileChange>> {
-    let Some((lock_path, ended)) = plan.steps.iter().find_map(|step| match step {
-        Step::Lock { path, ended } => Some((path, ended)),
+    let Some((lock_path, ended, removed)) = plan.steps.iter().find_map(|step| match step {
+        Step::Lock { path, ended, removed } => Some((path, ended, removed)),
         _ => None,
     }) else {
         return Ok(Vec::new());
@@ -92,17 +106,27 @@ pub(super) fn write(
             return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
         };
         fill(&mut writer, write, file, ground, &values, &facts)?;
-        sealed.push((file, writer.seal(now, &slots(file))?));
+        sealed.push((file, writer.seal(now, &filled(plan, file, ground))?));
     }
     done.rendered = rendered_entries(plan);
     done.ended.clone_from(ended);
+    done.removed.clone_from(removed);
+    done.moved = moved_entries(plan);
     let lock = next_lock(plan, ground, fresh, &sealed, done);
     let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
     done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
     done.example = sealed.first().and_then(|(file, _)| {
-        Some(Slot { file: file.path.to_string(), path: slots(file).into_iter().next()? })
+        Some(Slot { file: file.path.to_string(), path: filled(plan, file, ground).into_iter().next()? })
     });
     Ok(changes)
+}
+
+fn moved_entries(plan: &Plan) -> Vec<(String, String)> {
+    let moved = plan.steps.iter().filter_map(|step| match step {
+        Step::Move { from, to } => Some((from.clone(), to.clone())),
+        _ => None,
+    });
+    moved.collect()
 }
 
 fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
@@ -172,6 +196,7 @@ fn next_lock(
         let entry = entry(ground, fresh, &at_once);
         lock.tokens.insert(fresh.key.clone(), entry);
     }
+    lock.tokens.retain(|key, _| !done.removed.contains(key));
     for entry in lock.tokens.values_mut() {
         entry.superseded.retain(|old| !done.retired.contains(&old.id) && !done.ended.contains(&old.id));
     }

@@ -1,5 +1,7 @@
 //! Making tokens: announce, send once, record, verify.
 
+use std::cell::Cell;
+
 use futures_util::stream::{self, StreamExt};
 use jiff::civil::Date;
 
@@ -16,31 +18,52 @@ use crate::observe::Ground;
 use crate::observe::live::CONCURRENCY;
 use crate::plan::{Mint, Plan};
 use crate::token::{Known, Minted};
+use crate::ui::progress::Progress;
 use crate::world::World;
 
-/// Mints all that the plan asks for, some at a time. Either all of them are there and proved to work, or those that
-/// were made are withdrawn again; what could be neither is left to the journal.
+/// What became of the mints of a plan.
+pub(super) struct Mints {
+    /// Those that are there and proved to work.
+    pub(super) fresh: Vec<Fresh>,
+    /// Those that GitLab refused, by entry; nothing is left of them.
+    pub(super) refused: Vec<(String, Error)>,
+}
+
+/// Mints all that the plan asks for, some at a time.
+///
+/// # Errors
+/// Where the outcome of one is unknown: the journal has what is there, and the next run goes on from it.
 pub(super) async fn all(
     plan: &Plan,
     ground: &Ground,
     world: &World,
     prepared: &Prepared,
     journal: &Journalled<'_>,
-) -> Result<Vec<Fresh>> {
-    let attempts = plan.mints().map(|mint| one(plan, mint, ground, world, prepared, journal));
-    let results: Vec<Result<Fresh, Failure>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
-    let mut fresh = Vec::new();
-    let mut failures = Vec::new();
-    for result in results {
+    progress: &Progress,
+) -> Result<Mints> {
+    let total = plan.mints().count();
+    let made = Cell::new(0);
+    let attempts = plan.mints().map(|mint| async {
+        let result = one(plan, mint, ground, world, prepared, journal).await;
+        made.set(made.get() + usize::from(result.is_ok()));
+        progress.say(format!("{}: {} of {total} tokens are made", plan.environment, made.get()));
+        (mint.key.clone(), result)
+    });
+    let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
+    let mut mints = Mints { fresh: Vec::new(), refused: Vec::new() };
+    let mut open = Vec::new();
+    for (key, result) in results {
         match result {
-            Ok(token) => fresh.push(token),
-            Err(failure) => failures.push(failure),
+            Ok(token) => mints.fresh.push(token),
+            Err(Failure { error, open: false }) => mints.refused.push((key, error)),
+            Err(Failure { error, open: true }) => open.push(error),
         }
     }
-    if failures.is_empty() {
-        return Ok(fresh);
+    let failed = open.len() + mints.refused.len();
+    match open.into_iter().next() {
+        None => Ok(mints),
+        Some(error) => Err(with_others(error, failed).of_kind(Kind::HalfWay)),
     }
-    Err(give_up(ground, fresh, failures, journal).await)
 }
 
 /// What helps where GitLab did not say how it ended.
@@ -63,35 +86,37 @@ impl Failure {
     }
 }
 
-/// Where GitLab said no, the others are withdrawn, so that all is as it was. Where an outcome is unknown, what was
-/// minted stays in the journal and the next run goes on from there.
-async fn give_up(
-    ground: &Ground,
-    fresh: Vec<Fresh>,
-    failures: Vec<Failure>,
-    journal: &Journalled<'_>,
-) -> Error {
-    let open = failures.iter().any(|failure| failure.open);
-    let count = failures.len();
-    let more = |error: Error| match count {
-        1 => error,
-        _ => error.because(format!("{} more tokens failed", count - 1)),
-    };
-    let Some(first) = failures.into_iter().max_by_key(|failure| failure.open) else {
+fn with_others(error: Error, failed: usize) -> Error {
+    match failed {
+        0 | 1 => error,
+        _ => error.because(format!("{} more tokens failed", failed - 1)),
+    }
+}
+
+/// Where GitLab said no and nothing can be done without what it refused, the others are withdrawn, so that all is as it
+/// was. What GitLab's rotate made is kept for the next run: the token before it is dead.
+pub(super) async fn give_up(ground: &Ground, mints: Mints, journal: &Journalled<'_>) -> Error {
+    let failed = mints.refused.len();
+    let Some((_, first)) = mints.refused.into_iter().next() else {
         return Error::new(Kind::Failed, "nothing was minted");
     };
-    if open {
-        return more(first.error).of_kind(Kind::HalfWay);
-    }
+    let first = with_others(first, failed);
+    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) =
+        mints.fresh.into_iter().partition(|fresh| fresh.rotated);
     let left = withdraw::fresh(ground, &fresh, journal).await;
+    if !rotated.is_empty() {
+        return first
+            .of_kind(Kind::HalfWay)
+            .hint("run the same command again: the tokens that were rotated are in the journal, under seal");
+    }
     if left.is_empty() {
         return match journal.give_up() {
-            Ok(()) => more(first.error),
+            Ok(()) => first,
             Err(error) => error,
         };
     }
     let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-    more(first.error)
+    first
         .of_kind(Kind::HalfWay)
         .because(format!("token {} was minted before that and is not withdrawn yet", ids.join(", ")))
         .hint("run the same command again: it withdraws what is left")

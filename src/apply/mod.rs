@@ -4,14 +4,17 @@
 //! announced in the journal before it is sent, and its answer is recorded there under seal before anything else; old
 //! tokens are touched only when all new ones are proved to work; files are written whole; the journal is closed last.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::observe::Ground;
-use crate::plan::message::{Done, New};
-use crate::plan::{Plan, Step};
+use crate::plan::message::{Done, New, Refused};
+use crate::plan::{Plan, Step, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
+use crate::sops;
 use crate::token::{Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
@@ -25,10 +28,12 @@ mod paste;
 mod preflight;
 mod push;
 pub mod rekey;
+mod revoke;
 mod withdraw;
 
 pub use arrive::arrive;
 use journalled::Journalled;
+use mint::Mints;
 
 /// A token whose value is at hand: just minted, or recorded by an interrupted run.
 #[derive(Debug)]
@@ -71,10 +76,17 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
-    let mut fresh = paste::all(plan, ground, world, &prepared, &mut journal)?;
-    fresh.extend(mint::all(plan, ground, world, &prepared, &journal).await?);
+    let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
+    let mints = mint::all(plan, ground, world, &prepared, &journal, progress).await?;
+    let (plan, mut fresh, kept) = match possible(plan, ground, pasted, mints, &mut done) {
+        Ok(possible) => possible,
+        Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
+    };
+    let plan = &*plan;
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     retire(plan, ground, &mut done).await;
+    let failed = revoke::all(plan, ground, &prepared, &mut done).await;
+    let plan = &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
 
     progress.say(format!("{}: writing and committing", plan.environment));
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
@@ -89,8 +101,75 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         }
     }
     retire_at_once(plan, ground, &mut done).await?;
-    journal.close().map_err(|error| half_way(error, &[], &done))?;
+    journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
+}
+
+/// What of the plan can be done with what GitLab made: the plan, its tokens, and the marks of those that wait in the
+/// journal for one that GitLab refused. The mints themselves, where nothing can.
+fn possible<'p>(
+    plan: &'p Plan,
+    ground: &Ground,
+    mut fresh: Vec<Fresh>,
+    mints: Mints,
+    done: &mut Done,
+) -> Result<(Cow<'p, Plan>, Vec<Fresh>, BTreeSet<String>), Mints> {
+    if mints.refused.is_empty() {
+        fresh.extend(mints.fresh);
+        return Ok((Cow::Borrowed(plan), fresh, BTreeSet::new()));
+    }
+    let follows = |file: &str, path: &sops::Path| follows(ground, file, path);
+    let refused = mints.refused.iter().map(|(key, _)| key.clone()).collect();
+    let out = partial::left_out(plan, refused, &follows);
+    let Some(rest) = partial::without(plan, &out, &follows) else { return Err(mints) };
+    fresh.extend(mints.fresh);
+    let (waiting, fresh): (Vec<Fresh>, Vec<Fresh>) =
+        fresh.into_iter().partition(|fresh| out.contains(&fresh.key));
+    let finishing = plan.steps.iter().filter_map(|step| match step {
+        Step::Finish { key, mark, .. } if out.contains(key) => Some((key, mark)),
+        _ => None,
+    });
+    let waits = waiting.iter().map(|fresh| (&fresh.key, &fresh.mark)).chain(finishing);
+    let mut kept = BTreeSet::new();
+    for (key, mark) in waits {
+        kept.insert(mark.clone());
+        let why = "its file takes a token that GitLab refused too".to_owned();
+        done.refused.push(Refused { key: key.clone(), why });
+    }
+    done.refused.extend(mints.refused.into_iter().map(|(key, error)| Refused { key, why: said(&error) }));
+    Ok((Cow::Owned(rest), fresh, kept))
+}
+
+/// The plan without the entries whose tokens GitLab did not revoke.
+fn revocable<'p>(
+    plan: &'p Plan,
+    ground: &Ground,
+    failed: Vec<(String, Error)>,
+    done: &mut Done,
+) -> Result<Cow<'p, Plan>> {
+    let follows = |file: &str, path: &sops::Path| follows(ground, file, path);
+    let out = partial::left_out(plan, failed.iter().map(|(key, _)| key.clone()).collect(), &follows);
+    let mut failed = failed.into_iter();
+    let Some((key, error)) = failed.next() else { return Ok(Cow::Borrowed(plan)) };
+    let Some(rest) = partial::without(plan, &out, &follows) else { return Err(error) };
+    let all = std::iter::once((key, error)).chain(failed);
+    done.refused.extend(all.map(|(key, error)| Refused { key, why: said(&error) }));
+    Ok(Cow::Owned(rest))
+}
+
+/// The tokens that a leaf takes, by the template, or by the lock where the template has it no more.
+fn follows(ground: &Ground, file: &str, path: &sops::Path) -> BTreeSet<String> {
+    let template = ground.file(file).map(|file| &file.template);
+    let leaf = template.and_then(|template| template.leaves().iter().find(|leaf| leaf.path == *path));
+    if let Some(leaf) = leaf {
+        return leaf.tokens.clone();
+    }
+    let holds = |entry: &lock::Entry| entry.slots.get(file).is_some_and(|slots| slots.contains_key(path));
+    ground.lock.tokens.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| key.clone()).collect()
+}
+
+fn said(error: &Error) -> String {
+    [&[error.message().to_owned()], error.causes()].concat().join(": ")
 }
 
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.

@@ -12,10 +12,11 @@ overlap after that is upstream, and a later run retires it. With `strategy: in-p
 rotate makes the successor: its bot user stays, and the old value is dead at once.
 
   every night, in CI       provision rotate --all --due --yes
-  somebody left            provision rotate --env qa")]
+  somebody left            provision rotate --env qa
+  a token leaked           provision rotate --leaked     (type, or pipe, the token into it)")]
 pub struct RotateArgs {
     /// Environments whose tokens are rotated, such as qa or dev,qa
-    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "all")]
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present_any = ["all", "leaked"])]
     pub env: Vec<String>,
 
     /// All environments
@@ -29,6 +30,10 @@ pub struct RotateArgs {
     /// Only those that have ended or are due
     #[arg(long)]
     pub due: bool,
+
+    /// The token whose value comes on standard input is in the wrong hands: replace it, and revoke it now
+    #[arg(long, conflicts_with_all = ["token", "due", "overlap", "token_stdin"])]
+    pub leaked: bool,
 
     /// How long replaced tokens live on, instead of what the profile says: 72h, P2D; 0s needs --push or --force
     #[arg(long, value_name = "DURATION")]

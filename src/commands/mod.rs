@@ -27,6 +27,7 @@ pub mod provision;
 pub mod rekey;
 mod rekeying;
 pub mod resume;
+pub mod revoke;
 pub mod rotate;
 pub mod show;
 pub mod status;
@@ -63,6 +64,7 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
     match cli.command {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Revoke(args)) => revoke::run(&args, ui, world).await,
         Some(Command::Rotate(args)) => rotate::run(&args, ui, world).await,
         Some(Command::Resume(args)) => resume::run(&args, ui, world).await,
         Some(Command::Status(args)) => status::run(&args, ui, world).await,

@@ -32,6 +32,7 @@ pub async fn run(args: &ResumeArgs, ui: Ui, world: &World) -> Result<Exit> {
         wish: Wish::default(),
         pasted: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
+        again: |environment, _| format!("provision --env {environment}"),
     };
     writer::run(&job, repo, &args.write, ui, world).await
 }

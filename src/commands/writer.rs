@@ -41,6 +41,8 @@ pub(super) struct Job<'a> {
     pub(super) pasted: Option<Secret>,
     /// Decides.
     pub(super) plan: &'a Planner<'a>,
+    /// The command that does for these entries of an environment what failed.
+    pub(super) again: fn(&str, &[&str]) -> String,
 }
 
 /// What is needed to look at an environment again.
@@ -131,12 +133,22 @@ fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
 impl Run<'_> {
     async fn whole(&self, args: &WriteArgs) -> Result<Exit> {
         let mut planned = Vec::new();
+        let mut failed = Failed::default();
         for environment in &self.job.environments {
-            planned.push(self.plan(environment).await?);
+            match self.plan(environment).await {
+                Ok(plan) => planned.push(plan),
+                Err(error) => failed.take(&environment.name, error)?,
+            }
         }
         let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
         if args.dry_run {
-            return dry_run(&plans, args, self.ui);
+            let exit = dry_run(&plans, args, self.ui)?;
+            return failed.error(&[], self.job).map_or(Ok(exit), Err);
+        }
+        if planned.is_empty()
+            && let Some(error) = failed.error(&[], self.job)
+        {
+            return Err(error);
         }
         consent(&plans, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
@@ -145,9 +157,12 @@ impl Run<'_> {
             ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
         }
         interrupt::under_way();
-        let done = self.apply(planned).await?;
+        let done = self.apply(planned, &mut failed).await?;
         report::done(self.ui, &done)?;
-        Ok(if attention { Exit::Attention } else { Exit::Done })
+        match failed.error(&done, self.job) {
+            Some(error) => Err(error),
+            None => Ok(if attention { Exit::Attention } else { Exit::Done }),
+        }
     }
 
     /// However the run ended, its worktrees go. What is to be finished is in the journal.
@@ -209,15 +224,23 @@ impl Run<'_> {
 
     /// One environment after the other, each with a commit of its own. From the second on it is looked at and planned
     /// again, since HEAD has moved; another plan than the one that was shown is not carried out.
-    async fn apply(&self, planned: Vec<(Ground, Plan)>) -> Result<Vec<Done>> {
+    async fn apply(&self, planned: Vec<(Ground, Plan)>, failed: &mut Failed) -> Result<Vec<Done>> {
         let mut all: Vec<Done> = Vec::new();
         for (ground, plan) in planned {
+            let name = plan.environment.clone();
             match self.one(ground, plan, all.iter().any(|done| done.commit.is_some())).await {
                 Ok(done) => all.push(done),
-                Err(error) if all.iter().all(|done| done.commit.is_none()) => return Err(error),
-                Err(error) => {
+                // What stopped this one half-way would stop the next one there too.
+                Err(error) if error.kind() == Kind::HalfWay => {
                     report::done(self.ui, &all)?;
-                    return Err(error.of_kind(Kind::HalfWay));
+                    return Err(error);
+                }
+                Err(error) => {
+                    if let Err(error) = failed.take(&name, error) {
+                        report::done(self.ui, &all)?;
+                        let something = all.iter().any(|done| !done.is_nothing());
+                        return Err(if something { error.of_kind(Kind::HalfWay) } else { error });
+                    }
                 }
             }
         }
@@ -249,6 +272,62 @@ impl Run<'_> {
         drop(progress);
         done
     }
+}
+
+/// The environments that failed while others did not.
+#[derive(Default)]
+struct Failed(Vec<(String, Error)>);
+
+impl Failed {
+    /// Takes note, so that the other environments have their turn.
+    ///
+    /// # Errors
+    /// The error itself, where the others cannot have it.
+    fn take(&mut self, environment: &str, error: Error) -> Result<()> {
+        if matches!(error.kind(), Kind::Unreachable | Kind::Interrupted) {
+            return Err(error);
+        }
+        self.0.push((environment.to_owned(), error));
+        Ok(())
+    }
+
+    /// What is to be said at the end, where anything failed: the first error, and the commands for what is not done.
+    fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
+        let only = job.environments.len() == 1;
+        let commands: Vec<String> = self.0.iter().map(|(name, _)| (job.again)(name, &[])).collect();
+        let something = done.iter().any(|done| !done.is_nothing());
+        let mut errors = self.0.into_iter().map(|(name, error)| {
+            if only { error } else { error.context(format!("{name} failed")) }
+        });
+        let refused = refused(done, job);
+        let first = errors.next();
+        let commands = commands.into_iter().filter(|_| !only);
+        let error = match (first, refused) {
+            (None, refused) => return refused,
+            (Some(error), None) => error,
+            (Some(error), Some(refused)) => {
+                refused.hints().iter().fold(error.because(refused.to_string()), |error, hint| error.hint(hint))
+            }
+        };
+        let error = errors.fold(error, |error, other| {
+            other.causes().iter().take(1).fold(error.because(other.to_string()), |error, cause| error.because(cause))
+        });
+        let error = commands.fold(error, |error, command| error.hint(format!("for the rest: {command}")));
+        Some(if something { error.of_kind(Kind::HalfWay) } else { error })
+    }
+}
+
+/// The tokens that were not made while others of their environment were.
+fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
+    let all: Vec<&Done> = done.iter().filter(|done| !done.refused.is_empty()).collect();
+    let first = all.first()?.refused.first()?;
+    let count: usize = all.iter().map(|done| done.refused.len()).sum();
+    let what = if count == 1 { "1 token was not made".to_owned() } else { format!("{count} tokens were not made") };
+    let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
+    Some(all.iter().fold(error, |error, done| {
+        let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
+        error.hint(format!("for the rest: {}", (job.again)(&done.environment, &keys)))
+    }))
 }
 
 #[derive(Serialize)]

@@ -27,8 +27,10 @@ pub mod environments;
 pub mod files;
 pub mod inspect;
 pub mod interrupted;
+pub mod leaked;
 pub mod live;
 pub mod rekey;
+pub mod orphans;
 pub mod secrets;
 pub mod upstream;
 pub mod variables;
@@ -102,6 +104,10 @@ pub struct Wish {
     pub sync_template: bool,
     /// Current tokens may be revoked: the one that we act with must be known.
     pub revokes: bool,
+    /// Find a slot for the value of every entry, not only where one is lost.
+    pub values: bool,
+    /// Look for tokens of the environment that no lock names.
+    pub orphans: bool,
     /// What is committed will be upstream when the run ends.
     pub arrives_upstream: bool,
 }
@@ -126,12 +132,13 @@ pub async fn environment(
     let lock_path = RelPath::new(&lock_path)?;
     let policy_path = RelPath::new(POLICY)?;
     own_file(&repo, &lock_path, &replay)?;
-    let lock = lock_at_head(&repo, &lock_path)?;
+    let mut lock = lock_at_head(&repo, &lock_path)?;
+    let moved = moved(&mut lock, &environment);
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
     let live = live::records(&client, &lock, &replay.retiring).await?;
     let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
-    let mut states = files.iter().map(|file| files::state(file, &lock)).collect::<Result<Vec<_>>>()?;
+    let mut states = files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
     if wish.sync_template {
         let (name, gitlab) = (&environment.name, &environment.gitlab);
         let context = Context { environment: name, gitlab, tokens: BTreeMap::new() };
@@ -139,7 +146,7 @@ pub async fn environment(
             state.stale = files::stale(file, &context, world)?;
         }
     }
-    let at_hand = files::at_hand(&environment, &files, &states, &lock, &client, world).await?;
+    let at_hand = files::at_hand(&environment, (&files, &states), &lock, &client, world, wish.values).await?;
     let pending = interrupted::pending(&replay, &client, &repo, &head, (&lock_path, &lock), world).await?;
     let left = interrupted::left(&replay, &repo, &files)?;
     let touches_old = wish.revokes
@@ -148,6 +155,11 @@ pub async fn environment(
         || lock.tokens.values().any(|entry| !entry.superseded.is_empty())
         || environment.tokens.iter().any(|token| token.strategy == Strategy::InPlace);
     let operator = if touches_old { Some(client.own_token().await?.id) } else { None };
+    let orphans = if wish.orphans {
+        orphans::find(&environment.name, &owners, &lock, &client, &repo, world).await?
+    } else {
+        Vec::new()
+    };
     let active = live.iter().filter(|(_, live)| live.is_active()).map(|(id, _)| *id).collect();
     let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, view.others)?;
     let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
@@ -159,6 +171,8 @@ pub async fn environment(
         operator,
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
+        moved,
+        orphans,
         owners,
         live,
         files: states,
@@ -198,6 +212,21 @@ struct Me {
     id: u64,
     name: UserName,
     is_admin: bool,
+}
+
+/// Gives entries of the lock the keys that the profile has for them now. Returns the old and the new ones.
+fn moved(lock: &mut Lock, environment: &Environment) -> Vec<(String, String)> {
+    let mut moved = Vec::new();
+    for token in &environment.tokens {
+        let Some(from) = &token.moved_from else { continue };
+        if !lock.tokens.contains_key(&token.key)
+            && let Some(entry) = lock.tokens.remove(from)
+        {
+            lock.tokens.insert(token.key.clone(), entry);
+            moved.push((from.clone(), token.key.clone()));
+        }
+    }
+    moved
 }
 
 /// Who we act as, where a path or a personal token needs it.

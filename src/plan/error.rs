@@ -1,5 +1,6 @@
 //! Why no plan is made.
 
+use crate::sops;
 use crate::token::TokenId;
 
 /// Why no plan is made: a rule refuses, and nothing was changed.
@@ -22,6 +23,26 @@ pub enum PlanError {
         id: TokenId,
         /// What differs.
         why: String,
+    },
+    /// A token that is to be revoked cannot be proved to be the one that is meant.
+    #[error("token {id} of {key} is not revoked: {why}")]
+    NotRevoked {
+        /// Key of the entry.
+        key: String,
+        /// The token.
+        id: TokenId,
+        /// What speaks against it.
+        why: String,
+    },
+    /// A slot would be blanked that takes another token too.
+    #[error("{file} {path} takes {other} too")]
+    SharedSlot {
+        /// The secrets file.
+        file: String,
+        /// The slot.
+        path: sops::Path,
+        /// The entry that stays.
+        other: String,
     },
     /// The profile's expiry cannot be asked for today.
     #[error("{profile}: token `{key}`: {why}")]

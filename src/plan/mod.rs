@@ -11,12 +11,15 @@ use crate::sops;
 use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
 pub mod deliver;
+mod end;
 mod error;
 pub mod health;
 pub mod message;
 pub mod observed;
 pub mod options;
 pub mod pasted;
+mod orphans;
+pub mod partial;
 pub mod provision;
 mod reason;
 pub mod recover;
@@ -30,7 +33,7 @@ pub use error::PlanError;
 pub use reason::Reason;
 
 /// What a run does to one environment, in order. Empty `steps`: all is as it should be.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     /// The environment.
     pub environment: String,
@@ -63,7 +66,7 @@ pub struct Healthy {
 }
 
 /// One effect, or a group of effects that only make sense together.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Revoke a token of our own that an interrupted run made and nobody can use.
@@ -113,6 +116,15 @@ pub enum Step {
         /// The slot whose value is the token.
         from: observed::Slot,
     },
+    /// An entry has another key in the profile now.
+    Move {
+        /// Its key in the lock.
+        from: String,
+        /// Its key in the profile.
+        to: String,
+    },
+    /// Revoke a token of an entry that ends, and prove it.
+    Revoke(Revoke),
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
     /// Revoke the token that was replaced as soon as its successor is committed.
@@ -131,6 +143,9 @@ pub enum Step {
         path: String,
         /// Superseded tokens that have ended, and leave it.
         ended: Vec<TokenId>,
+        /// Entries that leave it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<String>,
     },
     /// Commit exactly these paths.
     Commit {
@@ -140,7 +155,7 @@ pub enum Step {
 }
 
 /// A token to be made.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Mint {
     /// Key of the entry.
     pub key: String,
@@ -189,6 +204,17 @@ pub struct Retire {
     pub because: Why,
 }
 
+/// A token to be revoked whatever becomes of its entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Revoke {
+    /// Which, and why.
+    #[serde(flatten)]
+    pub retire: Retire,
+    /// The slot where its value can be read, so that it can be tried afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<observed::Slot>,
+}
+
 /// Why a token is revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
@@ -200,6 +226,15 @@ pub enum Why {
     },
     /// Its successor takes its place without an overlap.
     NoOverlap,
+    /// Somebody asked for it.
+    Asked,
+    /// The profile no longer has its entry.
+    NotInProfile,
+    /// No lock names it: the run that made it is gone.
+    Orphan {
+        /// When it was made.
+        created: Timestamp,
+    },
     /// Its value is in the wrong hands.
     Leaked {
         /// When GitLab last saw it used.
@@ -208,7 +243,7 @@ pub enum Why {
 }
 
 /// A secrets file to be written.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Write {
     /// Its path.
     pub file: String,
@@ -220,6 +255,9 @@ pub struct Write {
     pub readers: usize,
     /// The leaves that are set.
     pub leaves: Vec<sops::Path>,
+    /// The leaves that are blanked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blank: Vec<sops::Path>,
 }
 
 /// Something that a person should know, and nothing is done about.
@@ -297,6 +335,14 @@ impl Plan {
         })
     }
 
+    /// The tokens of entries that end.
+    pub fn revocations(&self) -> impl Iterator<Item = &Revoke> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Revoke(revoke) => Some(revoke),
+            _ => None,
+        })
+    }
+
     /// The files to be written, in order.
     pub fn writes(&self) -> impl Iterator<Item = &Write> {
         self.steps.iter().filter_map(|step| match step {
@@ -314,7 +360,12 @@ fn agreement(step: &Step) -> Option<String> {
             Some(format!("revoke {} of {}", retire.token.id, retire.token.owner.path))
         }
         Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
-        Step::Withdraw { .. }
+        Step::Revoke(revoke) => {
+            let token = &revoke.retire.token;
+            Some(format!("revoke {} of {}", token.id, token.owner.path))
+        }
+        Step::Move { .. }
+        | Step::Withdraw { .. }
         | Step::Finish { .. }
         | Step::Render { .. }
         | Step::Restore { .. }

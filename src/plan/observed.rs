@@ -20,6 +20,11 @@ pub struct Observed {
     pub lock: Lock,
     /// Where the lock is, relative to the repository root.
     pub lock_path: String,
+    /// Entries that have another key in the profile than in the lock at HEAD: the old one and the new one, which `lock`
+    /// has already.
+    pub moved: Vec<(String, String)>,
+    /// Tokens of the environment that no lock of any branch names, where they were looked for.
+    pub orphans: Vec<Orphan>,
     /// Owner of each entry of the profile, by its key.
     pub owners: BTreeMap<String, Owner>,
     /// GitLab's record of every id that the lock names.
@@ -49,6 +54,17 @@ pub struct Observed {
     pub new_readers: Vec<String>,
     /// Whether what this run commits is upstream when it ends.
     pub arrives_upstream: bool,
+}
+
+/// A token that carries a mark of the environment and that no lock names.
+#[derive(Debug)]
+pub struct Orphan {
+    /// The entry that it was made for, by its description.
+    pub key: String,
+    /// What must be true of it before it is revoked.
+    pub token: Known,
+    /// When GitLab last saw it used.
+    pub last_used: Option<Timestamp>,
 }
 
 /// What GitLab says of an id.
@@ -85,8 +101,19 @@ pub struct FileState {
     pub differences: Vec<String>,
     /// The leaves that follow tokens, in the order of the template.
     pub slots: Vec<SlotState>,
+    /// Leaves that the lock remembers as slots of entries that the profile has no more, and that are unchanged.
+    pub former: Vec<Former>,
     /// With `--sync-template`: other leaves whose value is not the template's.
     pub stale: Vec<sops::Path>,
+}
+
+/// A leaf that was a slot.
+#[derive(Debug)]
+pub struct Former {
+    /// Key of the entry in the lock.
+    pub key: String,
+    /// Where it is in the file.
+    pub path: sops::Path,
 }
 
 /// One slot of a secrets file.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use super::{Plan, PlanError, Reason};
-use crate::lock;
+use crate::lock::{self, Lock};
 use crate::profile::{Environment, Token};
 use crate::token::TokenId;
 
@@ -20,6 +20,10 @@ pub struct Options {
     pub overlap: Option<Overlap>,
     /// Retire also what GitLab shows to be in use, or what is not superseded upstream yet.
     pub force: bool,
+    /// Which entries end.
+    pub end: End,
+    /// Revoke tokens that no lock names and that are at least this old.
+    pub orphans: Option<SignedDuration>,
     /// Undo what an interrupted run made, instead of finishing it.
     pub abandon: bool,
 }
@@ -51,6 +55,17 @@ pub enum Renew {
     Nothing,
 }
 
+/// Which entries of the lock end: tokens revoked, slots blanked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// None.
+    Nothing,
+    /// Those that the profile has no more.
+    Pruned,
+    /// These.
+    These(Chosen),
+}
+
 /// Entries by their keys; empty: all.
 pub type Chosen = BTreeSet<String>;
 
@@ -66,7 +81,7 @@ pub struct Overlap {
 impl Default for Options {
     /// Those of `provision --env`.
     fn default() -> Self {
-        Self { commit: true, renew: Renew::Unhealthy, overlap: None, force: false, abandon: false }
+        Self { commit: true, renew: Renew::Unhealthy, overlap: None, force: false, end: End::Nothing, orphans: None, abandon: false }
     }
 }
 
@@ -75,6 +90,12 @@ impl Options {
     #[must_use]
     pub fn at_once(&self) -> bool {
         self.overlap.as_ref().is_some_and(|overlap| overlap.span.is_zero())
+    }
+
+    /// Whether it may be that a current token is revoked.
+    #[must_use]
+    pub fn revokes(&self) -> bool {
+        self.at_once() || matches!(self.renew, Renew::Leaked { .. }) || self.end != End::Nothing || self.orphans.is_some()
     }
 
     /// The same choices for the run that `shown` was made for, after somebody else was faster at the remote: what the
@@ -92,11 +113,14 @@ impl Options {
     }
 
     /// Whether every entry that was named is there.
-    pub(super) fn check(&self, environment: &Environment) -> Result<(), PlanError> {
-        let (Renew::Now(keys) | Renew::Due(keys) | Renew::Still { chosen: keys, .. }) = &self.renew else {
-            return Ok(());
+    pub(super) fn check(&self, environment: &Environment, lock: &Lock) -> Result<(), PlanError> {
+        let keys = match (&self.end, &self.renew) {
+            (End::These(keys), _) => keys,
+            (_, Renew::Now(keys) | Renew::Due(keys) | Renew::Still { chosen: keys, .. }) => keys,
+            _ => return Ok(()),
         };
-        let unknown = keys.iter().find(|key| environment.token(key).is_none());
+        let is_locked = |key: &String| self.end != End::Nothing && lock.tokens.contains_key(key);
+        let unknown = keys.iter().find(|key| environment.token(key).is_none() && !is_locked(key));
         unknown.map_or(Ok(()), |key| {
             Err(PlanError::NoSuchToken {
                 environment: environment.name.clone(),

@@ -7,10 +7,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, SlotState};
-use super::options::{Options, Renew};
+use super::options::{End, Options, Renew};
 use super::recover::{Recovery, decide, is_young};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, health, retire, write,
+    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, end, health, orphans, retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
@@ -54,9 +54,12 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         watched: Vec::new(),
         given_up: Vec::new(),
     };
-    options.check(environment)?;
-    let mut entries = judge(environment, observed, options, today, &mut plan)?;
+    options.check(environment, &observed.lock)?;
+    let ending = end::entries(environment, observed, options);
+    let mut entries = judge(environment, observed, options, &ending, today, &mut plan)?;
     recover(&mut entries, environment, observed, options, &mut plan)?;
+    let moved = observed.moved.iter();
+    plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
     provide_values(&mut entries, observed);
     for entry in &mut entries {
         match std::mem::replace(&mut entry.fate, Fate::Left) {
@@ -88,9 +91,14 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
             }
         }
     }
+    if let Renew::Leaked { id, .. } = options.renew
+        && !observed.lock.names(id)
+    {
+        plan.notes.push(Note::attention(format!("token {id} is not in this lock: it is neither replaced nor revoked")));
+    }
     let touched = touched(&entries);
     let retirement = if options.commit {
-        retire::plan(environment, observed, options)
+        retire::plan(environment, observed, options, &ending)
     } else {
         retire::Retirement::default()
     };
@@ -98,7 +106,21 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     plan.steps.extend(retirement.due.into_iter().map(Step::Retire));
     let (at_once, unproved) = at_once(&plan, observed, options);
     plan.notes.extend(unproved);
-    let changes = write::Changes { touched: &touched, ended: retirement.ended, commit: options.commit };
+    let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
+    end::plan(&ending, &why, observed, &mut plan)?;
+    if let Some(age) = options.orphans {
+        let (revoked, notes) = orphans::plan(observed, age, options.force);
+        plan.steps.extend(revoked.into_iter().map(Step::Revoke));
+        plan.notes.extend(notes);
+    }
+    plan.notes.extend(end::left_behind(environment, observed, options));
+    let changes = write::Changes {
+        touched: &touched,
+        ended: retirement.ended,
+        removed: &ending,
+        blank: end::blanks(&ending, observed)?,
+        commit: options.commit,
+    };
     write::plan(changes, observed, &mut plan)?;
     plan.steps.extend(at_once.into_iter().map(Step::RetireAtOnce));
     plan.notes.extend(
@@ -115,11 +137,12 @@ fn judge<'a>(
     environment: &'a Environment,
     observed: &'a Observed,
     options: &Options,
+    ending: &BTreeSet<String>,
     today: Date,
     plan: &mut Plan,
 ) -> Result<Vec<Entry<'a>>, PlanError> {
     let mut entries = Vec::new();
-    for token in &environment.tokens {
+    for token in environment.tokens.iter().filter(|token| !ending.contains(&token.key)) {
         let Some(owner) = observed.owners.get(&token.key) else { continue };
         let entry = observed.lock.tokens.get(&token.key);
         let live = entry.and_then(|entry| observed.live.get(&entry.id));

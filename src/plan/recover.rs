@@ -76,7 +76,7 @@ pub(super) fn decide(
             stuck_rotation(pending, record, wanted, text, observed, options)
         }
         (Outcome::Found(record), None) => withdraw(pending, record.id, "its value was lost with the reply"),
-        (Outcome::NotFound, Some(old)) => unanswered_rotation(pending, old, observed, options),
+        (Outcome::NotFound, Some(old)) => unanswered_rotation(pending, old, wanted.is_some(), observed, options),
         (Outcome::NotFound, None) if is_young(pending, observed) => Recovery::Watch(Note::info(format!(
             "a request for {} had no reply; it is watched for until it can no longer arrive",
             intent.key
@@ -197,13 +197,19 @@ fn stuck_rotation(
 }
 
 /// No successor is there. As long as the request may still arrive, the token that it was about may die any moment.
-fn unanswered_rotation(pending: &Pending, old: &Known, observed: &Observed, options: &Options) -> Recovery {
+fn unanswered_rotation(
+    pending: &Pending,
+    old: &Known,
+    is_wanted: bool,
+    observed: &Observed,
+    options: &Options,
+) -> Recovery {
     let lives = observed.live.get(&old.id).is_some_and(Live::is_active);
     let rotated_again = options.force && options.renew.chooses(&pending.intent.key);
     if !lives || rotated_again || !is_young(pending, observed) {
         return Recovery::Forget(None);
     }
-    if options.abandon || pending.given_up {
+    if options.abandon || pending.given_up || !is_wanted {
         return Recovery::GiveUp(Note::info(format!(
             "a rotation of token {} of {} had no answer and was given up; it is watched for until it can no longer \
              arrive",

@@ -26,10 +26,16 @@ pub(super) struct Retirement {
     pub(super) notes: Vec<Note>,
 }
 
-pub(super) fn plan(environment: &Environment, observed: &Observed, options: &Options) -> Retirement {
+/// Entries that are `ending` are looked after elsewhere.
+pub(super) fn plan(
+    environment: &Environment,
+    observed: &Observed,
+    options: &Options,
+    ending: &BTreeSet<String>,
+) -> Retirement {
     let mut retirement = Retirement::default();
     let mut waits_for_upstream = false;
-    for token in &environment.tokens {
+    for token in environment.tokens.iter().filter(|token| !ending.contains(&token.key)) {
         let Some(entry) = observed.lock.tokens.get(&token.key) else { continue };
         for old in &entry.superseded {
             let record = match observed.live.get(&old.id) {

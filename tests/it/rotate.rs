@@ -1,5 +1,8 @@
 //! `rotate` and `resume` of the built program.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use jiff::SignedDuration;
 
 use crate::support::lab::{Lab, Said};
@@ -81,7 +84,7 @@ fn two_clones_that_rotate_at_once_end_with_the_winners_successor() {
     let ben = team.another_clone("ben");
     let mut held = ben.hold_next_push(&lab);
     let args = ["rotate", "--env", "qa", "--push", "--yes"];
-    let late = ben.command(&lab, &args).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let late = ben.command(&lab, &args).stdout(Stdio::piped()).spawn().unwrap();
     held.wait();
     lab.provision(args).ok();
     let winner = *live(&lab).last().unwrap();
@@ -124,4 +127,118 @@ fn make_executable(lab: &Lab, path: &str) {
     use std::os::unix::fs::PermissionsExt;
     let path = lab.repo().join(path);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn piped(lab: &Lab, args: &[&str], input: &str) -> Said {
+    let mut command = lab.command(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    Said::of(&child.wait_with_output().unwrap())
+}
+
+/// Uses a token as a thief would.
+pub(crate) fn used(lab: &Lab, value: &str) {
+    let url = format!("{}/api/v4/personal_access_tokens/self", lab.gitlab.url());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
+    assert!(runtime.block_on(request.header("PRIVATE-TOKEN", value).send()).unwrap().status().is_success());
+}
+
+#[test]
+fn a_leaked_token_is_found_by_its_value_replaced_and_revoked_now() {
+    let lab = lab();
+    let leaked = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.gitlab.advance(SignedDuration::from_hours(1));
+    used(&lab, &leaked);
+    lab.gitlab.advance(SignedDuration::from_hours(1));
+    let said = piped(&lab, &["rotate", "--leaked", "--yes"], &format!("{leaked}\n")).ok();
+    assert!(said.err.contains("in the wrong hands; last used at"), "{}", said.err);
+    assert!(!said.err.contains(&leaked) && !said.out.contains(&leaked));
+    let minted = lab.minted();
+    assert_eq!(minted[0]["revoked"], true);
+    assert_eq!(live(&lab).len(), 1);
+    assert_ne!(lab.value(SECRETS, "GITLAB_TOKEN"), leaked);
+    let said = piped(&lab, &["rotate", "--leaked", "--yes"], &leaked).ok();
+    assert!(said.err.contains("was revoked: nobody can use it any more"), "{}", said.err);
+    assert_eq!(live(&lab).len(), 1);
+}
+
+#[test]
+fn a_leaked_token_that_was_superseded_is_revoked_without_another_successor() {
+    let lab = lab();
+    let leaked = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    let current = lab.value(SECRETS, "GITLAB_TOKEN");
+    piped(&lab, &["rotate", "--leaked", "--env", "qa", "--yes"], &leaked).ok();
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN"), current);
+    assert_eq!((live(&lab).len(), lab.minted().len()), (1, 2));
+    assert!(!lab.read(LOCK).contains("superseded"), "{}", lab.read(LOCK));
+}
+
+#[test]
+fn what_no_lock_names_is_not_touched_even_if_it_leaked() {
+    let lab = lab();
+    let operator = lab.gitlab.operator_token();
+    piped(&lab, &["rotate", "--leaked", "--yes"], operator.expose()).refused(5, "no lock here names it");
+    piped(&lab, &["rotate", "--leaked", "--yes"], "glpat-00000000000000000000").refused(5, "does not accept");
+    assert_eq!(live(&lab).len(), 1);
+}
+
+/// An environment with this many tokens, each with a slot of its own.
+fn many(lab: &Lab, count: usize) {
+    let mut profile = lab.read("environments/qa.yaml");
+    let mut template = lab.read("templates/backstage.yaml");
+    for number in 1..count {
+        profile += &format!(
+            "  t{number}: {{ kind: group, group: alithya-csna, name: T{number}, role: reporter, scopes: [read_api], expires: 90d }}\n"
+        );
+        template += &format!("T{number}: \"{{{{ tokens.t{number} }}}}\"\n");
+    }
+    lab.write("environments/qa.yaml", &profile);
+    lab.write("templates/backstage.yaml", &template);
+    lab.commit_all("more");
+}
+
+#[test]
+fn what_expired_or_was_revoked_is_revived_in_bulk_with_one_commit() {
+    let lab = Lab::today();
+    many(&lab, 12);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 12);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 100));
+    assert_eq!(live(&lab).len(), 1);
+    let head = lab.head();
+    lab.provision(["rotate", "--all", "--due", "--yes"]);
+    assert_eq!(live(&lab).len(), 12);
+    assert_eq!(lab.git(["rev-parse", "HEAD~1"]), head);
+    assert!(lab.value(SECRETS, "T7").starts_with("glpat-"));
+}
+
+#[test]
+fn what_gitlab_refuses_does_not_take_the_others_along_and_the_error_says_what_to_run() {
+    let lab = Lab::today();
+    many(&lab, 3);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.gitlab.add_fault("POST /groups/*/access_tokens after 1 x1 403".parse().unwrap());
+    let said = lab.provision(["rotate", "--env", "qa", "--yes"]).refused(4, "1 token was not made");
+    assert!(said.err.contains("for the rest: provision rotate --env qa --token t1"), "{}", said.err);
+    assert_eq!(live(&lab).len(), 5);
+    assert!(!lab.repo().join(".git/provision/qa.journal").exists());
+    let before = [lab.value(SECRETS, "T1"), lab.value(SECRETS, "T2")];
+    lab.provision(["rotate", "--env", "qa", "--token", "t1", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 6);
+    assert_ne!(lab.value(SECRETS, "T1"), before[0]);
+    assert_eq!(lab.value(SECRETS, "T2"), before[1]);
+}
+
+#[test]
+fn an_environment_that_cannot_be_planned_does_not_hold_up_the_others() {
+    let lab = lab();
+    let lock = lab.read(LOCK);
+    lab.write(LOCK, &lock.replace("name: Backstage (qa", "name: Another (qa"));
+    lab.commit_all("forged");
+    let said = lab.provision(["--env", "qa,dev", "--yes"]).refused(4, "qa failed");
+    assert!(said.out.contains("dev: backstage is group token"), "{}", said.out);
+    assert!(said.err.contains("for the rest: provision --env qa"), "{}", said.err);
 }

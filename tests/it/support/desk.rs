@@ -21,7 +21,7 @@ use provision::observe::{self, Ground, Wish, environments, interrupted};
 use provision::plan::Plan;
 use provision::plan::deliver::{Request, Way};
 use provision::plan::message::Done;
-use provision::plan::options::{Options, Renew};
+use provision::plan::options::{End, Options, Renew};
 use provision::plan::provision::plan;
 use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
 use provision::secret::Secret;
@@ -87,6 +87,11 @@ impl Desk {
         self.wanted.replace(Options { renew, ..Options::default() });
     }
 
+    /// Whether the next run says that tokens of HEAD die before the commit is there.
+    pub(crate) fn locks_out(&self) -> bool {
+        self.wanted.borrow().end != End::Nothing
+    }
+
     /// From now on runs are those of `provision --env`.
     pub(crate) fn plain(&self) {
         self.wanted.replace(Options::default());
@@ -117,7 +122,8 @@ impl Desk {
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
         let options = shown.map_or_else(|| self.options(), |shown| self.options().still(shown));
         let arrives_upstream = delivery.as_ref().is_some_and(|delivery| delivery.arrives_upstream().unwrap());
-        let wish = Wish { revokes: options.at_once(), arrives_upstream, ..Wish::default() };
+        let (revokes, values) = (options.revokes(), options.end != End::Nothing);
+        let wish = Wish { revokes, values, arrives_upstream, ..Wish::default() };
         let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;
         ground.delivery = delivery;
