@@ -197,6 +197,11 @@ fn next_lock(
         lock.tokens.insert(fresh.key.clone(), entry);
     }
     lock.tokens.retain(|key, _| !done.removed.contains(key));
+    for write in plan.writes() {
+        for slots in lock.tokens.values_mut().filter_map(|entry| entry.slots.get_mut(&write.file)) {
+            slots.retain(|path, _| !write.blank.contains(path));
+        }
+    }
     for entry in lock.tokens.values_mut() {
         entry.superseded.retain(|old| !done.retired.contains(&old.id) && !done.ended.contains(&old.id));
     }

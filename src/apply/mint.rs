@@ -101,8 +101,7 @@ pub(super) async fn give_up(ground: &Ground, mints: Mints, journal: &Journalled<
         return Error::new(Kind::Failed, "nothing was minted");
     };
     let first = with_others(first, failed);
-    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) =
-        mints.fresh.into_iter().partition(|fresh| fresh.rotated);
+    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) = mints.fresh.into_iter().partition(|fresh| fresh.rotated);
     let left = withdraw::fresh(ground, &fresh, journal).await;
     if !rotated.is_empty() {
         return first

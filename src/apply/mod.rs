@@ -86,7 +86,8 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     retire(plan, ground, &mut done).await;
     let failed = revoke::all(plan, ground, &prepared, &mut done).await;
-    let plan = &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
+    let plan =
+        &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
 
     progress.say(format!("{}: writing and committing", plan.environment));
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;

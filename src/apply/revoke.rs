@@ -29,7 +29,9 @@ pub(super) async fn all(
         let (key, id) = (retire.key.clone(), retire.token.id);
         match result {
             Ok(proof) => done.revoked.push(Revoked { key, id, proof }),
-            Err(error) => failed.push((key, error.context(format!("token {id} of {} is not revoked", retire.key)))),
+            Err(error) => {
+                failed.push((key, error.context(format!("token {id} of {} is not revoked", retire.key))))
+            }
         }
     }
     failed
@@ -38,10 +40,17 @@ pub(super) async fn all(
 async fn one(revoke: &Revoke, value: Option<&Secret>, ground: &Ground) -> Result<Proof> {
     let token = &revoke.retire.token;
     withdraw::revoke(ground, token).await.map_err(open)?;
-    let record = ground.client.get(&token.owner, token.id).await.map_err(|error| Error::from(error).of_kind(Kind::HalfWay))?;
+    let record = ground
+        .client
+        .get(&token.owner, token.id)
+        .await
+        .map_err(|error| Error::from(error).of_kind(Kind::HalfWay))?;
     if record.is_some_and(|record| !record.revoked && record.active) {
-        return Err(Error::new(Kind::HalfWay, "GitLab took the request, and still shows the token as active")
-            .hint("run the same command again; where that does not help, revoke it at GitLab"));
+        return Err(Error::new(
+            Kind::HalfWay,
+            "GitLab took the request, and still shows the token as active",
+        )
+        .hint("run the same command again; where that does not help, revoke it at GitLab"));
     }
     let Some(value) = value else { return Ok(Proof::Record) };
     match ground.client.verify(value, "the revoked token").await {
@@ -60,6 +69,8 @@ async fn one(revoke: &Revoke, value: Option<&Secret>, ground: &Ground) -> Result
 fn open(error: Error) -> Error {
     match error.kind() {
         Kind::Refused | Kind::NotAllowed => error,
-        _ => error.of_kind(Kind::HalfWay).hint_instead("run the same command again: it goes on from what it finds"),
+        _ => error
+            .of_kind(Kind::HalfWay)
+            .hint_instead("run the same command again: it goes on from what it finds"),
     }
 }

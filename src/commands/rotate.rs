@@ -113,7 +113,6 @@ fn options(args: &RotateArgs, renew: Renew) -> Result<Options> {
 }
 
 fn overlap(text: &str) -> Result<Overlap> {
-    let span =
-        expiry::fixed(text).map_err(|error| Error::new(Kind::Usage, format!("--overlap: {error}")))?;
+    let span = expiry::fixed(text).map_err(|error| Error::new(Kind::Usage, format!("--overlap: {error}")))?;
     Ok(Overlap { written: text.to_owned(), span })
 }

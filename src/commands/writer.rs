@@ -145,10 +145,8 @@ impl Run<'_> {
             let exit = dry_run(&plans, args, self.ui)?;
             return failed.error(&[], self.job).map_or(Ok(exit), Err);
         }
-        if planned.is_empty()
-            && let Some(error) = failed.error(&[], self.job)
-        {
-            return Err(error);
+        if planned.is_empty() {
+            return failed.error(&[], self.job).map_or(Ok(Exit::Done), Err);
         }
         consent(&plans, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
@@ -296,21 +294,27 @@ impl Failed {
         let only = job.environments.len() == 1;
         let commands: Vec<String> = self.0.iter().map(|(name, _)| (job.again)(name, &[])).collect();
         let something = done.iter().any(|done| !done.is_nothing());
-        let mut errors = self.0.into_iter().map(|(name, error)| {
-            if only { error } else { error.context(format!("{name} failed")) }
-        });
+        let mut errors = self
+            .0
+            .into_iter()
+            .map(|(name, error)| if only { error } else { error.context(format!("{name} failed")) });
         let refused = refused(done, job);
         let first = errors.next();
         let commands = commands.into_iter().filter(|_| !only);
         let error = match (first, refused) {
             (None, refused) => return refused,
             (Some(error), None) => error,
-            (Some(error), Some(refused)) => {
-                refused.hints().iter().fold(error.because(refused.to_string()), |error, hint| error.hint(hint))
-            }
+            (Some(error), Some(refused)) => refused
+                .hints()
+                .iter()
+                .fold(error.because(refused.to_string()), |error, hint| error.hint(hint)),
         };
         let error = errors.fold(error, |error, other| {
-            other.causes().iter().take(1).fold(error.because(other.to_string()), |error, cause| error.because(cause))
+            other
+                .causes()
+                .iter()
+                .take(1)
+                .fold(error.because(other.to_string()), |error, cause| error.because(cause))
         });
         let error = commands.fold(error, |error, command| error.hint(format!("for the rest: {command}")));
         Some(if something { error.of_kind(Kind::HalfWay) } else { error })
@@ -322,7 +326,8 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let all: Vec<&Done> = done.iter().filter(|done| !done.refused.is_empty()).collect();
     let first = all.first()?.refused.first()?;
     let count: usize = all.iter().map(|done| done.refused.len()).sum();
-    let what = if count == 1 { "1 token was not made".to_owned() } else { format!("{count} tokens were not made") };
+    let what =
+        if count == 1 { "1 token was not made".to_owned() } else { format!("{count} tokens were not made") };
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
         let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();

@@ -116,7 +116,12 @@ fn compare(encrypted: Option<&Encrypted>, file: &GroundFile, leaf: &template::Le
 }
 
 /// The leaves of entries that the profile has no more, as far as the lock remembers them as they are.
-fn former(encrypted: Option<&Encrypted>, file: &GroundFile, lock: &Lock, environment: &Environment) -> Vec<Former> {
+fn former(
+    encrypted: Option<&Encrypted>,
+    file: &GroundFile,
+    lock: &Lock,
+    environment: &Environment,
+) -> Vec<Former> {
     let mut former = Vec::new();
     for (key, entry) in lock.tokens.iter().filter(|(key, _)| environment.token(key).is_none()) {
         for (path, digest) in entry.slots.get(file.path.as_str()).into_iter().flatten() {

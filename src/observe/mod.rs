@@ -29,8 +29,8 @@ pub mod inspect;
 pub mod interrupted;
 pub mod leaked;
 pub mod live;
-pub mod rekey;
 pub mod orphans;
+pub mod rekey;
 pub mod secrets;
 pub mod upstream;
 pub mod variables;
@@ -138,7 +138,8 @@ pub async fn environment(
     let live = live::records(&client, &lock, &replay.retiring).await?;
     let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
-    let mut states = files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
+    let mut states =
+        files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
     if wish.sync_template {
         let (name, gitlab) = (&environment.name, &environment.gitlab);
         let context = Context { environment: name, gitlab, tokens: BTreeMap::new() };

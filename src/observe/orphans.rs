@@ -37,7 +37,8 @@ pub async fn find(
     let mut orphans = Vec::new();
     for owner in by_id.into_values() {
         let listed = client.list_active(owner).await?;
-        let unnamed = listed.into_iter().filter(|record| !named.contains(&record.id) && !lock.names(record.id));
+        let unnamed =
+            listed.into_iter().filter(|record| !named.contains(&record.id) && !lock.names(record.id));
         orphans.extend(unnamed.filter_map(|record| orphan(environment, owner, record)));
     }
     orphans.sort_by_key(|orphan| orphan.token.id);
@@ -50,7 +51,8 @@ fn orphan(environment: &str, owner: &Owner, record: Record) -> Option<Orphan> {
     let mark = mark_in(description)?.to_owned();
     let entry = description.strip_prefix("provision ")?.split(' ').next()?;
     let (of, key) = entry.split_once('/')?;
-    let token = Known { id: record.id, owner: owner.clone(), name: record.name, created: record.created_at, mark };
+    let token =
+        Known { id: record.id, owner: owner.clone(), name: record.name, created: record.created_at, mark };
     (of == environment).then(|| Orphan { key: key.to_owned(), token, last_used: record.last_used_at })
 }
 

@@ -54,7 +54,12 @@ pub(super) fn left_behind(environment: &Environment, observed: &Observed, option
 ///
 /// # Errors
 /// Where a token cannot be proved to be ours, or a slot takes another token too.
-pub(super) fn plan(keys: &BTreeSet<String>, why: &Why, observed: &Observed, plan: &mut Plan) -> Result<(), PlanError> {
+pub(super) fn plan(
+    keys: &BTreeSet<String>,
+    why: &Why,
+    observed: &Observed,
+    plan: &mut Plan,
+) -> Result<(), PlanError> {
     for key in keys {
         let Some(entry) = observed.lock.tokens.get(key) else { continue };
         let current = (entry.id, entry.known(), Stands::Current);
@@ -82,7 +87,11 @@ fn revocable(
         Some(Live::Known(record)) if record.active => record,
         _ => return Ok(None),
     };
-    ours(known, record, observed, stands).map(Some).map_err(|why| PlanError::NotRevoked { key: key.to_owned(), id, why })
+    ours(known, record, observed, stands).map(Some).map_err(|why| PlanError::NotRevoked {
+        key: key.to_owned(),
+        id,
+        why,
+    })
 }
 
 /// The leaves of each file that are blanked: the slots of the entries that end, and what the lock remembers as their slots
@@ -94,7 +103,9 @@ pub(super) fn blanks(
     let mut blanks: BTreeMap<String, Vec<sops::Path>> = BTreeMap::new();
     for file in observed.files.iter().filter(|file| file.exists) {
         let mut leaves = Vec::new();
-        for slot in file.slots.iter().filter(|slot| slot.leaf != Leaf::Missing && !slot.tokens.is_disjoint(keys)) {
+        for slot in
+            file.slots.iter().filter(|slot| slot.leaf != Leaf::Missing && !slot.tokens.is_disjoint(keys))
+        {
             if let Some(other) = slot.tokens.iter().find(|key| is_kept(key, keys, &observed.lock)) {
                 return Err(PlanError::SharedSlot {
                     file: file.path.clone(),
@@ -104,7 +115,9 @@ pub(super) fn blanks(
             }
             leaves.push(slot.path.clone());
         }
-        leaves.extend(file.former.iter().filter(|former| keys.contains(&former.key)).map(|former| former.path.clone()));
+        leaves.extend(
+            file.former.iter().filter(|former| keys.contains(&former.key)).map(|former| former.path.clone()),
+        );
         if !leaves.is_empty() {
             blanks.insert(file.path.clone(), leaves);
         }

@@ -160,9 +160,11 @@ impl Done {
         let rendered = self.rendered.iter().map(|(key, id)| format!("render {key} again from token {id}"));
         let retired = self.retired.iter().map(|id| format!("retire token {id}"));
         let ended = self.ended.iter().map(|id| format!("forget superseded token {id}, which has ended"));
-        let revoked = self.revoked.iter().map(|revoked| format!("revoke token {} of {}", revoked.id, revoked.key));
+        let revoked =
+            self.revoked.iter().map(|revoked| format!("revoke token {} of {}", revoked.id, revoked.key));
         let is_told = |key: &&String| !self.revoked.iter().any(|revoked| revoked.key == **key);
-        let removed = self.removed.iter().filter(is_told).map(|key| format!("forget {key}, whose token has ended"));
+        let removed =
+            self.removed.iter().filter(is_told).map(|key| format!("forget {key}, whose token has ended"));
         let moved = self.moved.iter().map(|(from, to)| format!("call {from} {to}"));
         let ended = ended.chain(revoked).chain(removed).chain(moved);
         let mut sentences: Vec<String> = minted.chain(rendered).chain(retired).chain(ended).collect();

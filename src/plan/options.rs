@@ -81,7 +81,15 @@ pub struct Overlap {
 impl Default for Options {
     /// Those of `provision --env`.
     fn default() -> Self {
-        Self { commit: true, renew: Renew::Unhealthy, overlap: None, force: false, end: End::Nothing, orphans: None, abandon: false }
+        Self {
+            commit: true,
+            renew: Renew::Unhealthy,
+            overlap: None,
+            force: false,
+            end: End::Nothing,
+            orphans: None,
+            abandon: false,
+        }
     }
 }
 
@@ -95,7 +103,10 @@ impl Options {
     /// Whether it may be that a current token is revoked.
     #[must_use]
     pub fn revokes(&self) -> bool {
-        self.at_once() || matches!(self.renew, Renew::Leaked { .. }) || self.end != End::Nothing || self.orphans.is_some()
+        self.at_once()
+            || matches!(self.renew, Renew::Leaked { .. })
+            || self.end != End::Nothing
+            || self.orphans.is_some()
     }
 
     /// The same choices for the run that `shown` was made for, after somebody else was faster at the remote: what the

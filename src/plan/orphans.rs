@@ -26,7 +26,9 @@ pub(super) fn plan(observed: &Observed, age: SignedDuration, force: bool) -> (Ve
                 "{what}, is in no lock, but was made only at {}: not revoked yet",
                 token.created
             )));
-        } else if let Some(used) = last_used.filter(|used| used.duration_since(token.created) > PROOF && !force) {
+        } else if let Some(used) =
+            last_used.filter(|used| used.duration_since(token.created) > PROOF && !force)
+        {
             notes.push(Note::attention(format!(
                 "{what}, is in no lock, but was used at {used}: not revoked without --force"
             )));

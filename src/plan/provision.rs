@@ -10,7 +10,8 @@ use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, S
 use super::options::{End, Options, Renew};
 use super::recover::{Recovery, decide, is_young};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, end, health, orphans, retire, write,
+    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, end, health, orphans,
+    retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
@@ -94,7 +95,9 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     if let Renew::Leaked { id, .. } = options.renew
         && !observed.lock.names(id)
     {
-        plan.notes.push(Note::attention(format!("token {id} is not in this lock: it is neither replaced nor revoked")));
+        plan.notes.push(Note::attention(format!(
+            "token {id} is not in this lock: it is neither replaced nor revoked"
+        )));
     }
     let touched = touched(&entries);
     let retirement = if options.commit {

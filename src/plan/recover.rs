@@ -76,7 +76,9 @@ pub(super) fn decide(
             stuck_rotation(pending, record, wanted, text, observed, options)
         }
         (Outcome::Found(record), None) => withdraw(pending, record.id, "its value was lost with the reply"),
-        (Outcome::NotFound, Some(old)) => unanswered_rotation(pending, old, wanted.is_some(), observed, options),
+        (Outcome::NotFound, Some(old)) => {
+            unanswered_rotation(pending, old, wanted.is_some(), observed, options)
+        }
         (Outcome::NotFound, None) if is_young(pending, observed) => Recovery::Watch(Note::info(format!(
             "a request for {} had no reply; it is watched for until it can no longer arrive",
             intent.key

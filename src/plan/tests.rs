@@ -81,6 +81,7 @@ fn entry(id: u64) -> lock::Entry {
 
 fn file(leaf: Leaf) -> FileState {
     FileState {
+        former: Vec::new(),
         path: "secrets/qa.sops.yaml".to_owned(),
         template: "backstage.yaml".to_owned(),
         exists: true,
@@ -99,6 +100,8 @@ fn file(leaf: Leaf) -> FileState {
 /// Token 42 was minted on 2026-11-21 and all agrees with the profile.
 fn healthy() -> Observed {
     Observed {
+        moved: Vec::new(),
+        orphans: Vec::new(),
         now: at("2026-12-01T12:00:00Z"),
         operator: Some(TokenId(1)),
         lock: Lock { tokens: BTreeMap::from([("backstage".to_owned(), entry(42))]) },
@@ -158,6 +161,8 @@ fn verbs(plan: &Plan) -> Vec<String> {
         Step::Paste(mint) => format!("paste {}", mint.key),
         Step::Finish { record, .. } => format!("finish with {}", record.id),
         Step::Render { key, from, .. } => format!("render {key} from {}", from.path),
+        Step::Move { from, to } => format!("{from} is {to}"),
+        Step::Revoke(revoke) => format!("revoke {}", revoke.retire.token.id),
         Step::Retire(retire) => format!("retire {}", retire.token.id),
         Step::RetireAtOnce(retire) => format!("then revoke {}", retire.token.id),
         Step::Restore { path } => format!("restore {path}"),

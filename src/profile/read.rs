@@ -1,5 +1,6 @@
 //! Reads a profile. Goes on after a problem, so that a person sees all of them at once.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use jiff::{Span, ToSpan};
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::instance::Instance;
 use crate::token::{Kind, Role, Scopes};
-use crate::yaml::{Node, Position};
+use crate::yaml::{Mapping, Node, Position};
 
 /// Where tokens live when a profile does not say.
 pub const DEFAULT_GITLAB: &str = "https://gitlab.com";
@@ -19,7 +20,17 @@ pub const DEFAULT_GITLAB: &str = "https://gitlab.com";
 pub(super) const ENVIRONMENT_KEYS: [&str; 3] = ["gitlab", "secrets", "tokens"];
 pub(super) const SECRETS_KEYS: [&str; 4] = ["file", "template", "recipients", "commit"];
 pub(super) const TOKEN_KEYS: [&str; 11] = [
-    "kind", "group", "project", "name", "role", "scopes", "expires", "renew_before", "overlap", "strategy", "moved_from",
+    "kind",
+    "group",
+    "project",
+    "name",
+    "role",
+    "scopes",
+    "expires",
+    "renew_before",
+    "overlap",
+    "strategy",
+    "moved_from",
 ];
 
 impl Environment {
@@ -123,10 +134,15 @@ fn tokens(reader: &mut Reader, node: Node<'_>) -> Option<Vec<Token>> {
 fn check_moves(reader: &mut Reader, tokens: Mapping<'_>) {
     let mut seen = BTreeSet::new();
     for entry in tokens.entries() {
-        let Some(node) = entry.value.as_mapping().and_then(|fields| fields.get("moved_from")) else { continue };
+        let Some(node) = entry.value.as_mapping().and_then(|fields| fields.get("moved_from")) else {
+            continue;
+        };
         let Some(from) = node.as_str() else { continue };
         if tokens.get(from).is_some() {
-            reader.report(node, format!("`{from}` is still an entry of its own; a renamed entry has one key only"));
+            reader.report(
+                node,
+                format!("`{from}` is still an entry of its own; a renamed entry has one key only"),
+            );
         }
         if !seen.insert(from) {
             reader.report(node, format!("two entries cannot both come from `{from}`"));

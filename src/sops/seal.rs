@@ -358,9 +358,8 @@ pub(super) fn check_encrypted(sealed: &Encrypted, must_be_encrypted: &[Path]) ->
         }
     }
     let rule = sealed.selection();
-    let any = sealed
-        .marked_leaves()
-        .any(|(_, node, encrypted)| encrypted && node.as_str().is_some_and(is_hidden));
+    let any =
+        sealed.marked_leaves().any(|(_, node, encrypted)| encrypted && node.as_str().is_some_and(is_hidden));
     if any { Ok(()) } else { Err(SealError::NothingEncrypted { rule: rule.clone() }) }
 }
 

@@ -62,7 +62,9 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
             ("revoke", vec![format!("{}: token {}, {}", retire.key, retire.token.id, why(&retire.because))])
         }
         Step::Revoke(Revoke { retire, .. }) => ("revoke", describe_revoke(retire)),
-        Step::Move { from, to } => ("rename", vec![format!("{from} is {to} in the profile now; its token stays")]),
+        Step::Move { from, to } => {
+            ("rename", vec![format!("{from} is {to} in the profile now; its token stays")])
+        }
         Step::Restore { path } => {
             ("restore", vec![format!("{path} as HEAD has it: an interrupted run had replaced it")])
         }
@@ -71,7 +73,8 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
             vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],
         ),
         Step::Write(write) => {
-            let listed = |leaves: &[sops::Path]| leaves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let listed =
+                |leaves: &[sops::Path]| leaves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let mut lines = Vec::new();
             if !write.leaves.is_empty() {
                 lines.push(format!("{} in {}", listed(&write.leaves), write.file));
@@ -114,7 +117,14 @@ fn describe_revoke(retire: &Retire) -> Vec<String> {
     let Retire { key, token, because } = retire;
     let owner = &token.owner;
     vec![
-        format!("{key}: {} token {} \"{}\" of {}, {}", owner.kind, token.id, token.name, owner.path, why(because)),
+        format!(
+            "{key}: {} token {} \"{}\" of {}, {}",
+            owner.kind,
+            token.id,
+            token.name,
+            owner.path,
+            why(because)
+        ),
         "whoever uses it is locked out at once".to_owned(),
     ]
 }

@@ -2,7 +2,8 @@
 
 use crate::crash::{broken_again_during_recovery, broken_at_every_effect};
 use crate::support::scenarios::{
-    pruning, revocation, revocation_pushed, rotation, rotation_pushed_without_an_overlap, rotation_without_an_overlap,
+    pruning, revocation, revocation_pushed, rotation, rotation_pushed_without_an_overlap,
+    rotation_without_an_overlap,
 };
 
 #[test]

@@ -57,7 +57,10 @@ fn an_environment_is_revoked_as_a_whole_superseded_tokens_too() {
     assert_eq!(live(&lab).len(), 4);
     lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
     assert_eq!(live(&lab).len(), 0);
-    assert_eq!((lab.value(SECRETS, "GITLAB_TOKEN"), lab.value(SECRETS, "MIRROR")), (String::new(), String::new()));
+    assert_eq!(
+        (lab.value(SECRETS, "GITLAB_TOKEN"), lab.value(SECRETS, "MIRROR")),
+        (String::new(), String::new())
+    );
     lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
 }
 
@@ -76,7 +79,9 @@ fn a_revocation_is_delivered() {
 fn what_gitlab_does_not_revoke_keeps_its_slot_and_its_entry() {
     let lab = two_tokens();
     lab.gitlab.add_fault("DELETE * x1 403".parse().unwrap());
-    let said = lab.provision(["revoke", "--env", "qa", "--yes"]).refused(4, "for the rest: provision revoke --env qa");
+    let said = lab
+        .provision(["revoke", "--env", "qa", "--yes"])
+        .refused(4, "for the rest: provision revoke --env qa");
     assert!(said.out.contains("is revoked"), "{}{}", said.out, said.err);
     assert_eq!(live(&lab).len(), 1);
     assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN").is_empty(), !lab.read(LOCK).contains("backstage:"));
@@ -108,7 +113,10 @@ fn a_renamed_entry_keeps_its_token() {
     lab.provision(["--env", "qa", "--yes"]).ok();
     let value = lab.value(SECRETS, "GITLAB_TOKEN");
     let profile = lab.read("environments/qa.yaml");
-    lab.write("environments/qa.yaml", &profile.replace("  backstage:\n", "  portal:\n    moved_from: backstage\n"));
+    lab.write(
+        "environments/qa.yaml",
+        &profile.replace("  backstage:\n", "  portal:\n    moved_from: backstage\n"),
+    );
     let template = lab.read("templates/backstage.yaml");
     lab.write("templates/backstage.yaml", &template.replace("tokens.backstage", "tokens.portal"));
     lab.commit_all("rename");

@@ -21,7 +21,7 @@ use provision::observe::{self, Ground, Wish, environments, interrupted};
 use provision::plan::Plan;
 use provision::plan::deliver::{Request, Way};
 use provision::plan::message::Done;
-use provision::plan::options::{End, Options, Renew};
+use provision::plan::options::{self, Options, Renew};
 use provision::plan::provision::plan;
 use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
 use provision::secret::Secret;
@@ -89,12 +89,14 @@ impl Desk {
 
     /// Whether the next run says that tokens of HEAD die before the commit is there.
     pub(crate) fn locks_out(&self) -> bool {
-        self.wanted.borrow().end != End::Nothing
+        self.wanted.borrow().end != options::End::Nothing
     }
 
-    /// From now on runs are those of `provision --env`.
+    /// From now on runs are those of `provision --env`, with `--prune` where that was asked for.
     pub(crate) fn plain(&self) {
-        self.wanted.replace(Options::default());
+        let pruned = self.wanted.borrow().end == options::End::Pruned;
+        let end = if pruned { options::End::Pruned } else { options::End::Nothing };
+        self.wanted.replace(Options { end, ..Options::default() });
     }
 
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -122,7 +124,7 @@ impl Desk {
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
         let options = shown.map_or_else(|| self.options(), |shown| self.options().still(shown));
         let arrives_upstream = delivery.as_ref().is_some_and(|delivery| delivery.arrives_upstream().unwrap());
-        let (revokes, values) = (options.revokes(), options.end != End::Nothing);
+        let (revokes, values) = (options.revokes(), options.end != options::End::Nothing);
         let wish = Wish { revokes, values, arrives_upstream, ..Wish::default() };
         let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;

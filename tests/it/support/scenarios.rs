@@ -168,6 +168,10 @@ pub(crate) fn rotation_pushed_without_an_overlap() -> Desk {
     let desk = Desk::that_delivers(Way::Push);
     desk.whole_run();
     let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
-    desk.wanted.replace(Options { renew: Renew::Now(Chosen::new()), overlap: Some(overlap), ..Options::default() });
+    desk.wanted.replace(Options {
+        renew: Renew::Now(Chosen::new()),
+        overlap: Some(overlap),
+        ..Options::default()
+    });
     desk
 }
