@@ -77,7 +77,6 @@ async fn new_ones(
     }
     let client = connections.client(&gitlab)?;
     if !args.yes {
-        need_yes(ui, args.yes)?;
         let (count, files) = (search.candidates.len(), search.files().join(", "));
         ui.say(&format!("{count} values in {files} look like GitLab tokens"));
         prompt::confirm(ui, &format!("Show them to {gitlab}, to ask whose they are?"), "--yes")?;

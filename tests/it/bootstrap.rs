@@ -218,8 +218,9 @@ fn a_key_with_a_passphrase_opens_what_it_closed() {
 }
 
 #[test]
-fn a_request_to_read_more_changes_only_the_rule_that_was_asked_for_and_says_whose_key_it_is() {
+fn a_request_to_read_more_changes_the_policy_alone_and_opens_qa_once_it_is_merged_and_rekeyed() {
     let (team, lab) = Team::with_clone();
+    lab.provision(["--env", "qa", "--yes", "--push"]).ok();
     let newcomer = Newcomer::at(&lab);
     let token = newcomer.home.join("token");
     fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
@@ -236,4 +237,13 @@ fn a_request_to_read_more_changes_only_the_rule_that_was_asked_for_and_says_whos
     let changed = team.git(["diff", "--name-only", "main", "provision/access-dev"]);
     assert!(changed.lines().any(|line| line == ".sops.yaml"), "{changed}");
     assert!(!lab.read(".sops.yaml").contains(&public), "the policy here is as it was");
+
+    // A maintainer merges it, and somebody who can read rekeys; then it opens for the newcomer.
+    lab.git(["push", "-q", "origin", "main"]);
+    team.merge("provision/access-dev");
+    lab.git(["pull", "-q"]);
+    let qa = ["show", "--reveal", "secrets/qa.sops.yaml", "GITLAB_TOKEN"];
+    newcomer.says(&qa).refused(7, "");
+    lab.provision(["rekey", "--yes", "--push"]).ok();
+    assert_eq!(newcomer.says(&qa).ok().out, lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"));
 }
