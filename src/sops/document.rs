@@ -6,7 +6,7 @@ use super::format::Format;
 use super::json;
 use super::path::{Path, Segment};
 use super::scalar::{self, ScalarError};
-use super::value::{Plain, Type};
+use super::value::Plain;
 
 /// The key of sops's own block.
 pub(super) const METADATA: &str = "sops";
@@ -68,7 +68,11 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Self, StructureError> {
-        let tree = format.tree(bytes)?;
+        Self::of_text(format, yaml::build::text(bytes)?.to_owned())
+    }
+
+    pub(super) fn of_text(format: Format, text: String) -> Result<Self, StructureError> {
+        let tree = format.tree(text)?;
         let roots: Vec<_> = tree.documents().map(|document| document.root()).collect();
         let Some(Some(first)) = roots.first().copied() else { return Err(StructureError::RootNotMapping) };
         if format == Format::Binary && !first.as_mapping().is_some_and(is_binary) {
@@ -146,7 +150,7 @@ impl Document {
     }
 
     /// All scalars of all documents, null ones too, in order.
-    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> {
+    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> + Clone {
         self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
     }
 
@@ -194,7 +198,7 @@ impl Walk {
             }
             Kind::Mapping(mapping) => {
                 for entry in mapping.entries() {
-                    if !is_text(entry.key_node) {
+                    if !scalar::is_str(entry.key_node) {
                         let position = entry.key_node.position();
                         return Err(StructureError::KeyNotText { position, key: entry.key.to_owned() });
                     }
@@ -213,9 +217,4 @@ impl Walk {
         self.path.0.pop();
         Ok(())
     }
-}
-
-/// Whether go-yaml reads this key as a string.
-fn is_text(key: Node<'_>) -> bool {
-    matches!(scalar::value(key), Ok(Some(plain)) if plain.kind == Type::Str)
 }
