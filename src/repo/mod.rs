@@ -13,6 +13,7 @@ mod handover;
 mod history;
 mod hooks;
 mod index;
+mod inherited;
 mod init;
 mod linked;
 pub mod lock;

@@ -46,6 +46,20 @@ impl OtherReader {
         Self { kind: kind.to_owned(), id }
     }
 
+    /// What people call keys of this kind.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        match self.kind.as_str() {
+            "pgp" => "PGP",
+            "kms" => "AWS KMS",
+            "gcp_kms" => "GCP KMS",
+            "hckms" => "HuaweiCloud KMS",
+            "azure_kv" => "Azure Key Vault",
+            "hc_vault" => "HashiCorp Vault",
+            other => other,
+        }
+    }
+
     /// Whether both stand for the same key. Fingerprints are equal whatever their case and blanks, SSH keys whatever
     /// their comment; a key of Azure without a version stands for each of its versions.
     #[must_use]

@@ -9,23 +9,22 @@ mod edit;
 mod edit_tests;
 mod hidden;
 mod keys;
-mod names;
 mod read;
 mod remove;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use crate::yaml::{self, Position};
 
 use super::keys::{Recipient, RecipientError};
 use super::metadata::OtherReader;
+use super::names::Names;
 use super::re2::{Pattern, PatternError};
 use super::selection::{Selection, SelectionError};
 
 pub use edit::{PolicyEdit, PolicyEditError};
 pub use hidden::HiddenRule;
+pub(super) use keys::other_reader;
 
 /// Why a policy is not one, or gives no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -236,7 +235,7 @@ struct Entry {
 pub struct Policy {
     entries: Vec<Entry>,
     hidden: Vec<HiddenRule>,
-    names: BTreeMap<Recipient, String>,
+    names: Names,
 }
 
 impl Policy {
@@ -289,15 +288,16 @@ impl Policy {
         &self.hidden
     }
 
-    /// What the policy calls a recipient: its anchor, else the comment behind it, else the comment on the line above
-    /// where each item of the list has one.
+    /// What the policy calls readers: the anchor of the key, else the comment behind it, else the comment on the line
+    /// above where each item of the list has one.
     #[must_use]
-    pub fn name_of(&self, recipient: &Recipient) -> Option<&str> {
-        self.names.get(recipient).map(String::as_str)
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
-    /// The recipients that the policy calls `name`.
-    pub fn named<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p Recipient> {
-        self.names.iter().filter(move |(_, known)| *known == name).map(|(recipient, _)| recipient)
+    /// What a recipient is called.
+    #[must_use]
+    pub fn name_of<'p>(&'p self, recipient: &'p Recipient) -> Option<&'p str> {
+        self.names.of_recipient(recipient)
     }
 }

@@ -41,6 +41,12 @@ impl Recipient {
         &self.canonical
     }
 
+    /// The comment of an SSH key.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.written.strip_prefix(&self.canonical)?.strip_prefix(' ')
+    }
+
     /// The name of the plugin that it belongs to; the program is `age-plugin-NAME`.
     #[must_use]
     pub fn plugin(&self) -> Option<&str> {

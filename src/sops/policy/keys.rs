@@ -197,6 +197,17 @@ fn keys_of(item: Node<'_>, field: &str, of_type: &KeyType) -> Result<Vec<Key>, P
     Ok(keys)
 }
 
+/// The reader that a text or mapping stands for in the list `field`; `None` for age, and for what is no single key.
+pub(in super::super) fn other_reader(field: &str, item: Node<'_>) -> Option<OtherReader> {
+    let is_of =
+        |of_type: &&KeyType| of_type.stored != "age" && [of_type.flat, of_type.grouped].contains(&field);
+    let of_type = KEY_TYPES.iter().find(is_of)?;
+    match keys_of(item, field, of_type).ok()?.as_slice() {
+        [Key { reader: Reader::Other(reader, _), .. }] => Some(reader.clone()),
+        _ => None,
+    }
+}
+
 /// Fields that a mapping in a group must have, and may have.
 fn fields(of_type: &KeyType) -> Option<(&'static [&'static str], &'static [&'static str])> {
     match of_type.stored {

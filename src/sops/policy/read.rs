@@ -2,17 +2,18 @@
 
 use crate::yaml::{Mapping, Node, Position, Tree};
 
+use super::super::names::Names;
 use super::super::re2::Pattern;
 use super::super::selection::{FIELDS, Selection, SelectionError};
 use super::keys::{self, KEY_TYPES, Readers, check_group};
-use super::{Entry, Policy, PolicyError, Problem, Rule, hidden, names};
+use super::{Entry, Policy, PolicyError, Problem, Rule, hidden};
 
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
     let tree = Tree::parse(text)?;
     let rules = rules(&tree)?;
     let entries: Vec<Entry> = rules.into_iter().map(entry).collect::<Result<_, _>>()?;
     let hidden = hidden::among(&entries);
-    let names = names::of(&tree);
+    let names = Names::read(&tree);
     Ok(Policy { entries, hidden, names })
 }
 

@@ -6,8 +6,8 @@ use crate::yaml::{Entry, Kind, Node, Sequence, Style, Tree};
 
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
+use super::super::names;
 use super::edit::{PolicyEditError, hyphen};
-use super::names;
 
 pub(super) fn remove(tree: &Tree, recipient: &Recipient) -> Result<String, PolicyEditError> {
     let mut removal = Removal { tree, recipient, ranges: Vec::new() };

@@ -252,18 +252,3 @@ fn rules_that_an_earlier_one_hides_are_reported() {
         assert_eq!(policy(&text).hidden_rules(), wanted, "{earlier} {later}");
     }
 }
-
-#[test]
-fn recipients_have_the_names_that_people_gave_them() {
-    let [ana, ben, eva, ian, una] = [ben(), ben(), ben(), ben(), ben()];
-    let text = format!(
-        "keys:\n  - &ana {ana}\n  - {ben} # Ben (laptop)\ncreation_rules:\n  - path_regex: a\n    age:\n      # eva\n      - {eva}\n      # ian\n      - {ian}\n  - age:\n      # a heading\n      - {una}\n      - *ana # not ana\n"
-    );
-    let policy = policy(&text);
-    let name = |text: &str| policy.name_of(&text.parse().unwrap());
-    assert_eq!(
-        [name(&ana), name(&ben), name(&eva), name(&ian), name(&una)],
-        [Some("ana"), Some("Ben (laptop)"), Some("eva"), Some("ian"), None]
-    );
-    assert_eq!(policy.named("ana").map(Recipient::as_str).collect::<Vec<_>>(), [&ana]);
-}
