@@ -9,6 +9,7 @@ use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
 use super::keys::OutsideError;
+use super::marks::Marks;
 use super::open::{Change, OpenError, Opened};
 use super::path::Path;
 use super::random::NoRandomness;
@@ -17,6 +18,7 @@ use super::selection::Selection;
 use super::splice;
 use super::value::{Cipher, Plain, PlainRef, Type, ValueError, is_encrypted};
 use super::values::{self, Values};
+use crate::yaml::Position;
 
 /// The bytes of a SOPS file that may be written: verified, and nothing in it is in the clear that should not be.
 pub struct Sealed {
@@ -110,6 +112,16 @@ pub enum SealError {
     )]
     Shifted {
         /// The other leaf.
+        path: Path,
+    },
+    /// An alias stands for a value that would be stored otherwise in the place of the alias.
+    #[error(
+        "{position}: {path} is an alias, and what it stands for is encrypted otherwise elsewhere: write the value out"
+    )]
+    Aliased {
+        /// What the alias stands for.
+        position: Position,
+        /// The leaf in the place of the alias.
         path: Path,
     },
     /// A change that the document does not allow.
@@ -356,6 +368,15 @@ fn stamp(
         }
     }
     Ok(())
+}
+
+/// What stands in several places by aliases must be stored in the same way in each.
+pub(super) fn refuse_unlike_copies(document: &Document, marks: &Marks) -> Result<(), SealError> {
+    let Some((path, node)) = marks.unlike_copy(document).and_then(|index| document.leaves().nth(index))
+    else {
+        return Ok(());
+    };
+    Err(SealError::Aliased { position: node.position(), path: path.clone() })
 }
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.

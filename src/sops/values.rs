@@ -109,3 +109,62 @@ fn is_same_ciphertext(one: &Leaf<'_>, two: &Leaf<'_>) -> bool {
         && text == other.as_str()
         && path == other_path
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, person};
+    use super::super::{Draft, Format, Opened, Policy};
+    use super::*;
+
+    fn opened(draft: &str) -> Opened {
+        let person = person();
+        let policy = Policy::parse(&format!("creation_rules:\n- age: {}\n", person.recipient)).unwrap();
+        let now = jiff::Timestamp::from_second(NOW).unwrap();
+        let draft = Draft::parse(Format::Yaml, draft).unwrap();
+        let sealed = draft.seal(policy.rule_for("x").unwrap(), &crate::sops::Alone, now, &[]).unwrap();
+        Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap().open(&person.identities).unwrap()
+    }
+
+    fn shown(values: &Values) -> Vec<Option<(Type, &[u8])>> {
+        values.iter().map(|value| value.map(|value| (value.kind, value.bytes))).collect()
+    }
+
+    #[test]
+    fn values_are_kept_in_order_with_their_types() {
+        let opened = opened("a: x\nb:\nc: 5\nd: \"\"\ne_unencrypted: true\n");
+        let wanted: [Option<(Type, &[u8])>; 5] = [
+            Some((Type::Str, b"x")),
+            None,
+            Some((Type::Int, b"5")),
+            Some((Type::Str, b"")),
+            Some((Type::Bool, b"True")),
+        ];
+        assert_eq!(shown(&opened.values), wanted);
+    }
+
+    #[test]
+    fn a_known_value_is_taken_only_for_the_same_ciphertext_under_the_same_path() {
+        let opened = opened("a: x\nb: y\nc: z\n");
+        let again = Values::of(&opened.file, &opened.cipher, Some((&opened.file, &opened.values))).unwrap();
+        assert_eq!(shown(&again), shown(&opened.values));
+        // The ciphertext of `a` in the place of `c` does not become what `a` is.
+        let text = opened.file.text();
+        let (a, c) = (opened.file.leaf(&Path::of_keys(["a"])), opened.file.leaf(&Path::of_keys(["c"])));
+        let moved = text.replacen(c.unwrap(), a.unwrap(), 1);
+        let moved = opened.file.with_text(moved).unwrap();
+        assert!(Values::of(&moved, &opened.cipher, Some((&opened.file, &opened.values))).is_err());
+    }
+
+    #[test]
+    fn a_known_value_is_found_behind_leaves_that_are_gone() {
+        let text: String = (0..2 * GONE).map(|n| format!("k{n}: v{n}\n")).collect();
+        let opened = opened(&text);
+        let kept: String =
+            opened.file.text().lines().skip(GONE - 1).map(|line| format!("{line}\n")).collect();
+        let kept = opened.file.with_text(kept).unwrap();
+        // Under another key nothing decrypts, so all of it is known.
+        let other = Cipher::new(&super::super::value::DataKey::generate().unwrap());
+        let values = Values::of(&kept, &other, Some((&opened.file, &opened.values))).unwrap();
+        assert_eq!(shown(&values), shown(&opened.values)[GONE - 1..]);
+    }
+}
