@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::deliver::Way;
 
+mod adopt;
+mod bootstrap;
 mod doctor;
 mod exec;
 mod rekey;
@@ -14,6 +16,8 @@ mod revoke;
 mod rotate;
 mod trust;
 
+pub use adopt::AdoptArgs;
+pub use bootstrap::BootstrapArgs;
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use rekey::{FileWriteArgs, RekeyArgs};
@@ -54,6 +58,8 @@ impl Cli {
     pub fn ca_file(&self) -> Option<&Path> {
         let connection = match &self.command {
             None => &self.provision.write.connection,
+            Some(Command::Adopt(args)) => &args.connection,
+            Some(Command::Bootstrap(args)) => &args.write.connection,
             Some(Command::Status(args)) => &args.connection,
             Some(Command::Revoke(args)) => &args.write.connection,
             Some(Command::Rotate(args)) => &args.write.connection,
@@ -105,6 +111,10 @@ pub enum ColorChoice {
 pub enum Command {
     /// Scaffold environments/, templates/ and .sops.yaml in this repository
     Init(InitArgs),
+    /// Take over tokens and SOPS files that were made by hand
+    Adopt(AdoptArgs),
+    /// Set up your own key, token and secrets file, as a new developer
+    Bootstrap(BootstrapArgs),
     /// Give tokens successors, and retire the old ones later, or at once
     Rotate(RotateArgs),
     /// Withdraw tokens, blank their slots, and take them out of the lock

@@ -78,7 +78,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
     let mints = mint::all(plan, ground, world, &prepared, &journal, progress).await?;
-    let (plan, mut fresh, kept) = match possible(plan, ground, pasted, mints, &mut done) {
+    let Possible { plan, mut fresh, kept } = match possible(plan, ground, pasted, mints, &mut done) {
         Ok(possible) => possible,
         Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
     };
@@ -106,18 +106,25 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     Ok(Applied::Done(done))
 }
 
-/// What of the plan can be done with what GitLab made: the plan, its tokens, and the marks of those that wait in the
-/// journal for one that GitLab refused. The mints themselves, where nothing can.
+/// What of a plan can be done with what GitLab made.
+struct Possible<'p> {
+    plan: Cow<'p, Plan>,
+    fresh: Vec<Fresh>,
+    /// The marks of tokens that wait in the journal for one that GitLab refused.
+    kept: BTreeSet<String>,
+}
+
+/// Leaves out what GitLab refused, and what cannot be without it. The mints themselves, where nothing is left.
 fn possible<'p>(
     plan: &'p Plan,
     ground: &Ground,
     mut fresh: Vec<Fresh>,
     mints: Mints,
     done: &mut Done,
-) -> Result<(Cow<'p, Plan>, Vec<Fresh>, BTreeSet<String>), Mints> {
+) -> Result<Possible<'p>, Mints> {
     if mints.refused.is_empty() {
         fresh.extend(mints.fresh);
-        return Ok((Cow::Borrowed(plan), fresh, BTreeSet::new()));
+        return Ok(Possible { plan: Cow::Borrowed(plan), fresh, kept: BTreeSet::new() });
     }
     let follows = |file: &str, path: &sops::Path| follows(ground, file, path);
     let refused = mints.refused.iter().map(|(key, _)| key.clone()).collect();
@@ -138,7 +145,7 @@ fn possible<'p>(
         done.refused.push(Refused { key: key.clone(), why });
     }
     done.refused.extend(mints.refused.into_iter().map(|(key, error)| Refused { key, why: said(&error) }));
-    Ok((Cow::Owned(rest), fresh, kept))
+    Ok(Possible { plan: Cow::Owned(rest), fresh, kept })
 }
 
 /// The plan without the entries whose tokens GitLab did not revoke.

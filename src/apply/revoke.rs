@@ -30,7 +30,7 @@ pub(super) async fn all(
         match result {
             Ok(proof) => done.revoked.push(Revoked { key, id, proof }),
             Err(error) => {
-                failed.push((key, error.context(format!("token {id} of {} is not revoked", retire.key))))
+                failed.push((key, error.context(format!("token {id} of {} is not revoked", retire.key))));
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::profile::schema;
 use crate::ui::Ui;
 use crate::world::World;
 
+mod access;
+pub mod adopt;
+pub mod bootstrap;
 pub mod check;
 mod connection;
 #[cfg(feature = "emulator")]
@@ -65,6 +68,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Revoke(args)) => revoke::run(&args, ui, world).await,
+        Some(Command::Adopt(args)) => adopt::run(&args, ui, world).await,
+        Some(Command::Bootstrap(args)) => bootstrap::run(&args, ui, world).await,
         Some(Command::Rotate(args)) => rotate::run(&args, ui, world).await,
         Some(Command::Resume(args)) => resume::run(&args, ui, world).await,
         Some(Command::Status(args)) => status::run(&args, ui, world).await,

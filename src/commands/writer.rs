@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::connection::{Connections, need_yes};
-use super::paste::Pasting;
+use super::paste::{Beforehand, Pasting};
 use crate::apply::arrive;
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
@@ -21,7 +21,6 @@ use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
-use crate::secret::Secret;
 use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
@@ -38,7 +37,7 @@ pub(super) struct Job<'a> {
     /// What to look at.
     pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
-    pub(super) pasted: Option<Secret>,
+    pub(super) pasted: Option<Beforehand>,
     /// Decides.
     pub(super) plan: &'a Planner<'a>,
     /// The command that does for these entries of an environment what failed.
@@ -304,17 +303,12 @@ impl Failed {
         let error = match (first, refused) {
             (None, refused) => return refused,
             (Some(error), None) => error,
-            (Some(error), Some(refused)) => refused
-                .hints()
-                .iter()
-                .fold(error.because(refused.to_string()), |error, hint| error.hint(hint)),
+            (Some(error), Some(refused)) => {
+                refused.hints().iter().fold(error.because(refused.to_string()), Error::hint)
+            }
         };
         let error = errors.fold(error, |error, other| {
-            other
-                .causes()
-                .iter()
-                .take(1)
-                .fold(error.because(other.to_string()), |error, cause| error.because(cause))
+            other.causes().iter().take(1).fold(error.because(other.to_string()), Error::because)
         });
         let error = commands.fold(error, |error, command| error.hint(format!("for the rest: {command}")));
         Some(if something { error.of_kind(Kind::HalfWay) } else { error })

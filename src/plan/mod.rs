@@ -10,6 +10,8 @@ use serde::Serialize;
 use crate::sops;
 use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
+pub mod access;
+pub mod adopt;
 pub mod deliver;
 mod end;
 mod error;
