@@ -8,10 +8,12 @@ use crate::plan::deliver::Way;
 
 mod doctor;
 mod exec;
+mod rekey;
 mod trust;
 
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use trust::TrustArgs;
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
@@ -98,6 +100,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key
     Check(CheckArgs),
+    /// Bring secrets files into line with .sops.yaml: readers come and go, rules change
+    Rekey(RekeyArgs),
     /// Show which keys and recipients of secrets files changed since HEAD; needs no key
     Diff(DiffArgs),
     /// Set up the pre-commit hook and key-level diffs in this repository
@@ -167,6 +171,10 @@ pub struct WriteArgs {
     /// With --dry-run: exit with 3 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
+
+    /// Take a pasted personal token that may do more, or lives longer, than the profile asks for
+    #[arg(long)]
+    pub accept_more: bool,
 
     /// Wait this long for another run in this clone, such as 30s or 5m
     #[arg(long, value_name = "DURATION", default_value = "60s")]

@@ -9,11 +9,13 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 pub mod diagnosis;
+pub mod form;
 pub mod interrupt;
 pub mod listing;
 pub mod plan;
 pub mod progress;
 pub mod prompt;
+pub mod rekey;
 pub mod report;
 pub mod status;
 
