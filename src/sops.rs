@@ -48,6 +48,7 @@ mod splice;
 mod tests;
 mod time;
 mod value;
+mod values;
 
 pub use change::ChangeError;
 pub use document::StructureError;

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use crate::yaml::build::Builder;
-use crate::yaml::{Error, Mapping, Placement, Position, Style, Tree};
+use crate::yaml::build::{Builder, Scanned};
+use crate::yaml::{Error, Mapping, Placement, Position, Style};
 
 use super::change::Growth;
 use super::document::{Document, METADATA};
@@ -18,7 +18,7 @@ use super::splice::{next_line, own_entries};
 /// What the keys of metadata start with.
 pub(super) const PREFIX: &str = "sops_";
 
-pub(super) fn tree(text: &str) -> Result<Tree, Error> {
+pub(super) fn scan(text: &str) -> Result<Scanned, Error> {
     let mut builder = Builder::new(text);
     let root = builder.mapping(0..text.len(), false);
     let mut fields = Vec::new();
