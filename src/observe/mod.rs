@@ -20,6 +20,7 @@ use crate::template::{Context, Template, check_all};
 use crate::token::{Kind as TokenKind, Owner, TokenId};
 use crate::world::World;
 
+pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
 pub mod environments;
