@@ -9,6 +9,7 @@ use crate::lock::LockError;
 use crate::plan::PlanError;
 use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::DeliverError;
+use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
 use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
@@ -58,7 +59,7 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         let hint = match &error {
             PlanError::PolicyDiffers { file, .. } => {
-                format!("bring it into line first and commit it: sops updatekeys {file}")
+                format!("bring it into line first: provision rekey {file}")
             }
             PlanError::NotOurs { key, .. } => format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
@@ -70,6 +71,15 @@ impl From<PlanError> for Error {
         };
         let kind = if matches!(error, PlanError::Expiry { .. }) { Kind::Usage } else { Kind::Refused };
         Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<EditedFiles> for Error {
+    fn from(error: EditedFiles) -> Self {
+        let all = error.paths.join(" ");
+        Self::from_source(Kind::Refused, &error)
+            .hint(format!("commit them: git add {all} && git commit"))
+            .hint(format!("or go back to the committed state: git restore --staged --worktree {all}"))
     }
 }
 
@@ -213,7 +223,7 @@ impl From<OpenError> for Error {
         match error {
             OpenError::NoIdentity { .. } => Self::from_source(Kind::CannotDecrypt, &error)
                 .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
-                .hint("or ask one of its readers to add you to .sops.yaml and run sops updatekeys"),
+                .hint("or ask one of its readers to add you to .sops.yaml and run provision rekey"),
             OpenError::Outside { error: ref cause, .. } => {
                 with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), cause)
             }

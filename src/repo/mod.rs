@@ -25,6 +25,7 @@ mod remnant;
 mod remote;
 mod sharing;
 pub mod signals;
+mod standing;
 mod tracked;
 mod upstream;
 mod verify;
@@ -41,6 +42,7 @@ pub use history::{FirstParent, Revision};
 pub use hooks::HookState;
 pub use path::{BadPath, RelPath};
 pub use remote::{Heads, PushRequest, Pushed, RemoteError};
+pub use standing::Standing;
 pub use tracked::Tracked;
 pub use upstream::{Chosen, Upstream};
 

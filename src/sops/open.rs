@@ -130,6 +130,12 @@ impl std::fmt::Debug for Opened {
 }
 
 impl Encrypted {
+    /// Whether one of the identities may open the file, as far as that can be told without asking for anything.
+    #[must_use]
+    pub fn may_be_opened_by(&self, identities: &Identities) -> bool {
+        self.metadata.stanzas.iter().any(|stanza| identities.may_open(&stanza.recipient))
+    }
+
     /// Unwraps the data key with the first identity that the file names, and verifies the MAC.
     ///
     /// # Errors

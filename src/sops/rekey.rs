@@ -170,6 +170,15 @@ impl Opened {
         self.rekey_by(self.file().plan(rule, true)?, rule, now, must_be_encrypted)
     }
 
+    /// Whether `after` is what a rekey of this file under `rule` may have led to: the same values, everything as the rule
+    /// wants it, and another data key where somebody has gone.
+    #[must_use]
+    pub fn may_have_become(&self, after: &Self, rule: &Rule) -> bool {
+        let Ok(plan) = self.file.plan(rule, false) else { return false };
+        let same_key = self.key.as_bytes() == after.key.as_bytes();
+        self.check_rekeyed(&after.file, &after.cipher, rule, &plan).is_ok() && plan.new_data_key != same_key
+    }
+
     fn rekey_by(
         &self,
         plan: RekeyPlan,

@@ -40,6 +40,7 @@ mod provision;
 mod refusals_commit;
 mod refusals_gitlab;
 mod refusals_trouble;
+mod rekey;
 mod repo_driver;
 mod repo_read;
 mod repo_sandbox;

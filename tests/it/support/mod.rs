@@ -6,6 +6,7 @@ pub(crate) mod faulty;
 pub(crate) mod gitlab;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod people;
 pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;
