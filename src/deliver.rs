@@ -265,7 +265,11 @@ impl Delivery {
     /// # Errors
     /// Where it would fail. A race that is lost meanwhile is not an error: the push itself finds that out.
     pub fn rehearse(&self, world: &World) -> Result<()> {
-        match world.effects().rehearse_push(&self.repo, &self.request(self.base, Vec::new())) {
+        let options = match self.way {
+            Way::Push => Vec::new(),
+            Way::MergeRequest => vec!["merge_request.create".to_owned()],
+        };
+        match world.effects().rehearse_push(&self.repo, &self.request(self.base, options)) {
             Ok(()) | Err(RemoteError::Overtaken { .. }) => Ok(()),
             Err(error) => Err(self.not_pushed(error)),
         }

@@ -124,6 +124,9 @@ impl From<RemoteError> for Error {
             RemoteError::Unreachable { .. } => {
                 Self::from_source(Kind::Unreachable, &error).hint("git's own message is above")
             }
+            RemoteError::NoPushOptions { .. } => {
+                Self::from_source(Kind::Refused, &error).hint("run with --push instead")
+            }
             RemoteError::NotAllowed { .. } => Self::from_source(Kind::NotAllowed, &error)
                 .hint("git's own message is above; what git may do there is its own matter, not GITLAB_TOKEN's"),
             RemoteError::Overtaken { .. } => {

@@ -109,7 +109,7 @@ mod tests {
             Request::Closed { url: "Closed-2".to_owned() }
         );
         assert_eq!(current(&[request(RequestState::Closed, "2"), old.clone()], "1"), Request::Merged);
-        assert_eq!(current(&[old.clone()], "2"), Request::None, "pushed to after it was merged");
+        assert_eq!(current(std::slice::from_ref(&old), "2"), Request::None, "pushed to after it was merged");
         let open = request(RequestState::Open, "1");
         assert_eq!(
             current(&[request(RequestState::Closed, "2"), open], "2"),

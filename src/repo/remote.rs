@@ -75,6 +75,12 @@ pub enum RemoteError {
         /// The remote's name.
         remote: String,
     },
+    /// It is no GitLab, or one before 11.7.
+    #[error("{remote} takes no push options, so no merge request can be opened there")]
+    NoPushOptions {
+        /// The remote's name.
+        remote: String,
+    },
     /// Somebody else was faster: the branch there is another one by now. Nothing arrived.
     #[error("{branch} at {remote} has moved on meanwhile")]
     Overtaken {
@@ -172,6 +178,9 @@ impl Repository {
         let remote = request.remote.clone();
         Err(match verdict(&said.out) {
             Some(verdict) => verdict.into_error(request),
+            None if said.err.contains("does not support push options") => {
+                RemoteError::NoPushOptions { remote }
+            }
             None if said.is_refusal() => RemoteError::NotAllowed { command: "push --dry-run", remote },
             None => RemoteError::Unreachable { command: "push --dry-run", remote, status: said.status },
         })

@@ -33,13 +33,13 @@ fn requested(lab: &Lab, team: &Team) -> String {
 fn opened(lab: &Lab, team: &Team) -> String {
     team.told(lab, BRANCH);
     let wish = json!({"source_branch": BRANCH, "target_branch": "main", "title": "x"});
-    let made = lab.api("POST", &project("merge_requests"), wish);
+    let made = lab.api("POST", &project("merge_requests"), &wish);
     project(&format!("merge_requests/{}", made["iid"]))
 }
 
 fn nobody_may_push(lab: &Lab) {
-    lab.api("DELETE", &project("protected_branches/main"), json!({}));
-    lab.api("POST", &project("protected_branches"), json!({"name": "ma*", "push_access_level": 0}));
+    lab.api("DELETE", &project("protected_branches/main"), &json!({}));
+    lab.api("POST", &project("protected_branches"), &json!({"name": "ma*", "push_access_level": 0}));
 }
 
 #[track_caller]
@@ -116,6 +116,15 @@ fn a_remote_that_lets_nobody_write_is_found_out_before_anything_is_minted() {
 }
 
 #[test]
+fn a_remote_that_takes_no_push_options_is_found_out_before_anything_is_minted() {
+    let (lab, team) = lab_and_project();
+    team.git(["config", "receive.advertisePushOptions", "false"]);
+    let said = run(&lab, &["--mr"]).refused(5, "origin takes no push options");
+    assert!(said.err.contains("--push"), "{}", said.err);
+    assert_eq!(lab.minted().len(), 0);
+}
+
+#[test]
 fn the_merge_request_of_yesterday_is_named_and_nothing_is_minted() {
     let (lab, team) = lab_and_project();
     requested(&lab, &team);
@@ -134,13 +143,13 @@ fn a_closed_merge_request_is_reported_with_the_token_that_it_left() {
     let (lab, team) = lab_and_project();
     let request = requested(&lab, &team);
     let token = lab.minted()[0]["id"].clone();
-    lab.api("PUT", &request, json!({"state_event": "close"}));
+    lab.api("PUT", &request, &json!({"state_event": "close"}));
     for way in ["--mr", "--push"] {
         let said = run(&lab, &[way]).refused(5, "was closed without being merged");
         assert!(said.err.contains(&format!("token {token} of backstage")), "{}", said.err);
         assert!(said.err.contains("/-/merge_requests/1"), "{}", said.err);
     }
-    lab.api("PUT", &request, json!({"state_event": "reopen"}));
+    lab.api("PUT", &request, &json!({"state_event": "reopen"}));
     run(&lab, &["--mr"]).ok();
     assert_eq!(lab.minted().len(), 1);
 }
@@ -150,7 +159,7 @@ fn a_closed_merge_request_whose_branch_is_gone_is_remembered_while_its_token_liv
     let (lab, team) = lab_and_project();
     let request = requested(&lab, &team);
     let token = lab.minted()[0]["id"].clone();
-    lab.api("PUT", &request, json!({"state_event": "close"}));
+    lab.api("PUT", &request, &json!({"state_event": "close"}));
     team.git(["branch", "-q", "-D", BRANCH]);
     team.told(&lab, BRANCH);
     // Attention: somebody has to revoke that token.
@@ -165,7 +174,7 @@ fn a_request_that_was_squashed_and_whose_branch_was_left_counts_as_merged() {
     let (lab, team) = lab_and_project();
     let request = requested(&lab, &team);
     team.squash(BRANCH);
-    lab.api("PUT", &format!("{request}/merge"), json!({}));
+    lab.api("PUT", &format!("{request}/merge"), &json!({}));
     lab.git(["pull", "-q"]);
     let said = run(&lab, &["--mr"]).ok();
     assert!(!said.err.contains(BRANCH), "{}", said.err);

@@ -216,7 +216,7 @@ impl Lab {
 
     /// Asks the embedded GitLab's API as the operator, and returns what it answers. Panics when it refuses.
     #[track_caller]
-    pub(crate) fn api(&self, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) fn api(&self, method: &str, path: &str, body: &Value) -> Value {
         let url = format!("{}/api/v4{path}", self.gitlab.url());
         let token = self.gitlab.operator_token();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
