@@ -58,7 +58,7 @@ pub async fn request(
 /// # Errors
 /// Where the branch is protected and no way around it was chosen.
 pub async fn before_minting(ground: &Ground, plan: &mut Plan) -> Result<()> {
-    if plan.mints().next().is_none() || !plan.commits() {
+    if plan.mints().chain(plan.pastes()).next().is_none() || !plan.commits() {
         return Ok(());
     }
     let way = ground.delivery.as_ref().map(|delivery| delivery.way());
