@@ -27,6 +27,7 @@ pub mod files;
 pub mod inspect;
 pub mod interrupted;
 pub mod live;
+pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod upstream;

@@ -10,6 +10,7 @@ use crate::secret::Secret;
 
 pub mod diagnosis;
 pub mod interrupt;
+pub mod keys;
 pub mod listing;
 pub mod plan;
 pub mod progress;
