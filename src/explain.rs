@@ -89,7 +89,12 @@ impl From<AdmissionError> for Error {
 
 impl From<PolicyEditError> for Error {
     fn from(error: PolicyEditError) -> Self {
-        let start = Self::from_source(Kind::Refused, &error).context(".sops.yaml is not changed");
+        let start = match error.to_string() {
+            text if text.starts_with(|first: char| first.is_ascii_digit()) => {
+                Self::new(Kind::Refused, format!(".sops.yaml:{text}"))
+            }
+            text => Self::new(Kind::Refused, text),
+        };
         match &error {
             PolicyEditError::Name { .. } | PolicyEditError::Unknown { .. } => start.of_kind(Kind::Usage),
             PolicyEditError::LastRecipient { .. } => {

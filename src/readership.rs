@@ -358,4 +358,99 @@ fn environment(lock: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::lock::Entry;
+    use crate::sops::generate_identity;
+    use crate::token::{Kind, Owner};
+
+    fn reader() -> Reader {
+        generate_identity().1.into()
+    }
+
+    fn secrets(path: &str, content: &str, readers: &[&Reader], leaves: &[&str]) -> Rc<Version> {
+        let encrypted = leaves.iter().map(|&leaf| Path::of_keys([leaf])).collect();
+        let readers = readers.iter().map(|reader| (*reader).clone()).collect();
+        let (path, content) = (path.to_owned(), content.to_owned());
+        Rc::new(Version { path, content, fact: Fact::Secrets { readers, encrypted } })
+    }
+
+    fn lock(id: u64) -> Lock {
+        let slots = BTreeMap::from([(Path::of_keys(["TOKEN"]), "digest".to_owned())]);
+        let entry = Entry {
+            id: TokenId(id),
+            gitlab: "https://gitlab.com".parse().unwrap(),
+            owner: Owner { kind: Kind::Group, id: 1, path: "g".to_owned() },
+            name: "n".to_owned(),
+            role: None,
+            scopes: ["api"].map(str::to_owned).into(),
+            created: Timestamp::UNIX_EPOCH,
+            expires: None,
+            requested: "never".to_owned(),
+            mark: None,
+            slots: BTreeMap::from([("s.yaml".to_owned(), slots)]),
+            superseded: Vec::new(),
+        };
+        Lock { tokens: BTreeMap::from([("t".to_owned(), entry)]) }
+    }
+
+    fn version(id: u64) -> Rc<Version> {
+        let path = "environments/locks/qa.yaml".to_owned();
+        Rc::new(Version { path, content: format!("lock {id}"), fact: Fact::Lock(lock(id)) })
+    }
+
+    fn moment(number: i64, files: &[Rc<Version>]) -> Moment {
+        let at = Timestamp::from_second(number).unwrap();
+        Moment { commit: number.to_string(), at, files: Rc::new(files.to_vec()) }
+    }
+
+    /// Newest first: token 2 for ana alone; token 1 for ana and ben; token 1 for all three.
+    fn history(ana: &Reader, ben: &Reader, eva: &Reader) -> History {
+        let moments = vec![
+            moment(3, &[secrets("s.yaml", "c", &[ana], &["TOKEN", "other"]), version(2)]),
+            moment(2, &[secrets("s.yaml", "b", &[ana, ben], &["TOKEN", "other"]), version(1)]),
+            moment(1, &[secrets("s.yaml", "a", &[ana, ben, eva], &["TOKEN"]), version(1)]),
+            moment(0, &[secrets("old.yaml", "a", &[eva], &["TOKEN"])]),
+        ];
+        History { moments, locks: [("environments/locks/qa.yaml".to_owned(), lock(2))].into() }
+    }
+
+    #[test]
+    fn what_somebody_could_read_is_every_token_beside_a_file_of_theirs_and_every_other_value() {
+        let (ana, ben, eva) = (reader(), reader(), reader());
+        let history = history(&ana, &ben, &eva);
+        let of = |who: &Reader| {
+            let readable = history.readable_by(&BTreeSet::from([who.clone()]));
+            let tokens: Vec<(u64, State)> = readable.tokens.iter().map(|one| (one.id.0, one.state)).collect();
+            let others: Vec<String> = readable
+                .others
+                .iter()
+                .flat_map(|(file, paths)| paths.iter().map(move |path| format!("{file} {path}")))
+                .collect();
+            (tokens, others)
+        };
+        let other = "s.yaml [\"other\"]".to_owned();
+        assert_eq!(of(&ana), (vec![(1, State::Gone), (2, State::Current)], vec![other.clone()]));
+        assert_eq!(of(&ben), (vec![(1, State::Gone)], vec![other]));
+        assert_eq!(of(&eva), (vec![(1, State::Gone)], vec!["old.yaml [\"TOKEN\"]".to_owned()]));
+        assert_eq!(of(&reader()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn former_readers_have_the_last_commit_in_which_they_could_also_under_another_name() {
+        let (ana, ben, eva) = (reader(), reader(), reader());
+        let history = history(&ana, &ben, &eva);
+        let former = |path: &str| -> Vec<(Reader, String)> {
+            let former = history.former_readers(path, std::slice::from_ref(&ana));
+            former.into_iter().map(|one| (one.reader, one.commit)).collect()
+        };
+        assert_eq!(former("s.yaml"), [(ben.clone(), "2".to_owned()), (eva.clone(), "1".to_owned())]);
+        assert_eq!(former("old.yaml"), former("s.yaml"));
+        assert_eq!(former("none.yaml"), []);
+        let token = history.find("qa/t").unwrap();
+        assert_eq!(history.former_readers_of(&token, std::slice::from_ref(&ana)), []);
+        let old = history.find("1").unwrap();
+        let of_old = history.former_readers_of(&old, std::slice::from_ref(&ana));
+        assert_eq!(of_old.into_iter().map(|one| one.reader).collect::<Vec<_>>(), [ben, eva]);
+    }
+}

@@ -9,7 +9,7 @@ use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
-use crate::sops::{self, Encrypted, Identities, Opened, Path, Policy, PolicyError, Problem};
+use crate::sops::{Encrypted, Identities, Opened, Path, Policy, PolicyError, Problem};
 use crate::world::{World, cores};
 
 use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};

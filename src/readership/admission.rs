@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::sops::{Policy, PolicyError};
+use crate::sops::{Policy, PolicyError, Rule};
 use crate::yaml::Position;
 
 /// Why there are no such rules.
@@ -30,7 +30,7 @@ pub fn rules(
     wanted: &BTreeSet<String>,
     files: &[String],
 ) -> Result<Vec<Position>, AdmissionError> {
-    let of = |path: &str| policy.rule_with_other_readers(path).map(|rule| rule.position());
+    let of = |path: &str| policy.rule_with_other_readers(path).map(Rule::position);
     let mut rules = Vec::new();
     for path in wanted {
         let Some(rule) = of(path)? else { continue };
@@ -45,4 +45,33 @@ pub fn rules(
         rules.push(rule);
     }
     Ok(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::generate_identity;
+
+    #[test]
+    fn a_rule_counts_where_it_is_for_wanted_files_alone() {
+        let (_, ana) = generate_identity();
+        let text = format!(
+            "creation_rules:\n  - path_regex: ^qa\n    age: {ana}\n  - path_regex: ^d\n    age: {ana}\n"
+        );
+        let policy = Policy::parse(&text).unwrap();
+        let files = ["qa.yaml", "dev.yaml", "demo.yaml"].map(str::to_owned);
+        let of = |wanted: &[&str]| {
+            let wanted = wanted.iter().map(|&path| path.to_owned()).collect();
+            rules(&policy, &wanted, &files)
+                .map(|rules| rules.iter().map(|rule| rule.line).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["qa.yaml"]), Ok(vec![2]));
+        assert_eq!(of(&["qa.yaml", "dev.yaml", "demo.yaml"]), Ok(vec![4, 2]));
+        let others = vec!["demo.yaml".to_owned()];
+        assert_eq!(
+            of(&["dev.yaml"]),
+            Err(AdmissionError::TooWide { rule: Position { line: 4, column: 5 }, others })
+        );
+        assert!(matches!(of(&["x"]), Err(AdmissionError::Policy(_))));
+    }
 }

@@ -252,13 +252,13 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
     if !tokens.is_empty() {
         let _ = writeln!(out, "{name} could read these tokens:");
     }
-    for token in tokens.iter() {
+    for token in *tokens {
         let _ = writeln!(out, "  {}", line(ui, token));
     }
     if !others.is_empty() {
         let _ = writeln!(out, "{name} could read these values, which no lock knows:");
     }
-    for (file, leaves) in others.iter() {
+    for (file, leaves) in *others {
         let paths: Vec<String> = leaves.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "  {file}: {}", files(&paths));
     }
