@@ -384,6 +384,7 @@ mod tests {
             name: "n".to_owned(),
             role: None,
             scopes: ["api"].map(str::to_owned).into(),
+            accepted: [].into(),
             created: Timestamp::UNIX_EPOCH,
             expires: None,
             requested: "never".to_owned(),

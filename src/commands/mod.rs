@@ -23,6 +23,7 @@ pub mod export;
 pub mod hook;
 pub mod init;
 pub mod keys;
+mod paste;
 pub mod provision;
 pub mod rekey;
 mod rekeying;

@@ -3,11 +3,14 @@
 pub(crate) mod canaries;
 pub(crate) mod desk;
 pub(crate) mod faulty;
+pub(crate) mod form;
 pub(crate) mod gitlab;
 pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod people;
+pub(crate) mod program;
 pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;
 pub(crate) mod team;
+pub(crate) mod terminal;

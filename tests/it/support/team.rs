@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::lab::{GIT_CONFIG, Lab, said};
+use super::program;
 
 pub(crate) struct Team {
     folder: tempfile::TempDir,
@@ -69,11 +70,8 @@ impl Team {
 
     /// A hook of the remote's.
     pub(crate) fn hook(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
         let path = self.remote().join("hooks").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program::shell(&path, script);
     }
 
     /// The options of the last push.
@@ -172,7 +170,6 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn in_hook(lab: &Lab, repo: &Path, name: &str) -> Self {
-        use std::os::unix::fs::PermissionsExt;
         let pipes = tempfile::tempdir_in(lab.everything()).unwrap().keep();
         for pipe in ["begun", "go"] {
             assert!(Command::new("mkfifo").arg(pipes.join(pipe)).status().unwrap().success());
@@ -180,9 +177,7 @@ impl Held {
         let go = fs::File::options().read(true).write(true).open(pipes.join("go")).unwrap();
         let script = "#!/bin/sh\n[ -e DIR/once ] && exit 0\n: > DIR/once\nexec 3<DIR/go; echo begun >DIR/begun; cat <&3\n";
         let hook = repo.join(".git/hooks").join(name);
-        fs::create_dir_all(hook.parent().unwrap()).unwrap();
-        fs::write(&hook, script.replace("DIR", pipes.to_str().unwrap())).unwrap();
-        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        program::script(&hook, &script.replace("DIR", pipes.to_str().unwrap()));
         Self { begun: pipes.join("begun"), go: Some(go) }
     }
 
