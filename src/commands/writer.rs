@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::connection::{Connections, need_yes};
-use super::paste::Pasting;
+use super::paste::{Beforehand, Pasting};
 use crate::apply::arrive;
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
@@ -21,7 +21,6 @@ use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
-use crate::secret::Secret;
 use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
@@ -35,7 +34,7 @@ pub(super) struct Job<'a> {
     /// What to look at.
     pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
-    pub(super) pasted: Option<Secret>,
+    pub(super) pasted: Option<Beforehand>,
     /// Decides about one environment.
     pub(super) plan: &'a dyn Fn(&Environment, &Observed) -> Result<Plan>,
 }

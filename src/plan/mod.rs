@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::sops;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
+pub mod access;
+pub mod adopt;
 pub mod deliver;
 
 pub mod health;

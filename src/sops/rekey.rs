@@ -22,12 +22,13 @@ use super::format::Format;
 use super::keys::{Outside, Recipient};
 use super::marks::Marks;
 use super::metadata::OtherReader;
-use super::open::Opened;
+use super::open::{OpenError, Opened};
 use super::path::Path;
 use super::policy::Rule;
 use super::seal::{SealError, Sealed, check_encrypted, refuse_clear, renewed};
 use super::selection::Selection;
-use super::value::{Cipher, DataKey, Plain, Type};
+use super::value::{Cipher, DataKey, PlainRef, Type};
+use super::values::Values;
 use crate::yaml::{Mapping, Node, Position};
 
 /// What a rekey does to a file. It can be told without a key.
@@ -176,7 +177,8 @@ impl Opened {
     pub fn may_have_become(&self, after: &Self, rule: &Rule) -> bool {
         let Ok(plan) = self.file.plan(rule, false) else { return false };
         let same_key = self.key.as_bytes() == after.key.as_bytes();
-        self.check_rekeyed(&after.file, &after.cipher, rule, &plan).is_ok() && plan.new_data_key != same_key
+        self.check_rekeyed(&after.file, &after.values, &after.cipher, rule, &plan).is_ok()
+            && plan.new_data_key != same_key
     }
 
     fn rekey_by(
@@ -194,13 +196,22 @@ impl Opened {
             if plan.new_data_key { Some(DataKey::generate().map_err(SealError::from)?) } else { None };
         let key = new_key.as_ref().unwrap_or(&self.key);
         let cipher = Cipher::new(key);
-        let mut sealed = self.rewritten(&plan, rule, key, &cipher)?;
-        if plan.changes_values() {
-            sealed = renewed(&sealed, sealed.text(), &cipher, now)?;
-        }
+        // Under another data key nothing is known that was not read from the new file.
+        let known = (!plan.new_data_key).then_some((&self.file, &self.values));
+        let rewritten = self.rewritten(&plan, rule, key, &cipher)?;
+        let unsound = |error: OpenError| SealError::unsound(error.to_string());
+        let (sealed, values) = if plan.changes_values() {
+            let values = Values::of(&rewritten, &cipher, known).map_err(unsound)?;
+            let text = renewed(&rewritten, &values.mac(&rewritten), &cipher, now)?;
+            let sealed = self.file.with_text(text).map_err(SealError::from)?;
+            let values = sealed.verify(&cipher, Some((&rewritten, &values))).map_err(unsound)?;
+            (sealed, values)
+        } else {
+            let values = rewritten.verify(&cipher, known).map_err(unsound)?;
+            (rewritten, values)
+        };
         check_encrypted(&sealed, must_be_encrypted)?;
-        sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check_rekeyed(&sealed, &cipher, rule, &plan)?;
+        self.check_rekeyed(&sealed, &values, &cipher, rule, &plan)?;
         Ok(Rekeyed { sealed: Sealed::of_verified(sealed), plan })
     }
 
@@ -229,8 +240,11 @@ impl Opened {
         let metadata = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
         metadata.edit(&mut edits, &wrapped, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
-        let text = with_equal_blocks(&self.file.with_text(&text).map_err(SealError::from)?)?;
-        Ok(self.file.with_text(&text).map_err(SealError::from)?)
+        let rewritten = self.file.with_text(text).map_err(SealError::from)?;
+        match with_equal_blocks(&rewritten)? {
+            Some(text) => Ok(self.file.with_text(text).map_err(SealError::from)?),
+            None => Ok(rewritten),
+        }
     }
 
     /// What is encrypted in the end. What the rule says of it does not concern a binary file.
@@ -243,6 +257,7 @@ impl Opened {
     fn check_rekeyed(
         &self,
         sealed: &Encrypted,
+        values: &Values,
         cipher: &Cipher,
         rule: &Rule,
         plan: &RekeyPlan,
@@ -250,10 +265,8 @@ impl Opened {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for ((path, before, was), (_, after, is)) in self.file.marked_leaves().zip(sealed.marked_leaves()) {
-            let before = self.file.value(&self.cipher, path, before, was)?;
-            let after = sealed.value(cipher, path, after, is)?;
-            if !is_same(self.file.format(), before.as_ref(), after.as_ref()) {
+        for (path, (before, after)) in sealed.leaf_paths().zip(self.values.iter().zip(values.iter())) {
+            if !is_same(self.file.format(), before, after) {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }
         }
@@ -277,17 +290,20 @@ impl Opened {
 }
 
 /// The text of the file with the block of the first document in every document that has one: sops reads the first and
-/// writes the same into all.
-fn with_equal_blocks(file: &Encrypted) -> Result<String, SealError> {
+/// writes the same into all. `None` where there is but one.
+fn with_equal_blocks(file: &Encrypted) -> Result<Option<String>, SealError> {
     let text = file.text();
     let blocks: Vec<Range<usize>> = file.document.roots().filter_map(block_range).collect();
     let Some((first, others)) = blocks.split_first() else { return Err(SealError::unsound("no metadata")) };
+    if others.is_empty() {
+        return Ok(None);
+    }
     let range = |block: &Range<usize>| block.start..block.start + text[block.clone()].trim_end().len();
     let mut edits = Edits::default();
     for other in others {
         edits.replace(range(other), &text[range(first)]);
     }
-    edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))
+    edits.apply(text).map(Some).map_err(|_| SealError::unsound("changes that overlap"))
 }
 
 fn block_range(root: Mapping<'_>) -> Option<Range<usize>> {
@@ -345,11 +361,11 @@ impl<'t> Block<'t> {
 
 /// Whether a value has survived. JSON has one type of numbers; what type an encrypted one has depends on the version of
 /// sops.
-fn is_same(format: Format, before: Option<&Plain>, after: Option<&Plain>) -> bool {
-    let is_number = |plain: &Plain| matches!(plain.kind, Type::Int | Type::Float);
+fn is_same(format: Format, before: Option<PlainRef<'_>>, after: Option<PlainRef<'_>>) -> bool {
+    let is_number = |plain: PlainRef<'_>| matches!(plain.kind, Type::Int | Type::Float);
     match (before, after) {
         (Some(one), Some(two)) if format == Format::Json && is_number(one) && is_number(two) => {
-            *one.bytes == *two.bytes
+            one.bytes == two.bytes
         }
         _ => before == after,
     }

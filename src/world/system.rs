@@ -20,6 +20,7 @@ use crate::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository, write,
 };
+use crate::secret::Secret;
 use crate::sops::Sealed;
 
 /// Effects on this machine and over the network.
@@ -99,6 +100,10 @@ impl Effects for System {
 
     fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
         write::replace(file, text.as_bytes(), write::NewFile::Private)
+    }
+
+    fn make_key_file(&self, file: &Path, identities: &Secret) -> io::Result<()> {
+        write::create_private(file, identities.expose().as_bytes())
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {

@@ -17,6 +17,7 @@ use provision::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository,
 };
+use provision::secret::Secret;
 use provision::sops::Sealed;
 use provision::world::{Content, Effects, System};
 use tokio::sync::Mutex;
@@ -313,6 +314,10 @@ impl Effects for Faulty {
 
     fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
         self.system.remember(file, text)
+    }
+
+    fn make_key_file(&self, file: &Path, identities: &Secret) -> io::Result<()> {
+        self.system.make_key_file(file, identities)
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
