@@ -22,6 +22,7 @@ use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::world::World;
 
 pub mod adopt;
+pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
 pub mod environments;

@@ -17,6 +17,7 @@ mod crash_killed;
 mod crash_leaks;
 mod crash_story;
 mod deliver_files;
+mod deliver_gitlab;
 mod deliver_tokens;
 mod diff;
 mod doctor;

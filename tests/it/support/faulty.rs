@@ -419,6 +419,17 @@ impl Effects for Faulty {
         Ok(())
     }
 
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError> {
+        let PushRequest { remote, branch, .. } = request;
+        let fault = self.begin(Effect::Prepare, format!("rehearse the push of {branch} to {remote}"));
+        if fault == Some(Fault::Fail) {
+            return Err(no_remote(remote));
+        }
+        self.system.rehearse_push(repo, request)?;
+        self.end(fault);
+        Ok(())
+    }
+
     fn push(&self, repo: &Repository, request: &PushRequest) -> Result<Pushed, RemoteError> {
         let PushRequest { remote, branch, .. } = request;
         let lost = || RemoteError::Unknown { remote: remote.clone(), status: "exit status 128".to_owned() };
