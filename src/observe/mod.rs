@@ -22,6 +22,7 @@ use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::world::World;
 
 pub mod adopt;
+pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
 pub mod environments;
@@ -32,6 +33,7 @@ pub mod leaked;
 pub mod live;
 pub mod orphans;
 pub mod own;
+pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod taken;
