@@ -1,7 +1,7 @@
 //! A lab whose runs happen in this process, over effects that the test chooses, and everything that must be true of
 //! it after a run that was broken off and the run after it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -55,6 +55,8 @@ pub(crate) struct Desk {
     pub(crate) commit: bool,
     /// What the next run is asked for. Whatever it is, plain runs recover from it.
     pub(crate) wanted: RefCell<Options>,
+    /// Whether a run has revoked what HEAD holds, as it said it would.
+    locked_out: Cell<bool>,
     /// How its runs deliver, and where to.
     pub(crate) delivers: Option<(Way, Team)>,
 }
@@ -65,7 +67,16 @@ impl Desk {
         let system = Rc::new(System::new(None, &lab.variables(), &lab.repo()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let repo = Repository::discover(&lab.repo()).unwrap();
-        Self { lab, system, runtime, repo, commit: true, delivers: None, wanted: RefCell::default() }
+        Self {
+            lab,
+            system,
+            runtime,
+            repo,
+            commit: true,
+            delivers: None,
+            wanted: RefCell::default(),
+            locked_out: Cell::new(false),
+        }
     }
 
     /// A desk whose runs push, or open merge requests.
@@ -89,12 +100,14 @@ impl Desk {
 
     /// Whether the next run says that tokens of HEAD die before the commit is there.
     pub(crate) fn locks_out(&self) -> bool {
-        self.wanted.borrow().end != options::End::Nothing
+        self.locked_out.get() || self.wanted.borrow().end != options::End::Nothing
     }
 
     /// From now on runs are those of `provision --env`, with `--prune` where that was asked for.
     pub(crate) fn plain(&self) {
-        let pruned = self.wanted.borrow().end == options::End::Pruned;
+        let end = self.wanted.borrow().end.clone();
+        self.locked_out.set(self.locked_out.get() || end != options::End::Nothing);
+        let pruned = end == options::End::Pruned;
         let end = if pruned { options::End::Pruned } else { options::End::Nothing };
         self.wanted.replace(Options { end, ..Options::default() });
     }
