@@ -73,10 +73,20 @@ pub(super) fn fill(
             writer.set(&leaf.path, file.template.render(leaf, &context)?)?;
         }
     }
+    let blank = blank(write, file)?;
     for path in &write.blank {
-        writer.set(path, Secret::new(String::new()))?;
+        writer.set(path, Secret::new(blank.to_owned()))?;
     }
     Ok(())
+}
+
+/// What a blanked leaf holds: nothing, or a space where nothing else in the file is encrypted. An empty string stays in the
+/// clear, and a file that hides nothing is not written.
+fn blank(write: &Write, file: &GroundFile) -> Result<&'static str> {
+    let Some(document) = file.encrypted()? else { return Ok("") };
+    let mut others = document.leaf_paths().filter(|path| !write.blank.contains(path));
+    let any = others.any(|path| document.leaf(path).is_some_and(|text| text.starts_with("ENC[")));
+    Ok(if any { "" } else { " " })
 }
 
 /// Writes the secrets files and the lock, each as a whole.

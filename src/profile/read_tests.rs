@@ -102,9 +102,9 @@ fn an_unknown_key_is_refused_with_its_place_and_the_key_that_was_meant() {
         problems(&with("backstage.yaml }", "backstage.yaml, recipient: self }")),
         "environments/qa.yaml:1:66: unknown key `recipient`, did you mean `recipients`?"
     );
-    let later = problems(&with("    kind: group", "    kind: group\n    moved_from: old"));
+    let later = problems(&with("    kind: group", "    kind: group\n    moved_by: old"));
     assert!(
-        later.starts_with("environments/qa.yaml:5:5: unknown key `moved_from`; token `backstage` has"),
+        later.starts_with("environments/qa.yaml:5:5: unknown key `moved_by`; token `backstage` has"),
         "{later}"
     );
 }

@@ -139,16 +139,16 @@ fn token() -> Value {
                 "default": "24h",
                 "examples": ["24h", "7d", "0s"],
             },
-            "moved_from": {
-                "description": "The key that this entry had before, where it was renamed: its token stays.",
-                "type": "string",
-                "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$",
-            },
             "strategy": {
                 "description": "replace: mint, verify, commit, retire the old one later. in-place: GitLab's rotate, \
                                 which keeps the bot user and kills the old value at once.",
                 "enum": ["replace", "in-place"],
                 "default": "replace",
+            },
+            "moved_from": {
+                "description": "The key that this entry had before, where it was renamed: its token stays.",
+                "type": "string",
+                "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$",
             },
         },
         "if": { "required": ["kind"], "properties": { "kind": { "const": Kind::Personal } } },

@@ -400,14 +400,10 @@ pub(super) fn check_encrypted(sealed: &Encrypted, must_be_encrypted: &[Path]) ->
         }
     }
     let rule = sealed.selection();
-    let any =
-        sealed.marked_leaves().any(|(_, node, encrypted)| encrypted && node.as_str().is_some_and(is_hidden));
+    let any = sealed
+        .marked_leaves()
+        .any(|(_, node, encrypted)| encrypted && node.as_str().is_some_and(is_encrypted));
     if any { Ok(()) } else { Err(SealError::NothingEncrypted { rule: rule.clone() }) }
-}
-
-/// An empty string stays one, as in stock sops: a file whose values were all blanked hides nothing, and shows nothing.
-fn is_hidden(text: &str) -> bool {
-    text.is_empty() || is_encrypted(text)
 }
 
 impl Sealed {

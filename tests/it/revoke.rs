@@ -65,6 +65,19 @@ fn an_environment_is_revoked_as_a_whole_superseded_tokens_too() {
 }
 
 #[test]
+fn a_file_that_hides_nothing_else_is_blanked_too() {
+    let lab = Lab::today();
+    lab.write("templates/backstage.yaml", "GITLAB_TOKEN: \"{{ tokens.backstage }}\"\n");
+    lab.commit_all("nothing else");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN").trim(), "");
+    assert!(lab.read(SECRETS).contains("ENC["));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.value(SECRETS, "GITLAB_TOKEN").starts_with("glpat-"));
+}
+
+#[test]
 fn a_revocation_is_delivered() {
     let lab = Lab::today();
     let team = Team::of(&lab);
