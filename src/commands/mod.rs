@@ -25,6 +25,7 @@ pub mod exec;
 pub mod export;
 pub mod hook;
 pub mod init;
+mod key;
 mod paste;
 pub mod provision;
 pub mod rekey;

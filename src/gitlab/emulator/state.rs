@@ -116,6 +116,8 @@ pub(super) struct Project {
     pub(super) full_path: String,
     pub(super) visibility: Visibility,
     pub(super) created_at: Timestamp,
+    /// What `main` holds, by path.
+    pub(super) files: BTreeMap<String, String>,
 }
 
 /// A group or a project: what has members.
