@@ -1,6 +1,5 @@
 //! A person's own key: found where stock sops looks for it, or made there.
 
-use super::connection::need_yes;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::sops::{Recipient, generate_identity, with_passphrase};
@@ -47,7 +46,6 @@ pub(super) fn own(wish: Wish, ui: Ui, world: &World) -> Result<bool> {
     if wish.dry_run {
         return Ok(false);
     }
-    need_yes(ui, wish.yes)?;
     if !wish.yes {
         prompt::confirm(ui, "Make it?", "--yes")?;
     }
