@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::connection::Connections;
 use super::paste::{self, Beforehand};
 use super::writer::{self, Job};
-use super::{Exit, access, key};
+use super::{Exit, access, own_key};
 use crate::cli::BootstrapArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
@@ -30,13 +30,13 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
     let environment = environment(args, &repo)?;
     let wanted: Vec<Environment> =
         args.request_access.iter().map(|name| environments::read(&repo, name)).collect::<Result<_>>()?;
-    let wish = key::Wish {
+    let wish = own_key::Wish {
         new: args.new_key,
         passphrase: args.passphrase,
         yes: args.write.yes,
         dry_run: args.write.dry_run,
     };
-    if !key::own(wish, ui, world)? {
+    if !own_key::own(wish, ui, world)? {
         return Ok(Exit::Done);
     }
     let name = environment.name.clone();

@@ -22,6 +22,7 @@ use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::world::World;
 
 pub mod adopt;
+pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
 pub mod environments;
@@ -31,6 +32,7 @@ pub mod inspect;
 pub mod interrupted;
 pub mod live;
 pub mod own;
+pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod taken;

@@ -154,6 +154,12 @@ pub trait Effects: Transport {
     /// When it cannot be removed.
     fn close_worktree(&self, repo: &Repository, name: &str) -> Result<(), RepoError>;
 
+    /// Tries a push without pushing; see [`Repository::rehearse_push`].
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError>;
+
     /// Pushes one commit to one branch of a remote.
     ///
     /// # Errors

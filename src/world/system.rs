@@ -156,6 +156,10 @@ impl Effects for System {
         repo.close_linked(name)
     }
 
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError> {
+        repo.rehearse_push(request)
+    }
+
     fn push(&self, repo: &Repository, request: &PushRequest) -> Result<Pushed, RemoteError> {
         repo.push(request)
     }

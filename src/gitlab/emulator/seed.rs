@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
+use super::code::Code;
 use super::mint::{Random, Wish};
 use super::state::{GitLab, Group, Membership, Project, Resource, Settings, User, Visibility};
 use crate::secret::Secret;
@@ -184,6 +185,7 @@ impl Seed {
                 visibility: project.visibility.unwrap_or(Visibility::Private),
                 created_at: now,
                 files: project.files.clone(),
+                code: Code::default(),
             };
             if gitlab.project(&project.path).is_some() || gitlab.projects.insert(id, row).is_some() {
                 return Err(SeedError::Twice(project.path.clone()));
