@@ -134,7 +134,9 @@ fn ctrl_c_at_each_question_leaves_nothing_half_made() {
     let lab = Lab::new();
     let newcomer = Newcomer::at(&lab);
     let untouched = (lab.head(), lab.git(["status", "--porcelain"]));
-    let interrupted = |terminal: Terminal| {
+    let interrupted = |mut terminal: Terminal| {
+        // The question has been asked, and is being waited for.
+        terminal.wait_until_hidden();
         terminal.interrupt();
         let (status, said, echoes) = terminal.end_and_echo();
         assert!(status == 130 && echoes, "{status}: {said}");
@@ -155,7 +157,6 @@ fn ctrl_c_at_each_question_leaves_nothing_half_made() {
     terminal.expect("Is that where your account is?");
     terminal.press("y");
     terminal.expect(PASTE);
-    terminal.wait_until_hidden();
     interrupted(terminal);
 
     let mut terminal = newcomer.sits_before(&["bootstrap"]);
