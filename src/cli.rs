@@ -6,13 +6,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::deliver::Way;
 
+mod adopt;
+mod bootstrap;
 mod doctor;
 mod exec;
+mod keys;
 mod rekey;
 mod trust;
 
+pub use adopt::AdoptArgs;
+pub use bootstrap::BootstrapArgs;
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs};
 pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use trust::TrustArgs;
 
@@ -48,6 +54,8 @@ impl Cli {
     pub fn ca_file(&self) -> Option<&Path> {
         let connection = match &self.command {
             None => &self.provision.write.connection,
+            Some(Command::Adopt(args)) => &args.connection,
+            Some(Command::Bootstrap(args)) => &args.write.connection,
             Some(Command::Status(args)) => &args.connection,
             Some(Command::Doctor(args)) => &args.connection,
             Some(_) => return None,
@@ -96,12 +104,18 @@ pub enum ColorChoice {
 pub enum Command {
     /// Scaffold environments/, templates/ and .sops.yaml in this repository
     Init(InitArgs),
+    /// Take over tokens and SOPS files that were made by hand
+    Adopt(AdoptArgs),
+    /// Set up your own key, token and secrets file, as a new developer
+    Bootstrap(BootstrapArgs),
     /// Show what was minted, and what is due, expired or revoked
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key
     Check(CheckArgs),
     /// Bring secrets files into line with .sops.yaml: readers come and go, rules change
     Rekey(RekeyArgs),
+    /// Show who can read what, let somebody in, take somebody out
+    Keys(KeysArgs),
     /// Show which keys and recipients of secrets files changed since HEAD; needs no key
     Diff(DiffArgs),
     /// Set up the pre-commit hook and key-level diffs in this repository

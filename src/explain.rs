@@ -7,13 +7,16 @@ use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
+use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::DeliverError;
 use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
+use crate::readership::admission::AdmissionError;
 use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
 use crate::sops::{
-    ChangeError, DocumentError, DraftError, IdentityError, OpenError, OutsideError, SealError,
+    ChangeError, DocumentError, DraftError, IdentityError, OpenError, OutsideError, PolicyEditError,
+    SealError,
 };
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
@@ -73,6 +76,40 @@ impl From<PlanError> for Error {
     }
 }
 
+impl From<AdmissionError> for Error {
+    fn from(error: AdmissionError) -> Self {
+        let start = Self::from_source(Kind::Refused, &error);
+        match &error {
+            AdmissionError::TooWide { .. } => start.hint(
+                "give those files a rule of their own above it; or name them too, with --env or --file",
+            ),
+            AdmissionError::Policy(_) => start.hint("add a creation rule for the file, and commit it"),
+        }
+    }
+}
+
+impl From<PolicyEditError> for Error {
+    fn from(error: PolicyEditError) -> Self {
+        let start = match error.to_string() {
+            text if text.starts_with(|first: char| first.is_ascii_digit()) => {
+                Self::new(Kind::Refused, format!(".sops.yaml:{text}"))
+            }
+            text => Self::new(Kind::Refused, text),
+        };
+        match &error {
+            PolicyEditError::Name { .. } | PolicyEditError::Unknown { .. } => start.of_kind(Kind::Usage),
+            PolicyEditError::LastRecipient { .. } => {
+                start.hint("add somebody else first, or take the rule and its files out")
+            }
+            PolicyEditError::NameTaken { .. } => start.hint("choose another name"),
+            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
+                start.hint("edit it by hand, commit that, then run provision rekey")
+            }
+            PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
+        }
+    }
+}
+
 impl From<EditedFiles> for Error {
     fn from(error: EditedFiles) -> Self {
         let all = error.paths.join(" ");
@@ -123,6 +160,11 @@ impl From<RemoteError> for Error {
             RemoteError::Unreachable { .. } => {
                 Self::from_source(Kind::Unreachable, &error).hint("git's own message is above")
             }
+            RemoteError::NoPushOptions { .. } => {
+                Self::from_source(Kind::Refused, &error).hint("run with --push instead")
+            }
+            RemoteError::NotAllowed { .. } => Self::from_source(Kind::NotAllowed, &error)
+                .hint("git's own message is above; what git may do there is its own matter, not GITLAB_TOKEN's"),
             RemoteError::Overtaken { .. } => {
                 Self::from_source(Kind::Unreachable, &error).hint("run the same command again")
             }
@@ -140,6 +182,14 @@ impl From<DeliverError> for Error {
     fn from(error: DeliverError) -> Self {
         let start = Self::from_source(Kind::Refused, &error);
         error.hints().into_iter().fold(start, Self::hint)
+    }
+}
+
+impl From<Protected> for Error {
+    fn from(error: Protected) -> Self {
+        Self::from_source(Kind::Refused, &error)
+            .hint("run again with --mr: it opens a merge request instead")
+            .hint("or work on a branch of your own: git switch --create NAME")
     }
 }
 

@@ -57,7 +57,7 @@ pub use encrypted::{Difference, DocumentError, Encrypted};
 pub use format::Format;
 pub use keys::{
     Alone, Identities, IdentityError, IdentitySource, Outside, OutsideError, Recipient, RecipientError,
-    Skipped, UnwrapError, generate_identity,
+    Skipped, UnwrapError, generate_identity, with_passphrase,
 };
 pub use metadata::{MetadataError, OtherReader};
 pub use names::Names;

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::own_key;
 use crate::cli::InitArgs;
 use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
@@ -28,6 +29,10 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
         Some(group) => group.clone(),
         None => prompt::text(ui, "Group whose tokens are minted (full path)", None, "--group PATH")?,
     };
+    if args.recipients.is_empty() {
+        let wish = own_key::Wish { yes: args.yes, ..own_key::Wish::default() };
+        own_key::own(wish, ui, world)?;
+    }
     let recipients = recipients(args, world)?;
     let files = files(&gitlab, group.trim_matches('/'), &recipients);
     let (there, missing): (Vec<_>, Vec<_>) =
@@ -65,12 +70,12 @@ fn write(repo: &Repository, world: &World, path: &str, text: &str) -> Result<()>
 }
 
 /// The instance that the environment names for GITLAB_TOKEN.
-fn default_gitlab(variables: &Variables) -> &str {
+pub(super) fn default_gitlab(variables: &Variables) -> &str {
     let named = variables.gitlab_host.as_deref().or(variables.ci_server_url.as_deref());
     named.unwrap_or("https://gitlab.com")
 }
 
-fn instance(text: &str) -> Result<Instance> {
+pub(super) fn instance(text: &str) -> Result<Instance> {
     Instance::from_str(text.trim()).map_err(|error| Error::from_source(Kind::Usage, &error))
 }
 

@@ -17,6 +17,7 @@ use provision::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository,
 };
+use provision::secret::Secret;
 use provision::sops::Sealed;
 use provision::world::{Content, Effects, System};
 use tokio::sync::Mutex;
@@ -315,6 +316,10 @@ impl Effects for Faulty {
         self.system.remember(file, text)
     }
 
+    fn make_key_file(&self, file: &Path, identities: &Secret) -> io::Result<()> {
+        self.system.make_key_file(file, identities)
+    }
+
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("write {path}"));
@@ -338,10 +343,19 @@ impl Effects for Faulty {
     ) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "write", path: repo.root().to_owned(), source: full() };
         let fault = self.begin(Effect::Write, format!("write {} files", paths.len()));
-        if fault == Some(Fault::Fail) {
-            return Err(failed());
+        match fault {
+            Some(Fault::Fail) => return Err(failed()),
+            Some(Fault::Torn) => {
+                // Half of the files are replaced; one more is on its way.
+                let half = paths.len().div_ceil(2);
+                self.system.write_each(repo, paths, &|number| make(number).filter(|_| number < half))?;
+                if let Some(next) = paths.get(half) {
+                    tear(&litter(&next.below(repo.root())), b"half of a file");
+                }
+                self.die();
+            }
+            _ => self.system.write_each(repo, paths, make)?,
         }
-        self.system.write_each(repo, paths, make)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }
@@ -401,6 +415,17 @@ impl Effects for Faulty {
             return Err(no_git());
         }
         self.system.close_worktree(repo, name)?;
+        self.end(fault);
+        Ok(())
+    }
+
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError> {
+        let PushRequest { remote, branch, .. } = request;
+        let fault = self.begin(Effect::Prepare, format!("rehearse the push of {branch} to {remote}"));
+        if fault == Some(Fault::Fail) {
+            return Err(no_remote(remote));
+        }
+        self.system.rehearse_push(repo, request)?;
         self.end(fault);
         Ok(())
     }

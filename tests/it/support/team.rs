@@ -8,6 +8,9 @@ use std::process::Command;
 use super::lab::{GIT_CONFIG, Lab, said};
 use super::program;
 
+/// The project of [`Team::is_a_project`].
+pub(crate) const PROJECT: &str = "alithya-csna/backstage";
+
 pub(crate) struct Team {
     folder: tempfile::TempDir,
 }
@@ -34,6 +37,33 @@ impl Team {
         lab.git(["push", "-q", "-u", "origin", "main"]);
         lab.git(["remote", "set-head", "origin", "main"]);
         team
+    }
+
+    /// From now on the lab reaches the remote as a project of its GitLab, over something that stands for ssh, which runs
+    /// `before` first (a line of shell).
+    pub(crate) fn is_a_project(&self, lab: &Lab, before: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let ssh = self.folder.path().join("ssh");
+        // ssh [-o …] user@host "git-receive-pack '/path'"
+        let script = format!(
+            "#!/bin/sh\nfor last; do :; done\nset -- $last\n{before}\nexec git \"${{1#git-}}\" '{}'\n",
+            self.remote().display()
+        );
+        fs::write(&ssh, script).unwrap();
+        fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+        lab.git(["config", "core.sshCommand", ssh.to_str().unwrap()]);
+        lab.git(["config", "ssh.variant", "ssh"]);
+        lab.git(["remote", "set-url", "origin", &format!("ssh://git@127.0.0.1/{PROJECT}.git")]);
+        self.told(lab, "main");
+    }
+
+    /// Tells GitLab what a branch of the remote is now, which a real one sees by itself.
+    pub(crate) fn told(&self, lab: &Lab, branch: &str) {
+        let tip =
+            self.command(&self.remote()).args(["rev-parse", "--verify", "-q", branch]).output().unwrap();
+        let tip = String::from_utf8(tip.stdout).unwrap();
+        let tip = Some(tip.trim()).filter(|tip| !tip.is_empty());
+        lab.gitlab.pushed(PROJECT, branch, tip).unwrap();
     }
 
     pub(crate) fn remote(&self) -> PathBuf {
