@@ -4,7 +4,7 @@
 ci:
     .ci/run
 
-# The emulator driven by python-gitlab and @gitbeaker/rest
+# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader
 test-clients:
     tests/clients/run
 
@@ -20,6 +20,10 @@ accept:
 # Speed and memory beside the stock sops, as ratios of one run
 bench:
     cargo bench --bench files
+
+# Kill the program at random moments and try random documents, for this many seconds in all
+soak SECONDS="600":
+    tests/soak {{SECONDS}}
 
 # Run every fuzz target for this many seconds
 fuzz SECONDS:

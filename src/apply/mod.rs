@@ -15,7 +15,7 @@ use crate::plan::{Plan, Step, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
 use crate::sops;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
@@ -84,7 +84,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     };
     let plan = &*plan;
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
-    retire(plan, ground, &mut done).await;
+    retire(plan, ground, world, &mut done).await;
     let failed = revoke::all(plan, ground, &prepared, &mut done).await;
     let plan =
         &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
@@ -181,13 +181,19 @@ fn said(error: &Error) -> String {
 }
 
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
-async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
+async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
     for step in &plan.steps {
         let Step::Retire(retire) = step else { continue };
-        let id = retire.token.id;
-        match withdraw::revoke(ground, &retire.token).await {
-            Ok(()) => done.retired.push(id),
-            Err(error) => done.notes.push(format!("superseded token {id} was not retired: {error}")),
+        let token = &retire.token;
+        let revoked = match withdraw::revoke(ground, token).await {
+            Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
+                withdraw::by_itself(&retire.key, token, ground, world, error).await
+            }
+            revoked => revoked,
+        };
+        match revoked {
+            Ok(()) => done.retired.push(token.id),
+            Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", token.id)),
         }
     }
 }

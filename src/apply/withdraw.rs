@@ -4,10 +4,11 @@ use super::Fresh;
 use super::journalled::Journalled;
 use crate::error::{Error, Kind, Result};
 use crate::journal::Line;
-use crate::observe::Ground;
+use crate::observe::{Ground, former};
 use crate::plan::message::Done;
 use crate::plan::{Plan, Step};
 use crate::token::{Known, Owner, Record, TokenId};
+use crate::world::World;
 
 /// Reads the token, compares, revokes. One that is no longer active is left as it is.
 ///
@@ -50,6 +51,23 @@ pub(super) async fn as_meant(
         }
         _ => Ok(Some(record)),
     }
+}
+
+/// Lets a personal token withdraw itself: what its owner acts with seldom has the scope that revoking another token takes.
+/// `refused`: what GitLab said to the operator.
+pub(super) async fn by_itself(
+    key: &str,
+    token: &Known,
+    ground: &Ground,
+    world: &World,
+    refused: Error,
+) -> Result<()> {
+    let Some(value) = former::value(ground, key, token.id, world)? else { return Err(refused) };
+    let record = ground.client.verify(&value, "the superseded token").await?;
+    if record.id != token.id || token.contradiction(&record).is_some() {
+        return Err(refused);
+    }
+    Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
 }
 
 /// Withdraws what an interrupted run left and nobody can use.

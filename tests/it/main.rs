@@ -54,6 +54,7 @@ mod repo_write;
 mod revoke;
 mod rotate;
 mod show;
+mod soak;
 mod sops;
 mod support;
 mod tidy;
