@@ -15,6 +15,7 @@ mod crash_cases;
 mod crash_delivery;
 mod crash_killed;
 mod crash_leaks;
+mod crash_rekey;
 mod crash_story;
 mod deliver_files;
 mod deliver_gitlab;

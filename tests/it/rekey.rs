@@ -279,7 +279,7 @@ fn the_check_needs_no_key_and_speaks_text_json_and_code_quality() {
     let json: serde_json::Value =
         serde_json::from_str(&lab.provision(["rekey", "--check", "--json"]).out).unwrap();
     assert_eq!(json["findings"][1]["path"], X);
-    assert_eq!(json["findings"][1]["check"], "recipients");
+    assert_eq!(json["findings"][1]["check"], "recipients-missing");
     let said = lab.provision(["rekey", "--check", "--code-quality", "-"]);
     let report: serde_json::Value =
         serde_json::from_str(said.out.split("\n]").next().map(|text| format!("{text}\n]")).unwrap().as_str())
