@@ -92,7 +92,10 @@ fn who_goes_reads_no_more_not_even_with_the_data_key_that_they_had() {
         assert!(ben.reads(&lab, file).is_some() && lab.sops(["decrypt", file]).status == 0, "{file}");
     }
     let body = lab.git(["log", "-1", "--format=%b"]);
-    assert!(body.contains(&format!("removed {}", eva.recipient)) && body.contains("new data keys"), "{body}");
+    assert!(
+        body.contains(&format!("removed eva ({})", eva.recipient)) && body.contains("new data keys"),
+        "{body}"
+    );
     // Their old entry, with the data key in it, put back into the new file.
     let now = lab.read(X);
     let entry_of = |text: &str, who: &str| {
