@@ -17,6 +17,7 @@ mod crash_in_place;
 mod crash_killed;
 mod crash_leaks;
 mod crash_rotation;
+mod crash_rekey;
 mod crash_story;
 mod deliver_files;
 mod deliver_gitlab;
