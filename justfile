@@ -4,7 +4,7 @@
 ci:
     .ci/run
 
-# The emulator driven by python-gitlab and @gitbeaker/rest
+# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader
 test-clients:
     tests/clients/run
 
@@ -24,6 +24,10 @@ bench:
 # Random documents in all formats both ways with the stock sops, this many times as many as in `cargo test`
 random FACTOR:
     PROVISION_TEST_FACTOR={{FACTOR}} cargo test --test it -- sops::random
+
+# Kill the program at random moments and try random documents, for this many seconds in all
+soak SECONDS="600":
+    tests/soak {{SECONDS}}
 
 # Run every fuzz target for this many seconds
 fuzz SECONDS:

@@ -160,18 +160,18 @@ pub enum ValueError {
     NoRandomness(#[from] NoRandomness),
 }
 
-/// The 256-bit key of one file.
-pub(super) struct DataKey(Zeroizing<[u8; 32]>);
+/// The 256-bit key of one file, in one place: a value that moves leaves its bytes behind.
+pub(super) struct DataKey(Box<Zeroizing<[u8; 32]>>);
 
 impl DataKey {
     pub(super) fn generate() -> Result<Self, NoRandomness> {
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Box::new(Zeroizing::new([0; 32]));
         fill(key.as_mut_slice())?;
         Ok(Self(key))
     }
 
     pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Box::new(Zeroizing::new([0; 32]));
         if bytes.len() != key.len() {
             return None;
         }
@@ -179,21 +179,27 @@ impl DataKey {
         Some(Self(key))
     }
 
+    fn copy(&self) -> Self {
+        let mut copy = Box::new(Zeroizing::new([0; 32]));
+        copy.copy_from_slice(self.as_bytes());
+        Self(copy)
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_slice()
     }
 }
 
-/// Encrypts and decrypts values under one data key.
+/// Encrypts and decrypts values under one data key, whose schedule is in one place too.
 pub(super) struct Cipher {
-    gcm: AesGcm<Aes256, U32>,
+    gcm: Box<AesGcm<Aes256, U32>>,
     /// For nonces of other lengths.
     key: DataKey,
 }
 
 impl Cipher {
     pub(super) fn new(key: &DataKey) -> Self {
-        Self { gcm: AesGcm::new((&*key.0).into()), key: DataKey(key.0.clone()) }
+        Self { gcm: Box::new(AesGcm::new((&**key.0).into())), key: key.copy() }
     }
 
     /// `ENC[…]`; nothing for an empty value, which sops never encrypts (aes/cipher.go:125).

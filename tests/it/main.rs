@@ -50,6 +50,7 @@ mod repo_read;
 mod repo_sandbox;
 mod repo_write;
 mod show;
+mod soak;
 mod sops;
 mod support;
 mod tidy;
