@@ -10,6 +10,7 @@ use crate::observe::Ground;
 use crate::plan::message::Done;
 use crate::plan::{Plan, Step};
 use crate::token::{Owner, Record, TokenId};
+use crate::world::World;
 
 /// What must be true of a token at the moment before it is revoked.
 pub(super) struct Expected<'a> {
@@ -62,11 +63,15 @@ pub(super) async fn revoke(
 pub(super) async fn left_over(
     plan: &Plan,
     ground: &Ground,
+    world: &World,
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<()> {
     for step in &plan.steps {
         let Step::Withdraw { owner, id, mark, .. } = step else { continue };
+        if world.effects().asked_to_stop() {
+            return Ok(());
+        }
         revoke(ground, owner, *id, &Expected { mark, name: None, created: None }).await?;
         journal.append(&Line::Withdrawn { mark: mark.clone() })?;
         done.withdrawn.push(*id);
