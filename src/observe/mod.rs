@@ -31,6 +31,7 @@ pub mod inspect;
 pub mod interrupted;
 pub mod live;
 pub mod own;
+pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod taken;

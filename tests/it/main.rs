@@ -40,6 +40,7 @@ mod git_commit_signals;
 mod git_environment;
 mod hook;
 mod interrupted;
+mod keys;
 mod personal;
 mod profile_shipped;
 mod provision;
