@@ -12,7 +12,7 @@ use crate::plan::message::{Done, New};
 use crate::plan::{Plan, Retire, Step};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
@@ -153,7 +153,13 @@ async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
         if world.effects().asked_to_stop() {
             return;
         }
-        match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
+        let revoked = match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
+            Err(error) if retire.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
+                withdraw::by_itself(retire, ground, world, error).await
+            }
+            revoked => revoked,
+        };
+        match revoked {
             Ok(()) => done.retired.push(retire.id),
             Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
         }

@@ -26,6 +26,7 @@ pub mod export;
 pub mod hook;
 pub mod init;
 pub mod keys;
+mod own_key;
 mod paste;
 pub mod provision;
 pub mod rekey;

@@ -27,6 +27,7 @@ pub mod deliverable;
 pub mod doctor;
 pub mod environments;
 pub mod files;
+pub mod former;
 pub mod inspect;
 pub mod interrupted;
 pub mod live;

@@ -15,6 +15,7 @@ mod clear;
 mod json;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 pub use clear::RevealError;
 

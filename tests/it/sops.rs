@@ -11,6 +11,7 @@ mod random;
 mod random_formats;
 mod rekey;
 mod rekey_formats;
+mod reveal;
 mod scalars;
 mod selection;
 mod tampering;
