@@ -7,6 +7,7 @@ mod editing;
 mod formats;
 mod marker_edits;
 mod markers;
+mod memory;
 mod random;
 mod random_formats;
 mod rekey;
