@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::Fresh;
 use super::journalled::Journalled;
 use super::preflight::Prepared;
-use super::withdraw;
+use super::{interrupted, withdraw};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::compare::compare;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
@@ -52,17 +52,31 @@ pub(super) async fn all(
     let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
     let mut mints = Mints { fresh: Vec::new(), refused: Vec::new() };
     let mut open = Vec::new();
+    let mut stopped = None;
     for (key, result) in results {
         match result {
             Ok(token) => mints.fresh.push(token),
-            Err(Failure { error, open: false }) => mints.refused.push((key, error)),
-            Err(Failure { error, open: true }) => open.push(error),
+            Err(Failure { error, stopped: true, .. }) => stopped = Some(error),
+            Err(Failure { error, open: true, .. }) => open.push(error),
+            Err(Failure { error, .. }) => mints.refused.push((key, error)),
         }
     }
     let failed = open.len() + mints.refused.len();
-    match open.into_iter().next() {
-        None => Ok(mints),
-        Some(error) => Err(with_others(error, failed).of_kind(Kind::HalfWay)),
+    match (open.into_iter().next(), stopped) {
+        (Some(error), _) => Err(with_others(error, failed).of_kind(Kind::HalfWay)),
+        (None, Some(error)) => Err(stop(error, &mints, ground, journal)),
+        (None, None) => Ok(mints),
+    }
+}
+
+/// A signal came before all was sent. What was minted until then is as good as any: the next run uses it.
+fn stop(error: Error, mints: &Mints, ground: &Ground, journal: &Journalled<'_>) -> Error {
+    if !mints.fresh.is_empty() || ground.replay.exists {
+        return interrupted(Kind::HalfWay);
+    }
+    match journal.give_up() {
+        Ok(()) => error,
+        Err(unwritten) => unwritten,
     }
 }
 
@@ -74,15 +88,17 @@ struct Failure {
     error: Error,
     /// Something is left that the next run has to look at: a request without a reply, or a token without a proof.
     open: bool,
+    /// A signal came before it was asked for.
+    stopped: bool,
 }
 
 impl Failure {
     fn closed(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), open: false }
+        Self { error: error.into(), open: false, stopped: false }
     }
 
     fn open(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), open: true }
+        Self { error: error.into(), open: true, stopped: false }
     }
 }
 
@@ -129,6 +145,9 @@ async fn one(
     prepared: &Prepared,
     journal: &Journalled<'_>,
 ) -> Result<Fresh, Failure> {
+    if world.effects().asked_to_stop() {
+        return Err(Failure { stopped: true, ..Failure::closed(interrupted(Kind::Interrupted)) });
+    }
     let (mark, request, minted) = match attempt(plan, mint, mint.expires.date, ground, world, journal).await {
         // GitLab refused for the date alone, so nothing was made: `max` means the latest date that it takes.
         Err(Attempt::TooFar { latest, .. }) if mint.expires.or_earlier => {

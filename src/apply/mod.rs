@@ -75,8 +75,10 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
-    withdraw::left_over(plan, ground, &journal, &mut done).await?;
+    withdraw::left_over(plan, ground, world, &journal, &mut done).await?;
+    unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
+    unless_asked_to_stop(ground, world, &journal, &pasted, &done)?;
     let mints = mint::all(plan, ground, world, &prepared, &journal, progress).await?;
     let Possible { plan, mut fresh, kept } = match possible(plan, ground, pasted, mints, &mut done) {
         Ok(possible) => possible,
@@ -84,8 +86,10 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     };
     let plan = &*plan;
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     retire(plan, ground, world, &mut done).await;
-    let failed = revoke::all(plan, ground, &prepared, &mut done).await;
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
+    let failed = revoke::all(plan, ground, world, &prepared, &mut done).await;
     let plan =
         &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
 
@@ -93,17 +97,51 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh, &done))?;
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     report(fresh, &mut done);
     let commit = commit(plan, ground, world, changes, &mut done)?.or_else(|| waiting(plan, ground));
     if let (Some(delivery), Some(commit)) = (&ground.delivery, commit) {
+        unless_asked_to_stop(ground, world, &journal, &[], &done)?;
         progress.say(format!("{}: pushing to {}", plan.environment, delivery.destination()));
         if !push::push(delivery, commit, ground, world, &journal, &mut done)? {
             return Ok(Applied::Overtaken(done));
         }
     }
+    if plan.at_once().next().is_some() {
+        unless_asked_to_stop(ground, world, &journal, &[], &done)?;
+    }
     retire_at_once(plan, ground, &mut done).await?;
     journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
+}
+
+/// A signal has asked to stop, and the run did so between two effects.
+#[must_use]
+pub fn interrupted(kind: Kind) -> Error {
+    match kind {
+        Kind::Interrupted => Error::new(kind, "interrupted; nothing was changed"),
+        kind => Error::new(kind, "interrupted before all was done")
+            .hint("run the same command again: it goes on from here"),
+    }
+}
+
+/// Between two effects: ends the run where a signal has asked for it. The journal keeps what the next run needs; where
+/// that is nothing, it goes.
+fn unless_asked_to_stop(
+    ground: &Ground,
+    world: &World,
+    journal: &Journalled<'_>,
+    fresh: &[Fresh],
+    done: &Done,
+) -> Result<()> {
+    if !world.effects().asked_to_stop() {
+        return Ok(());
+    }
+    if fresh.is_empty() && done.is_nothing() && !ground.replay.exists {
+        journal.give_up()?;
+        return Err(interrupted(Kind::Interrupted));
+    }
+    Err(interrupted(Kind::HalfWay))
 }
 
 /// What of a plan can be done with what GitLab made.
@@ -184,6 +222,9 @@ fn said(error: &Error) -> String {
 async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
     for step in &plan.steps {
         let Step::Retire(retire) = step else { continue };
+        if world.effects().asked_to_stop() {
+            return;
+        }
         let token = &retire.token;
         let revoked = match withdraw::revoke(ground, token).await {
             Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {

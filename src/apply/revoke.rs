@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt};
 
 use super::preflight::Prepared;
-use super::withdraw;
+use super::{interrupted, withdraw};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::errors::ErrorKind;
 use crate::observe::Ground;
@@ -12,16 +12,21 @@ use crate::plan::message::{Done, Proof, Revoked};
 use crate::plan::{Plan, Revoke};
 use crate::secret::Secret;
 use crate::token::Kind as TokenKind;
+use crate::world::World;
 
 /// Revokes what the plan says, some at a time. Returns what failed, by entry.
 pub(super) async fn all(
     plan: &Plan,
     ground: &Ground,
+    world: &World,
     prepared: &Prepared,
     done: &mut Done,
 ) -> Vec<(String, Error)> {
     let attempts = plan.revocations().map(|revoke| async move {
         let value = prepared.revoked.get(&revoke.retire.token.id);
+        if world.effects().asked_to_stop() {
+            return (revoke, Err(interrupted(Kind::HalfWay)));
+        }
         (revoke, one(revoke, value, ground).await)
     });
     let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;

@@ -74,11 +74,15 @@ pub(super) async fn by_itself(
 pub(super) async fn left_over(
     plan: &Plan,
     ground: &Ground,
+    world: &World,
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<()> {
     for step in &plan.steps {
         let Step::Withdraw { owner, id, mark, carries, .. } = step else { continue };
+        if world.effects().asked_to_stop() {
+            return Ok(());
+        }
         let contradiction = |record: &Record| {
             (!record.carries(carries)).then(|| "its description does not have our mark".to_owned())
         };

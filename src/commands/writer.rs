@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Exit;
 use super::connection::{Connections, need_yes};
 use super::paste::{Beforehand, Pasting};
-use crate::apply::arrive;
+use crate::apply::{arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
@@ -153,7 +153,7 @@ impl Run<'_> {
         for (ground, plan) in &mut planned {
             ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
         }
-        interrupt::under_way();
+        interrupt::between_effects();
         let done = self.apply(planned, &mut failed).await?;
         report::done(self.ui, &done)?;
         match failed.error(&done, self.job) {
@@ -229,6 +229,10 @@ impl Run<'_> {
         let mut all: Vec<Done> = Vec::new();
         for (ground, plan) in planned {
             let name = plan.environment.clone();
+            if self.world.effects().asked_to_stop() && !all.is_empty() {
+                report::done(self.ui, &all)?;
+                return Err(interrupted(Kind::HalfWay));
+            }
             match self.one(ground, plan, all.iter().any(|done| done.commit.is_some())).await {
                 Ok(done) => all.push(done),
                 // What stopped this one half-way would stop the next one there too.
