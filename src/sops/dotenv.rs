@@ -97,5 +97,5 @@ pub(super) fn insert(edits: &mut Edits, document: &Document, root: Mapping<'_>, 
 
 /// The lines of a new file's metadata.
 pub(super) fn block(block: &NewBlock<'_>) -> String {
-    flat::lines(block).iter().map(|(key, value)| format!("{PREFIX}{key}={value}\n")).collect()
+    flat::lines(&block.fields()).iter().map(|(key, value)| format!("{PREFIX}{key}={value}\n")).collect()
 }

@@ -152,6 +152,7 @@ pub(super) fn removal(text: &str, value: Node<'_>) -> Option<std::ops::Range<usi
 pub(super) fn block(body: &str, block: &NewBlock<'_>) -> String {
     let newline = newline(body);
     let gap = if body.ends_with(&newline.repeat(2)) { "" } else { newline };
-    let lines = flat::lines(block).into_iter().map(|(key, value)| format!("{key} = {value}{newline}"));
+    let lines =
+        flat::lines(&block.fields()).into_iter().map(|(key, value)| format!("{key} = {value}{newline}"));
     format!("{gap}[{METADATA}]{newline}{}", lines.collect::<String>())
 }

@@ -11,7 +11,7 @@ use age::secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use crate::sops::{Outside, OutsideError, Recipient};
+use crate::sops::{Outside, OutsideError, Recipient, ServiceKey};
 use crate::ui::{Ui, prompt};
 
 /// The programs of this machine, and the person at the terminal.
@@ -99,6 +99,14 @@ impl Outside for Keys {
         reader.take(34).read_to_end(&mut bytes).map_err(failed)?;
         person.remember();
         Ok(bytes)
+    }
+
+    fn service_encrypt(&self, _: &ServiceKey, _: &[u8]) -> Result<String, OutsideError> {
+        Err(failed("keys of this type are not supported yet"))
+    }
+
+    fn service_decrypt(&self, _: &ServiceKey, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        Err(failed("keys of this type are not supported yet"))
     }
 }
 

@@ -4,6 +4,7 @@ mod comments;
 mod documents;
 mod editing;
 mod formats;
+mod groups;
 mod marker_edits;
 mod markers;
 mod random;

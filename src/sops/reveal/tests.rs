@@ -102,8 +102,14 @@ fn a_comment_that_was_moved_where_it_does_not_belong_is_passed_through() {
     let moved = file.text().replacen(comments[2], comments[0], 1);
     let wanted = format!("a:\n  # one\n  b: x\n# two\nc: y0\n{}\nd: z\n", comments[0]);
     let file = Encrypted { document: Document::parse(Format::Yaml, moved.as_bytes()).unwrap(), ..file };
-    let opened =
-        Opened { file, key, cipher, outside: std::sync::Arc::new(crate::sops::Alone), changes: Vec::new() };
+    let opened = Opened {
+        file,
+        key,
+        shares: Vec::new(),
+        cipher,
+        outside: std::sync::Arc::new(crate::sops::Alone),
+        changes: Vec::new(),
+    };
     assert_eq!(opened.document().unwrap().expose(), wanted);
 }
 

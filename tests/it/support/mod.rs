@@ -4,6 +4,7 @@ pub(crate) mod canaries;
 pub(crate) mod desk;
 pub(crate) mod faulty;
 pub(crate) mod gitlab;
+pub(crate) mod guest;
 pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod refusal;
