@@ -8,10 +8,12 @@ use crate::plan::deliver::Way;
 
 mod doctor;
 mod exec;
+mod rekey;
 mod trust;
 
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use trust::TrustArgs;
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
@@ -98,6 +100,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key
     Check(CheckArgs),
+    /// Bring secrets files into line with .sops.yaml: readers come and go, rules change
+    Rekey(RekeyArgs),
     /// Show which keys and recipients of secrets files changed since HEAD; needs no key
     Diff(DiffArgs),
     /// Set up the pre-commit hook and key-level diffs in this repository

@@ -8,6 +8,7 @@ use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
 use crate::plan::deliver::DeliverError;
+use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
 use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
@@ -58,7 +59,7 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         let hint = match &error {
             PlanError::PolicyDiffers { file, .. } => {
-                format!("bring it into line first and commit it: sops updatekeys {file}")
+                format!("bring it into line first: provision rekey {file}")
             }
             PlanError::NotOurs { key, .. } => format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
@@ -70,6 +71,15 @@ impl From<PlanError> for Error {
         };
         let kind = if matches!(error, PlanError::Expiry { .. }) { Kind::Usage } else { Kind::Refused };
         Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<EditedFiles> for Error {
+    fn from(error: EditedFiles) -> Self {
+        let all = error.paths.join(" ");
+        Self::from_source(Kind::Refused, &error)
+            .hint(format!("commit them: git add {all} && git commit"))
+            .hint(format!("or go back to the committed state: git restore --staged --worktree {all}"))
     }
 }
 
@@ -228,7 +238,7 @@ fn locked_out(locked: &LockedOut, names: &Names) -> Error {
     let key = locked.own.iter().find(|own| !own.is_ssh()).map(|own| format!(" ({own})")).unwrap_or_default();
     start
         .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
-        .hint(format!("or ask {whom} to add you{key} to .sops.yaml and run sops updatekeys"))
+        .hint(format!("or ask {whom} to add you{key} to .sops.yaml and run provision rekey"))
 }
 
 impl From<EnvironError> for Error {

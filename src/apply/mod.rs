@@ -22,6 +22,7 @@ mod journalled;
 mod mint;
 mod preflight;
 mod push;
+pub mod rekey;
 mod withdraw;
 
 pub use arrive::arrive;

@@ -93,6 +93,12 @@ pub const CHECKS: [Check; 15] = [
     Check { name: "clear-token", severity: Severity::Blocker, find: own_files::clear_tokens },
 ];
 
+/// Whether a check is about what `rekey` mends, or about what keeps it from comparing a file with the policy.
+#[must_use]
+pub fn is_about_readers(check: &str) -> bool {
+    matches!(check, "policy-readable" | "policy-hidden-rule" | "file-readable" | "recipients" | "rule")
+}
+
 /// Everything that is wrong, by file and line.
 #[must_use]
 pub fn findings(observed: &Observed) -> Vec<Finding> {

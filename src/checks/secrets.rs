@@ -146,20 +146,29 @@ fn differences(observed: &Observed) -> impl Iterator<Item = (&File, &Encrypted, 
     })
 }
 
+fn is_about_readers(difference: &Difference) -> bool {
+    matches!(
+        difference,
+        Difference::Missing(_)
+            | Difference::Extra(_)
+            | Difference::MissingReader(_)
+            | Difference::ExtraReader(_)
+    )
+}
+
 pub(super) fn recipients(observed: &Observed) -> Vec<Spot> {
     let mut spots = Vec::new();
-    for (file, encrypted, difference) in differences(observed) {
+    for (file, encrypted, difference) in differences(observed).filter(|(.., one)| is_about_readers(one)) {
         let path = &file.path;
+        let mend = format!("provision rekey {path}");
         let (known_as, mend) = match &difference {
-            Difference::Missing(_) => (None, format!("sops updatekeys {path}")),
-            Difference::Extra(recipient) => (
-                Some(recipient.to_string()),
-                format!("sops updatekeys {path}, then sops rotate -i {path} for a data key they do not know"),
-            ),
-            Difference::ExtraReader(reader) => {
-                (Some(reader.id.clone()), format!("add it to .sops.yaml, or sops updatekeys {path}"))
+            Difference::Extra(recipient) => {
+                (Some(recipient.to_string()), format!("{mend}; or add it to .sops.yaml"))
             }
-            _ => continue,
+            Difference::ExtraReader(reader) => {
+                (Some(reader.id.clone()), format!("{mend}; or add it to .sops.yaml"))
+            }
+            _ => (None, mend),
         };
         let line = line_in_block(encrypted, known_as.as_deref());
         spots.push(Spot::new(path, line, difference.to_string(), mend));
@@ -168,7 +177,8 @@ pub(super) fn recipients(observed: &Observed) -> Vec<Spot> {
         for recipient in encrypted.damaged_entries() {
             let line = line_in_block(encrypted, Some(&recipient.to_string()));
             let what = format!("the entry of {recipient} is no age file, so it opens nothing");
-            spots.push(Spot::new(&file.path, line, what, format!("sops updatekeys {}", file.path)));
+            let mend = format!("restore it: git log -- {}", file.path);
+            spots.push(Spot::new(&file.path, line, what, mend));
         }
     }
     spots
@@ -185,10 +195,8 @@ fn line_in_block(encrypted: &Encrypted, name: Option<&str>) -> usize {
 pub(super) fn rule(observed: &Observed) -> Vec<Spot> {
     let mut spots = Vec::new();
     for (file, encrypted, difference) in differences(observed) {
-        let about_readers =
-            matches!(difference, Difference::Missing(_) | Difference::Extra(_) | Difference::ExtraReader(_));
-        if !about_readers {
-            let mend = "sops applies a changed rule only to new files: encrypt it anew, or restore the rule";
+        if !is_about_readers(&difference) {
+            let mend = format!("provision rekey {}; or restore the rule", file.path);
             spots.push(Spot::new(&file.path, line_in_block(encrypted, None), difference.to_string(), mend));
         }
     }

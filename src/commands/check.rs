@@ -1,13 +1,18 @@
 //! `provision check`: whether the secrets files are what policy, profiles and locks say. No key, no network.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::Exit;
+use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::findings;
+use crate::checks::repository::{Observed, findings, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
+use crate::observe::POLICY;
 use crate::observe::inspect::{Files, Of, observe};
+use crate::observe::secrets::is_within;
 use crate::repo::{Repository, write};
 use crate::ui::Ui;
 use crate::world::World;
@@ -24,39 +29,56 @@ struct Report<'a> {
 /// Where a file cannot be read, or a PATH is none.
 pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Repository::discover(&world.directory)?;
-    let within = within(&args.paths, &repo, world)?;
+    let within = within(&args.paths, &repo, world)?.unwrap_or_default();
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let observed = observe(&files)?;
-    let is_meant = |path: &str| {
-        let below =
-            |folder: &String| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        within.as_ref().is_none_or(|within| within.iter().any(|one| path == one || below(one)))
-    };
-    let found: Vec<Finding> =
-        findings(&observed).into_iter().filter(|finding| is_meant(&finding.path)).collect();
+    let found = findings(&observed);
+    finish(found, &observed, &within, args.code_quality.as_deref(), ui, world)
+}
+
+/// The same for `rekey --check`: what a rekey would mend, and what keeps one from doing so.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn readers(
+    mut within: Vec<String>,
+    code_quality: Option<&Path>,
+    repo: &Repository,
+    ui: Ui,
+    world: &World,
+) -> Result<Exit> {
+    if !within.is_empty() {
+        // A policy that cannot be used says nothing about any file, which must not look as if all were well.
+        within.push(POLICY.to_owned());
+    }
+    let observed = observe(&Files::of(repo, Of::WorkTree)?)?;
+    let found = findings(&observed).into_iter().filter(|finding| is_about_readers(finding.check));
+    finish(found.collect(), &observed, &within, code_quality, ui, world)
+}
+
+fn finish(
+    mut found: Vec<Finding>,
+    observed: &Observed,
+    within: &[String],
+    code_quality: Option<&Path>,
+    ui: Ui,
+    world: &World,
+) -> Result<Exit> {
+    let is_meant = |path: &str| within.is_empty() || is_within(path, within);
+    found.retain(|finding| is_meant(&finding.path));
     let checked = observed.files.iter().filter(|file| is_meant(&file.path)).count();
-    report(args, ui, world, &found, checked)?;
+    report(code_quality, ui, world, &found, checked)?;
     Ok(if found.is_empty() { Exit::Done } else { Exit::Attention })
 }
 
-/// The paths relative to the root; `None` means everything.
-fn within(paths: &[std::path::PathBuf], repo: &Repository, world: &World) -> Result<Option<Vec<String>>> {
-    let mut within = Vec::new();
-    for path in paths {
-        let whole = world.directory.join(path);
-        let real = whole.canonicalize().map_err(|error| {
-            Error::new(Kind::Usage, format!("cannot look at {}", path.display())).because(error.to_string())
-        })?;
-        if real == repo.root() {
-            return Ok(None);
-        }
-        within.push(repo.relative(&real)?.to_string());
-    }
-    Ok((!within.is_empty()).then_some(within))
-}
-
-fn report(args: &CheckArgs, ui: Ui, world: &World, found: &[Finding], checked: usize) -> Result<()> {
-    if let Some(target) = &args.code_quality {
+fn report(
+    code_quality_to: Option<&Path>,
+    ui: Ui,
+    world: &World,
+    found: &[Finding],
+    checked: usize,
+) -> Result<()> {
+    if let Some(target) = code_quality_to {
         if target.as_os_str() == "-" {
             ui.result_json(&code_quality(found))?;
             return Ok(());

@@ -23,9 +23,12 @@ pub mod export;
 pub mod hook;
 pub mod init;
 pub mod provision;
+pub mod rekey;
+mod rekeying;
 pub mod show;
 pub mod status;
 pub mod trust;
+mod within;
 mod writer;
 
 /// How a command that did not fail ended.
@@ -59,6 +62,7 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
         Some(Command::Check(args)) => check::run(&args, ui, world),
+        Some(Command::Rekey(args)) => rekey::run(&args, ui, world).await,
         Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Hook(args)) => hook::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Doctor(args)) => doctor::run(&args, ui, world).await,

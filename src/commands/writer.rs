@@ -63,7 +63,7 @@ pub(super) async fn run(
     let way = args.delivery.way();
     // A run that delivers has a worktree, which is one writer's, even if it only looks.
     let alone = !args.dry_run || way.is_some();
-    let _lock = if alone { Some(lock(&repo, job.verb, args, ui)?) } else { None };
+    let _lock = if alone { Some(lock(&repo, job.verb, args.lock_timeout, ui)?) } else { None };
     let connections = Connections::new(&args.connection, ui, world)?;
     let run = Run { job, repo, way, deliveries: RefCell::default(), connections, ui, world };
     let exit = run.whole(args).await;
@@ -87,10 +87,11 @@ pub(super) fn chosen(names: &[String], all: bool, repo: &Repository) -> Result<V
     names.iter().map(|name| environments::read(repo, name)).collect()
 }
 
-fn lock(repo: &Repository, verb: &str, args: &WriteArgs, ui: Ui) -> Result<RepoLock> {
+/// One writer at a time in a clone; `verb` is what others that wait for this one read.
+pub(super) fn lock(repo: &Repository, verb: &str, timeout: jiff::SignedDuration, ui: Ui) -> Result<RepoLock> {
     let me = Holder::this_process(verb);
     let wait = |holder: &Holder| ui.say(&format!("waiting for another run in this repository: {holder}"));
-    let timeout = Duration::try_from(args.lock_timeout).unwrap_or_default();
+    let timeout = Duration::try_from(timeout).unwrap_or_default();
     Ok(RepoLock::acquire(repo.common_dir(), &me, timeout, wait)?)
 }
 

@@ -71,6 +71,18 @@ pub fn has_metadata(bytes: &[u8]) -> bool {
         && bytes.split(|byte| *byte == b'\n').any(|line| starts_block(line.trim_ascii_start()))
 }
 
+/// Whether a file has to do with the tool itself, and is in the clear whatever the policy's rules match.
+#[must_use]
+pub fn is_clear_by_design(name: &str) -> bool {
+    Own::of(name).is_some()
+}
+
+/// Whether a file of this name with these bytes is a SOPS file, and not a text about one.
+#[must_use]
+pub fn is_secrets_file(name: &str, bytes: &[u8]) -> bool {
+    has_metadata(bytes) && (secrets::is_structured(name) || bytes.trim_ascii_start().starts_with(b"{"))
+}
+
 /// Reads everything that the checks need.
 ///
 /// # Errors

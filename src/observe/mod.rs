@@ -28,6 +28,7 @@ pub mod inspect;
 pub mod interrupted;
 pub mod live;
 pub mod names;
+pub mod rekey;
 pub mod secrets;
 pub mod upstream;
 pub mod variables;
@@ -192,7 +193,7 @@ fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
     Err(uncommitted(path, difference))
 }
 
-fn uncommitted(path: &RelPath, difference: Difference) -> Error {
+pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
     let refused = |what: &str| Error::new(Kind::Refused, format!("{path} {what}"));
     let add = format!("commit it: git add {path} && git commit");
     let restore = format!("go back to the committed state: git restore --staged --worktree {path}");

@@ -111,3 +111,11 @@ pub fn is_structured(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     ["yaml", "yml", "json", "env", "ini"].contains(&extension)
 }
+
+/// Whether a file is one of `within`, or in one of its folders.
+#[must_use]
+pub fn is_within(path: &str, within: &[String]) -> bool {
+    let below =
+        |folder: &String| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    within.iter().any(|one| path == one || below(one))
+}

@@ -18,6 +18,7 @@ pub mod message;
 pub mod observed;
 pub mod provision;
 pub mod recover;
+pub mod rekey;
 pub mod request;
 pub mod retire;
 pub mod review;

@@ -163,6 +163,17 @@ impl Repository {
     }
 }
 
+/// A regular file's bytes; `None` where there is none.
+pub(super) fn read(file: &std::path::Path) -> Result<Option<Vec<u8>>, RepoError> {
+    let failed = |source| RepoError::Io { doing: "read", path: file.to_owned(), source };
+    match std::fs::symlink_metadata(file) {
+        Ok(metadata) if metadata.is_file() => std::fs::read(file).map(Some).map_err(failed),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
 fn compare(at_head: Entry, staged: Entry, on_disk: Entry) -> Option<Difference> {
     match (at_head == staged, staged == on_disk) {
         (true, true) => None,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use gix::ObjectId;
 use gix::filter::plumbing::pipeline::convert::ToGitOutcome;
 use gix::index::entry::{Mode, Stat};
+use gix::prelude::Find as _;
 use gix::refs::Target;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 
@@ -20,7 +21,7 @@ use super::error::{CommitError, Doing, RepoError, why};
 use super::index::{LockedIndex, Staged};
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{Repository, guards, signals};
+use super::{Repository, guards, inherited, signals};
 
 /// git's own defaults of core.filesRefLockTimeout and core.packedRefsTimeout.
 const REF_PATIENCE: Duration = Duration::from_millis(100);
@@ -143,9 +144,23 @@ pub(super) fn clean(
     content: &[u8],
 ) -> Result<Vec<u8>, RepoError> {
     let failed = |why| RepoError::Filter { path: path.clone(), why };
-    let (mut pipeline, _) = git.filter_pipeline(None).doing("read the git attributes")?;
+    let (pipeline, _) = git.filter_pipeline(None).doing("read the git attributes")?;
+    let (mut pipeline, mut attributes) = pipeline.into_parts();
+    inherited::hide_from_filters(&mut pipeline);
+    let place = Path::new(path.as_str());
+    let entry = attributes.at_path(place, None, &git.objects);
+    let entry = entry.map_err(|error| failed(error.to_string()))?;
+    // The index has a say only where `core.autocrlf` must know how the file is stored now.
+    let mut stored = |buffer: &mut Vec<u8>| {
+        let Some(known) = index.entry_by_path(path.as_str().into()) else { return Ok(None) };
+        let object = git.objects.try_find(&known.id, buffer)?;
+        Ok(object.filter(|object| object.kind == gix::objs::Kind::Blob).map(|_| ()))
+    };
+    let mut matching = |_: &gix::bstr::BStr, found: &mut gix::attrs::search::Outcome| {
+        entry.matching_attributes(found);
+    };
     let outcome = pipeline
-        .convert_to_git(content, Path::new(path.as_str()), index)
+        .convert_to_git(content, place, &mut matching, &mut stored)
         .map_err(|error| failed(why(&error)))?;
     match outcome {
         ToGitOutcome::Unchanged(_) => Ok(content.to_vec()),
@@ -191,7 +206,7 @@ fn signed_commit(
         extra_headers: Vec::new(),
     };
     let signing = |error: gix::Error| RepoError::Signing { why: why(&error) };
-    match git.commit_signing_options_if_enabled().map_err(signing)? {
+    match inherited::signing(git).map_err(signing)? {
         Some(options) => commit
             .sign(options)
             .map_err(|error| RepoError::Signing { why: format!("that failed: {}", why(&error)) }),

@@ -8,7 +8,7 @@ use super::handover::{self, Need};
 use super::index::LockedIndex;
 use super::path::RelPath;
 use super::sharing::Sharing;
-use super::{Repository, guards, head, native, program, signals};
+use super::{Repository, guards, head, inherited, native, program, signals};
 
 impl Repository {
     /// Refuses now what [`commit`](Self::commit) would refuse later for these paths, whether they exist yet
@@ -53,8 +53,8 @@ fn refuse_other_than_file(root: &Path, path: &RelPath) -> Result<(), RepoError> 
 
 /// The signing program must be there; whether the key is, only signing tells.
 fn refuse_unsignable(git: &gix::Repository) -> Result<(), RepoError> {
-    let options = git.commit_signing_options_if_enabled();
-    let Some(options) = options.map_err(|error| RepoError::Signing { why: why(&error) })? else {
+    let Some(options) = inherited::signing(git).map_err(|error| RepoError::Signing { why: why(&error) })?
+    else {
         return Ok(());
     };
     let program = options.program.to_string_lossy().into_owned();

@@ -44,6 +44,14 @@ pub(super) fn is_program(path: &Path) -> bool {
     metadata.is_file()
 }
 
+/// The variables of our environment that are, or name, the operator's credential or an age identity.
+pub(super) fn secrets() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        OPERATOR.contains(&&*name) || name.starts_with(IDENTITIES)
+    })
+}
+
 /// `git config --local` with these arguments.
 pub(super) fn config(repo: &Repository, arguments: &[&str]) -> Result<(), RepoError> {
     let failed = |why: String| RepoError::Git { doing: "change the configuration".to_owned(), why };

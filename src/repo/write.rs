@@ -4,10 +4,12 @@
 //! extended attributes and hard links are not kept.
 #![expect(clippy::disallowed_methods, reason = "this is the place where files are written")]
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::signals::{self, Litter};
 
@@ -27,6 +29,39 @@ pub enum NewFile {
 /// The file is as it was, and no temporary file is left. Only a failure to flush the directory comes after
 /// the change.
 pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
+    sync_directory(&replace_in_directory(path, bytes, new)?)
+}
+
+/// Files that are replaced one by one, on any thread, and the directories that have to be flushed for all of them in
+/// the end.
+#[derive(Default)]
+pub struct Batch {
+    directories: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Batch {
+    /// Replaces `path` as [`replace`] does, but for the flush of its directory.
+    ///
+    /// # Errors
+    /// The file is as it was, and no temporary file is left.
+    pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let directory = replace_in_directory(path, bytes, NewFile::Ordinary)?;
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner).insert(directory);
+        Ok(())
+    }
+
+    /// Flushes the directories: what was replaced stays so.
+    ///
+    /// # Errors
+    /// When one cannot be flushed; its files are replaced, and may be the old ones again after a loss of power.
+    pub fn flush(self) -> io::Result<()> {
+        let directories = self.directories.into_inner().unwrap_or_else(PoisonError::into_inner);
+        directories.iter().try_for_each(|directory| sync_directory(directory))
+    }
+}
+
+/// Replaces the file; its bytes are flushed, its name is not. The directory that it is in.
+fn replace_in_directory(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<PathBuf> {
     let target = behind_links(path)?;
     let directory = directory_of(&target);
     create_directories(&directory, new)?;
@@ -43,7 +78,7 @@ pub fn replace(path: &Path, bytes: &[u8], new: NewFile) -> io::Result<()> {
     }
     staged.file().sync_all()?;
     staged.persist(&target)?;
-    sync_directory(&directory)
+    Ok(directory)
 }
 
 /// Creates `path` for the owner alone (0600), with `bytes`.

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use crate::yaml::{Id, Kind, Mapping, Node};
+use crate::yaml::{Id, Kind, Mapping, Node, Position};
 
 use super::document::METADATA;
 use super::encrypted::Encrypted;
@@ -45,11 +45,19 @@ pub enum ChangeError {
         /// The path.
         path: Path,
     },
-    /// The path leads through a merge key, which other parts of the file share.
-    #[error("{path} leads through a merge key (<<)")]
+    /// A merge key is not inserted.
+    #[error("{path} would be a new merge key (<<)")]
     MergeKey {
         /// The path.
         path: Path,
+    },
+    /// An alias stands for what is there, or what is there is an alias.
+    #[error("{path} is shared by the alias at {alias}: write out what the alias stands for first")]
+    Aliased {
+        /// The path.
+        path: Path,
+        /// The alias.
+        alias: Position,
     },
     /// The format has no way to write a value there, or to write that value in the clear.
     #[error("{path}: {reason}")]
@@ -95,31 +103,42 @@ pub(super) fn locate<'t>(root: Mapping<'t>, path: &Path) -> Result<Place<'t>, Ch
     if path.0.is_empty() || path.0.first() == Some(&Segment::Key(METADATA.to_owned())) {
         return Err(ChangeError::NotAPlace { path: path_error() });
     }
-    if path.keys().any(|key| key == "<<") {
-        return Err(ChangeError::MergeKey { path: path_error() });
-    }
     let mut node = root.node();
     for (depth, segment) in path.0.iter().enumerate() {
         let next = match (node.kind(), segment) {
             (Kind::Mapping(mapping), Segment::Key(key)) => match mapping.get(key) {
                 Some(value) => Some(value),
-                None => return lacking(mapping, path, depth),
+                None => return not_aliased(node, path).and_then(|()| lacking(mapping, path, depth)),
             },
             (Kind::Sequence(list), Segment::Index(index)) => list.items().nth(*index),
             _ => {
+                not_aliased(node, path)?;
                 let at = Path(path.0[..depth].to_vec());
                 return Err(ChangeError::WrongWay { path: path_error(), at, found: node.describe() });
             }
         };
         node = next.ok_or_else(|| ChangeError::NoElement { path: path_error() })?;
     }
+    not_aliased(node, path)?;
     match node.kind() {
         Kind::Scalar(..) => Ok(Place::Leaf(node)),
         _ => Err(ChangeError::NotALeaf { path: path_error(), found: node.describe() }),
     }
 }
 
+/// What stands in two places is not changed in one.
+fn not_aliased(node: Node<'_>, path: &Path) -> Result<(), ChangeError> {
+    let alias = if matches!(node.kind(), Kind::Alias(_)) { Some(node) } else { node.alias() };
+    match alias {
+        Some(alias) => Err(ChangeError::Aliased { path: path.clone(), alias: alias.position() }),
+        None => Ok(()),
+    }
+}
+
 fn lacking<'t>(mapping: Mapping<'t>, path: &Path, depth: usize) -> Result<Place<'t>, ChangeError> {
+    if path.0[depth..].iter().any(|segment| matches!(segment, Segment::Key(key) if key == "<<")) {
+        return Err(ChangeError::MergeKey { path: path.clone() });
+    }
     let keys = path.0[depth..].iter().map(|segment| match segment {
         Segment::Key(key) => Ok(key.clone()),
         Segment::Index(_) => Err(ChangeError::NoElement { path: path.clone() }),

@@ -126,7 +126,9 @@ fn replace(
     rule: &Selection,
     remark: &Remark,
 ) -> Result<(), SealError> {
-    if remark.home.standing != Standing::Key {
+    // Stock sops sees it in the place of the alias too, where its ciphertext is bound to another path.
+    let is_copied = document.tree().node(remark.home.container).alias().is_some();
+    if remark.home.standing != Standing::Key || is_copied {
         return Err(SealError::Comment { line: line(document, remark) });
     }
     let plain = Plain::new(Type::Comment, remark.text.as_bytes());

@@ -11,6 +11,9 @@ use super::value::{Plain, Type};
 /// The key of sops's own block.
 pub(super) const METADATA: &str = "sops";
 
+/// How many nodes all aliases of a file may stand for together.
+const MAX_COPIES: usize = 100_000;
+
 /// Why a text is not a document that sops could hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StructureError {
@@ -31,10 +34,10 @@ pub enum StructureError {
     /// A binary file is a JSON object with its content under `data`.
     #[error("a binary file must be a JSON object with nothing but the text `data` and the `sops` block")]
     NotBinary,
-    /// Aliases, which sops would replace by copies.
-    #[error("{position}: an alias; sops replaces aliases by copies, so write the value out")]
-    Alias {
-        /// The alias.
+    /// Aliases of aliases, which make a document large beyond its text.
+    #[error("{position}: the aliases up to here stand for more than {MAX_COPIES} nodes")]
+    TooManyCopies {
+        /// The alias that is one too many.
         position: Position,
     },
     /// sops wants keys that are strings.
@@ -53,7 +56,9 @@ pub(super) struct Leaf {
     path: Path,
     node: Id,
     /// Which of the documents it is in, from 0.
-    document: usize,
+    document: u32,
+    /// Whether an alias leads to it, so that its node stands elsewhere.
+    is_copy: bool,
 }
 
 /// A document with its leaves; the `sops` block is not among them.
@@ -74,9 +79,9 @@ impl Document {
         if format == Format::Binary && !first.as_mapping().is_some_and(is_binary) {
             return Err(StructureError::NotBinary);
         }
-        let mut walk = Walk { leaves: Vec::new(), path: Path::default(), document: 0 };
+        let mut walk = Walk::default();
         for (index, root) in roots.into_iter().enumerate() {
-            walk.document = index;
+            walk.document = u32::try_from(index).unwrap_or(u32::MAX);
             match root {
                 Some(root) if matches!(root.kind(), Kind::Mapping(_)) => walk.node(root, true)?,
                 // Behind the first one a document may be empty.
@@ -150,6 +155,12 @@ impl Document {
         self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
     }
 
+    /// For each leaf, whether an alias leads to it. sops sees a copy there; in the text its node stands elsewhere, and has
+    /// the path of that place.
+    pub(super) fn copies(&self) -> impl Iterator<Item = bool> {
+        self.leaves.iter().map(|leaf| leaf.is_copy)
+    }
+
     /// The scalar at `path` in the first document.
     pub(super) fn leaf(&self, path: &Path) -> Option<Node<'_>> {
         self.leaf_at(self.index_of(path)?)
@@ -172,20 +183,33 @@ fn is_binary(root: Mapping<'_>) -> bool {
         && root.entries().all(|entry| [json::DATA, METADATA].contains(&entry.key))
 }
 
-struct Walk {
+/// Goes through a document as sops does, which sees what an alias stands for in the place of the alias
+/// (stores/yaml/store.go, `nodeToTreeValue`).
+#[derive(Default)]
+struct Walk<'t> {
     leaves: Vec<Leaf>,
     path: Path,
-    document: usize,
+    document: u32,
+    /// The alias that led to the node.
+    alias: Option<Node<'t>>,
+    /// Nodes that aliases have led to.
+    copies: usize,
 }
 
-impl Walk {
-    /// The depth is bounded by the tree's.
-    fn node(&mut self, node: Node<'_>, is_root: bool) -> Result<(), StructureError> {
+impl<'t> Walk<'t> {
+    fn node(&mut self, node: Node<'t>, is_root: bool) -> Result<(), StructureError> {
+        self.check_bounds()?;
         match node.kind() {
-            Kind::Alias(_) => return Err(StructureError::Alias { position: node.position() }),
+            Kind::Alias(_) => {
+                let outer = self.alias;
+                self.alias = outer.or(Some(node));
+                self.node(node.resolve(), false)?;
+                self.alias = outer;
+            }
             Kind::Scalar(..) => {
                 let (path, document) = (self.path.clone(), self.document);
-                self.leaves.push(Leaf { path, node: node.id(), document });
+                let is_copy = self.alias.is_some();
+                self.leaves.push(Leaf { path, node: node.id(), document, is_copy });
             }
             Kind::Sequence(sequence) => {
                 for (index, item) in sequence.items().enumerate() {
@@ -207,7 +231,20 @@ impl Walk {
         Ok(())
     }
 
-    fn step(&mut self, segment: Segment, node: Node<'_>) -> Result<(), StructureError> {
+    /// The text bounds a document without aliases. With them, a short text can stand for a large and deep one.
+    fn check_bounds(&mut self) -> Result<(), StructureError> {
+        let Some(alias) = self.alias else { return Ok(()) };
+        self.copies += 1;
+        if self.copies > MAX_COPIES {
+            return Err(StructureError::TooManyCopies { position: alias.position() });
+        }
+        if self.path.0.len() > yaml::MAX_DEPTH {
+            return Err(yaml::Error::TooDeep { position: alias.position() }.into());
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, segment: Segment, node: Node<'t>) -> Result<(), StructureError> {
         self.path.0.push(segment);
         self.node(node, false)?;
         self.path.0.pop();

@@ -21,7 +21,10 @@ use super::policy::Rule;
 use super::readers::Readers;
 use super::render::Place;
 use super::scalar::ScalarError;
-use super::seal::{SealError, Sealed, check_encrypted, encrypted_mac, last_modified, refuse_clear, stored};
+use super::seal::{
+    SealError, Sealed, check_encrypted, encrypted_mac, last_modified, refuse_clear, refuse_unlike_copies,
+    stored,
+};
 use super::selection::Selection;
 use super::shape;
 use super::splice;
@@ -60,6 +63,14 @@ pub enum DraftError {
         path: Path,
         /// What is wrong.
         reason: ScalarError,
+    },
+    /// The leaf is one that an alias stands for.
+    #[error("{path} is shared by the alias at {alias}: write out what the alias stands for first")]
+    Aliased {
+        /// The path.
+        path: Path,
+        /// The alias.
+        alias: Position,
     },
     /// There is no such leaf to set.
     #[error("{path} is not a value of the document")]
@@ -103,7 +114,8 @@ impl Draft {
         if let Some(entry) = root.entry(METADATA) {
             return Err(DraftError::SopsKey { position: entry.key_node.position() });
         }
-        let starts_lines = root.entries().all(|entry| entry.key_node.position().column == 1);
+        let starts_line = |at: usize| at == 0 || text[..at].ends_with('\n');
+        let starts_lines = root.entries().all(|entry| starts_line(entry.key_node.full_span().start));
         let has_markers = text.lines().any(|line| line.starts_with('%') || line.starts_with("..."));
         let is_lines = !root.is_flow() && root.entries().len() > 0 && starts_lines;
         if format == Format::Yaml && (!is_lines || has_markers || text.starts_with('\u{feff}')) {
@@ -136,11 +148,12 @@ impl Draft {
     /// Lets the leaf at `path` be `value`, a string.
     ///
     /// # Errors
-    /// [`DraftError::NoLeaf`].
+    /// [`DraftError::NoLeaf`], [`DraftError::Aliased`].
     #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of a secret ends here")]
     pub fn set(&mut self, path: &Path, value: Secret) -> Result<(), DraftError> {
-        if self.document.leaf(path).is_none() {
-            return Err(DraftError::NoLeaf { path: path.clone() });
+        let leaf = self.document.leaf(path).ok_or_else(|| DraftError::NoLeaf { path: path.clone() })?;
+        if let Some(alias) = leaf.alias() {
+            return Err(DraftError::Aliased { path: path.clone(), alias: alias.position() });
         }
         self.values.retain(|(known, _)| known != path);
         self.values.push((path.clone(), Plain::str(value.expose())));
@@ -210,9 +223,14 @@ impl Draft {
         let mut mac = Mac::new(mac_only_encrypted);
         let remarks = comments::remarks(&self.document);
         let marks = Marks::with_remarks(&self.document, selection, &remarks);
-        for ((path, node), encrypts) in self.document.leaves().zip(marks.leaves()) {
+        refuse_unlike_copies(&self.document, &marks)?;
+        let leaves = self.document.leaves().zip(marks.leaves()).zip(self.document.copies());
+        for (((path, node), encrypts), is_copy) in leaves {
             let Some(value) = self.value(path, node)? else { continue };
             mac.add(&value, encrypts);
+            if is_copy {
+                continue;
+            }
             let place = Place::of(node);
             if !encrypts && self.document.is_ambiguous(node) && self.set_value(path).is_none() {
                 return Err(SealError::Value(OpenError::Scalar {

@@ -9,6 +9,7 @@ use crate::yaml::{Id, Kind, Node};
 use super::comments::{Remark, remarks};
 use super::document::{Document, METADATA};
 use super::format::Format;
+use super::path::Path;
 use super::re2::Pattern;
 use super::selection::Selection;
 
@@ -26,7 +27,7 @@ pub(super) struct Marks {
 impl Marks {
     /// The marks of a document whose comments are as they stand in it.
     pub(super) fn of(document: &Document, rule: &Selection) -> Self {
-        if rule.encrypts(&super::path::Path::default()).is_some() {
+        if rule.encrypts(&Path::default()).is_some() {
             let leaves = document.leaves().map(|(path, _)| rule.encrypts(path) == Some(true));
             return Self { leaves: leaves.collect(), ..Self::default() };
         }
@@ -56,7 +57,7 @@ impl Marks {
             home.sort_by_key(|index| (remarks[*index].home.at, remarks[*index].start()));
         }
         let marks = Self { remarks: vec![false; remarks.len()], ..Self::default() };
-        let mut marker = Marker { pattern, hit, remarks, homes, marks };
+        let mut marker = Marker { pattern, hit, remarks, homes, aliases: 0, marks };
         for root in document.roots() {
             marker.node(root.node(), false, true);
         }
@@ -71,6 +72,25 @@ impl Marks {
     /// For each leaf, in the order of the document.
     pub(super) fn leaves(&self) -> impl Iterator<Item = bool> {
         self.leaves.iter().copied()
+    }
+
+    /// The number of a leaf that an alias leads to and that would be stored otherwise in the place of the alias: one is
+    /// encrypted and the other not, or they are bound to other paths.
+    pub(super) fn unlike_copy(&self, document: &Document) -> Option<usize> {
+        if !document.copies().any(|is_copy| is_copy) {
+            return None;
+        }
+        let stored = |index: usize, path: &Path| self.leaf(index).then(|| path.additional_data());
+        let mut originals = HashMap::new();
+        for (index, ((path, node), is_copy)) in document.leaves().zip(document.copies()).enumerate() {
+            if !is_copy {
+                originals.insert(node.id(), stored(index, path));
+            // What no leaf is, as a key, is stored in the clear.
+            } else if *originals.get(&node.id()).unwrap_or(&None) != stored(index, path) {
+                return Some(index);
+            }
+        }
+        None
     }
 
     /// Whether the remark with this number is encrypted.
@@ -91,6 +111,8 @@ struct Marker<'a> {
     remarks: &'a [Remark],
     /// Comments of each collection, in order.
     homes: HashMap<Id, Vec<usize>>,
+    /// Aliases that led here. What comments decide in a copy is said of its leaves alone.
+    aliases: usize,
     marks: Marks,
 }
 
@@ -99,7 +121,11 @@ impl Marker<'_> {
     fn node(&mut self, node: Node<'_>, active: bool, is_root: bool) {
         match node.kind() {
             Kind::Scalar(..) => self.marks.leaves.push(active == self.hit),
-            Kind::Alias(_) => self.node(node.resolve(), active, false),
+            Kind::Alias(_) => {
+                self.aliases += 1;
+                self.node(node.resolve(), active, false);
+                self.aliases -= 1;
+            }
             Kind::Mapping(mapping) => {
                 let items = mapping.entries().filter(|entry| !(is_root && entry.key == METADATA));
                 let items = items.map(|entry| (entry.key_node.full_span().start, entry.value));
@@ -134,7 +160,9 @@ impl Marker<'_> {
                 end = own;
             }
         }
-        self.marks.ends.insert(id, end == self.hit);
+        if self.aliases == 0 {
+            self.marks.ends.insert(id, end == self.hit);
+        }
     }
 
     /// Marks a comment; whether what stands behind it is affected by it or one before.
@@ -143,7 +171,9 @@ impl Marker<'_> {
         // The comment that says that the next item is encrypted stays in the clear itself; the one that says that it
         // is not, too.
         let affected = if self.hit { active } else { matches };
-        self.marks.remarks[index] = affected == self.hit;
+        if self.aliases == 0 {
+            self.marks.remarks[index] = affected == self.hit;
+        }
         matches
     }
 }

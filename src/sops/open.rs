@@ -13,7 +13,8 @@ use super::keys::{Identities, Outside, OutsideError, UnwrapError};
 use super::locked::LockedOut;
 use super::mac::Mac;
 use super::path::Path;
-use super::readers::Share;
+use super::reader::Reader;
+use super::readers::{Entry, Share};
 use super::scalar::ScalarError;
 use super::shamir::ShamirError;
 use super::value::{Cipher, DataKey, Plain, Type, ValueError, is_encrypted};
@@ -118,6 +119,18 @@ impl std::fmt::Debug for Opened {
 }
 
 impl Encrypted {
+    /// Whether one of the identities may open the file, as far as that can be told without asking for anything.
+    #[must_use]
+    pub fn may_be_opened_by(&self, identities: &Identities) -> bool {
+        let may = |entry: &Entry| match &entry.reader {
+            Reader::Age(recipient) => identities.may_open(recipient),
+            // The key service knows.
+            Reader::Other(reader) => reader.service_key().is_some(),
+        };
+        let readers = &self.metadata.readers;
+        readers.groups.iter().filter(|group| group.entries.iter().any(may)).count() >= readers.threshold
+    }
+
     /// Unwraps the data key with the first identity that the file names, and verifies the MAC.
     ///
     /// # Errors

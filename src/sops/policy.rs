@@ -316,6 +316,11 @@ impl Policy {
         &self.hidden
     }
 
+    /// Every recipient of every rule that can be followed, in the order of the policy, with repetitions.
+    pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
+        self.entries.iter().filter_map(|entry| entry.rule.as_ref().ok()).flat_map(Rule::recipients)
+    }
+
     /// What the policy calls readers: the anchor of the key, else the comment behind it, else the comment on the line
     /// above where each item of the list has one.
     #[must_use]

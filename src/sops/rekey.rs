@@ -141,7 +141,8 @@ impl Opened {
     /// not so where readers are only added.
     ///
     /// # Errors
-    /// [`RekeyError`]: a reader for whom nothing can be encrypted, a value that the rule would leave in the clear and must not.
+    /// [`RekeyError`]: a reader for whom nothing can be encrypted, a value that the rule would leave in the clear and must
+    /// not.
     pub fn rekey(
         &self,
         rule: &Rule,
@@ -162,6 +163,20 @@ impl Opened {
         must_be_encrypted: &[Path],
     ) -> Result<Rekeyed, RekeyError> {
         self.rekey_by(self.file().plan(rule, true)?, rule, now, must_be_encrypted)
+    }
+
+    /// Whether `after` is what a rekey of this file under `rule` may have led to: the same values, everything as the rule
+    /// wants it, and another data key where somebody has gone.
+    #[must_use]
+    pub fn may_have_become(&self, after: &Self, rule: &Rule) -> bool {
+        let Ok(plan) = self.file.plan(rule, false) else { return false };
+        let same_key = self.key.as_bytes() == after.key.as_bytes();
+        let (had, has) = (&self.file.metadata.readers, &after.file.metadata.readers);
+        // Shares may have been cut anew, an entry by itself is never touched.
+        let kept = had.entries().all(|entry| has.entries().any(|one| one == entry));
+        self.check_content(&after.file, &after.cipher, rule).is_ok()
+            && plan.new_data_key != same_key
+            && (kept || plan.new_data_key || had.groups.len() > 1)
     }
 
     fn rekey_by(
@@ -186,7 +201,10 @@ impl Opened {
         }
         check_encrypted(&sealed, must_be_encrypted)?;
         sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check_rekeyed(&sealed, &cipher, rule, &readers)?;
+        self.check_content(&sealed, &cipher, rule)?;
+        if !sealed.metadata.readers.says_the_same(&readers) {
+            return Err(SealError::unsound("the entry of a reader is not what it should be").into());
+        }
         Ok(Rekeyed { sealed: Sealed::of_verified(sealed), plan })
     }
 
@@ -262,14 +280,8 @@ impl Opened {
         if plan.selection { rule.selection() } else { &self.file.metadata.selection }
     }
 
-    /// Every value and comment is what it was, and every entry of a reader is as it was decided.
-    fn check_rekeyed(
-        &self,
-        sealed: &Encrypted,
-        cipher: &Cipher,
-        rule: &Rule,
-        readers: &Readers,
-    ) -> Result<(), SealError> {
+    /// Every value and comment is what it was, and everything else as the rule wants it.
+    fn check_content(&self, sealed: &Encrypted, cipher: &Cipher, rule: &Rule) -> Result<(), SealError> {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
@@ -286,9 +298,6 @@ impl Opened {
         }
         if !sealed.differences(rule).is_empty() {
             return Err(SealError::unsound("not as the rule wants it"));
-        }
-        if !sealed.metadata.readers.says_the_same(readers) {
-            return Err(SealError::unsound("the entry of a reader is not what it should be"));
         }
         Ok(())
     }

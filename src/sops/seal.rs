@@ -7,13 +7,14 @@ use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{DocumentError, Encrypted};
 use super::keys::OutsideError;
+use super::marks::Marks;
 use super::open::{Change, OpenError, Opened};
 use super::path::Path;
 use super::random::NoRandomness;
 use super::render;
 use super::selection::Selection;
 use super::splice;
-use crate::yaml::Node;
+use crate::yaml::{Node, Position};
 
 use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
 
@@ -109,6 +110,16 @@ pub enum SealError {
     )]
     Shifted {
         /// The other leaf.
+        path: Path,
+    },
+    /// An alias stands for a value that would be stored otherwise in the place of the alias.
+    #[error(
+        "{position}: {path} is an alias, and what it stands for is encrypted otherwise elsewhere: write the value out"
+    )]
+    Aliased {
+        /// What the alias stands for.
+        position: Position,
+        /// The leaf in the place of the alias.
         path: Path,
     },
     /// A change that the document does not allow.
@@ -315,6 +326,15 @@ pub(super) fn renewed(
     }
     let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
     Ok(file.with_text(&text)?)
+}
+
+/// What stands in several places by aliases must be stored in the same way in each.
+pub(super) fn refuse_unlike_copies(document: &Document, marks: &Marks) -> Result<(), SealError> {
+    let Some((path, node)) = marks.unlike_copy(document).and_then(|index| document.leaves().nth(index))
+    else {
+        return Ok(());
+    };
+    Err(SealError::Aliased { position: node.position(), path: path.clone() })
 }
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.

@@ -28,6 +28,9 @@ pub(super) fn replace(edits: &mut Edits, document: &Document, node: Node<'_>, va
     // A tag would give the new value another type.
     let span = if node.tag().is_some() { node.full_span() } else { node.span() };
     let mut new = rendered(value, place);
+    if let (Some(_), Some(anchor)) = (node.tag(), node.anchor()) {
+        new = format!("&{anchor} {new}");
+    }
     let header = text[span.clone()].find('\n');
     if let (Kind::Scalar(_, Style::Literal | Style::Folded), Some(header)) = (node.kind(), header) {
         // A comment may stand behind the `|`; it stays, and may be a change of its own.

@@ -14,6 +14,7 @@ pub mod listing;
 pub mod plan;
 pub mod progress;
 pub mod prompt;
+pub mod rekey;
 pub mod report;
 pub mod status;
 

@@ -21,6 +21,7 @@ use crate::sops::{Alone, Identities, Outside, Sealed};
 
 pub mod approvals;
 pub mod browser;
+pub mod cores;
 pub mod glab;
 pub mod identities;
 mod keys;
@@ -40,6 +41,8 @@ pub enum Content<'a> {
     Sealed(&'a Sealed),
     /// A lock: public facts.
     Lock(&'a str),
+    /// The policy.
+    Policy(&'a str),
     /// A file of `init`.
     Scaffold(&'a str),
 }
@@ -50,7 +53,7 @@ impl Content<'_> {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Sealed(sealed) => sealed.bytes(),
-            Self::Lock(text) | Self::Scaffold(text) => text.as_bytes(),
+            Self::Lock(text) | Self::Policy(text) | Self::Scaffold(text) => text.as_bytes(),
         }
     }
 }
@@ -95,6 +98,18 @@ pub trait Effects: Transport {
     /// # Errors
     /// When it cannot be made durable; the file is then as it was.
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError>;
+
+    /// Replaces files of the work tree, each as a whole, on all cores. `make` gives the nth file its content, or `None`
+    /// where it shall stay as it is; it is called on other threads.
+    ///
+    /// # Errors
+    /// When one cannot be made durable. Each file is then what it was or what it was to be.
+    fn write_each(
+        &self,
+        repo: &Repository,
+        paths: &[RelPath],
+        make: &(dyn Fn(usize) -> Option<Sealed> + Sync),
+    ) -> Result<(), RepoError>;
 
     /// Brings a file of the work tree back to what HEAD has, which may be that there is none.
     ///

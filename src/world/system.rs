@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
-use super::{Content, Effects, Variables};
+use super::{Content, Effects, Variables, cores};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::http::{ExtraRoots, HttpOptions, HttpTransport, pause};
 use crate::gitlab::transport::{Request, Response, SendError, Transport};
@@ -20,6 +20,7 @@ use crate::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository, write,
 };
+use crate::sops::Sealed;
 
 /// Effects on this machine and over the network.
 pub struct System {
@@ -102,6 +103,26 @@ impl Effects for System {
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         repo.write(path, content.bytes())
+    }
+
+    fn write_each(
+        &self,
+        repo: &Repository,
+        paths: &[RelPath],
+        make: &(dyn Fn(usize) -> Option<Sealed> + Sync),
+    ) -> Result<(), RepoError> {
+        let files = paths.iter().map(|path| Ok(repo.resolve(path)?.below(repo.root())));
+        let files = files.collect::<Result<Vec<_>, RepoError>>()?;
+        let batch = write::Batch::default();
+        let done = cores::on_all(files.len(), |number| match make(number) {
+            Some(sealed) => batch.replace(&files[number], sealed.bytes()),
+            None => Ok(()),
+        });
+        let failed = |path: &Path, source| RepoError::Io { doing: "write", path: path.to_owned(), source };
+        for (path, done) in files.iter().zip(done) {
+            done.map_err(|source| failed(path, source))?;
+        }
+        batch.flush().map_err(|source| failed(repo.root(), source))
     }
 
     fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {

@@ -115,6 +115,10 @@ impl<'s> Loader<'s> {
                     let message = "an alias without its anchor".to_owned();
                     return Err(Error::Syntax { position: self.position(range.start), message });
                 };
+                if self.open.iter().any(|open| open.id == target) {
+                    let message = "an alias within what it stands for".to_owned();
+                    return Err(Error::Syntax { position: self.position(range.start), message });
+                }
                 let id = self.nodes.alias(range, target);
                 self.add(id, 0, None, span)?;
             }

@@ -146,6 +146,17 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// An alias that stands for this node, or for one that it is in: whoever changes the node changes what stands there.
+    #[must_use]
+    pub fn alias(self) -> Option<Node<'t>> {
+        let nodes = &self.tree.nodes;
+        let own = std::iter::successors(Some(self.id), |id| nodes.parent(*id));
+        // The key of an entry may have an anchor as well as its value.
+        let is_own = |target: Id| own.clone().any(|id| id == target || nodes.key_of(id) == Some(target));
+        let (id, _) = nodes.aliases().find(|(_, target)| is_own(*target))?;
+        Some(self.tree.node(id))
+    }
+
     /// Text of a scalar, aliases followed.
     #[must_use]
     pub fn as_str(self) -> Option<&'t str> {

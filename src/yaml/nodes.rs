@@ -17,6 +17,8 @@ pub(super) struct Nodes {
     sequences: Vec<Vec<Id>>,
     /// Texts that do not stand in the source as they are.
     texts: Vec<Box<str>>,
+    /// The aliases.
+    aliases: Vec<Id>,
     /// Tags and anchors of the few nodes that have one, in the order of the nodes.
     properties: Vec<(Id, Properties)>,
 }
@@ -114,7 +116,17 @@ impl Nodes {
     }
 
     pub(super) fn alias(&mut self, span: Range<usize>, target: Id) -> Id {
-        self.add(span, Content::Alias(target))
+        let id = self.add(span, Content::Alias(target));
+        self.aliases.push(id);
+        id
+    }
+
+    /// All aliases in the order of the text, each with what it stands for.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = (Id, Id)> {
+        self.aliases.iter().filter_map(|id| match self.content(*id) {
+            Content::Alias(target) => Some((*id, target)),
+            _ => None,
+        })
     }
 
     /// Puts a key and its value into a mapping.
@@ -199,6 +211,12 @@ impl Nodes {
             Content::Mapping(entries, _) => &self.mappings[entries as usize],
             _ => &[],
         }
+    }
+
+    /// The key of which this node is the value.
+    pub(super) fn key_of(&self, value: Id) -> Option<Id> {
+        let entries = self.entries(self.parent(value)?);
+        entries.iter().find(|(_, of)| *of == value).map(|(key, _)| *key)
     }
 
     /// Items of a sequence; none of any other node.

@@ -245,3 +245,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_node_knows_the_alias_that_stands_for_it_or_for_what_it_is_in() {
+    let tree = tree("a: &x {b: 1}\nc: *x\n&k d: 2\ne: [*k]\nf: 3\n");
+    let alias = |keys: &[&str]| {
+        let node = keys.iter().fold(tree.root().unwrap(), |node, key| node.get(key).unwrap());
+        node.alias().map(|alias| alias.source().to_owned())
+    };
+    assert_eq!(alias(&["a"]).as_deref(), Some("*x"));
+    assert_eq!(alias(&["a", "b"]).as_deref(), Some("*x"));
+    assert_eq!(alias(&["d"]).as_deref(), Some("*k"));
+    assert_eq!((alias(&["f"]), alias(&["e"])), (None, None));
+}
+
+#[test]
+fn an_alias_within_what_it_stands_for_is_an_error() {
+    let Error::Syntax { position, message } = error("a: &x\n  b: [*x]\n") else { panic!() };
+    assert_eq!((position.line, position.column), (2, 7));
+    assert!(message.contains("alias"));
+}

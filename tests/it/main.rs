@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::use_debug, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
+mod at_once;
 mod check;
 mod client_faults;
 mod client_gitlab;
@@ -31,12 +32,14 @@ mod git_commit_places;
 mod git_commit_refusals;
 mod git_commit_sign;
 mod git_commit_signals;
+mod git_environment;
 mod hook;
 mod profile_shipped;
 mod provision;
 mod refusals_commit;
 mod refusals_gitlab;
 mod refusals_trouble;
+mod rekey;
 mod repo_driver;
 mod repo_read;
 mod repo_sandbox;

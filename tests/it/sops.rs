@@ -1,5 +1,6 @@
 //! The SOPS engine against the stock binary, both ways.
 
+mod aliases;
 mod comments;
 mod documents;
 mod editing;

@@ -149,6 +149,17 @@ impl Identities {
         all.into_iter()
     }
 
+    /// Whether something here may open what is for this recipient, as far as that can be told without asking: what a
+    /// command will print, or a passphrase hides, may.
+    #[must_use]
+    pub fn may_open(&self, recipient: &Recipient) -> bool {
+        let printed = |command: &Command| match command.printed.get() {
+            Some(Ok(contents)) => contents.may_open(recipient),
+            _ => true,
+        };
+        self.known.may_open(recipient) || self.commands.iter().any(printed)
+    }
+
     /// The person's own recipients, for `recipients: self`: those of the age identities; of SSH keys only where there is
     /// nothing else, as every machine has others of these. What is known from commands and behind passphrases counts,
     /// so that one may be asked for.

@@ -155,6 +155,15 @@ impl Contents {
         ready.chain(plugins).chain(self.locked.iter().map(|key| &key.recipient))
     }
 
+    /// Whether something in it may open what is for this recipient; what a passphrase hides may.
+    pub(super) fn may_open(&self, recipient: &Recipient) -> bool {
+        let ssh = self.ssh.iter().filter(|_| recipient.is_ssh());
+        self.publics().any(|own| own == recipient)
+            || self.plugins.iter().any(|plugin| plugin.may_open(recipient))
+            || self.sealed.iter().any(|sealed| sealed.opened().is_none_or(|inner| inner.may_open(recipient)))
+            || ssh.into_iter().any(|key| key.contents().may_open(recipient))
+    }
+
     /// Reads a text in any of the forms that sops takes: lines as in age's keys.txt, an SSH private key, or an age file
     /// with a passphrase around one of these.
     pub(super) fn parse(source: &str, bytes: &[u8]) -> Result<Self, IdentityError> {

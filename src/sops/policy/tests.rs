@@ -175,7 +175,14 @@ fn a_rule_without_recipients_is_refused() {
 #[test]
 fn a_merge_that_leads_back_to_itself_ends() {
     let text = "creation_rules:\n- key_groups:\n  - &g\n    merge:\n    - *g\n";
-    assert!(error(text).ends_with("`merge` leads to more than 100 groups"));
+    assert!(error(text).ends_with("an alias within what it stands for"));
+}
+
+#[test]
+fn merges_of_merges_are_bounded() {
+    let inner = format!("{{merge: [&a {{age: [{ANA}]}}{}]}}", ", *a".repeat(14));
+    let text = format!("creation_rules:\n- key_groups:\n  - merge: [&b {inner}{}]\n", ", *b".repeat(14));
+    assert!(error(&text).ends_with("`merge` leads to more than 100 groups"));
 }
 
 #[test]

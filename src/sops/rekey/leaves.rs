@@ -11,7 +11,7 @@ use super::super::marks::Marks;
 use super::super::open::Opened;
 use super::super::path::Path;
 use super::super::render::Place;
-use super::super::seal::{SealError, stored};
+use super::super::seal::{SealError, refuse_unlike_copies, stored};
 use super::super::splice;
 use super::super::value::{Cipher, Plain, Type};
 use super::RekeyError;
@@ -26,9 +26,10 @@ impl Opened {
         new_data_key: bool,
     ) -> Result<(), RekeyError> {
         let document = &self.file.document;
-        let leaves = self.file.marked_leaves().zip(will.leaves());
-        for ((path, node, was), will) in leaves {
-            if was == will && !(will && new_data_key) {
+        refuse_unlike_copies(document, will)?;
+        let leaves = self.file.marked_leaves().zip(will.leaves()).zip(document.copies());
+        for (((path, node, was), will), is_copy) in leaves {
+            if is_copy || was == will && !(will && new_data_key) {
                 continue;
             }
             let value = self.file.value(&self.cipher, path, node, was).map_err(SealError::from)?;

@@ -66,12 +66,13 @@ impl Opened {
         let (block, instead) = splice::removal(document, block).ok_or(RevealError::Layout)?;
         let mut changes: Vec<Change> = vec![(block.clone(), Zeroizing::new(instead.to_owned()))];
         let mut values = Vec::new();
-        for (path, node, encrypted) in self.file.marked_leaves() {
+        for ((path, node, encrypted), is_copy) in self.file.marked_leaves().zip(document.copies()) {
             let plain = self.file.value(&self.cipher, path, node, encrypted)?;
             let is_comment = plain.as_ref().is_some_and(|plain| plain.kind == Type::Comment);
             if let Some(plain) = &plain
                 && node.as_str().is_some_and(is_encrypted)
                 && encrypted
+                && !is_copy
             {
                 changes.push(value(document.text(), node, plain));
             }
@@ -84,10 +85,16 @@ impl Opened {
         if reads_back(&text, &values) { Ok(Secret::from(text)) } else { Err(RevealError::Layout) }
     }
 
+    /// The leaves that no alias leads to, whose nodes are in the order of the text.
+    fn own_leaves(&self) -> impl Iterator<Item = (&Path, Node<'_>)> {
+        let document = &self.file.document;
+        document.leaves().zip(document.copies()).filter_map(|(leaf, is_copy)| (!is_copy).then_some(leaf))
+    }
+
     /// The comments that decrypt. One that does not is passed through, as stock sops does: nothing vouches for comments.
     fn comments(&self) -> impl Iterator<Item = Change> {
         let leaves: Vec<(usize, &Path)> =
-            self.file.document.leaves().map(|(path, node)| (node.span().start, path)).collect();
+            self.own_leaves().map(|(path, node)| (node.span().start, path)).collect();
         self.file.comments().filter_map(move |(start, text)| {
             let stored = text.strip_prefix('#')?.trim();
             if !is_encrypted(stored) {

@@ -33,7 +33,7 @@ fn room(opened: &Opened) -> Bytes {
 }
 
 fn step<'t>(node: Node<'t>, segment: &Segment) -> Option<Node<'t>> {
-    match (node.kind(), segment) {
+    match (node.resolve().kind(), segment) {
         (Kind::Mapping(mapping), Segment::Key(key)) => mapping.get(key),
         (Kind::Sequence(list), Segment::Index(index)) => list.items().nth(*index),
         _ => None,
@@ -56,7 +56,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// The depth is bounded by the tree's.
     fn node(&mut self, node: Node<'_>, depth: usize) -> Result<(), RevealError> {
-        match node.kind() {
+        match node.resolve().kind() {
             Kind::Mapping(mapping) => {
                 let is_root = self.path.0.is_empty();
                 let own = mapping.entries().filter(|entry| !(is_root && entry.key == METADATA));
@@ -84,6 +84,7 @@ impl Writer<'_> {
                 self.close(b']', first, depth);
             }
             Kind::Scalar(..) | Kind::Alias(_) => {
+                let node = node.resolve();
                 let encrypted = self.opened.file.marks.leaf(self.leaf);
                 self.leaf += 1;
                 let plain = self.opened.file.value(&self.opened.cipher, &self.path, node, encrypted)?;

@@ -317,7 +317,7 @@ pub(crate) fn id(token: &Value) -> u64 {
     token["id"].as_u64().unwrap()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 

@@ -17,6 +17,7 @@ use provision::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository,
 };
+use provision::sops::Sealed;
 use provision::world::{Content, Effects, System};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -325,6 +326,22 @@ impl Effects for Faulty {
             }
             _ => self.system.write(repo, path, content)?,
         }
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
+    }
+
+    fn write_each(
+        &self,
+        repo: &Repository,
+        paths: &[RelPath],
+        make: &(dyn Fn(usize) -> Option<Sealed> + Sync),
+    ) -> Result<(), RepoError> {
+        let failed = || RepoError::Io { doing: "write", path: repo.root().to_owned(), source: full() };
+        let fault = self.begin(Effect::Write, format!("write {} files", paths.len()));
+        if fault == Some(Fault::Fail) {
+            return Err(failed());
+        }
+        self.system.write_each(repo, paths, make)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }

@@ -7,6 +7,7 @@ pub(crate) mod gitlab;
 pub(crate) mod guest;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod people;
 pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;

@@ -140,6 +140,10 @@ pub(crate) struct Clone {
 }
 
 impl Clone {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The program in this clone.
     pub(crate) fn command(&self, lab: &Lab, args: &[&str]) -> Command {
         let mut command = lab.command(args);

@@ -1,0 +1,131 @@
+//! The one way of every command that brings secrets files into line with the policy: lock → observe → plan → show →
+//! confirm → apply → deliver → report. The commands differ in what they do to the policy first.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::Exit;
+use super::connection::need_yes;
+use super::writer;
+use crate::apply::rekey::{How, rekey};
+use crate::cli::FileWriteArgs;
+use crate::deliver::{self, deliver};
+use crate::error::Result;
+use crate::observe::rekey::{Ground, Wish, observe, policy_at_head};
+use crate::plan::Note;
+use crate::plan::rekey::{Done, Plan, plan};
+use crate::repo::Repository;
+use crate::ui::progress::Progress;
+use crate::ui::{self, Ui, interrupt, prompt};
+use crate::world::World;
+
+/// From the text of the committed policy to the one that it is to have.
+pub(super) type Edit<'a> = &'a dyn Fn(&str) -> Result<String>;
+
+/// What a command wants done.
+pub(super) struct Job<'a> {
+    /// The command's name, as others that wait for it read it.
+    pub(super) verb: &'static str,
+    /// The branch of a merge request is `provision/<topic>`.
+    pub(super) topic: &'a str,
+    /// Only these files and folders, relative to the root; empty means everything.
+    pub(super) within: Vec<String>,
+    /// Subject of the commit, where there is a better one than that files follow the policy.
+    pub(super) subject: Option<String>,
+    /// What becomes of the policy first.
+    pub(super) edit: Option<Edit<'a>>,
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    args: &'a FileWriteArgs,
+    ui: Ui,
+    world: &'a World,
+    /// What was shown, and agreed to.
+    agreed: RefCell<Option<String>>,
+    done: RefCell<Option<Done>>,
+}
+
+/// Does the job. What was done; `None` after `--dry-run`, with the exit code for it.
+///
+/// # Errors
+/// See the exit codes.
+pub(super) async fn run(
+    job: &Job<'_>,
+    repo: &Rc<Repository>,
+    args: &FileWriteArgs,
+    ui: Ui,
+    world: &World,
+) -> Result<(Exit, Option<Done>)> {
+    interrupt::before_any_effect();
+    let way = args.delivery.way();
+    let alone = !args.dry_run || way.is_some();
+    let _lock = if alone { Some(writer::lock(repo, job.verb, args.lock_timeout, ui)?) } else { None };
+    let run = Run { job, args, ui, world, agreed: RefCell::default(), done: RefCell::default() };
+    let exit = RefCell::new(Exit::Done);
+    let work = async |repo: &Rc<Repository>, notes: &[Note]| run.once(repo, notes, &exit);
+    let delivered = deliver(world, repo, way, job.topic, work).await?;
+    let done = run.done.take().map(|mut done| {
+        done.pushed = delivered.to;
+        done.merge_request = delivered.merge_request;
+        done.notes.extend(delivered.notes);
+        done
+    });
+    Ok((exit.into_inner(), done))
+}
+
+impl Run<'_> {
+    fn once(
+        &self,
+        repo: &Rc<Repository>,
+        notes: &[Note],
+        exit: &RefCell<Exit>,
+    ) -> Result<Option<deliver::Change>> {
+        let (ground, plan) = self.look(repo)?;
+        if self.args.dry_run {
+            *exit.borrow_mut() = ui::rekey::dry_run(self.ui, &plan, notes, self.args.exit_code)?;
+            return Ok(None);
+        }
+        self.consent(&plan, notes)?;
+        interrupt::under_way();
+        let progress = Progress::start(self.ui, "opening the files");
+        let how = How { commit: !self.args.no_commit, subject: self.job.subject.as_deref() };
+        let (done, commit) = rekey(plan, &ground, how, self.world, &progress)?;
+        drop(progress);
+        let text = done.request(how.subject);
+        if !done.skipped.is_empty() {
+            *exit.borrow_mut() = Exit::Attention;
+        }
+        *self.done.borrow_mut() = Some(done);
+        Ok(commit.map(|commit| deliver::Change { commit, text }))
+    }
+
+    fn look(&self, repo: &Rc<Repository>) -> Result<(Ground, Plan)> {
+        let _progress = Progress::start(self.ui, "looking at the secrets files");
+        let policy = match self.job.edit {
+            Some(edit) => {
+                let text = policy_at_head(repo)?;
+                Some(edit(&text)?).filter(|new| *new != text)
+            }
+            None => None,
+        };
+        let wish = Wish { within: self.job.within.clone(), policy };
+        let (ground, observed) = observe(repo, self.world, wish)?;
+        Ok((ground, plan(observed)?))
+    }
+
+    /// Shows the plan, and asks where there is something to do that was not agreed to before.
+    fn consent(&self, plan: &Plan, notes: &[Note]) -> Result<()> {
+        let agreement = Some(plan.agreement());
+        if plan.is_empty() || *self.agreed.borrow() == agreement {
+            return Ok(());
+        }
+        ui::rekey::show(self.ui, plan, notes);
+        need_yes(self.ui, self.args.yes)?;
+        if !self.args.yes {
+            prompt::confirm(self.ui, "Go ahead?", "--yes")?;
+        }
+        *self.agreed.borrow_mut() = agreement;
+        Ok(())
+    }
+}

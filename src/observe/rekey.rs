@@ -1,0 +1,340 @@
+//! What a rekey looks at: every tracked secrets file, the policy, and the locks that remember leaves of such files.
+//! Thousands of files are read on all cores, and none is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::error::{Error, Kind, Result};
+use crate::lock::{self, Lock};
+use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
+use crate::profile::{Recipients, SecretsFile};
+use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
+use crate::sops::{Encrypted, Identities, Opened, Path, Policy, Recipient};
+use crate::world::{World, cores};
+
+use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted, unusable_policy};
+
+/// What `apply` stands on.
+pub struct Ground {
+    /// The repository.
+    pub repo: Rc<Repository>,
+    /// HEAD when it was looked at.
+    pub head: Head,
+    /// What is known of each file, by path.
+    pub files: BTreeMap<String, GroundFile>,
+    /// The locks at HEAD.
+    pub locks: Vec<GroundLock>,
+    /// What the files are to be brought into line with.
+    pub policy: Policy,
+    /// The text of a policy that is to be written, and committed with the files.
+    pub new_policy: Option<String>,
+}
+
+/// One secrets file.
+#[derive(Debug)]
+pub struct GroundFile {
+    /// Relative to the repository root.
+    pub path: RelPath,
+    /// SHA-256 of what was looked at in the work tree.
+    pub digest: String,
+    /// The leaves that locks remember, as they were at HEAD: path and digest.
+    pub leaves: BTreeMap<Path, String>,
+}
+
+/// One lock.
+#[derive(Debug)]
+pub struct GroundLock {
+    /// Where it is.
+    pub path: RelPath,
+    /// What HEAD has there.
+    pub lock: Lock,
+}
+
+/// What to look at.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// Only these files and folders, relative to the root; empty means everything.
+    pub within: Vec<String>,
+    /// The policy as it is to be; `None` means HEAD's.
+    pub policy: Option<String>,
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// Where something cannot be read; where the policy is not HEAD's, or wrong.
+pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Ground, Observed)> {
+    let head = repo.head()?;
+    let policy = policy(repo, wish.policy.as_deref())?;
+    let locks = locks(repo)?;
+    let personal = personal(repo)?;
+    let awaited = awaited(repo, &locks)?;
+    let is_secret = |file: &Standing| {
+        let path = file.path.as_str();
+        (wish.within.is_empty() || secrets::is_within(path, &wish.within))
+            && !inspect::is_clear_by_design(path)
+            && !personal.iter().any(|secrets| secrets.matches(path))
+    };
+    let standing: Vec<Standing> = repo.standing()?.into_iter().filter(is_secret).collect();
+    let identities = world.identities()?;
+    let look = Looking { policy: &policy, remembered: &remembered(&locks), identities: &identities };
+    let read = repo.reader();
+    let looked = cores::on_all(standing.len(), |number| {
+        let file = &standing[number];
+        look.at(file, read(&file.path)?)
+    });
+    let mut observed = Observed {
+        files: Vec::new(),
+        new_readers: new_readers(repo, &policy)?,
+        new_policy: wish.policy.is_some(),
+    };
+    let mut files = BTreeMap::new();
+    for (file, seen) in standing.into_iter().zip(looked) {
+        let Some(seen) = seen? else { continue };
+        let awaits = awaited.get(file.path.as_str()).cloned();
+        let (seen, kept) = look.judge(file.path, seen, repo)?;
+        observed.files.push(File { awaits, ..seen });
+        files.extend(kept.map(|kept| (kept.path.to_string(), kept)));
+    }
+    let ground = Ground { repo: Rc::clone(repo), head, files, locks, policy, new_policy: wish.policy };
+    Ok((ground, observed))
+}
+
+/// The policy, which must be the committed one (or the one that is to be committed with the files), without a mistake.
+fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
+    let path = RelPath::new(POLICY)?;
+    if let Some(difference) = repo.differs_from_head(&path)? {
+        let there = repo.work_tree_content(&path)?;
+        if wanted.is_none() || there.as_deref() != wanted.map(str::as_bytes) {
+            return Err(uncommitted(&path, difference));
+        }
+    }
+    let text = match wanted {
+        Some(text) => text.to_owned(),
+        None => policy_at_head(repo)?,
+    };
+    let policy = Policy::parse(&text).map_err(|error| unusable_policy(&error).hint(super::MEND_POLICY))?;
+    check(&policy)?;
+    Ok(policy)
+}
+
+/// The text of the policy at HEAD.
+///
+/// # Errors
+/// Where there is none, or it is no text.
+pub fn policy_at_head(repo: &Repository) -> Result<String> {
+    let Some(bytes) = repo.content_at_head(&RelPath::new(POLICY)?)? else {
+        return Err(Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root"))
+            .because("it names the recipients that secrets files are encrypted for")
+            .hint("run provision init, and commit what it writes"));
+    };
+    String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))
+}
+
+/// Refuses a policy with a mistake in any rule, whether a file is there for it or not.
+///
+/// # Errors
+/// The first mistake, with its place.
+pub fn check(policy: &Policy) -> Result<()> {
+    if let Some(error) = policy.problems().next() {
+        return Err(unusable_policy(error).hint(super::MEND_POLICY));
+    }
+    if let Some(hidden) = policy.hidden_rules().first() {
+        let what = format!("{POLICY}:{}: no file ever reaches this rule", hidden.position);
+        return Err(Error::new(Kind::Refused, what)
+            .because(format!("the rule in line {} takes all of its files first", hidden.by.line))
+            .hint("move it up or remove it, and commit the policy"));
+    }
+    Ok(())
+}
+
+/// All locks at HEAD; they must be committed, unless what stands there is the work of an interrupted run.
+fn locks(repo: &Repository) -> Result<Vec<GroundLock>> {
+    let mut locks = Vec::new();
+    for file in repo.tracked()? {
+        let path = file.path;
+        if !(path.as_str().starts_with("environments/locks/") && path.as_str().ends_with(".yaml")) {
+            continue;
+        }
+        locks.push(GroundLock { lock: super::lock_at_head(repo, &path)?, path });
+    }
+    Ok(locks)
+}
+
+/// The secrets files that belong to one person each; the policy says nothing about them.
+fn personal(repo: &Repository) -> Result<Vec<SecretsFile>> {
+    let mut personal = Vec::new();
+    for name in environments::names(repo)? {
+        let environment = environments::read(repo, &name)?;
+        personal.extend(environment.secrets.into_iter().filter(|one| one.recipients == Recipients::Own));
+    }
+    Ok(personal)
+}
+
+/// Files of environments whose interrupted run is not finished: it stands on the lock, and finishes only on the one that
+/// it was planned on.
+fn awaited(repo: &Repository, locks: &[GroundLock]) -> Result<BTreeMap<String, String>> {
+    let mut awaited = BTreeMap::new();
+    for name in environments::names(repo)? {
+        let replay = interrupted::replay(repo, &name)?;
+        if replay.open.is_empty() && replay.written.is_empty() {
+            continue;
+        }
+        let (one, many) = (format!("environments/locks/{name}.yaml"), format!("environments/locks/{name}/"));
+        let own =
+            locks.iter().filter(|lock| lock.path.as_str() == one || lock.path.as_str().starts_with(&many));
+        let entries = own.flat_map(|lock| lock.lock.tokens.values());
+        let files = entries.flat_map(|entry| entry.slots.keys().cloned());
+        let files = files.chain(replay.written.iter().map(|written| written.path.clone()));
+        awaited.extend(files.map(|file| (file, name.clone())));
+    }
+    Ok(awaited)
+}
+
+/// The leaves that locks remember, by file.
+fn remembered(locks: &[GroundLock]) -> BTreeMap<String, BTreeSet<Path>> {
+    let mut remembered: BTreeMap<String, BTreeSet<Path>> = BTreeMap::new();
+    for entry in locks.iter().flat_map(|lock| lock.lock.tokens.values()) {
+        for (file, slots) in &entry.slots {
+            remembered.entry(file.clone()).or_default().extend(slots.keys().cloned());
+        }
+    }
+    remembered
+}
+
+/// What files are looked at with.
+struct Looking<'a> {
+    policy: &'a Policy,
+    remembered: &'a BTreeMap<String, BTreeSet<Path>>,
+    identities: &'a Identities,
+}
+
+/// What one file of the work tree looks like.
+struct Look {
+    /// Whether it plainly is as HEAD has it.
+    is_plain: bool,
+    digest: String,
+    facts: Result<Facts, String>,
+}
+
+/// What is in a file, as far as it matters; of one that is as it should be only that.
+struct Facts {
+    wanted: Result<Wanted, String>,
+    readers: Vec<Reader>,
+    opens: bool,
+    leaves: BTreeMap<Path, String>,
+}
+
+impl Facts {
+    fn is_in_line(&self) -> bool {
+        self.wanted.as_ref().is_ok_and(|wanted| *wanted == Wanted::default())
+    }
+}
+
+impl Looking<'_> {
+    fn at(&self, file: &Standing, bytes: Option<Vec<u8>>) -> Result<Option<Look>> {
+        let path = file.path.as_str();
+        let Some(bytes) = bytes.filter(|bytes| inspect::is_secrets_file(path, bytes)) else {
+            return Ok(None);
+        };
+        Ok(Some(Look {
+            is_plain: file.is_plainly(&bytes),
+            digest: interrupted::content_digest(&bytes),
+            facts: self.facts(path, &bytes),
+        }))
+    }
+
+    fn facts(&self, path: &str, bytes: &[u8]) -> Result<Facts, String> {
+        let file = secrets::parse(path, bytes).map_err(|error| format!("cannot be read: {error}"))?;
+        let rule = self.policy.rule_for(path).map_err(|error| error.to_string())?;
+        let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, self.policy.names()));
+        let mut facts = Facts {
+            wanted: wanted.map_err(|error| error.to_string()),
+            readers: Vec::new(),
+            opens: file.may_be_opened_by(self.identities),
+            leaves: BTreeMap::new(),
+        };
+        if !facts.is_in_line() {
+            facts.leaves = leaves(&file, self.remembered.get(path));
+        }
+        if !facts.opens {
+            facts.readers = readers(&file, self.policy);
+        }
+        Ok(facts)
+    }
+
+    /// The file as the planner sees it, and what `apply` needs of it.
+    fn judge(&self, path: RelPath, look: Look, repo: &Repository) -> Result<(File, Option<GroundFile>)> {
+        let name = path.to_string();
+        let mut facts = look.facts;
+        let mut state = State::Committed;
+        if !look.is_plain
+            && let Some(difference) = repo.differs_from_head(&path)?
+        {
+            let at_head = repo.content_at_head(&path)?.unwrap_or_default();
+            state = State::Edited;
+            if let Ok(before) = self.facts(&name, &at_head)
+                && !before.is_in_line()
+            {
+                if difference == Difference::Unstaged && self.is_rekeyed(&path, &at_head, repo)? {
+                    state = State::Rekeyed;
+                }
+                facts = Ok(before);
+            }
+        }
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(why) => {
+                let (readers, wanted) = (Vec::new(), Err(why));
+                return Ok((File { path: name, wanted, state, readers, opens: false, awaits: None }, None));
+            }
+        };
+        let needed = !facts.is_in_line();
+        let Facts { wanted, readers, opens, leaves } = facts;
+        let kept = GroundFile { path, digest: look.digest, leaves };
+        let file = File { path: name, wanted, state, readers, opens, awaits: None };
+        Ok((file, needed.then_some(kept)))
+    }
+
+    /// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.
+    fn is_rekeyed(&self, path: &RelPath, at_head: &[u8], repo: &Repository) -> Result<bool> {
+        let Some(now) = repo.work_tree_content(path)? else { return Ok(false) };
+        let Ok(rule) = self.policy.rule_for(path.as_str()) else { return Ok(false) };
+        let open = |bytes: &[u8]| -> Option<Opened> {
+            secrets::parse(path.as_str(), bytes).ok()?.open(self.identities).ok()
+        };
+        Ok(match (open(at_head), open(&now)) {
+            (Some(before), Some(after)) => before.may_have_become(&after, rule),
+            _ => false,
+        })
+    }
+}
+
+/// Everybody who can read a file, with names.
+pub(crate) fn readers(file: &Encrypted, policy: &Policy) -> Vec<Reader> {
+    file.readers().into_iter().map(|one| Reader::of(one, policy.names())).collect()
+}
+
+/// The digests of those leaves that are there.
+pub(crate) fn leaves<'p>(
+    file: &Encrypted,
+    paths: impl IntoIterator<Item = impl IntoIterator<Item = &'p Path>>,
+) -> BTreeMap<Path, String> {
+    let paths = paths.into_iter().flatten();
+    paths.filter_map(|path| Some((path.clone(), lock::digest(file.leaf(path)?)))).collect()
+}
+
+/// Readers of any rule whom upstream's policy does not have in any.
+fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
+    let commit = match repo.upstream()? {
+        Upstream::Head => repo.head()?.commit,
+        Upstream::RemoteBranch { commit, .. } => Some(commit),
+        Upstream::Unknown { .. } => None,
+    };
+    let Some(commit) = commit else { return Ok(Vec::new()) };
+    let bytes = repo.content_at(commit, &RelPath::new(POLICY)?)?.unwrap_or_default();
+    let Ok(there) = Policy::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
+    let known: BTreeSet<&Recipient> = there.recipients().collect();
+    let new: BTreeSet<&Recipient> = policy.recipients().filter(|one| !known.contains(one)).collect();
+    Ok(new.into_iter().map(|one| Reader::of(&one.clone().into(), policy.names())).collect())
+}

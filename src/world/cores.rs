@@ -1,0 +1,48 @@
+//! Work spread over all cores.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Does `work` for each number below `count`, and gives the results in that order. Where there is one core, or next to
+/// nothing to do, everything happens on this thread.
+pub fn on_all<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+    if cores < 2 {
+        return (0..count).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return done;
+            }
+            done.push((number, work(number)));
+        }
+    };
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..cores).map(|_| scope.spawn(share)).collect();
+        let mut all = share();
+        for thread in threads {
+            match thread.join() {
+                Ok(done) => all.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_however_much_there_is() {
+        for count in [0, 1, 2, 1000] {
+            assert_eq!(on_all(count, |number| number * 2), (0..count).map(|n| n * 2).collect::<Vec<_>>());
+        }
+    }
+}
