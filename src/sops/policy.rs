@@ -207,7 +207,7 @@ impl Rule {
         for reader in groups.iter().flat_map(|group| &group.readers) {
             match reader {
                 Reader::Age(recipient) if !recipients.contains(recipient) => {
-                    recipients.push(recipient.clone())
+                    recipients.push(recipient.clone());
                 }
                 Reader::Other(reader) if !others.iter().any(|known| known.is_same_key(reader)) => {
                     others.push(reader.clone());

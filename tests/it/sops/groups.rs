@@ -49,8 +49,11 @@ fn run(shop: &Workshop, people: &[&Guest], arguments: &[&str]) -> Option<String>
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
+/// People, and whether they can read the file together.
+type Who<'a> = (Vec<&'a Guest>, bool);
+
 /// Whether exactly those who shall can read the file, by the stock sops and by us.
-fn check(shop: &Workshop, format: Format, name: &str, who: &[(Vec<&Guest>, bool)]) {
+fn check(shop: &Workshop, format: Format, name: &str, who: &[Who<'_>]) {
     for (people, reads) in who {
         assert_eq!(run(shop, people, &["decrypt", name]).is_some(), *reads, "{name}");
         assert_eq!(parsed(format, &shop.read(name)).open(&identities(people)).is_ok(), *reads, "{name}");
@@ -62,7 +65,7 @@ fn two_of_three_groups_read_what_either_side_has_written() {
     let (shop, ana, ben, eva) = (Workshop::new(), guest(), guest(), guest());
     let text = policy(2, &[&[&ana], &[&ben], &[&eva]]);
     shop.write(".sops.yaml", &text);
-    let who: [(Vec<&Guest>, bool); 5] = [
+    let who: [Who<'_>; 5] = [
         (vec![&ana, &ben], true),
         (vec![&eva, &ana], true),
         (vec![&ana, &ben, &eva], true),
@@ -114,7 +117,7 @@ fn what_we_change_in_such_a_file_the_stock_sops_goes_on_with() {
 #[test]
 fn a_rekey_changes_groups_and_threshold_and_the_stock_sops_agrees() {
     let (shop, ana, ben, eva, ian) = (Workshop::new(), guest(), guest(), guest(), guest());
-    let steps: [(String, Vec<(Vec<&Guest>, bool)>); 5] = [
+    let steps: [(String, Vec<Who<'_>>); 5] = [
         (policy(2, &[&[&ana], &[&ben], &[&eva]]), vec![(vec![&ana, &ben], true), (vec![&ana], false)]),
         (
             policy(3, &[&[&ana], &[&ben], &[&eva]]),
