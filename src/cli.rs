@@ -172,6 +172,10 @@ pub struct WriteArgs {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
 
+    /// Take a pasted personal token that may do more, or lives longer, than the profile asks for
+    #[arg(long)]
+    pub accept_more: bool,
+
     /// Wait this long for another run in this clone, such as 30s or 5m
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub lock_timeout: jiff::SignedDuration,

@@ -191,6 +191,17 @@ pub fn description(environment: &str, key: &str, mark: &str) -> String {
     format!("provision {environment}/{key} {mark}")
 }
 
+/// The mark in a description, where it has one of ours.
+#[must_use]
+pub fn mark_in(description: &str) -> Option<&str> {
+    let is_mark = |word: &&str| {
+        word.strip_prefix("pv-").is_some_and(|digits| {
+            digits.len() == 20 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    };
+    description.split_whitespace().find(is_mark)
+}
+
 /// Whether a token's description carries this mark as a word. A lock that was tampered with may hold an empty mark, or
 /// the beginning that all marks share; neither is anybody's.
 #[must_use]
@@ -241,6 +252,15 @@ mod tests {
         assert!(carries(&text, "pv-0123456789abcdef0123"));
         for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
             assert!(!carries(&text, other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_mark_of_a_description_is_found_and_nothing_else_is_taken_for_one() {
+        let mark = "pv-0123456789abcdef0123";
+        assert_eq!(mark_in(&description("qa", "backstage", mark)), Some(mark));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "pv-0123456789ABCDEF0123", "my token"] {
+            assert_eq!(mark_in(other), None, "{other:?}");
         }
     }
 

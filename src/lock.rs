@@ -50,6 +50,8 @@ pub struct Entry {
     pub requested: String,
     /// The random mark in its description; `None` where the instance has no descriptions.
     pub mark: Option<String>,
+    /// Scopes beyond those of the profile that a person has accepted with a personal token made by hand.
+    pub accepted: Scopes,
     /// Per secrets file: the slots that carry it.
     pub slots: BTreeMap<String, Slots>,
     /// Earlier tokens of this entry that have not been retired, oldest first.

@@ -8,7 +8,7 @@ use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, Written};
+use crate::journal::{Line, Written, carries};
 use crate::lock::{self, Lock};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
@@ -195,7 +195,14 @@ fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
         created: record.created_at,
         expires: record.expires_at,
         requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
-        mark: record.description.is_some().then(|| fresh.mark.clone()),
+        mark: record
+            .description
+            .as_deref()
+            .filter(|text| carries(text, &fresh.mark))
+            .map(|_| fresh.mark.clone()),
+        accepted: wanted
+            .map(|token| record.scopes.difference(&token.scopes).cloned().collect())
+            .unwrap_or_default(),
         slots: BTreeMap::new(),
         superseded,
     }

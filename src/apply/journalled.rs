@@ -48,6 +48,15 @@ impl<'a> Journalled<'a> {
         Ok(journal)
     }
 
+    /// Makes lines durable that outlive this run where it gives up.
+    pub(super) fn keep(&mut self, lines: [Line; 2]) -> Result<()> {
+        for line in lines {
+            self.append(&line)?;
+            self.unfinished.push(line);
+        }
+        Ok(())
+    }
+
     /// Makes `line` durable; the effect that it announces comes after.
     pub(super) fn append(&self, line: &Line) -> Result<()> {
         self.world.effects().append_journal(self.path, line).map_err(|error| self.unwritable(&error))

@@ -182,7 +182,7 @@ async fn attempt(
     })
 }
 
-fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
+pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
     Intent {
         mark: mark.to_owned(),
         at: ground.client.server_time().unwrap_or_else(|| world.effects().now()),

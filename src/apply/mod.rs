@@ -20,6 +20,7 @@ mod arrive;
 mod files;
 mod journalled;
 mod mint;
+mod paste;
 mod preflight;
 mod push;
 pub mod rekey;
@@ -62,11 +63,12 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         return Ok(Applied::Done(done));
     }
     let mut prepared = preflight::prepare(plan, ground, world)?;
-    let journal = Journalled::open(plan, ground, world)?;
+    let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, &journal, &mut done).await?;
-    let mut fresh = mint::all(plan, ground, world, &prepared, &journal).await?;
+    let mut fresh = paste::all(plan, ground, world, &prepared, &mut journal)?;
+    fresh.extend(mint::all(plan, ground, world, &prepared, &journal).await?);
     fresh.extend(finish(plan, ground, &mut prepared).await?);
     retire(plan, ground, &mut done).await;
 

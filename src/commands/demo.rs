@@ -112,6 +112,7 @@ fn environments(names: &[&str]) -> ProvisionArgs {
         no_commit: false,
         sync_template: false,
         write: WriteArgs {
+            accept_more: false,
             yes: true,
             dry_run: false,
             exit_code: false,

@@ -22,6 +22,7 @@ pub mod exec;
 pub mod export;
 pub mod hook;
 pub mod init;
+mod paste;
 pub mod provision;
 pub mod rekey;
 mod rekeying;

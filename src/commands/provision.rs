@@ -24,6 +24,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
         verb: "provision",
         environments: writer::chosen(&args.env, args.all, &repo)?,
         wish: Wish { sync_template: args.sync_template },
+        pasted: None,
         plan: &|environment, observed| plan(environment, observed, options).map_err(Error::from),
     };
     writer::run(&job, repo, &args.write, ui, world).await

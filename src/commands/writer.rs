@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::connection::{Connections, need_yes};
+use super::paste::Pasting;
 use crate::apply::arrive;
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
@@ -20,6 +21,7 @@ use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
+use crate::secret::Secret;
 use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
@@ -32,6 +34,8 @@ pub(super) struct Job<'a> {
     pub(super) environments: Vec<Environment>,
     /// What to look at.
     pub(super) wish: Wish,
+    /// A personal token that was pasted before anything was looked at.
+    pub(super) pasted: Option<Secret>,
     /// Decides about one environment.
     pub(super) plan: &'a dyn Fn(&Environment, &Observed) -> Result<Plan>,
 }
@@ -59,12 +63,27 @@ pub(super) async fn run(
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
+    let connections = Connections::new(&args.connection, ui, world)?;
+    run_with(job, repo, args, connections, ui, world).await
+}
+
+/// The same over connections that the command has prepared.
+///
+/// # Errors
+/// See the exit codes.
+pub(super) async fn run_with(
+    job: &Job<'_>,
+    repo: Rc<Repository>,
+    args: &WriteArgs,
+    connections: Connections<'_>,
+    ui: Ui,
+    world: &World,
+) -> Result<Exit> {
     environments::check_disjoint(&repo, &job.environments)?;
     let way = args.delivery.way();
     // A run that delivers has a worktree, which is one writer's, even if it only looks.
     let alone = !args.dry_run || way.is_some();
     let _lock = if alone { Some(lock(&repo, job.verb, args.lock_timeout, ui)?) } else { None };
-    let connections = Connections::new(&args.connection, ui, world)?;
     let run = Run { job, repo, way, deliveries: RefCell::default(), connections, ui, world };
     let exit = run.whole(args).await;
     run.close();
@@ -118,6 +137,10 @@ impl Run<'_> {
         }
         consent(&plans, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
+        let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
+        for (ground, plan) in &mut planned {
+            ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
+        }
         interrupt::under_way();
         let done = self.apply(planned).await?;
         report::done(self.ui, &done)?;
@@ -186,7 +209,8 @@ impl Run<'_> {
 
     async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
         let (ground, plan) = if moved && !shown.is_empty() {
-            let again = self.plan(&ground.environment).await?;
+            let mut again = self.plan(&ground.environment).await?;
+            again.0.pasted = ground.pasted;
             if again.1.consent() != shown.consent() {
                 return Err(Error::new(
                     Kind::Refused,

@@ -50,6 +50,8 @@ struct EntryOnDisk<'a> {
     requested: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mark: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Scopes::is_empty")]
+    accepted: Cow<'a, Scopes>,
     #[serde(deserialize_with = "unique_slots")]
     slots: Cow<'a, BTreeMap<String, Slots>>,
     #[serde(default, skip_serializing_if = "<[Superseded]>::is_empty")]
@@ -96,6 +98,7 @@ impl<'a> From<&'a Entry> for EntryOnDisk<'a> {
             expires: entry.expires,
             requested: Cow::Borrowed(&entry.requested),
             mark: entry.mark.as_deref().map(Cow::Borrowed),
+            accepted: Cow::Borrowed(&entry.accepted),
             slots: Cow::Borrowed(&entry.slots),
             superseded: Cow::Borrowed(&entry.superseded),
         }
@@ -115,6 +118,7 @@ impl From<EntryOnDisk<'_>> for Entry {
             expires: entry.expires,
             requested: entry.requested.into_owned(),
             mark: entry.mark.map(Cow::into_owned),
+            accepted: entry.accepted.into_owned(),
             slots: entry.slots.into_owned(),
             superseded: entry.superseded.into_owned(),
         }

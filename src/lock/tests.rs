@@ -17,6 +17,7 @@ fn entry() -> Entry {
         expires: Some(jiff::civil::date(2027, 11, 21)),
         requested: "max".to_owned(),
         mark: Some("provision:7f3a".to_owned()),
+        accepted: Scopes::new(),
         slots: BTreeMap::from([(
             "secrets/qa.sops.yaml".to_owned(),
             BTreeMap::from([(Path::of_keys(["GITLAB_TOKEN"]), digest("ENC[…]"))]),
@@ -107,7 +108,7 @@ fn unknown_repeated_and_missing_fields_are_refused_with_their_place() {
         "tokens: {}".to_owned(),
     ];
     insta::assert_snapshot!(cases.iter().map(|case| message(case)).collect::<Vec<_>>().join("\n"), @r#"
-        environments/locks/qa.yaml:21:5: tokens.backstage: unknown field `colour`, expected one of `id`, `kind`, `gitlab`, `owner`, `name`, `role`, `scopes`, `created`, `expires`, `requested`, `mark`, `slots`, `superseded`
+        environments/locks/qa.yaml:21:5: tokens.backstage: unknown field `colour`, expected one of `id`, `kind`, `gitlab`, `owner`, `name`, `role`, `scopes`, `created`, `expires`, `requested`, `mark`, `accepted`, `slots`, `superseded`
         environments/locks/qa.yaml:6:5: tokens.backstage: missing field `requested`
         environments/locks/qa.yaml:6:5: tokens.backstage: missing field `expires`
         environments/locks/qa.yaml:6:9: tokens.backstage.id: invalid type: string "many", expected u64
@@ -188,9 +189,9 @@ prop_compose! {
     fn entries()(current in superseded(), role in option::of(prop::sample::select(Role::ALL.to_vec())),
                  scopes in btree_set(any::<String>(), 0..4), requested in any::<String>(),
                  slots in btree_map(any::<String>(), btree_map(paths(), any::<String>(), 0..3), 0..3),
-                 superseded in vec(superseded(), 0..3)) -> Entry {
+                 accepted in btree_set(any::<String>(), 0..2), superseded in vec(superseded(), 0..3)) -> Entry {
         let Superseded { id, gitlab, owner, name, created, mark, expires } = current;
-        Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, slots, superseded }
+        Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, accepted, slots, superseded }
     }
 }
 

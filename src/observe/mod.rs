@@ -15,9 +15,10 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository};
+use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
-use crate::token::{Kind as TokenKind, Owner, TokenId};
+use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::world::World;
 
 pub mod deliverable;
@@ -64,8 +65,21 @@ pub struct Ground {
     pub replay: Replay,
     /// The lock's tokens that live.
     pub active: BTreeSet<TokenId>,
+    /// Personal tokens that a person has made and pasted for this plan.
+    pub pasted: Vec<Pasted>,
     /// Where the commit goes: `repo` is a worktree of the delivery's then.
     pub delivery: Option<Rc<Delivery>>,
+}
+
+/// A personal token that a person has made by hand, proved to be what the plan asks for.
+#[derive(Debug)]
+pub struct Pasted {
+    /// Key of the entry.
+    pub key: String,
+    /// What GitLab said of it.
+    pub record: Record,
+    /// Its value.
+    pub value: Secret,
 }
 
 impl Ground {
@@ -103,7 +117,7 @@ pub async fn environment(
     let user = user(&environment, &client).await?;
     let head = repo.head()?;
     let replay = interrupted::replay(&repo, &environment.name)?;
-    let user_name = user.as_ref().map(|(_, name)| name);
+    let user_name = user.as_ref().map(|user| &user.name);
     let lock_path = lock::path(&environment, user_name)
         .ok_or_else(|| Error::new(Kind::Failed, "a personal environment needs a user"))?;
     let lock_path = RelPath::new(&lock_path)?;
@@ -144,6 +158,7 @@ pub async fn environment(
         superseded_since: view.superseded_since,
         upstream_unknown: view.unknown,
         current_anywhere,
+        personal_by_api: user.as_ref().is_some_and(|user| user.is_admin),
         new_readers: new_readers(&files, view.policy.as_deref()),
     };
     let journal = interrupted::journal_path(&repo, &environment.name);
@@ -159,13 +174,21 @@ pub async fn environment(
         journal,
         replay,
         active,
+        pasted: Vec::new(),
         delivery: None,
     };
     Ok((ground, observed))
 }
 
+/// Who we act as.
+struct Me {
+    id: u64,
+    name: UserName,
+    is_admin: bool,
+}
+
 /// Who we act as, where a path or a personal token needs it.
-async fn user(environment: &Environment, client: &Client) -> Result<Option<(u64, UserName)>> {
+async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> {
     let personal = environment.tokens.iter().any(|token| token.kind == TokenKind::Personal);
     if !personal && !environment.is_personal() {
         return Ok(None);
@@ -177,7 +200,7 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<(u64,
             .hint("use a token with the scope read_user, read_api or api")
     })?;
     let name = name.parse().map_err(|error: NameError| Error::from_source(Kind::Refused, &error))?;
-    Ok(Some((user.id, name)))
+    Ok(Some(Me { id: user.id, name, is_admin: user.is_admin == Some(true) }))
 }
 
 /// Our own files must be as HEAD has them, so that what is written is what was reviewed. What an interrupted run of
@@ -329,7 +352,7 @@ fn content(
 /// The owner of each entry: from the lock where it names the same path and its token lives, else asked anew.
 async fn owners(
     environment: &Environment,
-    user: Option<&(u64, UserName)>,
+    user: Option<&Me>,
     lock: &Lock,
     live: &BTreeMap<TokenId, Live>,
     client: &Client,
@@ -338,7 +361,7 @@ async fn owners(
     let mut asked: BTreeMap<(TokenKind, &str), Owner> = BTreeMap::new();
     for token in &environment.tokens {
         let owner = match (&token.owner, user) {
-            (None, Some((id, name))) => Owner { kind: TokenKind::Personal, id: *id, path: name.to_string() },
+            (None, Some(me)) => Owner { kind: TokenKind::Personal, id: me.id, path: me.name.to_string() },
             (None, None) => continue,
             (Some(path), _) => match known(lock, &token.key, token.kind, path, live) {
                 Some(owner) => owner,

@@ -79,7 +79,10 @@ fn changes(token: &Token, owner: &Owner, entry: &lock::Entry, record: &Record) -
         differ("owner", described(&entry.owner), described(owner));
     }
     differ("name", record.name.clone(), token.name.clone());
-    differ("scopes", listed(&record.scopes), listed(&token.scopes));
+    let expected = token.scopes.union(&entry.accepted).cloned().collect();
+    if record.scopes != expected {
+        differ("scopes", listed(&record.scopes), listed(&token.scopes));
+    }
     if let (Some(level), Some(wanted)) = (record.access_level, token.role) {
         let was = crate::token::Role::from_access_level(level)
             .map_or_else(|| level.to_string(), |role| role.to_string());

@@ -13,9 +13,11 @@ use crate::sops;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
 pub mod deliver;
+
 pub mod health;
 pub mod message;
 pub mod observed;
+pub mod pasted;
 pub mod provision;
 pub mod recover;
 pub mod rekey;
@@ -72,6 +74,8 @@ pub enum Step {
     },
     /// Make a token at GitLab.
     Mint(Mint),
+    /// Take a personal token that a person makes in GitLab's form: there is no API for it.
+    Paste(Mint),
     /// Use the token that an interrupted run made and recorded.
     Finish {
         /// Key of the entry.
@@ -340,6 +344,14 @@ impl Plan {
         })
     }
 
+    /// The tokens to be taken from a person, in order.
+    pub fn pastes(&self) -> impl Iterator<Item = &Mint> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Paste(mint) => Some(mint),
+            _ => None,
+        })
+    }
+
     /// The files to be written, in order.
     pub fn writes(&self) -> impl Iterator<Item = &Write> {
         self.steps.iter().filter_map(|step| match step {
@@ -352,7 +364,7 @@ impl Plan {
 /// What of a step a person has to agree to, comparable with that of another plan.
 fn agreement(step: &Step) -> Option<String> {
     match step {
-        Step::Mint(mint) => serde_json::to_string(mint).ok(),
+        Step::Mint(mint) | Step::Paste(mint) => serde_json::to_string(mint).ok(),
         Step::Retire(retire) => Some(format!("retire {} of {}", retire.id, retire.owner.path)),
         Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
         Step::Withdraw { .. }

@@ -39,6 +39,8 @@ pub struct Observed {
     pub upstream_unknown: Option<String>,
     /// Ids that are current in any lock of the repository, here or upstream.
     pub current_anywhere: BTreeSet<TokenId>,
+    /// Whether GitLab makes personal tokens by API for whoever runs this: for administrators only.
+    pub personal_by_api: bool,
     /// Readers that the policy at HEAD has and upstream's has not.
     pub new_readers: Vec<String>,
 }

@@ -10,7 +10,7 @@ use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::recover::{Recovery, decide};
 use super::{AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Step, Write, health, retire};
 use crate::profile::{Environment, Expires, Strategy, Token};
-use crate::token::{Owner, TokenId};
+use crate::token::{Kind, Owner, TokenId};
 
 /// What the person who runs it chose.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +190,7 @@ fn mint(
         key: token.key.clone(),
         why: error.to_string(),
     })?;
-    Ok(Step::Mint(Mint {
+    let mint = Mint {
         key: token.key.clone(),
         owner: entry.owner.clone(),
         name: token.name.clone(),
@@ -203,7 +203,9 @@ fn mint(
         },
         replaces: current(entry, observed),
         because: because.to_vec(),
-    }))
+    };
+    let by_hand = mint.owner.kind == Kind::Personal && !observed.personal_by_api;
+    Ok(if by_hand { Step::Paste(mint) } else { Step::Mint(mint) })
 }
 
 /// Plans retirements; returns the superseded tokens that have ended by themselves.

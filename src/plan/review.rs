@@ -231,6 +231,7 @@ mod tests {
             expires: Some("2027-11-21".parse().unwrap()),
             requested: "max".to_owned(),
             mark: None,
+            accepted: Scopes::new(),
             slots: BTreeMap::new(),
             superseded: Vec::new(),
         }

@@ -72,6 +72,7 @@ fn entry(id: u64) -> lock::Entry {
         expires: record.expires_at,
         requested: "max".to_owned(),
         mark: Some("pv-1".to_owned()),
+        accepted: Scopes::new(),
         slots: BTreeMap::new(),
         superseded: Vec::new(),
     }
@@ -111,6 +112,7 @@ fn healthy() -> Observed {
         upstream_unknown: None,
         current_anywhere: BTreeSet::from([TokenId(42)]),
         new_readers: Vec::new(),
+        personal_by_api: true,
     }
 }
 
@@ -148,6 +150,7 @@ fn verbs(plan: &Plan) -> Vec<String> {
             let replaces = mint.replaces.map(|id| format!(" in place of {id}")).unwrap_or_default();
             format!("mint {}{replaces}: {}", mint.key, because.join("; "))
         }
+        Step::Paste(mint) => format!("paste {}", mint.key),
         Step::Finish { record, .. } => format!("finish with {}", record.id),
         Step::Render { key, from, .. } => format!("render {key} from {}", from.path),
         Step::Retire(retire) => format!("retire {}", retire.id),

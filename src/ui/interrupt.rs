@@ -18,10 +18,27 @@ pub fn under_way() {
     }));
 }
 
-/// A prompt or a spinner may have hidden the cursor.
+/// A prompt or a spinner may have hidden the cursor, and a prompt for a secret what is typed.
 #[expect(clippy::exit, reason = "a signal handler has no caller to return an exit code to")]
 fn leave(message: &str, kind: Kind) {
+    echo_again();
     let show_cursor = if io::stderr().is_terminal() { "\x1b[?25h" } else { "" };
     to_stderr(&format!("{show_cursor}\n{message}\n"));
     std::process::exit(i32::from(kind.exit_code()));
 }
+
+#[cfg(unix)]
+fn echo_again() {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    if let Ok(mut modes) = tcgetattr(&stdin)
+        && !modes.local_modes.contains(LocalModes::ECHO)
+    {
+        modes.local_modes.insert(LocalModes::ECHO);
+        // There is nobody left to tell.
+        let _ = tcsetattr(&stdin, OptionalActions::Now, &modes);
+    }
+}
+
+#[cfg(not(unix))]
+fn echo_again() {}

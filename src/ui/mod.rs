@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
 pub mod diagnosis;
+pub mod form;
 pub mod interrupt;
 pub mod listing;
 pub mod plan;

@@ -35,6 +35,11 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
 fn describe(step: &Step) -> (&'static str, Vec<String>) {
     match step {
         Step::Mint(mint) => ("mint", describe_mint(mint)),
+        Step::Paste(mint) => {
+            let mut lines = describe_mint(mint);
+            lines.push("GitLab makes it in its form only: you will be asked to paste it".to_owned());
+            ("paste", lines)
+        }
         Step::Withdraw { key, id, why, .. } => {
             ("withdraw", vec![format!("token {id}, made for {key} by an interrupted run: {why}")])
         }

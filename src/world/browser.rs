@@ -1,6 +1,8 @@
-//! What opens a page for a person here.
+//! What opens a page for a person here, and opening one.
 
 use std::path::PathBuf;
+
+use url::Url;
 
 use super::{Variables, program};
 
@@ -25,4 +27,14 @@ pub fn find(variables: &Variables) -> Option<PathBuf> {
         () => &["xdg-open"],
     };
     named.chain(usual.iter().filter_map(|name| program::find(name, path))).next()
+}
+
+/// Opens a page in a browser, in the background. Returns whether a program took it; what it then does is not waited for.
+/// Without a display only what BROWSER names is started: other programs would take over the terminal.
+#[must_use]
+pub fn open(variables: &Variables, page: &Url) -> bool {
+    let has_display =
+        cfg!(target_os = "macos") || variables.wsl || variables.display || variables.browser.is_some();
+    let Some(program) = find(variables).filter(|_| has_display) else { return false };
+    program::start(&program, &[page.as_str()])
 }

@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "this is the one place where a program is asked for its version, or takes our place"
+    reason = "this is the one place where a program is asked for its version, is started beside us, or takes our place"
 )]
 
 use std::ffi::{OsStr, OsString};
@@ -41,6 +41,15 @@ pub fn version(program: &Path, arguments: &[&str]) -> Option<String> {
     (output.status.success() && !line.is_empty()).then_some(line)
 }
 
+/// Starts a program beside us, without our terminal. Whether it could be started.
+#[must_use]
+pub fn start(program: &Path, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    withhold(&mut command);
+    command.spawn().is_ok()
+}
+
 /// Becomes `command` with these variables beside those of our own environment that it may inherit. Without a shell. Returns
 /// only where it cannot be started; elsewhere than on Unix, also with its exit status.
 ///
@@ -52,15 +61,20 @@ pub fn become_program(command: &[OsString], variables: &[Assignment], directory:
     };
     let mut started = Command::new(program);
     started.args(arguments).current_dir(directory);
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_withheld) {
-            started.env_remove(&name);
-        }
-    }
+    withhold(&mut started);
     for variable in variables {
         started.env(&variable.name, value(&variable.value)?);
     }
     replace(started)
+}
+
+/// Takes keys and operator tokens out of what it inherits.
+fn withhold(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_withheld) {
+            command.env_remove(&name);
+        }
+    }
 }
 
 #[cfg(unix)]

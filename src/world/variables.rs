@@ -38,6 +38,8 @@ pub struct Variables {
     pub path: Option<OsString>,
     /// BROWSER: programs that open a page, with colons between.
     pub browser: Option<String>,
+    /// DISPLAY or WAYLAND_DISPLAY is set: there is a screen.
+    pub display: bool,
     /// WSL_DISTRO_NAME is set: Linux inside Windows.
     pub wsl: bool,
     /// The variables of proxies that are set, by name; reqwest reads them itself.
@@ -68,6 +70,7 @@ impl Variables {
             xdg_state_home: path("XDG_STATE_HOME"),
             path: std::env::var_os("PATH"),
             browser: text("BROWSER"),
+            display: text("DISPLAY").or_else(|| text("WAYLAND_DISPLAY")).is_some(),
             wsl: text("WSL_DISTRO_NAME").is_some(),
             proxies: PROXIES.iter().filter_map(|name| Some((*name, text(name)?))).collect(),
             ssl_cert_file: path("SSL_CERT_FILE"),

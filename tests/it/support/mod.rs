@@ -3,6 +3,7 @@
 pub(crate) mod canaries;
 pub(crate) mod desk;
 pub(crate) mod faulty;
+pub(crate) mod form;
 pub(crate) mod gitlab;
 pub(crate) mod guest;
 pub(crate) mod lab;
@@ -12,3 +13,4 @@ pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;
 pub(crate) mod team;
+pub(crate) mod terminal;
