@@ -47,11 +47,11 @@ pub(super) fn split(secret: &[u8], shares: usize, threshold: usize) -> Result<Ve
         if let Some(constant) = polynomial.first_mut() {
             *constant = *byte;
         }
-        for (share, x) in all.iter_mut().zip(1u8..) {
+        for (share, x) in all.iter_mut().zip(1..=u8::MAX) {
             share.push(evaluate(&polynomial, x));
         }
     }
-    for (share, x) in all.iter_mut().zip(1u8..) {
+    for (share, x) in all.iter_mut().zip(1..=u8::MAX) {
         share.push(x);
     }
     Ok(all)
