@@ -8,11 +8,13 @@ use crate::plan::deliver::Way;
 
 mod doctor;
 mod exec;
+mod keyservice;
 mod rekey;
 mod trust;
 
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use keyservice::KeyserviceArgs;
 pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use trust::TrustArgs;
 
@@ -114,6 +116,9 @@ pub enum Command {
     Trust(TrustArgs),
     /// Run a program with the values of secrets files in its environment
     Exec(ExecArgs),
+    /// Run a command whose sops uses the keys that are unlocked here
+    #[cfg(unix)]
+    Keyservice(KeyserviceArgs),
     /// Print the values of secrets files for a shell, as .env or as JSON
     Export(ExportArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab

@@ -22,6 +22,8 @@ pub mod exec;
 pub mod export;
 pub mod hook;
 pub mod init;
+#[cfg(unix)]
+pub mod keyservice;
 mod paste;
 pub mod provision;
 pub mod rekey;
@@ -69,6 +71,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Doctor(args)) => doctor::run(&args, ui, world).await,
         Some(Command::Trust(args)) => trust::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Exec(args)) => exec::run(&args, world),
+        #[cfg(unix)]
+        Some(Command::Keyservice(args)) => keyservice::run(&args, world).await,
         Some(Command::Export(args)) => export::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),
         #[cfg(feature = "emulator")]

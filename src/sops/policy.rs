@@ -18,7 +18,7 @@ use crate::yaml::{self, Position};
 
 use super::keys::{Recipient, RecipientError};
 use super::names::Names;
-use super::other::OtherReader;
+use super::other::{OtherReader, ServiceKey};
 use super::re2::{Pattern, PatternError};
 use super::reader::Reader;
 use super::selection::{Selection, SelectionError};
@@ -326,6 +326,19 @@ impl Policy {
     #[must_use]
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// The key of the policy that is the same as one that stands in a file; `None` where no rule names it. Of a key whose
+    /// version a rule leaves open, the file says which one it is.
+    #[must_use]
+    pub fn service_key_like(&self, key: &ServiceKey) -> Option<ServiceKey> {
+        let wanted = OtherReader::from(key.clone());
+        let rules = self.entries.iter().filter_map(|entry| entry.rule.as_ref().ok());
+        let named = rules.flat_map(Rule::other_readers).find(|reader| reader.is_same_key(&wanted))?;
+        if wanted.has_version() && !named.has_version() {
+            return Some(key.clone());
+        }
+        named.service_key().cloned()
     }
 
     /// What a recipient is called.

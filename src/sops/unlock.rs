@@ -1,9 +1,12 @@
 //! Unwrapping the data key: with one of our keys, or with one key of each of several groups.
 
+use zeroize::Zeroizing;
+
 use super::encrypted::Encrypted;
 use super::keys::{Failure, Identities, OutsideError, Recipient, UnwrapError};
 use super::locked::LockedOut;
 use super::open::OpenError;
+use super::other::ServiceKey;
 use super::reader::Reader;
 use super::readers::{Group, Share};
 use super::shamir;
@@ -90,10 +93,7 @@ fn open_group(group: &Group, identities: &Identities, trouble: &mut Trouble) -> 
     match identities.unwrap(&age_entries(group)) {
         Some(Ok(share)) => return Some(share),
         Some(Err(failure)) => {
-            trouble.failure.get_or_insert(match failure {
-                Failure::Damaged { recipient, reason } => OpenError::Unwrap { recipient, reason },
-                Failure::Outside { of, error } => OpenError::Outside { of, error },
-            });
+            trouble.failure.get_or_insert(failure.into());
         }
         None => {}
     }
@@ -106,4 +106,49 @@ fn open_group(group: &Group, identities: &Identities, trouble: &mut Trouble) -> 
         }
     }
     None
+}
+
+/// What a key service is asked: one key, one share.
+impl Identities {
+    /// `data` wrapped for a key: here for age, else by the key service outside.
+    ///
+    /// # Errors
+    /// A plugin or a key service that is needed and does not work.
+    pub fn encrypt_for(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
+        match recipient(key) {
+            Some(recipient) => recipient.wrap(data, &**self.outside()),
+            None => self.outside().service_encrypt(key, data),
+        }
+    }
+
+    /// What is wrapped for a key, in the same way; `None` where nothing here is for it.
+    pub fn decrypt_from(
+        &self,
+        key: &ServiceKey,
+        wrapped: &str,
+    ) -> Option<Result<Zeroizing<Vec<u8>>, OpenError>> {
+        match recipient(key) {
+            Some(recipient) => Some(self.unwrap(&[(&recipient, wrapped)])?.map_err(OpenError::from)),
+            None => Some(self.outside().service_decrypt(key, wrapped).map_err(|error| {
+                let of = Some(key.to_string());
+                OpenError::Outside { of, error }
+            })),
+        }
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Damaged { recipient, reason } => Self::Unwrap { recipient, reason },
+            Failure::Outside { of, error } => Self::Outside { of, error },
+        }
+    }
+}
+
+fn recipient(key: &ServiceKey) -> Option<Recipient> {
+    match key {
+        ServiceKey::Age { recipient } => recipient.parse().ok(),
+        _ => None,
+    }
 }

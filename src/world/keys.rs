@@ -1,7 +1,8 @@
-//! What keys need of the machine and of the person: key commands, passphrases, plugins of age.
+//! What keys need of the machine and of the person: key commands, passphrases, plugins of age, key services.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +11,8 @@ use age::plugin::{IdentityPluginV1, RecipientPluginV1, ResolveError};
 use age::secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use super::Variables;
+use super::service::Services;
 use crate::secret::Secret;
 use crate::sops::{Outside, OutsideError, Recipient, ServiceKey};
 use crate::ui::{Ui, prompt};
@@ -20,15 +23,16 @@ pub struct Keys {
     /// What plugins were answered, once that has opened something: a second file needs no second answer. An answer that
     /// did not work is not given again, as a hardware key counts wrong ones.
     answers: Arc<Mutex<Answers>>,
+    services: Services,
 }
 
 type Answers = BTreeMap<String, SecretString>;
 
 impl Keys {
-    /// Asks on the terminal of `ui`, where it has one.
+    /// Asks on the terminal of `ui`, where it has one; `directory` is where the run is, and near it its policy.
     #[must_use]
-    pub fn new(ui: Ui) -> Self {
-        Self { ui, answers: Arc::default() }
+    pub fn new(ui: Ui, variables: &Variables, directory: PathBuf) -> Self {
+        Self { ui, answers: Arc::default(), services: Services::new(variables, directory) }
     }
 
     fn person(&self) -> Person {
@@ -101,12 +105,12 @@ impl Outside for Keys {
         Ok(bytes)
     }
 
-    fn service_encrypt(&self, _: &ServiceKey, _: &[u8]) -> Result<String, OutsideError> {
-        Err(failed("keys of this type are not supported yet"))
+    fn service_encrypt(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
+        self.services.encrypt(key, data)
     }
 
-    fn service_decrypt(&self, _: &ServiceKey, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
-        Err(failed("keys of this type are not supported yet"))
+    fn service_decrypt(&self, key: &ServiceKey, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        self.services.decrypt(key, wrapped)
     }
 }
 

@@ -34,6 +34,7 @@ mod git_commit_sign;
 mod git_commit_signals;
 mod git_environment;
 mod hook;
+mod keyservice;
 mod personal;
 mod profile_shipped;
 mod provision;

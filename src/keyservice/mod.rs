@@ -1,0 +1,18 @@
+//! SOPS's key service protocol (keyservice/keyservice.proto of sops): gRPC over HTTP/2, on a Unix socket or TCP.
+//!
+//! As a client ([`Client`]) it works with keys that we do not work with ourselves: PGP, the key management of clouds,
+//! Vault. As a server ([`during`]) it lets the stock `sops` use the identities that are unlocked here. The few messages are
+//! written by hand: docs/decisions/0014-key-service.md.
+
+mod client;
+mod message;
+mod program;
+#[cfg(unix)]
+mod server;
+#[cfg(unix)]
+mod session;
+
+pub use client::{Client, ClientError};
+pub use program::{Started, start};
+#[cfg(unix)]
+pub use session::during;
