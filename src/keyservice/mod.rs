@@ -16,3 +16,15 @@ pub use client::{Client, ClientError};
 pub use program::{Started, start};
 #[cfg(unix)]
 pub use session::during;
+
+/// A folder that only this user can enter, for a socket.
+fn private_folder() -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("provision-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir()
+}

@@ -30,7 +30,7 @@ pub struct Started {
 /// It cannot be started, or does not listen.
 pub fn start(sops: &Path) -> Result<Started, ClientError> {
     let unreachable = |source| ClientError::Unreachable { address: "of sops".to_owned(), source };
-    let folder = tempfile::Builder::new().prefix("provision-").tempdir().map_err(unreachable)?;
+    let folder = super::private_folder().map_err(unreachable)?;
     let socket = folder.path().join("ks.sock");
     let mut command = Command::new("/bin/sh");
     command.args(["-c", WATCHED, "sh"]).arg(sops).args(["keyservice", "--network", "unix", "--address"]);

@@ -26,7 +26,7 @@ pub async fn during(
     let Some((program, arguments)) = command.split_first() else {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no command was given"));
     };
-    let folder = tempfile::Builder::new().prefix("provision-").tempdir()?;
+    let folder = super::private_folder()?;
     let path = folder.path().join("ks.sock");
     let socket = UnixListener::bind(&path)?;
     let mut address = OsString::from("unix://");
