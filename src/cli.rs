@@ -6,12 +6,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::deliver::Way;
 
+mod adopt;
+mod bootstrap;
 mod doctor;
 mod exec;
 mod keyservice;
 mod rekey;
 mod trust;
 
+pub use adopt::AdoptArgs;
+pub use bootstrap::BootstrapArgs;
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use keyservice::KeyserviceArgs;
@@ -50,6 +54,8 @@ impl Cli {
     pub fn ca_file(&self) -> Option<&Path> {
         let connection = match &self.command {
             None => &self.provision.write.connection,
+            Some(Command::Adopt(args)) => &args.connection,
+            Some(Command::Bootstrap(args)) => &args.write.connection,
             Some(Command::Status(args)) => &args.connection,
             Some(Command::Doctor(args)) => &args.connection,
             Some(_) => return None,
@@ -98,6 +104,10 @@ pub enum ColorChoice {
 pub enum Command {
     /// Scaffold environments/, templates/ and .sops.yaml in this repository
     Init(InitArgs),
+    /// Take over tokens and SOPS files that were made by hand
+    Adopt(AdoptArgs),
+    /// Set up your own key, token and secrets file, as a new developer
+    Bootstrap(BootstrapArgs),
     /// Show what was minted, and what is due, expired or revoked
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key

@@ -26,10 +26,13 @@
 use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
+use crate::gitlab::client::Client;
+use crate::lock::Lock;
+use crate::observe::at_gitlab;
 use crate::plan::Note;
-use crate::plan::deliver::{Compared, On, Ours, Request, Stand, Way, base, branch};
+use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Way, base, branch};
 use crate::plan::request::RequestText;
-use crate::repo::{Chosen, ObjectId, PushRequest, Pushed, RemoteError, Repository};
+use crate::repo::{Chosen, ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository};
 use crate::world::World;
 
 /// How often a run starts anew because somebody else was faster.
@@ -47,6 +50,7 @@ pub struct Delivery {
     on: On,
     target: Option<ObjectId>,
     replaces: Option<ObjectId>,
+    ours: Option<ObjectId>,
     notes: Vec<Note>,
 }
 
@@ -101,7 +105,7 @@ where
         let change = work(repo, &[]).await?;
         return Ok(Delivered { commit: change.map(|change| change.commit), ..Delivered::default() });
     };
-    let mut delivery = Delivery::begin(world, repo, way, topic, Request::Unknown)?;
+    let mut delivery = Delivery::begin(world, repo, way, topic, None).await?;
     let outcome = attempts(world, &mut delivery, &mut work).await;
     let closed = delivery.close(world);
     let mut delivered = outcome?;
@@ -129,7 +133,7 @@ where
                     notes: Vec::new(),
                 });
             }
-            Arrival::Overtaken => delivery.again(world, Request::Unknown)?,
+            Arrival::Overtaken => delivery.again(world).await?,
         }
     }
     Err(Error::new(Kind::Unreachable, format!("{} moves on faster than this run", delivery.destination()))
@@ -138,20 +142,27 @@ where
 }
 
 impl Delivery {
-    /// Looks at the remote and makes the worktree. `request` is what GitLab says of the merge request for our branch,
-    /// where it was asked.
+    /// Looks at the remote and makes the worktree. `gitlab` is asked for the merge request of our branch, where that
+    /// branch exists and the remote is a project there.
     ///
     /// # Errors
     /// Where there is no remote, it cannot be reached, or nothing could be pushed to it as things are.
-    pub fn begin(
+    pub async fn begin(
         world: &World,
         repo: &Rc<Repository>,
         way: Way,
         topic: &str,
-        request: Request,
+        gitlab: Option<&Client>,
     ) -> Result<Self> {
-        let (stand, seen) = look(world, repo, way, topic, request)?;
-        let decided = base(way, &stand)?;
+        let (place, seen) = look(world, repo, way, topic)?;
+        let request = match (gitlab, seen.ours) {
+            (Some(client), Some(tip)) => {
+                at_gitlab::request(client, repo, &place.remote, &place.branch, tip).await?
+            }
+            _ => Request::Unknown,
+        };
+        let stand = place.compared(repo, &seen, request)?;
+        let decided = base(way, &stand).map_err(|error| refused(error, repo, &seen, topic))?;
         let commit = seen.commit(decided.on);
         let linked = world.effects().open_worktree(repo, topic, commit, &stand.remote)?;
         Ok(Self {
@@ -163,6 +174,7 @@ impl Delivery {
             on: decided.on,
             target: seen.target,
             replaces: seen.ours.filter(|_| decided.replaces_ours),
+            ours: seen.ours,
             notes: decided.notes,
             stand,
         })
@@ -172,8 +184,8 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::begin`].
-    pub fn again(&mut self, world: &World, request: Request) -> Result<()> {
-        *self = Self::begin(world, &self.user, self.way, &self.topic, request)?;
+    async fn again(&mut self, world: &World) -> Result<()> {
+        *self = Self::begin(world, &self.user, self.way, &self.topic, None).await?;
         Ok(())
     }
 
@@ -218,24 +230,72 @@ impl Delivery {
         self.target
     }
 
-    /// Pushes a commit that was made in [`Delivery::repo`].
+    /// The branch of merge requests about this.
+    #[must_use]
+    pub fn branch(&self) -> &str {
+        &self.stand.branch
+    }
+
+    /// Whether that branch exists at the remote.
+    #[must_use]
+    pub fn has_branch(&self) -> bool {
+        self.ours.is_some()
+    }
+
+    /// Where to and how many commits of the user's HEAD wait to be pushed, where `path` is among what they change: an
+    /// earlier run committed and did not push.
     ///
     /// # Errors
-    /// With kind "half-way" where it is not known whether it arrived; "refused" where the remote, or a hook, said no.
-    pub fn push(&self, world: &World, commit: ObjectId, text: &RequestText) -> Result<Arrival> {
-        let (remote, branch) = self.pushes_to();
+    /// Where a commit cannot be read.
+    pub fn waiting(&self, path: &RelPath) -> Result<Option<(String, u64)>> {
+        let there = match self.way {
+            Way::Push => self.target,
+            Way::MergeRequest => self.ours.or(self.target),
+        };
+        if self.on != On::Head || there == Some(self.base) {
+            return Ok(None);
+        }
+        let here = self.repo.content_at(self.base, path)?;
+        let at_target = self.target.map(|target| self.repo.content_at(target, path)).transpose()?.flatten();
+        Ok((here != at_target).then(|| (self.destination(), self.stand.head.ahead)))
+    }
+
+    /// Tries a push without pushing: whether the remote can be reached, knows us, and lets us write.
+    ///
+    /// # Errors
+    /// Where it would fail. A race that is lost meanwhile is not an error: the push itself finds that out.
+    pub fn rehearse(&self, world: &World) -> Result<()> {
         let options = match self.way {
             Way::Push => Vec::new(),
-            Way::MergeRequest => text.options(&self.stand.target),
+            Way::MergeRequest => vec!["merge_request.create".to_owned()],
         };
-        let request = PushRequest {
+        match world.effects().rehearse_push(&self.repo, &self.request(self.base, options)) {
+            Ok(()) | Err(RemoteError::Overtaken { .. }) => Ok(()),
+            Err(error) => Err(self.not_pushed(error)),
+        }
+    }
+
+    fn request(&self, commit: ObjectId, options: Vec<String>) -> PushRequest {
+        let (remote, branch) = self.pushes_to();
+        PushRequest {
             remote: remote.to_owned(),
             commit,
             branch: branch.to_owned(),
             replaces: self.replaces,
             options,
+        }
+    }
+
+    /// Pushes a commit that was made in [`Delivery::repo`].
+    ///
+    /// # Errors
+    /// With kind "half-way" where it is not known whether it arrived; "refused" where the remote, or a hook, said no.
+    pub fn push(&self, world: &World, commit: ObjectId, text: &RequestText) -> Result<Arrival> {
+        let options = match self.way {
+            Way::Push => Vec::new(),
+            Way::MergeRequest => text.options(&self.stand.target),
         };
-        match world.effects().push(&self.repo, &request) {
+        match world.effects().push(&self.repo, &self.request(commit, options)) {
             Ok(pushed) => Ok(Arrival::Pushed(pushed)),
             Err(RemoteError::Overtaken { .. }) => Ok(Arrival::Overtaken),
             Err(error) => Err(self.not_pushed(error)),
@@ -302,7 +362,49 @@ impl Seen {
     }
 }
 
-fn look(world: &World, repo: &Repository, way: Way, topic: &str, request: Request) -> Result<(Stand, Seen)> {
+/// The names of what a [`Stand`] compares.
+struct Place {
+    remote: String,
+    target: String,
+    branch: String,
+}
+
+impl Place {
+    fn compared(self, repo: &Repository, seen: &Seen, request: Request) -> Result<Stand> {
+        Ok(Stand {
+            head: compared(repo, Some(seen.head), seen.target)?,
+            ours: our_branch(repo, seen, request)?,
+            remote: self.remote,
+            target: self.target,
+            branch: self.branch,
+        })
+    }
+}
+
+/// Where nothing can be delivered. A merge request that was closed is named with the tokens that it left.
+fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic: &str) -> Error {
+    let closed = matches!(error, DeliverError::Closed { .. });
+    let error = Error::from(error);
+    if !closed {
+        return error;
+    }
+    let lock = |at: Option<ObjectId>| {
+        let path = RelPath::new(&format!("environments/locks/{topic}.yaml")).ok()?;
+        let bytes = repo.content_at(at?, &path).ok()??;
+        Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).ok()
+    };
+    let merged = lock(seen.target).unwrap_or_default();
+    let left = lock(seen.ours).unwrap_or_default().tokens;
+    let left = left.iter().filter(|(_, entry)| !merged.names(entry.id));
+    let left: Vec<String> = left.map(|(key, entry)| format!("token {} of {key}", entry.id)).collect();
+    if left.is_empty() {
+        error
+    } else {
+        error.because(format!("it left {}, which nobody uses", left.join(", ")))
+    }
+}
+
+fn look(world: &World, repo: &Repository, way: Way, topic: &str) -> Result<(Place, Seen)> {
     if let Some(what) = repo.state() {
         return Err(crate::repo::RepoError::InProgress { what }.into());
     }
@@ -323,14 +425,7 @@ fn look(world: &World, repo: &Repository, way: Way, topic: &str, request: Reques
         return Err(Error::new(Kind::Refused, format!("{remote} has no branch {target} to merge into"))
             .hint(format!("push it first: git push {remote} HEAD:{target}")));
     }
-    let stand = Stand {
-        head: compared(repo, Some(commit), seen.target)?,
-        ours: our_branch(repo, &seen, request)?,
-        remote,
-        target,
-        branch: ours,
-    };
-    Ok((stand, seen))
+    Ok((Place { remote, target, branch: ours }, seen))
 }
 
 fn remote(repo: &Repository, way: Way) -> Result<String> {

@@ -7,6 +7,7 @@ use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
+use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::DeliverError;
 use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
@@ -124,6 +125,11 @@ impl From<RemoteError> for Error {
             RemoteError::Unreachable { .. } => {
                 Self::from_source(Kind::Unreachable, &error).hint("git's own message is above")
             }
+            RemoteError::NoPushOptions { .. } => {
+                Self::from_source(Kind::Refused, &error).hint("run with --push instead")
+            }
+            RemoteError::NotAllowed { .. } => Self::from_source(Kind::NotAllowed, &error)
+                .hint("git's own message is above; what git may do there is its own matter, not GITLAB_TOKEN's"),
             RemoteError::Overtaken { .. } => {
                 Self::from_source(Kind::Unreachable, &error).hint("run the same command again")
             }
@@ -141,6 +147,14 @@ impl From<DeliverError> for Error {
     fn from(error: DeliverError) -> Self {
         let start = Self::from_source(Kind::Refused, &error);
         error.hints().into_iter().fold(start, Self::hint)
+    }
+}
+
+impl From<Protected> for Error {
+    fn from(error: Protected) -> Self {
+        Self::from_source(Kind::Refused, &error)
+            .hint("run again with --mr: it opens a merge request instead")
+            .hint("or work on a branch of your own: git switch --create NAME")
     }
 }
 

@@ -52,6 +52,7 @@ mod tests;
 mod time;
 mod unlock;
 mod value;
+mod values;
 
 pub use change::ChangeError;
 pub use document::StructureError;
@@ -60,7 +61,7 @@ pub use encrypted::{Difference, DocumentError, Encrypted};
 pub use format::Format;
 pub use keys::{
     Alone, Identities, IdentityError, IdentitySource, Outside, OutsideError, Recipient, RecipientError,
-    Skipped, UnwrapError, generate_identity,
+    Skipped, UnwrapError, generate_identity, with_passphrase,
 };
 pub use locked::LockedOut;
 pub use metadata::MetadataError;

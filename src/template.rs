@@ -135,7 +135,7 @@ impl Template {
             Format::Binary => Format::Yaml,
             format => format,
         };
-        let tree = format.tree(text.as_bytes()).map_err(|error| {
+        let tree = format.tree(text.to_owned()).map_err(|error| {
             let explained = unquoted::explain(text, error.position()).filter(|_| format == Format::Yaml);
             let problem = explained.unwrap_or_else(|| Problem {
                 position: error.position().unwrap_or(Position { line: 1, column: 1 }),

@@ -77,7 +77,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh, &done))?;
     report(fresh, &mut done);
-    let commit = commit(plan, ground, world, changes, &mut done)?;
+    let commit = commit(plan, ground, world, changes, &mut done)?.or_else(|| waiting(plan, ground));
     if let (Some(delivery), Some(commit)) = (&ground.delivery, commit) {
         progress.say(format!("{}: pushing to {}", plan.environment, delivery.destination()));
         if !push::push(delivery, commit, ground, world, &journal, &mut done)? {
@@ -120,6 +120,11 @@ async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
             Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
         }
     }
+}
+
+/// The commit that an earlier run made and did not push.
+fn waiting(plan: &Plan, ground: &Ground) -> Option<ObjectId> {
+    ground.head.commit.filter(|_| plan.steps.iter().any(|step| matches!(step, Step::Push { .. })))
 }
 
 /// Brings back what an interrupted run had replaced.

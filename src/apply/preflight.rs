@@ -127,6 +127,11 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         }
     }
     prepared.seals = seals(ground);
+    if let Some(delivery) =
+        ground.delivery.as_ref().filter(|_| plan.mints().chain(plan.pastes()).next().is_some())
+    {
+        delivery.rehearse(world)?;
+    }
     Ok(prepared)
 }
 

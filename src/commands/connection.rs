@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::cli::ConnectionArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
-use crate::gitlab::credential::{Credential, Given, Resolved, Sources, resolve};
+use crate::gitlab::credential::{Credential, Given, Resolved, Sources, resolve, settled};
 use crate::instance::{Instance, Origin};
 use crate::secret::Secret;
 use crate::ui::{Ui, prompt};
@@ -39,6 +39,47 @@ impl<'a> Connections<'a> {
         Ok(connections)
     }
 
+    /// The token that an option gave.
+    pub(super) fn given(&self) -> Option<Secret> {
+        self.sources.borrow().given.as_ref().map(|given| given.value.trimmed())
+    }
+
+    /// Whether nothing gives a token for `instance`.
+    pub(super) fn is_empty(&self, instance: &Instance) -> bool {
+        let sources = self.sources.borrow();
+        sources.given.is_none() && sources.token.is_none() && glab::token(self.world, instance).is_none()
+    }
+
+    /// Lets this repository use the person's tokens of `instance`, where nothing has settled that yet.
+    ///
+    /// # Errors
+    /// Declined, nobody to ask, or the environment names another instance.
+    pub(super) fn approve(&self, instance: &Instance) -> Result<()> {
+        if settled(&self.sources.borrow(), instance)? {
+            return Ok(());
+        }
+        let question =
+            format!("This repository's tokens are made at {instance}. Is that where your account is?");
+        prompt::confirm(self.ui, &question, "GITLAB_HOST to the environment, or run provision trust,")?;
+        self.remember(instance.origin())?;
+        self.sources.borrow_mut().approved.push(instance.origin().to_string());
+        Ok(())
+    }
+
+    /// Acts with this token from now on. What binds it to an instance is as for one that an option gave.
+    pub(super) fn act_with(&self, given: Given) {
+        self.known.borrow_mut().clear();
+        self.sources.borrow_mut().given = Some(given);
+    }
+
+    fn remember(&self, origin: &Origin) -> Result<()> {
+        if let Some(approvals) = &self.approvals {
+            approvals.add(&[origin.to_string()], self.world)?;
+            self.ui.say("remembered for this repository; provision trust --forget takes it back");
+        }
+        Ok(())
+    }
+
     /// A client for `instance` with the credential that belongs to it.
     pub(super) fn client(&self, instance: &Instance) -> Result<Client> {
         let known = self.known.borrow().get(instance.origin()).cloned();
@@ -68,10 +109,7 @@ impl<'a> Connections<'a> {
                     &question,
                     "GITLAB_HOST to the environment, or run provision trust,",
                 )?;
-                if let Some(approvals) = &self.approvals {
-                    approvals.add(&[unapproved.origin().to_string()], self.world)?;
-                    self.ui.say("remembered for this repository; provision trust --forget takes it back");
-                }
+                self.remember(unapproved.origin())?;
                 Ok(unapproved.approve())
             }
         }

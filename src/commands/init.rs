@@ -65,12 +65,12 @@ fn write(repo: &Repository, world: &World, path: &str, text: &str) -> Result<()>
 }
 
 /// The instance that the environment names for GITLAB_TOKEN.
-fn default_gitlab(variables: &Variables) -> &str {
+pub(super) fn default_gitlab(variables: &Variables) -> &str {
     let named = variables.gitlab_host.as_deref().or(variables.ci_server_url.as_deref());
     named.unwrap_or("https://gitlab.com")
 }
 
-fn instance(text: &str) -> Result<Instance> {
+pub(super) fn instance(text: &str) -> Result<Instance> {
     Instance::from_str(text.trim()).map_err(|error| Error::from_source(Kind::Usage, &error))
 }
 

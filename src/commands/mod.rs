@@ -10,6 +10,9 @@ use crate::profile::schema;
 use crate::ui::Ui;
 use crate::world::World;
 
+mod access;
+pub mod adopt;
+pub mod bootstrap;
 pub mod check;
 mod connection;
 #[cfg(feature = "emulator")]
@@ -63,6 +66,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
     match cli.command {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Adopt(args)) => adopt::run(&args, ui, world).await,
+        Some(Command::Bootstrap(args)) => bootstrap::run(&args, ui, world).await,
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Rekey(args)) => rekey::run(&args, ui, world).await,

@@ -1,22 +1,35 @@
 //! Personal tokens that only a person can make: each is asked for in GitLab's form, and proved before it counts.
 
+use jiff::tz::TimeZone;
+
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::tokens::{MintRequest, personal_token_forms};
+use crate::instance::Instance;
 use crate::journal::description;
 use crate::observe::{Ground, Pasted};
 use crate::plan::pasted::compare;
 use crate::plan::{AskedExpiry, Mint, Plan};
+use crate::profile::{Environment, Expires, Token};
 use crate::secret::Secret;
+use crate::token::Scopes;
 use crate::ui::Ui;
 use crate::ui::form::{self, Form};
 use crate::world::{World, browser};
+
+/// A token that was pasted before there was a plan.
+pub(super) struct Beforehand {
+    /// Key of the entry that it is for.
+    pub(super) key: String,
+    /// Its value.
+    pub(super) value: Secret,
+}
 
 /// How tokens are taken from a person.
 pub(super) struct Pasting<'a> {
     /// Whether one is taken that may do more than the profile asks for (`--accept-more`).
     pub(super) accepts_more: bool,
     /// The one that was pasted before there was a plan; a person is not asked for it again.
-    pub(super) beforehand: Option<&'a Secret>,
+    pub(super) beforehand: Option<&'a Beforehand>,
 }
 
 impl Pasting<'_> {
@@ -33,8 +46,8 @@ impl Pasting<'_> {
     ) -> Result<Vec<Pasted>> {
         let mut all: Vec<Pasted> = Vec::new();
         for mint in plan.pastes() {
-            let pasted = match self.beforehand {
-                Some(token) => self.prove(mint, token, ground).await?,
+            let pasted = match self.beforehand.filter(|beforehand| beforehand.key == mint.key) {
+                Some(beforehand) => self.prove(mint, &beforehand.value, ground).await?,
                 None => self.ask(plan, mint, ground, ui, world).await?,
             };
             if let Some(other) = all.iter().find(|other| other.record.id == pasted.record.id) {
@@ -48,7 +61,9 @@ impl Pasting<'_> {
 
     /// On a terminal a token that will not do is asked for again: nothing is lost by another try.
     async fn ask(&self, plan: &Plan, mint: &Mint, ground: &Ground, ui: Ui, world: &World) -> Result<Pasted> {
-        let form = form(&plan.environment, mint, ground, world).await?;
+        let version = ground.client.version().await?;
+        let asked = Asked { key: &mint.key, name: &mint.name, scopes: &mint.scopes, expires: &mint.expires };
+        let form = form(&plan.environment, &asked, ground.client.instance(), version, world)?;
         if !ui.interactive {
             return Err(Error::new(
                 Kind::Usage,
@@ -56,10 +71,9 @@ impl Pasting<'_> {
             )
             .because(format!("{} makes personal tokens by API for administrators only", plan.gitlab))
             .hint(form.hint())
-            .hint("then run the same command on a terminal, and paste it there"));
+            .hint("then run the same command on a terminal, or give it to provision bootstrap --token-file FILE"));
         }
-        let opened = form.addresses.first().is_some_and(|address| browser::open(&world.variables, address));
-        form.show(ui, opened);
+        show(&form, ui, world);
         loop {
             let token = form::paste(ui)?;
             match self.prove(mint, &token, ground).await {
@@ -92,22 +106,65 @@ impl Pasting<'_> {
     }
 }
 
-async fn form(environment: &str, mint: &Mint, ground: &Ground, world: &World) -> Result<Form> {
-    let request = MintRequest {
-        name: mint.name.clone(),
-        description: description(environment, &mint.key, &world.new_mark()?),
-        scopes: mint.scopes.clone(),
-        role: None,
-        expires_at: mint.expires.date,
+/// The token of `token`, before anything could be asked of GitLab: there is no other token to ask with.
+///
+/// # Errors
+/// Where nobody is there, or the person declines.
+pub(super) fn without_plan(
+    environment: &Environment,
+    token: &Token,
+    ui: Ui,
+    world: &World,
+) -> Result<Secret> {
+    let today = world.effects().now().to_zoned(TimeZone::UTC).date();
+    let date = token.expires.ask(today).map_err(|error| Error::from_source(Kind::Usage, &error))?;
+    let expires = AskedExpiry {
+        written: token.expires_as_written.clone(),
+        date: date.date(),
+        or_earlier: matches!(token.expires, Expires::Max),
     };
-    let forms = personal_token_forms(ground.client.instance(), &request);
-    let addresses = match ground.client.version().await? {
+    let asked = Asked { key: &token.key, name: &token.name, scopes: &token.scopes, expires: &expires };
+    show(&form(&environment.name, &asked, &environment.gitlab, None, world)?, ui, world);
+    form::paste(ui)
+}
+
+fn show(form: &Form, ui: Ui, world: &World) {
+    let opened = form.addresses.first().is_some_and(|address| browser::open(&world.variables, address));
+    form.show(ui, opened);
+}
+
+/// What a form is filled in with.
+struct Asked<'a> {
+    key: &'a str,
+    name: &'a str,
+    scopes: &'a Scopes,
+    expires: &'a AskedExpiry,
+}
+
+fn form(
+    environment: &str,
+    asked: &Asked<'_>,
+    instance: &Instance,
+    version: Option<(u32, u32)>,
+    world: &World,
+) -> Result<Form> {
+    let request = MintRequest {
+        name: asked.name.to_owned(),
+        description: description(environment, asked.key, &world.new_mark()?),
+        scopes: asked.scopes.clone(),
+        role: None,
+        expires_at: asked.expires.date,
+    };
+    let forms = personal_token_forms(instance, &request);
+    let addresses = match version {
         Some(version) if version < (18, 9) => vec![forms.before_18_9],
         Some(_) => vec![forms.current],
+        // GitLab runs its own instance at the newest version.
+        None if instance.host() == "gitlab.com" => vec![forms.current],
         None => vec![forms.current, forms.before_18_9],
     };
-    let scopes = mint.scopes.iter().cloned().collect();
-    Ok(Form { key: mint.key.clone(), addresses, scopes, expires: end(&mint.expires) })
+    let scopes = asked.scopes.iter().cloned().collect();
+    Ok(Form { key: asked.key.to_owned(), addresses, scopes, expires: end(asked.expires) })
 }
 
 /// The end to choose.

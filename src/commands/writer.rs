@@ -9,19 +9,18 @@ use serde::Serialize;
 
 use super::Exit;
 use super::connection::{Connections, need_yes};
-use super::paste::Pasting;
+use super::paste::{Beforehand, Pasting};
 use crate::apply::arrive;
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, deliverable, environments};
-use crate::plan::deliver::{Request, Way};
+use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments};
+use crate::plan::deliver::Way;
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
-use crate::secret::Secret;
 use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
@@ -35,7 +34,7 @@ pub(super) struct Job<'a> {
     /// What to look at.
     pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
-    pub(super) pasted: Option<Secret>,
+    pub(super) pasted: Option<Beforehand>,
     /// Decides about one environment.
     pub(super) plan: &'a dyn Fn(&Environment, &Observed) -> Result<Plan>,
 }
@@ -163,8 +162,10 @@ impl Run<'_> {
             None => self.look(environment, &self.repo).await,
             Some(way) => self.look_to_deliver(environment, way).await,
         };
+        let (ground, mut plan) = planned?;
+        at_gitlab::before_minting(&ground, &mut plan).await?;
         drop(progress);
-        planned
+        Ok((ground, plan))
     }
 
     async fn look(&self, environment: &Environment, repo: &Rc<Repository>) -> Result<(Ground, Plan)> {
@@ -179,13 +180,15 @@ impl Run<'_> {
     /// In a worktree of our own, whose profile is the one that counts.
     async fn look_to_deliver(&self, environment: &Environment, way: Way) -> Result<(Ground, Plan)> {
         deliverable::check(&self.repo, environment, way)?;
-        let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Request::Unknown)?;
+        let client = self.connections.client(&environment.gitlab)?;
+        let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Some(&client)).await?;
         let delivery = Rc::new(delivery);
         self.deliveries.borrow_mut().push(Rc::clone(&delivery));
         let there = environments::read(delivery.repo(), &environment.name)?;
         deliverable::check(delivery.repo(), &there, way)?;
         let (mut ground, mut plan) = self.look(&there, delivery.repo()).await?;
         plan.notes.extend_from_slice(delivery.notes());
+        plan.push_waiting(delivery.waiting(&ground.lock_path)?);
         ground.delivery = Some(delivery);
         Ok((ground, plan))
     }

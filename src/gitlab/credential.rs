@@ -277,6 +277,29 @@ pub fn resolve(sources: &Sources, wanted: &Instance) -> Result<Resolved, Credent
     }
 }
 
+/// Whether it is settled that a token of the person's may go to `wanted`: by a variable, or by an approval. Where it is not,
+/// a person can be asked.
+///
+/// # Errors
+/// A variable names another instance, or nobody can be asked.
+pub fn settled(sources: &Sources, wanted: &Instance) -> Result<bool, CredentialError> {
+    let source_name = || "your own secrets file or the form".to_owned();
+    match binding(sources)? {
+        Some((_, bound_to)) if bound_to == *wanted.origin() => Ok(true),
+        Some((variable, bound_to)) => Err(CredentialError::BoundElsewhere {
+            source_name: source_name(),
+            variable,
+            bound_to: bound_to.to_string(),
+            wanted: wanted.origin().to_string(),
+        }),
+        None if sources.approved.contains(&wanted.origin().to_string()) => Ok(true),
+        None if sources.can_ask => Ok(false),
+        None => {
+            Err(CredentialError::Unbound { source_name: source_name(), wanted: Box::new(wanted.clone()) })
+        }
+    }
+}
+
 /// `credential`, where the person has approved its origin for this repository, or can be asked to.
 fn approved(
     sources: &Sources,

@@ -14,6 +14,7 @@ mod hints;
 pub mod http;
 pub mod owners;
 pub mod paging;
+pub mod projects;
 mod refusal;
 pub mod routable;
 pub mod tokens;

@@ -54,6 +54,17 @@ impl Client {
         Ok(Owner { kind, id, path })
     }
 
+    /// The user name of this user; that of a bot says whose bot it is.
+    ///
+    /// # Errors
+    /// [`GitLabError`]
+    pub async fn username(&self, id: u64) -> Result<String, GitLabError> {
+        let id = id.to_string();
+        let subject = Subject::Owner { kind: Kind::Personal, path: id.clone() };
+        let user: wire::User = self.read(self.instance().api(["users", id.as_str()]), &subject).await?;
+        Ok(user.username)
+    }
+
     /// Whose the operator's token is. Where its scopes do not cover `GET /user`, the token itself is asked, which gives
     /// the user's number alone.
     ///

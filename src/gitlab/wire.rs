@@ -92,6 +92,25 @@ pub(super) struct Project {
     pub(super) path_with_namespace: String,
 }
 
+/// lib/api/entities/branch.rb
+#[derive(Deserialize)]
+pub(super) struct Branch {
+    pub(super) protected: bool,
+    pub(super) can_push: bool,
+}
+
+/// lib/api/entities/merge_request_basic.rb
+#[derive(Deserialize)]
+pub(super) struct MergeRequest {
+    pub(super) project_id: u64,
+    #[serde(default)]
+    pub(super) source_project_id: Option<u64>,
+    pub(super) state: String,
+    #[serde(default)]
+    pub(super) sha: Option<String>,
+    pub(super) web_url: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

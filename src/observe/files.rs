@@ -199,7 +199,12 @@ fn plain_slots<'a>(
 }
 
 /// Whether the leaf is the value of `key` and nothing else: found by rendering it with a stand-in.
-fn is_plainly(key: &str, leaf: &template::Leaf, file: &GroundFile, environment: &Environment) -> bool {
+pub(super) fn is_plainly(
+    key: &str,
+    leaf: &template::Leaf,
+    file: &GroundFile,
+    environment: &Environment,
+) -> bool {
     let stand_in = Secret::new("stand-in".to_owned());
     let facts = TokenFacts { value: &stand_in, id: TokenId(0), name: "", expires: None, username: None };
     let context = Context {

@@ -21,6 +21,8 @@ use crate::template::{Context, Template, check_all};
 use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::world::World;
 
+pub mod adopt;
+pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
 pub mod environments;
@@ -29,8 +31,10 @@ pub mod inspect;
 pub mod interrupted;
 pub mod live;
 pub mod names;
+pub mod own;
 pub mod rekey;
 pub mod secrets;
+pub mod taken;
 pub mod upstream;
 pub mod variables;
 
@@ -317,7 +321,7 @@ fn own_rule(world: &World) -> Result<Rule> {
     if own.is_empty() {
         return Err(Error::new(Kind::CannotDecrypt, "there is no age key of your own to encrypt for")
             .because("the profile says `recipients: self`")
-            .hint("make one: mkdir -p ~/.config/sops/age && age-keygen -o ~/.config/sops/age/keys.txt"));
+            .hint("provision bootstrap makes one"));
     }
     Ok(Rule::own(own))
 }

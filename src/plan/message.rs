@@ -64,6 +64,7 @@ impl Done {
             && self.restored.is_empty()
             && self.files.is_empty()
             && self.commit.is_none()
+            && self.pushed.is_none()
     }
 
     /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.

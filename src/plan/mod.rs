@@ -12,8 +12,10 @@ use serde::Serialize;
 use crate::sops;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
+pub mod access;
+pub mod adopt;
+pub mod at_gitlab;
 pub mod deliver;
-
 pub mod health;
 pub mod message;
 pub mod observed;
@@ -119,6 +121,13 @@ pub enum Step {
     Commit {
         /// Relative to the repository root.
         paths: Vec<String>,
+    },
+    /// Push what earlier runs committed for this environment and the remote does not have.
+    Push {
+        /// Where to: `main at origin`.
+        to: String,
+        /// How many commits go there, whoever made them.
+        commits: u64,
     },
 }
 
@@ -256,11 +265,11 @@ pub struct Note {
 }
 
 impl Note {
-    fn info(text: impl Into<String>) -> Self {
+    pub(crate) fn info(text: impl Into<String>) -> Self {
         Self { attention: false, text: text.into() }
     }
 
-    fn attention(text: impl Into<String>) -> Self {
+    pub(crate) fn attention(text: impl Into<String>) -> Self {
         Self { attention: true, text: text.into() }
     }
 }
@@ -344,6 +353,19 @@ impl Plan {
         })
     }
 
+    /// Adds the push of what earlier runs committed and the remote does not have, unless a commit of this run takes it
+    /// along. `waiting`: where to, and how many commits.
+    pub fn push_waiting(&mut self, waiting: Option<(String, u64)>) {
+        let waiting = waiting.filter(|_| !self.commits());
+        self.steps.extend(waiting.map(|(to, commits)| Step::Push { to, commits }));
+    }
+
+    /// Whether it makes a commit.
+    #[must_use]
+    pub fn commits(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Commit { .. }))
+    }
+
     /// The tokens to be taken from a person, in order.
     pub fn pastes(&self) -> impl Iterator<Item = &Mint> {
         self.steps.iter().filter_map(|step| match step {
@@ -367,6 +389,7 @@ fn agreement(step: &Step) -> Option<String> {
         Step::Mint(mint) | Step::Paste(mint) => serde_json::to_string(mint).ok(),
         Step::Retire(retire) => Some(format!("retire {} of {}", retire.id, retire.owner.path)),
         Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
+        Step::Push { to, .. } => Some(format!("push to {to}")),
         Step::Withdraw { .. }
         | Step::Finish { .. }
         | Step::Render { .. }

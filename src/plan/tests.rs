@@ -159,6 +159,7 @@ fn verbs(plan: &Plan) -> Vec<String> {
         Step::Write(write) => format!("set {} leaves of {}", write.leaves.len(), write.file),
         Step::Lock { ended, .. } => format!("lock, {} ended", ended.len()),
         Step::Commit { paths } => format!("commit {}", paths.join(" ")),
+        Step::Push { to, commits } => format!("push {commits} to {to}"),
     });
     let notes =
         plan.notes.iter().map(|note| format!("{}{}", if note.attention { "! " } else { "- " }, note.text));
@@ -166,6 +167,19 @@ fn verbs(plan: &Plan) -> Vec<String> {
 }
 
 const COMMIT: &str = "commit secrets/qa.sops.yaml environments/locks/qa.yaml";
+
+#[test]
+fn what_waits_to_be_pushed_is_a_step_unless_a_commit_takes_it_along() {
+    let waiting = Some(("main at origin".to_owned(), 2));
+    let mut plan = planned(&healthy());
+    plan.push_waiting(waiting.clone());
+    assert_eq!(verbs(&plan), ["push 2 to main at origin"]);
+    let mut observed = healthy();
+    observed.live.insert(TokenId(42), Live::Gone);
+    let mut plan = planned(&observed);
+    plan.push_waiting(waiting);
+    assert!(plan.commits() && !verbs(&plan).iter().any(|verb| verb.starts_with("push")));
+}
 
 #[test]
 fn a_healthy_environment_needs_nothing_today_and_in_ten_days() {

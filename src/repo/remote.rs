@@ -67,6 +67,20 @@ pub enum RemoteError {
         /// Its exit status.
         status: String,
     },
+    /// The remote knows us, or does not, and lets us neither way.
+    #[error("{remote} does not allow git {command}")]
+    NotAllowed {
+        /// The subcommand.
+        command: &'static str,
+        /// The remote's name.
+        remote: String,
+    },
+    /// It is no GitLab, or one before 11.7.
+    #[error("{remote} takes no push options, so no merge request can be opened there")]
+    NoPushOptions {
+        /// The remote's name.
+        remote: String,
+    },
     /// Somebody else was faster: the branch there is another one by now. Nothing arrived.
     #[error("{branch} at {remote} has moved on meanwhile")]
     Overtaken {
@@ -151,34 +165,55 @@ impl Repository {
         Ok(program::done(command, "remote set-head")?)
     }
 
+    /// Does all of a push but the pushing, and runs no hook: the remote is reached, and says whether it lets us write.
+    /// What it decides by the commit or the branch (its hooks, protected branches) it does not say yet.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), where that would fail.
+    pub fn rehearse_push(&self, request: &PushRequest) -> Result<(), RemoteError> {
+        let said = self.push_with(request, &["--dry-run", "--no-verify"])?;
+        if said.success {
+            return Ok(());
+        }
+        let remote = request.remote.clone();
+        Err(match verdict(&said.out) {
+            Some(verdict) => verdict.into_error(request),
+            None if said.err.contains("does not support push options") => {
+                RemoteError::NoPushOptions { remote }
+            }
+            None if said.is_refusal() => RemoteError::NotAllowed { command: "push --dry-run", remote },
+            None => RemoteError::Unreachable { command: "push --dry-run", remote, status: said.status },
+        })
+    }
+
     /// Pushes one commit to one branch.
     ///
     /// # Errors
     /// [`RemoteError::Overtaken`] and [`RemoteError::Declined`] where nothing arrived for certain.
     pub fn push(&self, request: &PushRequest) -> Result<Pushed, RemoteError> {
+        let said = self.push_with(request, &[])?;
+        if said.success {
+            return Ok(Pushed { merge_request: merge_request(&said.err) });
+        }
+        Err(match verdict(&said.out) {
+            Some(verdict) => verdict.into_error(request),
+            None => RemoteError::Unknown { remote: request.remote.clone(), status: said.status },
+        })
+    }
+
+    fn push_with(&self, request: &PushRequest, more: &[&str]) -> Result<Said, RemoteError> {
         let PushRequest { remote, commit, branch, .. } = request;
         let mut command = self.networked(remote)?;
         // What is to be done after a lost race is our business.
         command.args(["-c", "advice.pushUpdateRejected=false"]);
         command.args(["push", "--quiet", "--porcelain", "--no-follow-tags", "--recurse-submodules=no"]);
+        command.args(more);
         if let Some(old) = request.replaces {
             command.arg(format!("--force-with-lease=refs/heads/{branch}:{old}"));
         }
         command.args(request.options.iter().map(|option| format!("--push-option={option}")));
         command.args(["--", remote]).arg(format!("{commit}:refs/heads/{branch}"));
-        let said = talk(command, "push")?;
-        if said.success {
-            return Ok(Pushed { merge_request: merge_request(&said.err) });
-        }
-        Err(match verdict(&said.out) {
-            Some(Verdict::Overtaken) => {
-                RemoteError::Overtaken { remote: remote.clone(), branch: branch.clone() }
-            }
-            Some(Verdict::Declined(why)) => {
-                RemoteError::Declined { remote: remote.clone(), branch: branch.clone(), why }
-            }
-            None => RemoteError::Unknown { remote: remote.clone(), status: said.status },
-        })
+        talk(command, "push")
     }
 
     /// The address that `git push` uses for this remote, and the one that is written in the configuration, which
@@ -219,8 +254,26 @@ impl Said {
         if self.success {
             return Ok(());
         }
-        let status = self.status.clone();
-        Err(RemoteError::Unreachable { command, remote: remote.to_owned(), status })
+        let remote = remote.to_owned();
+        if self.is_refusal() {
+            return Err(RemoteError::NotAllowed { command, remote });
+        }
+        Err(RemoteError::Unreachable { command, remote, status: self.status.clone() })
+    }
+
+    /// Whether the failure is about rights: in the words of GitLab, ssh and git itself. Where they are others, or in
+    /// another language, it counts as out of reach.
+    fn is_refusal(&self) -> bool {
+        const WORDS: [&str; 6] = [
+            "not allowed",
+            "access denied",
+            "permission denied",
+            "authentication failed",
+            "could not read username",
+            "returned error: 403",
+        ];
+        let said = self.err.to_lowercase();
+        WORDS.iter().any(|word| said.contains(word))
     }
 }
 
@@ -300,6 +353,16 @@ fn heads(text: &str) -> Heads {
 enum Verdict {
     Overtaken,
     Declined(String),
+}
+
+impl Verdict {
+    fn into_error(self, request: &PushRequest) -> RemoteError {
+        let (remote, branch) = (request.remote.clone(), request.branch.clone());
+        match self {
+            Self::Overtaken => RemoteError::Overtaken { remote, branch },
+            Self::Declined(why) => RemoteError::Declined { remote, branch, why },
+        }
+    }
 }
 
 /// Reads the line of the one reference (`git push --porcelain`: flag, names, `[summary] (reason)`). Without such a line

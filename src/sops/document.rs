@@ -6,7 +6,7 @@ use super::format::Format;
 use super::json;
 use super::path::{Path, Segment};
 use super::scalar::{self, ScalarError};
-use super::value::{Plain, Type};
+use super::value::Plain;
 
 /// The key of sops's own block.
 pub(super) const METADATA: &str = "sops";
@@ -37,6 +37,12 @@ pub enum StructureError {
     /// Aliases of aliases, which make a document large beyond its text.
     #[error("{position}: the aliases up to here stand for more than {MAX_COPIES} nodes")]
     TooManyCopies {
+        /// The alias that is one too many.
+        position: Position,
+    },
+    /// Aliases of a long value.
+    #[error("{position}: the aliases up to here stand for more than {} bytes", yaml::MAX_BYTES)]
+    CopiesTooLong {
         /// The alias that is one too many.
         position: Position,
     },
@@ -73,7 +79,11 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Self, StructureError> {
-        let tree = format.tree(bytes)?;
+        Self::of_text(format, yaml::build::text(bytes)?.to_owned())
+    }
+
+    pub(super) fn of_text(format: Format, text: String) -> Result<Self, StructureError> {
+        let tree = format.tree(text)?;
         let roots: Vec<_> = tree.documents().map(|document| document.root()).collect();
         let Some(Some(first)) = roots.first().copied() else { return Err(StructureError::RootNotMapping) };
         if format == Format::Binary && !first.as_mapping().is_some_and(is_binary) {
@@ -151,7 +161,7 @@ impl Document {
     }
 
     /// All scalars of all documents, null ones too, in order.
-    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> {
+    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> + Clone {
         self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
     }
 
@@ -194,11 +204,13 @@ struct Walk<'t> {
     alias: Option<Node<'t>>,
     /// Nodes that aliases have led to.
     copies: usize,
+    /// Bytes of the scalars among them.
+    copied_bytes: usize,
 }
 
 impl<'t> Walk<'t> {
     fn node(&mut self, node: Node<'t>, is_root: bool) -> Result<(), StructureError> {
-        self.check_bounds()?;
+        self.check_bounds(node)?;
         match node.kind() {
             Kind::Alias(_) => {
                 let outer = self.alias;
@@ -218,7 +230,7 @@ impl<'t> Walk<'t> {
             }
             Kind::Mapping(mapping) => {
                 for entry in mapping.entries() {
-                    if !is_text(entry.key_node) {
+                    if !scalar::is_str(entry.key_node) {
                         let position = entry.key_node.position();
                         return Err(StructureError::KeyNotText { position, key: entry.key.to_owned() });
                     }
@@ -232,11 +244,17 @@ impl<'t> Walk<'t> {
     }
 
     /// The text bounds a document without aliases. With them, a short text can stand for a large and deep one.
-    fn check_bounds(&mut self) -> Result<(), StructureError> {
+    fn check_bounds(&mut self, node: Node<'_>) -> Result<(), StructureError> {
         let Some(alias) = self.alias else { return Ok(()) };
         self.copies += 1;
         if self.copies > MAX_COPIES {
             return Err(StructureError::TooManyCopies { position: alias.position() });
+        }
+        if matches!(node.kind(), Kind::Scalar(..)) {
+            self.copied_bytes += node.span().len();
+        }
+        if self.copied_bytes > yaml::MAX_BYTES {
+            return Err(StructureError::CopiesTooLong { position: alias.position() });
         }
         if self.path.0.len() > yaml::MAX_DEPTH {
             return Err(yaml::Error::TooDeep { position: alias.position() }.into());
@@ -252,7 +270,16 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// Whether go-yaml reads this key as a string.
-fn is_text(key: Node<'_>) -> bool {
-    matches!(scalar::value(key), Ok(Some(plain)) if plain.kind == Type::Str)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_of_a_long_value_are_bounded() {
+        let long = "x".repeat(yaml::MAX_BYTES / 4);
+        let text = |aliases: usize| format!("a: &a {long}\nb: [{}]\n", vec!["*a"; aliases].join(", "));
+        assert!(Document::of_text(Format::Yaml, text(4)).is_ok());
+        let error = Document::of_text(Format::Yaml, text(5)).unwrap_err();
+        assert!(matches!(error, StructureError::CopiesTooLong { position } if position.line == 2));
+    }
 }

@@ -1,8 +1,8 @@
 //! dotenv as stock sops reads it (stores/dotenv/store.go): `KEY=value` lines, keys and values as they stand, without
 //! quotes, blanks or carriage returns meaning anything; `#` in column 1 starts a comment; `\n` is a line break.
 
-use crate::yaml::build::Builder;
-use crate::yaml::{Error, Mapping, Placement, Position, Style, Tree};
+use crate::yaml::build::{Builder, Scanned};
+use crate::yaml::{Error, Mapping, Placement, Position, Style};
 
 use super::change::Growth;
 use super::document::{Document, METADATA};
@@ -16,7 +16,7 @@ use super::splice::{next_line, own_entries};
 /// What the keys of metadata start with.
 pub(super) const PREFIX: &str = "sops_";
 
-pub(super) fn tree(text: &str) -> Result<Tree, Error> {
+pub(super) fn scan(text: &str) -> Result<Scanned, Error> {
     let mut builder = Builder::new(text);
     let root = builder.mapping(0..text.len(), false);
     let mut fields = Vec::new();

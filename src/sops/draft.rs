@@ -29,6 +29,7 @@ use super::selection::Selection;
 use super::shape;
 use super::splice;
 use super::value::{Cipher, DataKey, Plain, Type, is_encrypted};
+use super::values::Values;
 use super::{dotenv, ini, json};
 
 /// Why a text cannot become a SOPS file.
@@ -189,12 +190,11 @@ impl Draft {
             last_modified: &time,
             mac: &mac,
         };
-        let text = with_block(format, &body, &block)?;
-        let sealed =
-            Encrypted::parse(format, text.as_bytes())?.with_exact_integers(self.document.exact_integers());
+        let text = with_block(format, body, &block)?;
+        let sealed = Encrypted::of_text(format, text)?.with_exact_integers(self.document.exact_integers());
         check_encrypted(&sealed, must_be_encrypted)?;
-        sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check(&sealed, &cipher)?;
+        let values = sealed.verify(&cipher, None).map_err(|error| SealError::unsound(error.to_string()))?;
+        self.check(&sealed, &values)?;
         Ok(Sealed::of_verified(sealed))
     }
 
@@ -227,7 +227,7 @@ impl Draft {
         let leaves = self.document.leaves().zip(marks.leaves()).zip(self.document.copies());
         for (((path, node), encrypts), is_copy) in leaves {
             let Some(value) = self.value(path, node)? else { continue };
-            mac.add(&value, encrypts);
+            mac.add(value.as_ref(), encrypts);
             if is_copy {
                 continue;
             }
@@ -269,15 +269,16 @@ impl Draft {
     }
 
     /// Every leaf of the draft is there, in its place, with its value, and encrypted where the rule says so.
-    fn check(&self, sealed: &Encrypted, cipher: &Cipher) -> Result<(), SealError> {
+    fn check(&self, sealed: &Encrypted, values: &Values) -> Result<(), SealError> {
         if !self.document.leaves().map(|(path, _)| path).eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the document has"));
         }
-        for ((path, node), (_, written, encrypted)) in self.document.leaves().zip(sealed.marked_leaves()) {
+        let leaves = self.document.leaves().zip(sealed.marked_leaves()).zip(values.iter());
+        for (((path, node), (_, written, encrypted)), value) in leaves {
             let wanted = self.value(path, node)?;
             let empty = wanted.as_ref().is_none_or(|value| value.bytes.is_empty());
             let hidden = empty || written.as_str().is_some_and(is_encrypted);
-            if sealed.value(cipher, path, written, encrypted)? != wanted || (encrypted && !hidden) {
+            if value != wanted.as_ref().map(Plain::as_ref) || (encrypted && !hidden) {
                 return Err(SealError::unsound(format!("{path} is not what it was set to")));
             }
         }
@@ -286,19 +287,22 @@ impl Draft {
 }
 
 /// The encrypted text with sops's metadata behind it.
-fn with_block(format: Format, body: &str, block: &NewBlock<'_>) -> Result<String, SealError> {
-    let newline = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+fn with_block(format: Format, mut body: String, block: &NewBlock<'_>) -> Result<String, SealError> {
     let lines = match format {
         Format::Json | Format::Binary => {
-            let tree = format.tree(body.as_bytes()).map_err(|error| SealError::unsound(error.to_string()))?;
+            let tree = format.tree(body).map_err(|error| SealError::unsound(error.to_string()))?;
             let edits = json::with_block(&tree, block).ok_or_else(|| SealError::unsound("no object"))?;
-            return edits.apply(body).map_err(|_| SealError::unsound("changes that overlap"));
+            return edits.apply(tree.text()).map_err(|_| SealError::unsound("changes that overlap"));
         }
         Format::Yaml => yaml_block(block),
         Format::Dotenv => dotenv::block(block),
-        Format::Ini => ini::block(body, block),
+        Format::Ini => ini::block(&body, block),
     };
-    Ok(format!("{body}{newline}{lines}"))
+    if !(body.is_empty() || body.ends_with('\n')) {
+        body.push('\n');
+    }
+    body.push_str(&lines);
+    Ok(body)
 }
 
 /// Whether a comment is one that sops has encrypted.

@@ -42,7 +42,18 @@ impl Encrypted {
     /// # Errors
     /// [`DocumentError`]; no other outcome, whatever the bytes.
     pub fn parse(format: Format, bytes: &[u8]) -> Result<Self, DocumentError> {
-        let document = Document::parse(format, bytes)?;
+        Self::of(Document::parse(format, bytes)?)
+    }
+
+    /// Parses the text of a file, which is kept and not copied.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; no other outcome, whatever the text.
+    pub fn of_text(format: Format, text: String) -> Result<Self, DocumentError> {
+        Self::of(Document::of_text(format, text)?)
+    }
+
+    fn of(document: Document) -> Result<Self, DocumentError> {
         let root = document.root().ok_or(StructureError::RootNotMapping)?;
         let metadata = Metadata::read(root)?;
         let marks = Marks::of(&document, &metadata.selection);
@@ -50,8 +61,8 @@ impl Encrypted {
     }
 
     /// The same file with another text.
-    pub(super) fn with_text(&self, text: &str) -> Result<Self, DocumentError> {
-        let file = Self::parse(self.format(), text.as_bytes())?;
+    pub(super) fn with_text(&self, text: String) -> Result<Self, DocumentError> {
+        let file = Self::of_text(self.format(), text)?;
         Ok(file.with_exact_integers(self.document.exact_integers()))
     }
 
@@ -124,7 +135,7 @@ impl Encrypted {
     }
 
     /// All scalars in order, and whether the file's rule selects them.
-    pub(super) fn marked_leaves(&self) -> impl Iterator<Item = (&Path, Node<'_>, bool)> {
+    pub(super) fn marked_leaves(&self) -> impl Iterator<Item = (&Path, Node<'_>, bool)> + Clone {
         self.document
             .leaves()
             .zip(self.marks.leaves())

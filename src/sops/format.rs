@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::yaml::build::text;
 use crate::yaml::{self, Kind, Node, Style, Tree};
 
 use super::change::Stored;
@@ -48,13 +47,17 @@ impl Format {
     ///
     /// # Errors
     /// Everything in [`yaml::Error`], whose positions and bounds are those of all formats.
-    pub(crate) fn tree(self, bytes: &[u8]) -> Result<Tree, yaml::Error> {
-        match self {
-            Self::Yaml => Tree::from_bytes(bytes),
-            Self::Json | Self::Binary => json::tree(text(bytes)?),
-            Self::Dotenv => dotenv::tree(text(bytes)?),
-            Self::Ini => ini::tree(text(bytes)?),
+    pub(crate) fn tree(self, text: String) -> Result<Tree, yaml::Error> {
+        if text.len() > yaml::MAX_BYTES {
+            return Err(yaml::Error::TooLong { bytes: text.len() });
         }
+        let scanned = match self {
+            Self::Yaml => return Tree::parse(text),
+            Self::Json | Self::Binary => json::scan(&text)?,
+            Self::Dotenv => dotenv::scan(&text)?,
+            Self::Ini => ini::scan(&text)?,
+        };
+        Ok(scanned.of(text))
     }
 
     /// The value of a scalar in the clear, as sops types it in this format; `None` for null.

@@ -15,7 +15,7 @@ use super::metadata::NewBlock;
 use super::render::Place;
 use super::splice::{line_start, next_line, own_entries};
 
-pub(super) use scan::tree;
+pub(super) use scan::scan;
 
 /// The section of keys that are in none.
 pub(super) const DEFAULT: &str = "DEFAULT";

@@ -15,7 +15,7 @@ use super::scalar::ScalarError;
 use super::splice::own_entries;
 use super::value::Plain;
 
-pub(super) use scan::tree;
+pub(super) use scan::scan;
 
 /// The document of a new binary file; its value goes to [`DATA`].
 pub(super) const BINARY: &str = "{\n\t\"data\": \"\"\n}\n";

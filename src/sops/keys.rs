@@ -11,7 +11,7 @@ mod tests;
 use std::fmt;
 
 pub(super) use identities::Failure;
-pub use identities::{Identities, IdentitySource, generate_identity};
+pub use identities::{Identities, IdentitySource, generate_identity, with_passphrase};
 pub use outside::{Alone, Outside, OutsideError};
 pub use recipient::{Recipient, RecipientError};
 

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha512};
 
-use super::value::{Plain, Type};
+use super::value::{PlainRef, Type};
 
 /// What the hash starts with when it covers encrypted values only (sops.go:93): SHA-256 of `sops`.
 const ONLY_ENCRYPTED: [u8; 32] = [
@@ -27,9 +27,9 @@ impl Mac {
     }
 
     /// A value, and whether it is encrypted in the file. Comments that stock sops keeps as list elements do not count.
-    pub(super) fn add(&mut self, value: &Plain, encrypted: bool) {
+    pub(super) fn add(&mut self, value: PlainRef<'_>, encrypted: bool) {
         if value.kind != Type::Comment && (encrypted || !self.only_encrypted) {
-            self.hash.update(&*value.bytes);
+            self.hash.update(value.bytes);
         }
     }
 
@@ -43,6 +43,7 @@ impl Mac {
 mod tests {
     use sha2::Sha256;
 
+    use super::super::value::Plain;
     use super::*;
 
     #[test]
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn comments_do_not_count() {
         let mut with = Mac::new(false);
-        with.add(&Plain::new(Type::Comment, "c"), true);
+        with.add(Plain::new(Type::Comment, "c").as_ref(), true);
         assert_eq!(with.finish(), Mac::new(false).finish());
     }
 
@@ -61,7 +62,7 @@ mod tests {
     fn clear_values_count_only_in_the_wide_mac() {
         let digest = |only, encrypted| {
             let mut mac = Mac::new(only);
-            mac.add(&Plain::str("x"), encrypted);
+            mac.add(Plain::str("x").as_ref(), encrypted);
             mac.finish()
         };
         assert_eq!(digest(false, true), digest(false, false));

@@ -70,7 +70,7 @@ impl Marks {
     }
 
     /// For each leaf, in the order of the document.
-    pub(super) fn leaves(&self) -> impl Iterator<Item = bool> {
+    pub(super) fn leaves(&self) -> impl Iterator<Item = bool> + Clone {
         self.leaves.iter().copied()
     }
 

@@ -11,13 +11,13 @@ use super::encrypted::Encrypted;
 use super::format::Format;
 use super::keys::{Identities, Outside, OutsideError, UnwrapError};
 use super::locked::LockedOut;
-use super::mac::Mac;
 use super::path::Path;
 use super::reader::Reader;
 use super::readers::{Entry, Share};
 use super::scalar::ScalarError;
 use super::shamir::ShamirError;
-use super::value::{Cipher, DataKey, Plain, Type, ValueError, is_encrypted};
+use super::value::{Cipher, DataKey, Plain, Type, ValueError};
+use super::values::{Known, Values};
 
 /// Where a value stands that is not in the file yet.
 const START: Position = Position { line: 1, column: 1 };
@@ -94,6 +94,8 @@ pub struct Opened {
     /// What each group of readers opens, as far as we opened it.
     pub(super) shares: Vec<Option<Share>>,
     pub(super) cipher: Cipher,
+    /// The values of the file, without the changes.
+    pub(super) values: Values,
     /// What wraps it for readers that need a program.
     pub(super) outside: Arc<dyn Outside>,
     pub(super) changes: Vec<(Path, Change)>,
@@ -139,39 +141,29 @@ impl Encrypted {
         let unlocked = self.unlock(identities)?;
         let key = unlocked.key;
         let cipher = Cipher::new(&key);
-        let file = match self.verify(&cipher) {
+        let (file, values) = match self.verify(&cipher, None) {
             // Versions of sops disagree about large integers of JSON in the clear; the MAC says which one wrote it.
             Err(OpenError::MacMismatch) if self.format() == Format::Json => {
                 let exact = self.with_exact_integers(true);
-                exact.verify(&cipher)?;
-                exact
+                let values = exact.verify(&cipher, None)?;
+                (exact, values)
             }
-            verified => verified.map(|()| self)?,
+            verified => verified.map(|values| (self, values))?,
         };
         let outside = Arc::clone(identities.outside());
-        Ok(Opened { file, key, shares: unlocked.shares, cipher, outside, changes: Vec::new() })
+        Ok(Opened { file, key, shares: unlocked.shares, cipher, values, outside, changes: Vec::new() })
     }
 
-    /// Compares the MAC of the values with the one that the file has.
-    pub(super) fn verify(&self, cipher: &Cipher) -> Result<(), OpenError> {
+    /// Compares the MAC of the values with the one that the file has. Values that are `known` are not decrypted again.
+    pub(super) fn verify(&self, cipher: &Cipher, known: Option<Known<'_>>) -> Result<Values, OpenError> {
         let mac = self.metadata.mac.ok_or(OpenError::NoMac)?;
         let stored = self.document.tree().node(mac).as_str().unwrap_or_default();
         let stored = cipher
             .decrypt(stored, &self.metadata.last_modified_seconds)
             .map_err(|reason| OpenError::Mac { reason })?;
+        let values = Values::of(self, cipher, known)?;
         // sops compares the digests as texts; both were computed from what is in the file, so no timing matters.
-        if *stored.bytes == *self.mac(cipher)?.as_bytes() { Ok(()) } else { Err(OpenError::MacMismatch) }
-    }
-
-    /// The MAC of the values as they stand.
-    pub(super) fn mac(&self, cipher: &Cipher) -> Result<String, OpenError> {
-        let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        for (path, node, encrypted) in self.marked_leaves() {
-            if let Some(value) = self.value(cipher, path, node, encrypted)? {
-                mac.add(&value, encrypted);
-            }
-        }
-        Ok(mac.finish())
+        if *stored.bytes == *values.mac(self).as_bytes() { Ok(values) } else { Err(OpenError::MacMismatch) }
     }
 
     /// The value of a leaf that is encrypted, or not; `None` for null, which sops neither encrypts nor hashes.
@@ -194,15 +186,20 @@ impl Encrypted {
             Kind::Scalar(text, _) => text,
             _ => "",
         };
-        // What is nothing that sops would have written as a string cannot be a ciphertext.
-        if !(node.tag().is_none() && is_encrypted(text)) {
-            match self.document.scalar(node) {
-                Ok(None) => return Ok(None),
-                Ok(Some(plain)) if plain.kind == Type::Str => {}
-                _ => return Err(error(ValueError::NotEncrypted)),
+        if node.tag().is_none() && !text.is_empty() {
+            match cipher.decrypt(text, &path.additional_data()) {
+                Err(ValueError::NotEncrypted) => {}
+                decrypted => return decrypted.map(Some).map_err(error),
             }
         }
-        cipher.decrypt(text, &path.additional_data()).map(Some).map_err(error)
+        // What is nothing that sops would have written as a string cannot be a ciphertext.
+        match self.document.scalar(node) {
+            Ok(None) => Ok(None),
+            Ok(Some(plain)) if plain.kind == Type::Str => {
+                cipher.decrypt(text, &path.additional_data()).map(Some).map_err(error)
+            }
+            _ => Err(error(ValueError::NotEncrypted)),
+        }
     }
 }
 
@@ -241,7 +238,7 @@ impl Opened {
                 Change::Remove => None,
             });
         }
-        let Some((node, encrypted)) = self.file.marked_leaf(path) else { return Ok(None) };
-        Ok(self.file.value(&self.cipher, path, node, encrypted)?.map(|plain| plain.bytes))
+        let value = self.file.document.index_of(path).and_then(|index| self.values.get(index));
+        Ok(value.map(|value| Zeroizing::new(value.bytes.to_owned())))
     }
 }

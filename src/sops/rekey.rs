@@ -23,14 +23,15 @@ use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
 use super::keys::Recipient;
 use super::marks::Marks;
-use super::open::Opened;
+use super::open::{OpenError, Opened};
 use super::other::OtherReader;
 use super::path::Path;
 use super::policy::{KeyGroup, Rule};
 use super::readers::{Group, Readers, Share};
 use super::seal::{SealError, Sealed, check_encrypted, last_modified, refuse_clear, renewed};
 use super::selection::Selection;
-use super::value::{Cipher, DataKey, Plain, Type};
+use super::value::{Cipher, DataKey, PlainRef, Type};
+use super::values::Values;
 use crate::yaml::{Mapping, Node, Position};
 
 /// What a rekey does to a file. It can be told without a key.
@@ -174,7 +175,7 @@ impl Opened {
         let (had, has) = (&self.file.metadata.readers, &after.file.metadata.readers);
         // Shares may have been cut anew, an entry by itself is never touched.
         let kept = had.entries().all(|entry| has.entries().any(|one| one == entry));
-        self.check_content(&after.file, &after.cipher, rule).is_ok()
+        self.check_content(&after.file, &after.values, &after.cipher, rule).is_ok()
             && plan.new_data_key != same_key
             && (kept || plan.new_data_key || had.groups.len() > 1)
     }
@@ -194,14 +195,23 @@ impl Opened {
             if plan.new_data_key { Some(DataKey::generate().map_err(SealError::from)?) } else { None };
         let key = new_key.as_ref().unwrap_or(&self.key);
         let cipher = Cipher::new(key);
+        // Under another data key nothing is known that was not read from the new file.
+        let known = (!plan.new_data_key).then_some((&self.file, &self.values));
         let readers = self.readers_after(&plan, rule, key, now)?;
-        let mut sealed = self.rewritten(&plan, rule, &readers, &cipher)?;
-        if plan.changes_values() {
-            sealed = renewed(&sealed, sealed.text(), &cipher, now)?;
-        }
+        let rewritten = self.rewritten(&plan, rule, &readers, &cipher)?;
+        let unsound = |error: OpenError| SealError::unsound(error.to_string());
+        let (sealed, values) = if plan.changes_values() {
+            let values = Values::of(&rewritten, &cipher, known).map_err(unsound)?;
+            let text = renewed(&rewritten, &values.mac(&rewritten), &cipher, now)?;
+            let sealed = self.file.with_text(text).map_err(SealError::from)?;
+            let values = sealed.verify(&cipher, Some((&rewritten, &values))).map_err(unsound)?;
+            (sealed, values)
+        } else {
+            let values = rewritten.verify(&cipher, known).map_err(unsound)?;
+            (rewritten, values)
+        };
         check_encrypted(&sealed, must_be_encrypted)?;
-        sealed.verify(&cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check_content(&sealed, &cipher, rule)?;
+        self.check_content(&sealed, &values, &cipher, rule)?;
         if !sealed.metadata.readers.says_the_same(&readers) {
             return Err(SealError::unsound("the entry of a reader is not what it should be").into());
         }
@@ -255,8 +265,11 @@ impl Opened {
         block.edit_rules(&mut edits, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
         let text = self.with_readers(text, readers)?;
-        let text = with_equal_blocks(&self.file.with_text(&text).map_err(SealError::from)?)?;
-        Ok(self.file.with_text(&text).map_err(SealError::from)?)
+        let rewritten = self.file.with_text(text).map_err(SealError::from)?;
+        match with_equal_blocks(&rewritten)? {
+            Some(text) => Ok(self.file.with_text(text).map_err(SealError::from)?),
+            None => Ok(rewritten),
+        }
     }
 
     /// The text with these readers in its first block. Where lists come or go, that takes several steps.
@@ -281,14 +294,18 @@ impl Opened {
     }
 
     /// Every value and comment is what it was, and everything else as the rule wants it.
-    fn check_content(&self, sealed: &Encrypted, cipher: &Cipher, rule: &Rule) -> Result<(), SealError> {
+    fn check_content(
+        &self,
+        sealed: &Encrypted,
+        values: &Values,
+        cipher: &Cipher,
+        rule: &Rule,
+    ) -> Result<(), SealError> {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for ((path, before, was), (_, after, is)) in self.file.marked_leaves().zip(sealed.marked_leaves()) {
-            let before = self.file.value(&self.cipher, path, before, was)?;
-            let after = sealed.value(cipher, path, after, is)?;
-            if !is_same(self.file.format(), before.as_ref(), after.as_ref()) {
+        for (path, (before, after)) in sealed.leaf_paths().zip(self.values.iter().zip(values.iter())) {
+            if !is_same(self.file.format(), before, after) {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }
         }
@@ -304,17 +321,20 @@ impl Opened {
 }
 
 /// The text of the file with the block of the first document in every document that has one: sops reads the first and
-/// writes the same into all.
-fn with_equal_blocks(file: &Encrypted) -> Result<String, SealError> {
+/// writes the same into all. `None` where there is but one.
+fn with_equal_blocks(file: &Encrypted) -> Result<Option<String>, SealError> {
     let text = file.text();
     let blocks: Vec<Range<usize>> = file.document.roots().filter_map(block_range).collect();
     let Some((first, others)) = blocks.split_first() else { return Err(SealError::unsound("no metadata")) };
+    if others.is_empty() {
+        return Ok(None);
+    }
     let range = |block: &Range<usize>| block.start..block.start + text[block.clone()].trim_end().len();
     let mut edits = Edits::default();
     for other in others {
         edits.replace(range(other), &text[range(first)]);
     }
-    edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))
+    edits.apply(text).map(Some).map_err(|_| SealError::unsound("changes that overlap"))
 }
 
 fn block_range(root: Mapping<'_>) -> Option<Range<usize>> {
@@ -381,11 +401,11 @@ enum Step {
 
 /// Whether a value has survived. JSON has one type of numbers; what type an encrypted one has depends on the version of
 /// sops.
-fn is_same(format: Format, before: Option<&Plain>, after: Option<&Plain>) -> bool {
-    let is_number = |plain: &Plain| matches!(plain.kind, Type::Int | Type::Float);
+fn is_same(format: Format, before: Option<PlainRef<'_>>, after: Option<PlainRef<'_>>) -> bool {
+    let is_number = |plain: PlainRef<'_>| matches!(plain.kind, Type::Int | Type::Float);
     match (before, after) {
         (Some(one), Some(two)) if format == Format::Json && is_number(one) && is_number(two) => {
-            *one.bytes == *two.bytes
+            one.bytes == two.bytes
         }
         _ => before == after,
     }

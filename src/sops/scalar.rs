@@ -59,6 +59,18 @@ pub(super) fn value(node: Node<'_>) -> Result<Option<Plain>, ScalarError> {
     }
 }
 
+/// Whether a scalar node is a string. The usual key is found to be one without making its value.
+pub(super) fn is_str(node: Node<'_>) -> bool {
+    let is_word = |text: &str| {
+        let is_letter = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        is_letter && text.len() > LONGEST_WORD
+    };
+    match node.kind() {
+        Kind::Scalar(text, Style::Plain) if node.tag().is_none() && is_word(text) => true,
+        _ => matches!(value(node), Ok(Some(plain)) if plain.kind == Type::Str),
+    }
+}
+
 fn tagged(tag: &str, text: &str) -> Result<Option<Plain>, ScalarError> {
     let resolved = resolve(tag, text)?;
     let fits = match (&resolved, tag) {
@@ -81,6 +93,9 @@ fn tagged(tag: &str, text: &str) -> Result<Option<Plain>, ScalarError> {
         (_, false) => Err(ScalarError::NotOfItsTag),
     }
 }
+
+/// Length of `false`, the longest text that starts with a letter and is no string.
+const LONGEST_WORD: usize = 5;
 
 /// go-yaml's `resolve` for a scalar without quotes.
 fn resolve(tag: &str, text: &str) -> Result<Option<Plain>, ScalarError> {

@@ -1,5 +1,7 @@
 //! Sealing: changes become bytes, and the bytes are read back and verified before anybody may write them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::change::{Additions, ChangeError, Place, Stored, locate};
@@ -14,9 +16,9 @@ use super::random::NoRandomness;
 use super::render;
 use super::selection::Selection;
 use super::splice;
-use crate::yaml::{Node, Position};
-
-use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
+use super::value::{Cipher, Plain, PlainRef, Type, ValueError, is_encrypted};
+use super::values::{self, Values};
+use crate::yaml::Position;
 
 /// The bytes of a SOPS file that may be written: verified, and nothing in it is in the clear that should not be.
 pub struct Sealed {
@@ -201,16 +203,46 @@ impl Opened {
     pub fn seal(&self, now: Timestamp, must_be_encrypted: &[Path]) -> Result<Sealed, SealError> {
         let rule = &self.file.metadata.selection;
         refuse_clear(rule, must_be_encrypted)?;
-        let text = self.edited()?;
-        let sealed = if text == self.file.text() {
-            self.file.with_text(&text)?
-        } else {
-            renewed(&self.file, &text, &self.cipher, now)?
+        let known = Some((&self.file, &self.values));
+        let text = match self.replaced(now)? {
+            Some(text) => text,
+            None => {
+                let edited = self.file.with_text(self.edited()?)?;
+                let values = Values::of(&edited, &self.cipher, known)?;
+                renewed(&edited, &values.mac(&edited), &self.cipher, now)?
+            }
         };
+        let sealed = self.file.with_text(text)?;
         check_encrypted(&sealed, must_be_encrypted)?;
-        sealed.verify(&self.cipher).map_err(|error| SealError::unsound(error.to_string()))?;
-        self.check_changes(&sealed)?;
+        let values =
+            sealed.verify(&self.cipher, known).map_err(|error| SealError::unsound(error.to_string()))?;
+        self.check_changes(&sealed, &values)?;
         Ok(Sealed { file: sealed })
+    }
+
+    /// The new text where all changes are new values of leaves that are there, so that nothing moves and one look at the
+    /// document is enough.
+    fn replaced(&self, now: Timestamp) -> Result<Option<String>, SealError> {
+        let document = &self.file.document;
+        if self.changes.is_empty() {
+            return Ok(Some(document.text().to_owned()));
+        }
+        let mut edits = Edits::default();
+        let mut new = BTreeMap::new();
+        for (path, change) in &self.changes {
+            let (Change::Set(value), Some(index)) = (change, document.index_of(path)) else {
+                return Ok(None);
+            };
+            let Some(node) = document.leaf_at(index) else { return Ok(None) };
+            let value = Plain::new(Type::Str, value.as_slice());
+            let stored = stored(&self.cipher, self.file.marks.leaf(index), path, &value)?;
+            splice::replace(&mut edits, document, node, &stored, render::Place::of(node));
+            new.insert(index, value);
+        }
+        let values = self.values.iter().enumerate();
+        let values = values.map(|(index, value)| new.get(&index).map(Plain::as_ref).or(value));
+        stamp(&mut edits, &self.file, &values::mac(&self.file, values), &self.cipher, now)?;
+        edits.apply(document.text()).map(Some).map_err(|_| SealError::unsound("changes that overlap"))
     }
 
     /// The text with the changes to leaves; `lastmodified` and `mac` are still the old ones.
@@ -225,7 +257,7 @@ impl Opened {
                 text.replace_range(range, rest);
             }
         }
-        let edited = self.file.with_text(&text)?;
+        let edited = self.file.with_text(text)?;
         self.check_marks(&edited)?;
         let document = &edited.document;
         let root = document.root().ok_or_else(|| SealError::unsound("no mapping"))?;
@@ -250,7 +282,7 @@ impl Opened {
                 splice::insert(&mut edits, document, mapping, new);
             }
         }
-        edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))
+        edits.apply(document.text()).map_err(|_| SealError::unsound("changes that overlap"))
     }
 
     /// A comment that stands above a removed leaf would decide about the next one.
@@ -270,26 +302,18 @@ impl Opened {
     }
 
     /// Every leaf that was not to change is as it was, and in its place; every other is what it was set to.
-    fn check_changes(&self, sealed: &Encrypted) -> Result<(), SealError> {
-        let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
-        let kept = |(is_first, path, node): (bool, _, Node<'_>)| {
-            (!is_first || !is_changed(path)).then(|| (path.clone(), node.source().to_owned()))
-        };
-        let before = self.file.document.all_leaves().filter_map(kept);
-        let after = sealed.document.all_leaves().filter_map(kept);
-        if !before.eq(after) {
+    fn check_changes(&self, sealed: &Encrypted, values: &Values) -> Result<(), SealError> {
+        if !self.kept_leaves(&self.file.document).eq(self.kept_leaves(&sealed.document)) {
             return Err(SealError::unsound("a value that was not to change has changed"));
         }
         for (path, change) in &self.changes {
-            let value = match sealed.marked_leaf(path) {
-                Some((node, encrypted)) => sealed.value(&self.cipher, path, node, encrypted)?,
-                None => None,
-            };
+            let index = sealed.document.index_of(path);
             let sound = match change {
                 Change::Set(wanted) => {
-                    value.is_some_and(|value| value == Plain::new(Type::Str, wanted.as_slice()))
+                    let value = index.and_then(|index| values.get(index));
+                    value == Some(PlainRef { kind: Type::Str, bytes: wanted })
                 }
-                Change::Remove => sealed.document.leaf(path).is_none(),
+                Change::Remove => index.is_none(),
             };
             if !sound {
                 return Err(SealError::unsound(format!("{path} is not what it was set to")));
@@ -298,34 +322,52 @@ impl Opened {
         Ok(())
     }
 
+    /// Paths and sources of the leaves that no change is about.
+    fn kept_leaves<'d>(&self, document: &'d Document) -> impl Iterator<Item = (&'d Path, &'d str)> {
+        let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
+        let leaves = document.all_leaves();
+        let kept = leaves.filter(move |(is_first, path, _)| !(*is_first && is_changed(path)));
+        kept.map(|(_, path, node)| (path, node.source()))
+    }
+
     pub(super) fn reread(&self, text: &str) -> Result<Document, SealError> {
         Document::parse(self.file.format(), text.as_bytes())
             .map_err(|error| SealError::unsound(error.to_string()))
     }
 }
 
-/// The text with a new `lastmodified` and a MAC over what is in it now, in the manner of `file`.
+/// The text of `file` with a new `lastmodified` and this MAC.
 pub(super) fn renewed(
     file: &Encrypted,
-    text: &str,
+    mac: &str,
     cipher: &Cipher,
     now: Timestamp,
-) -> Result<Encrypted, SealError> {
-    let edited = file.with_text(text)?;
-    let time = last_modified(now);
-    let mac = encrypted_mac(cipher, &edited.mac(cipher)?, &time)?;
+) -> Result<String, SealError> {
     let mut edits = Edits::default();
+    stamp(&mut edits, file, mac, cipher, now)?;
+    edits.apply(file.text()).map_err(|_| SealError::unsound("changes that overlap"))
+}
+
+/// Puts a new `lastmodified` and this MAC into `file`.
+fn stamp(
+    edits: &mut Edits,
+    file: &Encrypted,
+    mac: &str,
+    cipher: &Cipher,
+    now: Timestamp,
+) -> Result<(), SealError> {
+    let time = last_modified(now);
+    let mac = encrypted_mac(cipher, mac, &time)?;
     // sops reads the block of the first document and writes the same into all.
-    for root in edited.document.roots() {
+    for root in file.document.roots() {
         let field = |name: &str| root.get(METADATA)?.get(name).filter(|node| node.as_str().is_some());
         for (node, value) in [(field("lastmodified"), &time), (field("mac"), &mac)] {
             let Some(node) = node else { continue };
             let (value, place) = (Stored::Encrypted(value.clone()), render::Place::of(node));
-            splice::replace(&mut edits, &edited.document, node, &value, place);
+            splice::replace(edits, &file.document, node, &value, place);
         }
     }
-    let text = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
-    Ok(file.with_text(&text)?)
+    Ok(())
 }
 
 /// What stands in several places by aliases must be stored in the same way in each.

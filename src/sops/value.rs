@@ -6,13 +6,16 @@ use aes_gcm::aes::cipher::consts::U32;
 use aes_gcm::{AesGcm, Nonce, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::random::{NoRandomness, fill};
 use super::time::Time;
 
 /// Length of the nonce in bytes; sops uses 256 bits, for which GCM derives the counter by GHASH.
 const NONCE: usize = 32;
+
+/// Length of the authentication tag in bytes.
+const TAG: usize = 16;
 
 /// What a value was before it became bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +56,26 @@ pub(super) struct Plain {
     pub(super) bytes: Zeroizing<Vec<u8>>,
 }
 
+/// The same, kept elsewhere.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct PlainRef<'v> {
+    pub(super) kind: Type,
+    pub(super) bytes: &'v [u8],
+}
+
 impl PartialEq for Plain {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && *self.bytes == *other.bytes
+        self.as_ref() == other.as_ref()
     }
 }
 
 impl Plain {
     pub(super) fn new(kind: Type, bytes: impl Into<Vec<u8>>) -> Self {
         Self { kind, bytes: Zeroizing::new(bytes.into()) }
+    }
+
+    pub(super) fn as_ref(&self) -> PlainRef<'_> {
+        PlainRef { kind: self.kind, bytes: &self.bytes }
     }
 
     pub(super) fn str(text: &str) -> Self {
@@ -200,32 +214,53 @@ impl Cipher {
         }
         let [data, iv, tag, kind] = fields(text).ok_or(ValueError::NotEncrypted)?;
         let kind = Type::from_name(kind).ok_or(ValueError::UnknownType)?;
-        let decode = |field: &str| STANDARD.decode(field).map_err(|_| ValueError::Damaged);
-        let (mut data, iv, tag) = (decode(data)?, decode(iv)?, decode(tag)?);
-        let nonce: [u8; NONCE] = iv.try_into().map_err(|_| ValueError::Damaged)?;
-        let tag: [u8; 16] = tag.try_into().map_err(|_| ValueError::Damaged)?;
-        let opened = self.0.decrypt_inout_detached(
-            &Nonce::<U32>::from(nonce),
-            additional_data.as_bytes(),
-            data.as_mut_slice().into(),
-            &Tag::from(tag),
-        );
-        if opened.is_err() {
-            data.zeroize();
-            return Err(ValueError::NotAuthentic);
-        }
-        Plain { kind, bytes: Zeroizing::new(data) }.canonical()
+        let mut data = Zeroizing::new(STANDARD.decode(data).map_err(|_| ValueError::Damaged)?);
+        let nonce: [u8; NONCE] = decoded(iv)?;
+        let tag: [u8; TAG] = decoded(tag)?;
+        self.0
+            .decrypt_inout_detached(
+                &Nonce::<U32>::from(nonce),
+                additional_data.as_bytes(),
+                data.as_mut_slice().into(),
+                &Tag::from(tag),
+            )
+            .map_err(|_| ValueError::NotAuthentic)?;
+        Plain { kind, bytes: data }.canonical()
+    }
+}
+
+/// Exactly `N` bytes out of their base64.
+fn decoded<const N: usize>(field: &str) -> Result<[u8; N], ValueError> {
+    let mut bytes = [0; N];
+    match STANDARD.decode_slice(field, &mut bytes) {
+        Ok(length) if length == N => Ok(bytes),
+        _ => Err(ValueError::Damaged),
     }
 }
 
 /// `data`, `iv`, `tag` and `type` of an `ENC[…]`.
 fn fields(text: &str) -> Option<[&str; 4]> {
     let inner = text.strip_prefix("ENC[AES256_GCM,data:")?.strip_suffix(']')?;
-    let (data, rest) = inner.split_once(",iv:")?;
-    let (iv, rest) = rest.split_once(",tag:")?;
-    let (tag, kind) = rest.split_once(",type:")?;
-    (!data.is_empty() && !iv.is_empty() && !tag.is_empty() && !kind.is_empty())
-        .then_some([data, iv, tag, kind])
+    let fields = usual_fields(inner).or_else(|| {
+        let (data, rest) = inner.split_once(",iv:")?;
+        let (iv, rest) = rest.split_once(",tag:")?;
+        let (tag, kind) = rest.split_once(",type:")?;
+        Some([data, iv, tag, kind])
+    });
+    fields.filter(|fields| fields.iter().all(|field| !field.is_empty()))
+}
+
+/// The same for a nonce and a tag of the usual lengths, found from the end without a search.
+fn usual_fields(inner: &str) -> Option<[&str; 4]> {
+    let (rest, kind) = inner.split_at_checked(inner.rfind(',')?)?;
+    let (rest, tag) = rest.split_at_checked(rest.len().checked_sub(",tag:".len() + base64_length(TAG))?)?;
+    let (data, iv) = rest.split_at_checked(rest.len().checked_sub(",iv:".len() + base64_length(NONCE))?)?;
+    Some([data, iv.strip_prefix(",iv:")?, tag.strip_prefix(",tag:")?, kind.strip_prefix(",type:")?])
+}
+
+/// Characters of so many bytes in base64.
+const fn base64_length(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }
 
 /// Whether a stored text has the form of an encrypted value.

@@ -72,6 +72,10 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
         }
         Step::Lock { path, .. } => ("lock", vec![path.clone()]),
         Step::Commit { paths } => ("commit", vec![paths.join(", ")]),
+        Step::Push { to, commits: 1 } => ("push", vec![format!("1 commit that is made already to {to}")]),
+        Step::Push { to, commits } => {
+            ("push", vec![format!("{commits} commits that are made already to {to}")])
+        }
     }
 }
 

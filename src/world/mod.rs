@@ -1,7 +1,7 @@
 //! The outside world. Everything that the program does to it goes through [`Effects`], the only thing that is made
 //! differently in tests.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -94,6 +94,13 @@ pub trait Effects: Transport {
     /// When it cannot be made durable; the file is then as it was.
     fn remember(&self, file: &Path, text: &str) -> io::Result<()>;
 
+    /// Makes a file of age identities (mode 0600, in a folder of mode 0700). The only secret that is ever written in the
+    /// clear: it is what opens all others, as age-keygen writes it.
+    ///
+    /// # Errors
+    /// Also when it exists.
+    fn make_key_file(&self, file: &Path, identities: &Secret) -> io::Result<()>;
+
     /// Replaces a file of the work tree as a whole, keeping mode, owner and symlink.
     ///
     /// # Errors
@@ -148,6 +155,12 @@ pub trait Effects: Transport {
     /// When it cannot be removed.
     fn close_worktree(&self, repo: &Repository, name: &str) -> Result<(), RepoError>;
 
+    /// Tries a push without pushing; see [`Repository::rehearse_push`].
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError>;
+
     /// Pushes one commit to one branch of a remote.
     ///
     /// # Errors
@@ -169,14 +182,14 @@ pub struct World {
     /// Where the run was started, or `-C DIR`.
     pub directory: PathBuf,
     outside: Arc<dyn Outside>,
-    identities: OnceCell<Rc<Identities>>,
+    identities: RefCell<Option<Rc<Identities>>>,
 }
 
 impl World {
     /// A world over these effects, in which nobody can be asked for a passphrase and no plugin of age is started.
     #[must_use]
     pub fn new(effects: Rc<dyn Effects>, variables: Variables, directory: PathBuf) -> Self {
-        Self { effects, variables, directory, outside: Arc::new(Alone), identities: OnceCell::new() }
+        Self { effects, variables, directory, outside: Arc::new(Alone), identities: RefCell::default() }
     }
 
     /// The same world with what keys may need: see [`Keys`].
@@ -209,12 +222,26 @@ impl World {
     /// # Errors
     /// Where a source that was named cannot be read, or holds something that is no identity.
     pub fn identities(&self) -> Result<Rc<Identities>> {
-        if let Some(identities) = self.identities.get() {
+        if let Some(identities) = &*self.identities.borrow() {
             return Ok(Rc::clone(identities));
         }
         let sources = identities::read(&self.variables)?;
-        let identities = Identities::new(sources, Arc::clone(&self.outside))?;
-        Ok(Rc::clone(self.identities.get_or_init(|| Rc::new(identities))))
+        let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside))?);
+        *self.identities.borrow_mut() = Some(Rc::clone(&identities));
+        Ok(identities)
+    }
+
+    /// Makes a file of identities, and counts them among those of whoever runs this. A file that is there is never
+    /// overwritten.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn make_key_file(&self, file: &Path, identities: &Secret) -> Result<()> {
+        self.effects.make_key_file(file, identities).map_err(|error| {
+            Error::new(Kind::Failed, format!("cannot make {}", file.display())).because(error.to_string())
+        })?;
+        self.identities.borrow_mut().take();
+        Ok(())
     }
 
     /// The content of a file that the user named on the command line, as a secret.

@@ -20,6 +20,7 @@ use crate::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository, write,
 };
+use crate::secret::Secret;
 use crate::sops::Sealed;
 
 /// Effects on this machine and over the network.
@@ -101,6 +102,10 @@ impl Effects for System {
         write::replace(file, text.as_bytes(), write::NewFile::Private)
     }
 
+    fn make_key_file(&self, file: &Path, identities: &Secret) -> io::Result<()> {
+        write::create_private(file, identities.expose().as_bytes())
+    }
+
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         repo.write(path, content.bytes())
     }
@@ -149,6 +154,10 @@ impl Effects for System {
 
     fn close_worktree(&self, repo: &Repository, name: &str) -> Result<(), RepoError> {
         repo.close_linked(name)
+    }
+
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError> {
+        repo.rehearse_push(request)
     }
 
     fn push(&self, repo: &Repository, request: &PushRequest) -> Result<Pushed, RemoteError> {

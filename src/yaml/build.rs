@@ -73,11 +73,26 @@ impl<'s> Builder<'s> {
         self.comments.push(Comment { span, placement });
     }
 
-    /// The tree, which has one document.
-    pub(crate) fn finish(self, root: Id) -> Tree {
-        let Self { text, nodes, comments, .. } = self;
+    /// What was found, in one document.
+    pub(crate) fn finish(self, root: Id) -> Scanned {
+        let Self { nodes, comments, .. } = self;
+        Scanned { nodes, comments, root }
+    }
+}
+
+/// The nodes of a text that is still its reader's.
+pub(crate) struct Scanned {
+    nodes: Nodes,
+    comments: Vec<Comment>,
+    root: Id,
+}
+
+impl Scanned {
+    /// The tree of the text that was scanned.
+    pub(crate) fn of(self, text: String) -> Tree {
+        let Self { nodes, comments, root } = self;
         let documents = vec![DocumentData { start: 0, root: Some(root) }];
-        Tree { text: text.to_owned(), nodes, documents, comments, lines: OnceLock::new() }
+        Tree { text, nodes, documents, comments, lines: OnceLock::new() }
     }
 }
 

@@ -135,12 +135,49 @@ async function directory() {
   check('the same token as a bearer', (await bearer.Users.showCurrentUser()).username, 'maude');
 }
 
+// Says what git would have pushed: the emulator has no repository.
+async function pushed(project, branch, commit) {
+  const body = JSON.stringify({ project, branch, commit });
+  await fetch(`${emulator.url}/_emulator/push`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+}
+
+async function branchesAndMergeRequests() {
+  const path = 'alithya-csna/platform/charts';
+  await pushed(path, 'main', '1'.repeat(40));
+  await pushed(path, 'provision/qa', '2'.repeat(40));
+  const main = await operator.Branches.show(path, 'main');
+  check('the first branch', [main.default, main.protected, main.can_push], [true, true, true]);
+  const topic = await developer.Branches.show(path, 'provision/qa');
+  check('another branch', [topic.protected, topic.can_push, topic.commit.id], [false, true, '2'.repeat(40)]);
+  check('all branches', (await operator.Branches.all(path)).map((branch) => branch.name), ['main', 'provision/qa']);
+  await refused('no branch', 404, '404 Branch Not Found', () => operator.Branches.show(path, 'none'));
+
+  check('who may push', (await operator.ProtectedBranches.show(path, 'main')).push_access_levels[0].access_level, 40);
+  await refused('protection for a developer', 403, '403 Forbidden', () => developer.ProtectedBranches.all(path));
+  await operator.ProtectedBranches.unprotect(path, 'main');
+  await operator.ProtectedBranches.protect(path, 'ma*', { pushAccessLevel: 0 });
+  check('nobody', (await operator.Branches.show(path, 'main')).can_push, false);
+  check('all rules', (await operator.ProtectedBranches.all(path)).map((rule) => rule.name), ['ma*']);
+
+  const create = () => developer.MergeRequests.create(path, 'provision/qa', 'main', 'mint');
+  const request = await create();
+  check('opened', [request.state, request.sha], ['opened', '2'.repeat(40)]);
+  await refused('opened twice', 409, 'Another open merge request already exists', create);
+  const closed = await developer.MergeRequests.edit(path, request.iid, { stateEvent: 'close' });
+  check('closed', [closed.state, (await operator.MergeRequests.show(path, request.iid)).state], ['closed', 'closed']);
+  const second = await create();
+  await refused('merging by a developer', 401, '401 Unauthorized', () => developer.MergeRequests.merge(path, second.iid));
+  check('merged', (await operator.MergeRequests.merge(path, second.iid)).state, 'merged');
+  const found = await operator.MergeRequests.all({ projectId: path, sourceBranch: 'provision/qa' });
+  check('the newest first', found.map((one) => [one.iid, one.state]), [[2, 'merged'], [1, 'closed']]);
+}
+
 // Compares the emulator's log with the list of routes.
 async function everyRoute(path) {
   const { requests } = await (await fetch(`${emulator.url}/_emulator/state`)).json();
   const driven = requests.filter((entry) => entry.status && entry.status < 400).map((entry) => `${entry.method} ${entry.path}`);
   for (const line of fs.readFileSync(path, 'utf8').split('\n').filter((text) => text && !text.startsWith('#'))) {
-    const pattern = new RegExp(`^${line.replaceAll(/:token|:user/g, '[0-9]+').replaceAll(':id', '[^/]+')}$`);
+    const pattern = new RegExp(`^${line.replaceAll(/:token|:user|:iid/g, '[0-9]+').replaceAll(/:id|:name/g, '[^/]+')}$`);
     check(`${line} was driven`, driven.some((request) => pattern.test(request)));
   }
 }
@@ -152,6 +189,7 @@ async function everyRoute(path) {
   await refusalsOfAResource('project', 'ProjectAccessTokens', 'alithya-csna/backstage');
   await personalTokens();
   await directory();
+  await branchesAndMergeRequests();
   await everyRoute(process.argv[2]);
   console.log(`gitbeaker: ${checks} checks passed`);
 })().catch((error) => {

@@ -167,6 +167,53 @@ def directory():
     check("the same token as a bearer", bearer.user.username, "maude")
 
 
+def pushed(project, branch, commit):
+    """Says what git would have pushed: the emulator has no repository."""
+    body = json.dumps({"project": project, "branch": branch, "commit": commit}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{URL}/_emulator/push", body, {"content-type": "application/json"}))
+
+
+def branches_and_merge_requests():
+    project = operator.projects.get("alithya-csna/platform/charts")
+    theirs = developer.projects.get(project.id, lazy=True)
+    refused("no branch yet", 404, "404 Branch Not Found", lambda: project.branches.get("main"))
+    pushed(project.path_with_namespace, "main", "1" * 40)
+    pushed(project.path_with_namespace, "provision/qa", "2" * 40)
+    main = project.branches.get("main")
+    check("the first branch", (main.default, main.protected, main.can_push, main.commit["id"]), (True, True, True, "1" * 40))
+    check("main for a developer", theirs.branches.get("main").can_push, False)
+    topic = theirs.branches.get("provision/qa")
+    check("another branch", (topic.default, topic.protected, topic.can_push), (False, False, True))
+    check("all branches", [branch.name for branch in project.branches.list(get_all=True)], ["main", "provision/qa"])
+
+    rule = project.protectedbranches.get("main")
+    check("who may push", [level["access_level"] for level in rule.push_access_levels], [40])
+    refused("protection for a developer", 403, "403 Forbidden", lambda: theirs.protectedbranches.list(get_all=True))
+    refused("protected twice", 409, "already exists", lambda: project.protectedbranches.create({"name": "main"}))
+    project.protectedbranches.delete("main")
+    project.protectedbranches.create({"name": "ma*", "push_access_level": 0})
+    check("nobody", project.branches.get("main").can_push, False)
+    check("all rules", [rule.name for rule in project.protectedbranches.list(get_all=True)], ["ma*"])
+
+    wish = {"source_branch": "provision/qa", "target_branch": "main", "title": "mint"}
+    request = theirs.mergerequests.create(wish)
+    check("opened", (request.state, request.sha, request.source_project_id), ("opened", "2" * 40, project.id))
+    refused("opened twice", 409, "Another open merge request already exists", lambda: theirs.mergerequests.create(wish))
+    pushed(project.path_with_namespace, "provision/qa", "3" * 40)
+    check("follows its branch", project.mergerequests.get(request.iid).sha, "3" * 40)
+    request.state_event = "close"
+    request.save()
+    check("closed", request.state, "closed")
+    refused("merging a closed one", 405, "405 Method Not Allowed", project.mergerequests.get(request.iid).merge)
+    second = theirs.mergerequests.create(wish)
+    refused("merging by a developer", 401, "401 Unauthorized", second.merge)
+    project.mergerequests.get(second.iid).merge()
+    found = project.mergerequests.list(source_branch="provision/qa", get_all=True)
+    check("the newest first", [(one.iid, one.state) for one in found], [(2, "merged"), (1, "closed")])
+    check("none of another branch", project.mergerequests.list(source_branch="main", get_all=True), [])
+    check("closed ones", [one.iid for one in project.mergerequests.list(state="closed", get_all=True)], [1])
+
+
 def every_route(path):
     """Compares the emulator's log with the list of routes."""
     with urllib.request.urlopen(f"{URL}/_emulator/state") as reply:
@@ -175,7 +222,7 @@ def every_route(path):
     for line in open(path, encoding="utf-8"):
         if line.startswith("#"):
             continue
-        pattern = re.sub(r":token|:user", "[0-9]+", re.escape(line.strip()).replace(":id", "[^/]+"))
+        pattern = re.sub(":id|:name", "[^/]+", re.sub(":token|:user|:iid", "[0-9]+", re.escape(line.strip())))
         check(f"{line.strip()} was driven", any(re.fullmatch(pattern, request) for request in driven))
 
 
@@ -186,5 +233,6 @@ refusals_of_a_resource("group", group, developer.groups.get(group.id, lazy=True)
 refusals_of_a_resource("project", project, developer.projects.get(project.id, lazy=True))
 personal_tokens()
 directory()
+branches_and_merge_requests()
 every_route(sys.argv[1])
 print(f"python-gitlab: {checks} checks passed")

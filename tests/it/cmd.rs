@@ -6,7 +6,7 @@
 //! a run has reported.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use provision::sops::generate_identity;
 use trycmd::TestCases;
 use trycmd::schema::Bin;
 
+use crate::support::program::script;
 use crate::support::{lab, sops};
 
 /// Starts the program; where it fails, everything must be as it was.
@@ -114,9 +115,4 @@ fn launch(program: &str, environment: &[(&str, &str)]) -> String {
         |(name, value): &(&str, &str)| shlex::try_quote(&format!("{name}={value}")).unwrap().into_owned();
     let assigned: Vec<String> = environment.iter().map(assign).collect();
     format!("#!/bin/sh\nexec env -i {} {program} \"$@\"\n", assigned.join(" "))
-}
-
-fn script(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

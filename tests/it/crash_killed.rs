@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::support::lab::{Lab, Said};
+use crate::support::program;
 
 /// SIGKILL.
 const KILLED: Option<i32> = Some(9);
@@ -14,14 +15,11 @@ const KILLED: Option<i32> = Some(9);
 /// A hook that kills the run that git works for, once, and then lets git go on or not. Its number is in the note of the
 /// repository lock.
 fn killing_hook(lab: &Lab, name: &str, status: u8) {
-    use std::os::unix::fs::PermissionsExt;
     let script = format!(
         "#!/bin/sh\n[ -e .git/killed ] && exit 0\n: > .git/killed\nread -r pid < .git/provision/lock\nkill -9 \"$pid\"\nexit {status}\n"
     );
     let hook = lab.repo().join(".git/hooks").join(name);
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, script).unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program::script(&hook, &script);
 }
 
 /// Ends when git has ended too: it has the same standard error.

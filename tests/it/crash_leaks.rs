@@ -8,6 +8,7 @@ use crate::support::canaries::Canaries;
 use crate::support::desk::Desk;
 use crate::support::faulty::{Effect, Fault};
 use crate::support::lab::{Lab, Said};
+use crate::support::program;
 use crate::support::scenarios::{Scenario, replacement, two_tokens};
 
 /// Runs broken at every effect: right after it, before anything could have been cleared away.
@@ -132,9 +133,6 @@ fn lines(trace: &Path) -> Vec<String> {
 }
 
 fn hook(lab: &Lab, script: &str) {
-    use std::os::unix::fs::PermissionsExt;
     let hook = lab.repo().join(".git/hooks/pre-commit");
-    fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, script).unwrap();
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    program::script(&hook, script);
 }

@@ -117,6 +117,7 @@ fn a_first_mint_that_is_pushed() {
     look at origin
     open the worktree qa
     GET /groups/alithya-csna
+    rehearse the push of main to origin
     journal begins: empty
     journal: intent backstage
     POST /groups/N/access_tokens
@@ -140,6 +141,7 @@ fn a_replacement_for_a_merge_request() {
     look at origin
     open the worktree qa
     GET /groups/N/access_tokens/N
+    rehearse the push of provision/qa to origin
     journal begins: empty
     journal: intent backstage
     POST /groups/N/access_tokens

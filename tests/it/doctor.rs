@@ -7,6 +7,7 @@ use provision::gitlab::emulator::{Config, Emulator};
 use serde_json::Value;
 
 use crate::support::lab::{Lab, Said};
+use crate::support::program;
 
 fn findings(said: &Said) -> Vec<Value> {
     let report: Value = serde_json::from_str(&said.out).unwrap();
@@ -156,8 +157,7 @@ fn with_glab(lab: &Lab, host: &str, token: &str) -> String {
         folder.display()
     );
     fs::write(folder.join("kept"), token).unwrap();
-    fs::write(folder.join("glab"), script).unwrap();
-    fs::set_permissions(folder.join("glab"), fs::Permissions::from_mode(0o755)).unwrap();
+    program::script(&folder.join("glab"), &script);
     format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 

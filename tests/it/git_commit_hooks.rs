@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::repo_sandbox::{Repo, Road, Sandbox, program};
+use super::repo_sandbox::{Repo, Road, Sandbox};
+use crate::support::program::shell;
 
 /// On the PATH there is git, and no hook yet.
 fn repo() -> Repo {
@@ -122,7 +123,7 @@ fn hooks_are_found_where_core_hooks_path_points_and_nowhere_else() {
     repo.git(&["config", "core.hooksPath", ".hooks"]);
     repo.write("s.yaml", "s: 2\n");
     repo.commit(&["s.yaml"], "no hook there").assert_made(Road::Gix);
-    program(&repo.path.join(".hooks/pre-commit"), "echo ran >>\"$HOME/ran\"");
+    shell(&repo.path.join(".hooks/pre-commit"), "echo ran >>\"$HOME/ran\"");
     repo.write("s.yaml", "s: 3\n");
     repo.commit(&["s.yaml"], "a hook there").assert_made(Road::Git);
     assert!(repo.sandbox().path().join("home/ran").exists());

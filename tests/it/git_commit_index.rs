@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use super::repo_sandbox::{Repo, Road, both};
+use crate::support::program::shell;
 
 fn sparse(road: Road, sparse_index: bool) -> Repo {
     let mut repo = Repo::new(Road::Gix);
@@ -100,7 +101,7 @@ fn a_sha256_repository_gets_sha256_objects() {
 fn decorated(road: Road) -> Repo {
     let mut repo = Repo::new(Road::Gix);
     let monitor = repo.path.join(".git/monitor");
-    super::repo_sandbox::program(&monitor, "printf 'token\\0/\\0'");
+    shell(&monitor, "printf 'token\\0/\\0'");
     repo.git(&["config", "core.fsmonitor", monitor.to_str().unwrap()]);
     repo.git(&["config", "core.untrackedCache", "true"]);
     repo.git(&["update-index", "--index-version", "4", "--untracked-cache", "--fsmonitor"]);

@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::repo_sandbox::{Repo, Road, Sandbox, both, program};
+use super::repo_sandbox::{Repo, Road, Sandbox, both};
+use crate::support::program::shell;
 
 #[test]
 fn no_repository_and_a_bare_one_are_told_apart() {
@@ -226,7 +227,7 @@ fn a_branch_that_moves_during_the_commit_is_not_overwritten() {
     repo.git(&["commit", "-qm", "attributes"]);
     let theirs = repo.git(&["commit-tree", "-p", "HEAD", "-m", "theirs", "HEAD^{tree}"]);
     let race = repo.sandbox().path().join("race");
-    program(&race, &format!("printf '%s\\n' {theirs} >.git/refs/heads/main; cat"));
+    shell(&race, &format!("printf '%s\\n' {theirs} >.git/refs/heads/main; cat"));
     repo.git(&["config", "filter.race.clean", race.to_str().unwrap()]);
     repo.write("s.yaml", "s: 2\n");
     let index = fs::read(repo.path.join(".git/index")).unwrap();
@@ -275,7 +276,7 @@ fn an_index_that_cannot_be_put_in_place_after_head_moved_is_told_with_the_commit
     repo.write(".gitattributes", "s.yaml filter=spoil\n");
     let spoil = repo.sandbox().path().join("spoil");
     // While the index is locked and has been read, something puts a directory in its place.
-    program(&spoil, "mv .git/index .git/spared; mkdir .git/index; cat");
+    shell(&spoil, "mv .git/index .git/spared; mkdir .git/index; cat");
     repo.git(&["config", "filter.spoil.clean", spoil.to_str().unwrap()]);
     repo.write("s.yaml", "s: 2\n");
     let answer = repo.commit(&["s.yaml"], "half");

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::repo_sandbox::{Repo, Road, both, program};
+use super::repo_sandbox::{Repo, Road, both};
+use crate::support::program::shell;
 
 fn run(repo: &Repo, command: &[&str]) -> String {
     let (name, arguments) = command.split_first().unwrap();
@@ -130,7 +131,7 @@ fn ssh_with_a_default_key_command_signs() {
     both(|road| {
         let agent = Agent::start(with_ssh(road, &[]));
         let tell = home(&agent.repo).join("tell-key");
-        program(&tell, "printf 'key::'; cat \"$HOME/k.pub\"");
+        shell(&tell, "printf 'key::'; cat \"$HOME/k.pub\"");
         agent.repo.git(&["config", "gpg.ssh.defaultKeyCommand", tell.to_str().unwrap()]);
         commit_signed(&agent.repo, road);
         assert_good(&agent.repo);
@@ -176,7 +177,7 @@ fn gpg_program_is_the_program_that_signs() {
     both(|road| {
         let gpg = Gpg::new(road);
         let wrapper = home(&gpg.repo).join("my gpg");
-        program(&wrapper, "echo wrapped >>\"$HOME/wrapped\"\nexec gpg \"$@\"");
+        shell(&wrapper, "echo wrapped >>\"$HOME/wrapped\"\nexec gpg \"$@\"");
         gpg.repo.git(&["config", "gpg.program", wrapper.to_str().unwrap()]);
         commit_signed(&gpg.repo, road);
         assert!(home(&gpg.repo).join("wrapped").exists());
@@ -192,7 +193,7 @@ fn x509_runs_its_program_and_keeps_what_it_says() {
         let signer = home(&repo).join("gpgsm");
         let script = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED ' >&2\n\
             printf '%s\\n' '-----BEGIN SIGNED MESSAGE-----' AA '-----END SIGNED MESSAGE-----'";
-        program(&signer, script);
+        shell(&signer, script);
         repo.git(&["config", "gpg.format", "x509"]);
         repo.git(&["config", "gpg.x509.program", signer.to_str().unwrap()]);
         repo.git(&["config", "commit.gpgSign", "true"]);

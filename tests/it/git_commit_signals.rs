@@ -9,7 +9,8 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 
-use super::repo_sandbox::{Repo, Road, program};
+use super::repo_sandbox::{Repo, Road};
+use crate::support::program::shell;
 
 /// The commit of `s.yaml`, and `new`, held in the filter of the first.
 struct Held {
@@ -33,7 +34,7 @@ fn held_with(road: Road, filter: &str, farewell: bool) -> Held {
     // Open for reading and writing: that blocks neither here nor in the filter.
     let go = fs::File::options().read(true).write(true).open(sandbox.join("go")).unwrap();
     let script = sandbox.join("filter");
-    program(&script, &filter.replace("DIR", sandbox.to_str().unwrap()));
+    shell(&script, &filter.replace("DIR", sandbox.to_str().unwrap()));
     repo.write(".gitattributes", "s.yaml filter=held\n");
     repo.git(&["add", ".gitattributes"]);
     repo.git(&["commit", "-qm", "attributes"]);
@@ -141,7 +142,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let repo = Repo::new(Road::Gix);
     // The filter sends the signal to the whole group in the middle of the commit.
     let script = repo.sandbox().path().join("filter");
-    program(&script, "kill -HUP $PPID; cat");
+    shell(&script, "kill -HUP $PPID; cat");
     repo.write(".gitattributes", "s.yaml filter=hup\n");
     repo.git(&["config", "filter.hup.clean", script.to_str().unwrap()]);
     repo.write("s.yaml", "s: 2\n");

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::repo_sandbox::{Repo, Road, both, program};
+use super::repo_sandbox::{Repo, Road, both};
+use crate::support::program::shell;
 
 const CANARY: &str = "not-for-children";
 
@@ -40,7 +41,7 @@ fn a_filter_sees_no_secret() {
     both(|road| {
         let repo = with_secrets(road);
         let filter = repo.sandbox().path().join("filter");
-        program(&filter, &format!("{}; cat", note(&repo, "clean")));
+        shell(&filter, &format!("{}; cat", note(&repo, "clean")));
         repo.git(&["config", "filter.own.clean", &format!("{} %f", filter.display())]);
         fs::write(repo.path.join(".git/info/attributes"), "s.yaml filter=own\n").unwrap();
         commit(&repo, road);
@@ -68,7 +69,7 @@ fn a_signing_program_sees_no_secret() {
         let signer = repo.sandbox().path().join("signer");
         let signs = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED ' >&2\n\
             printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' AA '-----END PGP SIGNATURE-----'";
-        program(&signer, &format!("{}\n{signs}", note(&repo, "gpg")));
+        shell(&signer, &format!("{}\n{signs}", note(&repo, "gpg")));
         repo.git(&["config", "gpg.program", signer.to_str().unwrap()]);
         repo.git(&["config", "commit.gpgSign", "true"]);
         commit(&repo, road);
@@ -83,9 +84,9 @@ fn the_command_that_names_the_signing_key_sees_no_secret() {
         let signer = repo.sandbox().path().join("signer");
         // `-Y sign -n git -f KEY BUFFER`: the signature is expected beside the buffer.
         let signs = "for last; do :; done; cp \"$last\" \"$last.sig\"";
-        program(&signer, &format!("{}\n{signs}", note(&repo, "ssh")));
+        shell(&signer, &format!("{}\n{signs}", note(&repo, "ssh")));
         let tell = repo.sandbox().path().join("tell");
-        program(&tell, &format!("{}; echo key::ssh-ed25519 AAAA t", note(&repo, "tell")));
+        shell(&tell, &format!("{}; echo key::ssh-ed25519 AAAA t", note(&repo, "tell")));
         repo.git(&["config", "gpg.format", "ssh"]);
         repo.git(&["config", "gpg.ssh.program", signer.to_str().unwrap()]);
         repo.git(&["config", "gpg.ssh.defaultKeyCommand", tell.to_str().unwrap()]);

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::use_debug, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
+mod adopt;
 mod at_once;
+mod bootstrap;
 mod check;
 mod client_faults;
 mod client_gitlab;
@@ -15,6 +17,7 @@ mod crash_killed;
 mod crash_leaks;
 mod crash_story;
 mod deliver_files;
+mod deliver_gitlab;
 mod deliver_tokens;
 mod diff;
 mod doctor;

@@ -1,17 +1,11 @@
 //! A commit that fails after the token was made: nothing is lost, and the next run finishes without another token.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use insta::assert_snapshot;
 
 use crate::support::lab::Lab;
-
-fn script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
+use crate::support::program::shell;
 
 #[track_caller]
 fn finishes_with_the_same_token(lab: &Lab) {
@@ -33,7 +27,7 @@ fn a_failing_pre_commit_hook_stops_half_way_and_the_next_run_finishes() {
     let lab = Lab::new();
     let hook = lab.repo().join(".git/hooks/pre-commit");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    script(&hook, "echo the hook says no >&2\nexit 1\n");
+    shell(&hook, "echo the hook says no >&2\nexit 1\n");
     assert_snapshot!(lab.failure(&mut lab.qa()), @r#"
         exit 4
         the hook says no
@@ -50,7 +44,7 @@ fn a_failing_signing_program_stops_half_way_and_the_next_run_finishes() {
     let lab = Lab::new();
     lab.git(["config", "commit.gpgSign", "true"]);
     let program = lab.home().join("gpg");
-    script(&program, "cat >/dev/null\necho no secret key >&2\nexit 2\n");
+    shell(&program, "cat >/dev/null\necho no secret key >&2\nexit 2\n");
     lab.git(["config", "gpg.program", program.to_str().unwrap()]);
     assert_snapshot!(lab.failure(&mut lab.qa()), @r#"
         exit 4

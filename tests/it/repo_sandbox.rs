@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 
 use super::repo_driver;
+use crate::support::program::shell;
 
 /// Which of the two ways a commit takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +138,7 @@ impl Repo {
 
     pub(crate) fn hook(&self, name: &str, script: &str) {
         let hooks = PathBuf::from(self.git(&["rev-parse", "--git-common-dir"])).join("hooks");
-        program(&self.path.join(hooks).join(name), script);
+        shell(&self.path.join(hooks).join(name), script);
     }
 
     pub(crate) fn git_command(&self) -> Command {
@@ -310,13 +311,6 @@ pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
 
 pub(crate) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-/// A shell script that can be run.
-pub(crate) fn program(path: &Path, script: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// A directory of links to every program on the PATH but git, made once.

@@ -17,6 +17,7 @@ pub(super) fn handle(service: &mut Service, method: &str, path: &str, body: &[u8
     let result = match (method, path) {
         ("GET", "/health") => Ok(json!({"status": "ok"})),
         ("GET", "/state") => Ok(state(service)),
+        ("POST", "/push") => push(service, body),
         ("POST", "/clock") => move_clock(service, body),
         ("GET", "/faults") => Ok(json!({"faults": service.faults.list()})),
         ("POST", "/faults") => change_faults(service, body),
@@ -43,6 +44,36 @@ fn move_clock(service: &mut Service, body: &[u8]) -> Result<Value, String> {
         _ => return Err("give either {\"advance\":\"10d\"} or {\"set\":\"2026-12-01T00:00:00Z\"}".to_owned()),
     }
     Ok(json!({"now": iso(service.clock.now())}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Push {
+    project: String,
+    branch: String,
+    /// `null`: the branch was deleted.
+    commit: Option<String>,
+}
+
+/// There is no git in here: whoever has the repository says what was pushed to it.
+fn push(service: &mut Service, body: &[u8]) -> Result<Value, String> {
+    let Push { project, branch, commit } = read(body)?;
+    pushed(&mut service.gitlab, &project, &branch, commit.as_deref())?;
+    Ok(json!({"project": project, "branch": branch, "commit": commit}))
+}
+
+/// Moves or deletes a branch of a project.
+pub(super) fn pushed(
+    gitlab: &mut GitLab,
+    project: &str,
+    branch: &str,
+    commit: Option<&str>,
+) -> Result<(), String> {
+    let id = gitlab.project(project).map(|project| project.id);
+    let found = id.and_then(|id| gitlab.projects.get_mut(&id));
+    let found = found.ok_or_else(|| format!("there is no project `{project}`"))?;
+    found.code.pushed(branch, commit.map(str::to_owned));
+    Ok(())
 }
 
 #[derive(Deserialize)]

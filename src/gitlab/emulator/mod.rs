@@ -7,12 +7,15 @@
 //! `server`, `wire` and `clock` touch the outside. A further kind of credential is one more file with a `route` function.
 
 mod access;
+mod branches;
 mod clock;
+mod code;
 mod control;
 mod directory;
 mod faults;
 mod filter;
 mod lifetime;
+mod merge_requests;
 mod mint;
 mod paging;
 mod personal_tokens;

@@ -122,7 +122,7 @@ pub(super) fn project(gitlab: &GitLab, project: &Project, base: &str) -> Value {
         "path": last_segment(&project.full_path),
         "path_with_namespace": project.full_path,
         "created_at": iso(project.created_at),
-        "default_branch": "main",
+        "default_branch": project.code.default_branch.as_deref().unwrap_or("main"),
         "http_url_to_repo": format!("{http}.git"),
         "web_url": http,
         "namespace": namespace,

@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     NoMethod,
     /// 405: the wrong sort of credential for this route.
     MethodNotAllowed,
+    /// 409; the message is text or a list, as the route has it.
+    Conflict(Value),
     /// 422 with the text of a service.
     Unprocessable(String),
     /// 429 from Rack::Attack; the number is seconds to wait.
@@ -68,6 +70,7 @@ impl Refusal {
             Self::NoRoute => Reply::json(404, json!({"error": "404 Not Found"})),
             Self::NoMethod => Reply::json(405, json!({"error": "405 Not Allowed"})),
             Self::MethodNotAllowed => message(405, "405 Method Not Allowed"),
+            Self::Conflict(text) => message(409, text),
             Self::Unprocessable(text) => message(422, text),
             Self::Throttled(seconds) => throttled(seconds, now),
             Self::Crash => message(500, "500 Internal Server Error"),

@@ -219,6 +219,14 @@ impl Running {
         self.shared.service().clock.set(time);
     }
 
+    /// Says what was pushed to a project's repository, which is elsewhere; `None` deletes the branch.
+    ///
+    /// # Errors
+    /// Where there is no such project.
+    pub fn pushed(&self, project: &str, branch: &str, commit: Option<&str>) -> Result<(), String> {
+        control::pushed(&mut self.shared.service().gitlab, project, branch, commit)
+    }
+
     /// Adds a fault rule behind those in force.
     pub fn add_fault(&self, rule: Rule) {
         self.shared.service().faults.add(rule);

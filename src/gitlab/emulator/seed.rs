@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
+use super::code::Code;
 use super::mint::{Random, Wish};
 use super::state::{GitLab, Group, Membership, Project, Resource, Settings, User, Visibility};
 use crate::secret::Secret;
@@ -170,6 +171,7 @@ impl Seed {
                 full_path: project.path.clone(),
                 visibility: project.visibility.unwrap_or(Visibility::Private),
                 created_at: now,
+                code: Code::default(),
             };
             if gitlab.project(&project.path).is_some() || gitlab.projects.insert(id, row).is_some() {
                 return Err(SeedError::Twice(project.path.clone()));

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::clock::day;
+use super::code::Code;
 use super::value::Fingerprint;
 use crate::token::{Kind, Role};
 
@@ -89,6 +90,11 @@ pub(super) enum Visibility {
 }
 
 impl Visibility {
+    /// Whether those who are no members may read it.
+    pub(super) fn is_open(self) -> bool {
+        self != Self::Private
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Private => "private",
@@ -116,6 +122,7 @@ pub(super) struct Project {
     pub(super) full_path: String,
     pub(super) visibility: Visibility,
     pub(super) created_at: Timestamp,
+    pub(super) code: Code,
 }
 
 /// A group or a project: what has members.

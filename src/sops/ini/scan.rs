@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use crate::sops::flat::{self, Field};
-use crate::yaml::build::Builder;
-use crate::yaml::{Error, Id, Placement, Position, Style, Tree};
+use crate::yaml::build::{Builder, Scanned};
+use crate::yaml::{Error, Id, Placement, Position, Style};
 
 use super::{DEFAULT, METADATA};
 
@@ -35,7 +35,7 @@ struct Scanner<'t> {
 }
 
 /// Reads an INI file.
-pub(in crate::sops) fn tree(text: &str) -> Result<Tree, Error> {
+pub(in crate::sops) fn scan(text: &str) -> Result<Scanned, Error> {
     let mut builder = Builder::new(text);
     let root = builder.mapping(0..text.len(), false);
     let mut scanner =

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::yaml::build::Builder;
-use crate::yaml::{Error, Id, MAX_DEPTH, Position, Style, Tree};
+use crate::yaml::build::{Builder, Scanned};
+use crate::yaml::{Error, Id, MAX_DEPTH, Position, Style};
 
 /// Reads one JSON value; what sops would not take at the top is for the caller to refuse.
-pub(in crate::sops) fn tree(text: &str) -> Result<Tree, Error> {
+pub(in crate::sops) fn scan(text: &str) -> Result<Scanned, Error> {
     let mut scanner = Scanner { text, at: 0, depth: 0, builder: Builder::new(text) };
     scanner.blanks();
     let root = scanner.value()?;
@@ -226,7 +226,13 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::yaml::Tree;
+
     use super::*;
+
+    fn tree(text: &str) -> Result<Tree, Error> {
+        scan(text).map(|scanned| scanned.of(text.to_owned()))
+    }
 
     fn text_of(json: &str) -> String {
         tree(json).unwrap().root().unwrap().as_str().unwrap().to_owned()

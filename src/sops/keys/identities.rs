@@ -75,6 +75,15 @@ pub fn generate_identity() -> (Secret, Recipient) {
     (Secret::new(identity.to_string().expose_secret().to_owned()), recipient)
 }
 
+/// A file of identities that only a passphrase opens, as `age -p -a` makes it.
+///
+/// # Errors
+/// Where there is no random data to be had.
+pub fn with_passphrase(identities: &Secret, passphrase: &Secret) -> Result<Secret, age::EncryptError> {
+    let recipient = age::scrypt::Recipient::new(passphrase.expose().to_owned().into());
+    age::encrypt_and_armor(&recipient, identities.expose().as_bytes()).map(Secret::new)
+}
+
 /// One entry of a file: for whom, and the armored age file.
 pub(in super::super) type Entry<'e> = (&'e Recipient, &'e str);
 

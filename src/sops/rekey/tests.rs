@@ -104,7 +104,7 @@ fn who_goes_takes_the_data_key_with_him() {
         }
     }
     assert_eq!(tried, 7);
-    assert!(file.verify(&old.cipher).is_err());
+    assert!(file.verify(&old.cipher, None).is_err());
     assert!(after.contains("m_unencrypted: clear\n") && after.contains("e: \"\"\nn: ~\n"));
 }
 

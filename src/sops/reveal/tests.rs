@@ -1,4 +1,3 @@
-use super::super::document::Document;
 use super::super::tests::{NOW, person};
 use super::super::{Draft, Encrypted, Format, Opened, Policy};
 use super::*;
@@ -97,19 +96,12 @@ fn one_value_is_exactly_its_bytes() {
 
 #[test]
 fn a_comment_that_was_moved_where_it_does_not_belong_is_passed_through() {
-    let Opened { file, key, cipher, .. } = opened("a:\n  # one\n  b: x\n# two\nc: y0\n# three\nd: z\n", "");
-    let comments: Vec<&str> = file.comments().map(|(_, text)| text).collect();
-    let moved = file.text().replacen(comments[2], comments[0], 1);
+    let was = opened("a:\n  # one\n  b: x\n# two\nc: y0\n# three\nd: z\n", "");
+    let comments: Vec<&str> = was.file.comments().map(|(_, text)| text).collect();
+    let moved = was.file.text().replacen(comments[2], comments[0], 1);
     let wanted = format!("a:\n  # one\n  b: x\n# two\nc: y0\n{}\nd: z\n", comments[0]);
-    let file = Encrypted { document: Document::parse(Format::Yaml, moved.as_bytes()).unwrap(), ..file };
-    let opened = Opened {
-        file,
-        key,
-        shares: Vec::new(),
-        cipher,
-        outside: std::sync::Arc::new(crate::sops::Alone),
-        changes: Vec::new(),
-    };
+    let file = Encrypted::of_text(Format::Yaml, moved).unwrap();
+    let opened = Opened { file, ..was };
     assert_eq!(opened.document().unwrap().expose(), wanted);
 }
 

@@ -18,7 +18,7 @@ use provision::journal::{self, Replay};
 use provision::lock::{self, Lock};
 use provision::observe::{self, Ground, Wish, environments, interrupted};
 use provision::plan::Plan;
-use provision::plan::deliver::{Request, Way};
+use provision::plan::deliver::Way;
 use provision::plan::message::Done;
 use provision::plan::provision::{Options, plan};
 use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
@@ -84,9 +84,7 @@ impl Desk {
         let user = Rc::new(Repository::discover(&self.lab.repo())?);
         let delivery = match self.delivers {
             None => None,
-            Some((way, _)) => {
-                Some(Rc::new(Delivery::begin(&world, &user, way, ENVIRONMENT, Request::Unknown)?))
-            }
+            Some((way, _)) => Some(Rc::new(Delivery::begin(&world, &user, way, ENVIRONMENT, None).await?)),
         };
         let repo = delivery.as_ref().map_or(&user, |delivery| delivery.repo()).clone();
         let environment = environments::read(&repo, ENVIRONMENT)?;
@@ -97,8 +95,11 @@ impl Desk {
         let wish = Wish { sync_template: false };
         let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;
+        let mut plan = plan(&environment, &observed, Options { commit: self.commit })?;
+        if let Some(delivery) = &delivery {
+            plan.push_waiting(delivery.waiting(&ground.lock_path)?);
+        }
         ground.delivery = delivery;
-        let plan = plan(&environment, &observed, Options { commit: self.commit })?;
         Ok((ground, plan, world))
     }
 

@@ -17,6 +17,7 @@ use provision::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
     RepoError, Repository,
 };
+use provision::secret::Secret;
 use provision::sops::Sealed;
 use provision::world::{Content, Effects, System};
 use tokio::sync::Mutex;
@@ -315,6 +316,10 @@ impl Effects for Faulty {
         self.system.remember(file, text)
     }
 
+    fn make_key_file(&self, file: &Path, identities: &Secret) -> io::Result<()> {
+        self.system.make_key_file(file, identities)
+    }
+
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("write {path}"));
@@ -401,6 +406,17 @@ impl Effects for Faulty {
             return Err(no_git());
         }
         self.system.close_worktree(repo, name)?;
+        self.end(fault);
+        Ok(())
+    }
+
+    fn rehearse_push(&self, repo: &Repository, request: &PushRequest) -> Result<(), RemoteError> {
+        let PushRequest { remote, branch, .. } = request;
+        let fault = self.begin(Effect::Prepare, format!("rehearse the push of {branch} to {remote}"));
+        if fault == Some(Fault::Fail) {
+            return Err(no_remote(remote));
+        }
+        self.system.rehearse_push(repo, request)?;
         self.end(fault);
         Ok(())
     }

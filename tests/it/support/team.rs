@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::lab::{GIT_CONFIG, Lab, said};
+use super::program;
+
+/// The project of [`Team::is_a_project`].
+pub(crate) const PROJECT: &str = "alithya-csna/backstage";
 
 pub(crate) struct Team {
     folder: tempfile::TempDir,
@@ -33,6 +37,33 @@ impl Team {
         lab.git(["push", "-q", "-u", "origin", "main"]);
         lab.git(["remote", "set-head", "origin", "main"]);
         team
+    }
+
+    /// From now on the lab reaches the remote as a project of its GitLab, over something that stands for ssh, which runs
+    /// `before` first (a line of shell).
+    pub(crate) fn is_a_project(&self, lab: &Lab, before: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let ssh = self.folder.path().join("ssh");
+        // ssh [-o …] user@host "git-receive-pack '/path'"
+        let script = format!(
+            "#!/bin/sh\nfor last; do :; done\nset -- $last\n{before}\nexec git \"${{1#git-}}\" '{}'\n",
+            self.remote().display()
+        );
+        fs::write(&ssh, script).unwrap();
+        fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+        lab.git(["config", "core.sshCommand", ssh.to_str().unwrap()]);
+        lab.git(["config", "ssh.variant", "ssh"]);
+        lab.git(["remote", "set-url", "origin", &format!("ssh://git@127.0.0.1/{PROJECT}.git")]);
+        self.told(lab, "main");
+    }
+
+    /// Tells GitLab what a branch of the remote is now, which a real one sees by itself.
+    pub(crate) fn told(&self, lab: &Lab, branch: &str) {
+        let tip =
+            self.command(&self.remote()).args(["rev-parse", "--verify", "-q", branch]).output().unwrap();
+        let tip = String::from_utf8(tip.stdout).unwrap();
+        let tip = Some(tip.trim()).filter(|tip| !tip.is_empty());
+        lab.gitlab.pushed(PROJECT, branch, tip).unwrap();
     }
 
     pub(crate) fn remote(&self) -> PathBuf {
@@ -69,11 +100,8 @@ impl Team {
 
     /// A hook of the remote's.
     pub(crate) fn hook(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
         let path = self.remote().join("hooks").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program::shell(&path, script);
     }
 
     /// The options of the last push.
@@ -172,7 +200,6 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn in_hook(lab: &Lab, repo: &Path, name: &str) -> Self {
-        use std::os::unix::fs::PermissionsExt;
         let pipes = tempfile::tempdir_in(lab.everything()).unwrap().keep();
         for pipe in ["begun", "go"] {
             assert!(Command::new("mkfifo").arg(pipes.join(pipe)).status().unwrap().success());
@@ -180,9 +207,7 @@ impl Held {
         let go = fs::File::options().read(true).write(true).open(pipes.join("go")).unwrap();
         let script = "#!/bin/sh\n[ -e DIR/once ] && exit 0\n: > DIR/once\nexec 3<DIR/go; echo begun >DIR/begun; cat <&3\n";
         let hook = repo.join(".git/hooks").join(name);
-        fs::create_dir_all(hook.parent().unwrap()).unwrap();
-        fs::write(&hook, script.replace("DIR", pipes.to_str().unwrap())).unwrap();
-        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        program::script(&hook, &script.replace("DIR", pipes.to_str().unwrap()));
         Self { begun: pipes.join("begun"), go: Some(go) }
     }
 

@@ -72,6 +72,11 @@ impl Terminal {
         }
     }
 
+    /// Presses a key at a question that takes one.
+    pub(crate) fn press(&mut self, key: &str) {
+        self.screen.write_all(key.as_bytes()).unwrap();
+    }
+
     pub(crate) fn type_line(&mut self, text: &str) {
         self.screen.write_all(format!("{text}\r").as_bytes()).unwrap();
     }

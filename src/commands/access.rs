@@ -1,0 +1,95 @@
+//! Asking to become a reader: a change of the policy, as a merge request that a maintainer approves.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::connection::need_yes;
+use super::writer;
+use crate::cli::WriteArgs;
+use crate::deliver::{Change, deliver};
+use crate::error::{Error, Kind, Result};
+use crate::observe::{POLICY, environments};
+use crate::plan::Note;
+use crate::plan::access::{self, Access};
+use crate::plan::deliver::Way;
+use crate::profile::Environment;
+use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
+use crate::sops::Recipient;
+use crate::ui::{Ui, prompt};
+use crate::world::{Content, World};
+
+/// Opens the merge request, or brings the one that is open up to date.
+///
+/// # Errors
+/// See the exit codes.
+pub(super) async fn request(
+    wanted: &[Environment],
+    called: &str,
+    args: &WriteArgs,
+    repo: &Rc<Repository>,
+    ui: Ui,
+    world: &World,
+) -> Result<()> {
+    let own = world.identities()?.own_recipients()?;
+    let Some(recipient) = own.first() else {
+        return Err(Error::new(Kind::CannotDecrypt, "there is no key of your own to ask for"));
+    };
+    need_yes(ui, args.yes)?;
+    let called = access::name(called);
+    let _lock = writer::lock(repo, "bootstrap", args.lock_timeout, ui)?;
+    let asked = Cell::new(args.yes);
+    let work = async |repo: &Rc<Repository>, notes: &[Note]| {
+        let Some((access, text)) = plan(wanted, &called, recipient, repo)? else {
+            ui.say(&format!("access: {called} is a reader already"));
+            return Ok(None);
+        };
+        ui.say(&access.text());
+        for note in notes {
+            ui.note(note.attention, &note.text);
+        }
+        if !asked.replace(true) {
+            prompt::confirm(ui, "Ask for it in a merge request?", "--yes")?;
+        }
+        commit(&access, &text, repo, world)
+    };
+    let done = deliver(world, repo, Some(Way::MergeRequest), &format!("access-{called}"), work).await?;
+    if let Some(to) = &done.to {
+        let request = done.merge_request.map(|url| format!(", merge request {url}")).unwrap_or_default();
+        ui.result(&format!("access: pushed to {to}{request}\n"))?;
+        ui.say("a maintainer merges it; the files open for you once they are rekeyed after that");
+    }
+    for note in &done.notes {
+        ui.note(false, note);
+    }
+    Ok(())
+}
+
+/// The change, and the policy with it; `None` where there is nothing to ask for.
+fn plan(
+    wanted: &[Environment],
+    called: &str,
+    recipient: &Recipient,
+    repo: &Repository,
+) -> Result<Option<(Access, String)>> {
+    let Some(bytes) = repo.content_at_head(&RelPath::new(POLICY)?)? else {
+        return Err(Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root")));
+    };
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
+    let wanted: Vec<Environment> =
+        wanted.iter().map(|one| environments::read(repo, &one.name)).collect::<Result<_>>()?;
+    let planned = access::plan(&wanted, called, recipient, &text).map_err(|error| {
+        Error::from_source(Kind::Refused, &error).context(format!("{POLICY} is not changed"))
+    })?;
+    Ok(planned)
+}
+
+fn commit(access: &Access, text: &str, repo: &Repository, world: &World) -> Result<Option<Change>> {
+    let path = RelPath::new(POLICY)?;
+    let head = repo.head()?;
+    world.effects().write(repo, &path, &Content::Policy(text))?;
+    let files = vec![FileChange { path, content: Some(text.as_bytes().to_vec()) }];
+    let request = CommitRequest { message: access.message(), files, expected_head: head };
+    let committed = world.effects().commit(repo, &request)?;
+    Ok(committed.map(|committed| Change { commit: committed.id, text: access.request() }))
+}

@@ -1,0 +1,163 @@
+//! `provision adopt`: tokens and SOPS files that a team made by hand come under care. No secrets file is written.
+
+use std::rc::Rc;
+
+use super::Exit;
+use super::connection::{Connections, need_yes};
+use super::init::instance;
+use super::writer;
+use crate::cli::AdoptArgs;
+use crate::error::{Error, Kind, Result};
+use crate::instance::Instance;
+use crate::observe::{self, Wish, adopt, environments, taken};
+use crate::plan::adopt::{Adoption, Left, TakenOver, plan};
+use crate::profile::Environment;
+use crate::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
+use crate::ui::{Ui, interrupt, prompt};
+use crate::world::{Content, World};
+
+/// Finds, asks GitLab, shows, and writes profiles, templates and locks in one commit.
+///
+/// # Errors
+/// See the exit codes.
+pub async fn run(args: &AdoptArgs, ui: Ui, world: &World) -> Result<Exit> {
+    interrupt::before_any_effect();
+    let repo = Rc::new(Repository::discover(&world.directory)?);
+    let _lock = writer::lock(&repo, "adopt", args.lock_timeout, ui)?;
+    let head = repo.head()?;
+    let names = environments::names(&repo)?;
+    let all = names.iter().map(|name| environments::read(&repo, name)).collect::<Result<Vec<_>>>()?;
+    let connections = Connections::new(&args.connection, ui, world)?;
+    let mut adoption = new_ones(args, &all, &repo, &connections, ui, world).await?;
+    if args.files.is_empty() {
+        for environment in all {
+            known_one(environment, &repo, &connections, world, &mut adoption).await?;
+        }
+    }
+    report(&adoption, ui)?;
+    let exit = if adoption.left.is_empty() { Exit::Done } else { Exit::Attention };
+    if adoption.is_empty() || args.dry_run {
+        return Ok(exit);
+    }
+    if !args.yes {
+        need_yes(ui, args.yes)?;
+        prompt::confirm(ui, "Go ahead?", "--yes")?;
+    }
+    interrupt::under_way();
+    let commit = write(&adoption, head, &repo, world)?;
+    ui.say(&format!("commit {}", commit.chars().take(10).collect::<String>()));
+    ui.say("next: provision status");
+    Ok(exit)
+}
+
+/// The instance that the tokens are of.
+fn gitlab(args: &AdoptArgs, all: &[Environment], world: &World) -> Result<Instance> {
+    match (&args.gitlab, all.first()) {
+        (Some(url), _) => instance(url),
+        (None, Some(environment)) => Ok(environment.gitlab.clone()),
+        (None, None) => instance(super::init::default_gitlab(&world.variables)),
+    }
+}
+
+/// Environments for files that no profile names.
+async fn new_ones(
+    args: &AdoptArgs,
+    all: &[Environment],
+    repo: &Repository,
+    connections: &Connections<'_>,
+    ui: Ui,
+    world: &World,
+) -> Result<Adoption> {
+    let gitlab = gitlab(args, all, world)?;
+    let files = adopt::files(repo, all)?;
+    let files = if args.files.is_empty() { files } else { chosen(&args.files, &files)? };
+    let search = adopt::search(&files, repo, world)?;
+    if search.candidates.is_empty() {
+        return Ok(Adoption { left: search.left, ..Adoption::default() });
+    }
+    let client = connections.client(&gitlab)?;
+    if !args.yes {
+        let (count, files) = (search.candidates.len(), search.files().join(", "));
+        ui.say(&format!("{count} values in {files} look like GitLab tokens"));
+        prompt::confirm(ui, &format!("Show them to {gitlab}, to ask whose they are?"), "--yes")?;
+    }
+    let (found, mut left) = adopt::ask(search, &client).await?;
+    let (environments, more) = plan(&found, &gitlab, &adopt::taken(repo)?);
+    left.extend(more);
+    Ok(Adoption { environments, taken_over: Vec::new(), left })
+}
+
+fn chosen(wanted: &[String], files: &[String]) -> Result<Vec<String>> {
+    let is_one = |file: &&String| files.contains(file);
+    if let Some(other) = wanted.iter().find(|file| !is_one(file)) {
+        return Err(Error::new(Kind::Usage, format!("{other} is not a SOPS file that can be taken over"))
+            .because("it has to be committed, encrypted by sops, and named by no profile; paths begin at the repository's root"));
+    }
+    Ok(wanted.to_vec())
+}
+
+/// Values that a person put into the slots of an environment that is there.
+async fn known_one(
+    environment: Environment,
+    repo: &Rc<Repository>,
+    connections: &Connections<'_>,
+    world: &World,
+    adoption: &mut Adoption,
+) -> Result<()> {
+    let name = environment.name.clone();
+    let client = connections.client(&environment.gitlab)?;
+    let wish = Wish { sync_template: false };
+    let look = async {
+        let (ground, observed) =
+            observe::environment(environment, Rc::clone(repo), client, world, wish).await?;
+        let found = taken::look(&ground, &observed, world).await?;
+        Ok::<_, Error>((ground.lock_path.to_string(), found))
+    };
+    match look.await {
+        Ok((path, (lock, tokens, left))) => {
+            adoption.left.extend(left);
+            if !tokens.is_empty() {
+                adoption.taken_over.push(TakenOver { environment: name, path, lock, tokens });
+            }
+            Ok(())
+        }
+        Err(error) if matches!(error.kind(), Kind::Unreachable | Kind::NotAllowed) => Err(error),
+        Err(error) => {
+            adoption.left.push(Left { place: name, why: error.message().to_owned() });
+            Ok(())
+        }
+    }
+}
+
+fn report(adoption: &Adoption, ui: Ui) -> Result<()> {
+    if ui.json() {
+        return ui.result_json(adoption);
+    }
+    for line in adoption.lines() {
+        ui.result(&format!("{line}\n"))?;
+    }
+    for left in &adoption.left {
+        ui.note(true, &format!("left: {}: {}", left.place, left.why));
+    }
+    if adoption.is_empty() {
+        ui.say("nothing to take over");
+    }
+    Ok(())
+}
+
+fn write(adoption: &Adoption, head: Head, repo: &Repository, world: &World) -> Result<String> {
+    let files = adoption.files();
+    let paths = files.iter().map(|(path, _, _)| RelPath::new(path)).collect::<Result<Vec<_>, _>>()?;
+    repo.preflight(&paths)?;
+    let mut changes = Vec::new();
+    for ((_, text, is_lock), path) in files.iter().zip(&paths) {
+        let content = if *is_lock { Content::Lock(text) } else { Content::Scaffold(text) };
+        world.effects().write(repo, path, &content)?;
+        changes.push(FileChange { path: path.clone(), content: Some(text.clone().into_bytes()) });
+    }
+    let request = CommitRequest { message: adoption.message(), files: changes, expected_head: head };
+    let committed = world.effects().commit(repo, &request).map_err(|error| {
+        Error::from(error).hint("the files are written; mend that, then commit them with git")
+    })?;
+    Ok(committed.map(|committed| committed.id.to_string()).unwrap_or_default())
+}

@@ -1,0 +1,266 @@
+//! What there is to take over: tokens that people put into SOPS files by hand. Values are opened in memory, shown to their
+//! GitLab alone, and never leave this module.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::environments;
+use super::inspect::has_metadata;
+use crate::error::Result;
+use crate::gitlab::client::Client;
+use crate::gitlab::routable::{Wholeness, wholeness};
+use crate::lock;
+use crate::plan::adopt::{Found, Left};
+use crate::profile::Environment;
+use crate::repo::{RelPath, Repository};
+use crate::secret::Secret;
+use crate::sops::{Encrypted, Format, Identities, Path};
+use crate::token::{Kind, Owner, Record};
+use crate::world::World;
+
+/// A leaf whose value looks like a token; not yet shown to anybody.
+pub struct Candidate {
+    file: String,
+    path: Path,
+    digest: String,
+    value: Secret,
+}
+
+/// What a look into the files has found.
+#[derive(Default)]
+pub struct Search {
+    /// What can be asked about.
+    pub candidates: Vec<Candidate>,
+    /// What cannot, and why.
+    pub left: Vec<Left>,
+}
+
+impl Search {
+    /// The files that something was found in.
+    #[must_use]
+    pub fn files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = self.candidates.iter().map(|one| one.file.as_str()).collect();
+        files.dedup();
+        files
+    }
+
+    fn leave(&mut self, place: impl Into<String>, why: impl Into<String>) {
+        self.left.push(Left { place: place.into(), why: why.into() });
+    }
+}
+
+/// The tracked SOPS files that no environment names.
+///
+/// # Errors
+/// Where the repository cannot be read.
+pub fn files(repo: &Repository, environments: &[Environment]) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for tracked in repo.tracked()? {
+        let name = tracked.path.to_string();
+        let is_named = environments.iter().flat_map(|one| &one.secrets).any(|secrets| secrets.matches(&name));
+        let content = if is_named { None } else { repo.content_at_head(&tracked.path)? };
+        if content.is_some_and(|bytes| {
+            has_metadata(&bytes) && Encrypted::parse(Format::of_path(&name), &bytes).is_ok()
+        }) {
+            files.push(name);
+        }
+    }
+    Ok(files)
+}
+
+/// Names that new files cannot have: environments and templates (`templates/NAME`) that are there.
+///
+/// # Errors
+/// Where the repository cannot be read.
+pub fn taken(repo: &Repository) -> Result<BTreeSet<String>> {
+    let mut taken: BTreeSet<String> = environments::names(repo)?.into_iter().collect();
+    taken.extend(environments::locks(repo)?.into_iter().map(|(name, _, _)| name));
+    let templates = std::fs::read_dir(repo.root().join("templates")).into_iter().flatten().flatten();
+    taken.extend(templates.map(|entry| format!("templates/{}", entry.file_name().to_string_lossy())));
+    Ok(taken)
+}
+
+/// Opens these files, and finds what looks like a token.
+///
+/// # Errors
+/// Where the repository or the identities cannot be read. A file that cannot be opened is left.
+pub fn search(files: &[String], repo: &Repository, world: &World) -> Result<Search> {
+    let identities = world.identities()?;
+    let mut search = Search::default();
+    for file in files {
+        let path = RelPath::new(file)?;
+        let Some(bytes) = repo.content_at_head(&path)? else {
+            search.leave(file, "it is not committed");
+            continue;
+        };
+        if repo.differs_from_head(&path)?.is_some() {
+            search.leave(file, "it has changes that are not committed");
+            continue;
+        }
+        look_into(file, &bytes, &identities, &mut search)?;
+    }
+    Ok(search)
+}
+
+fn look_into(file: &str, bytes: &[u8], identities: &Identities, search: &mut Search) -> Result<()> {
+    let format = Format::of_path(file);
+    if format == Format::Binary {
+        search.leave(file, "it is one value for sops: a template cannot name a token in it");
+        return Ok(());
+    }
+    let encrypted = match Encrypted::parse(format, bytes) {
+        Ok(encrypted) => encrypted,
+        Err(error) => {
+            search.leave(file, error.to_string());
+            return Ok(());
+        }
+    };
+    let leaves: Vec<(Path, String)> = encrypted
+        .leaves()
+        .filter(|leaf| leaf.selected)
+        .map(|leaf| (leaf.path.clone(), lock::digest(leaf.stored)))
+        .collect();
+    let opened = match encrypted.open(identities) {
+        Ok(opened) => opened,
+        Err(error) => {
+            search.leave(file, error.to_string());
+            return Ok(());
+        }
+    };
+    for (path, digest) in leaves {
+        // What is not text is no token.
+        let Ok(Some(value)) = opened.get(&path) else { continue };
+        match look_at(&value) {
+            Looks::Token => search.candidates.push(Candidate { file: file.to_owned(), path, digest, value }),
+            Looks::Other(why) => search.leave(format!("{file} {path}"), why),
+            Looks::Nothing => {}
+        }
+    }
+    Ok(())
+}
+
+enum Looks {
+    Token,
+    Other(&'static str),
+    Nothing,
+}
+
+/// GitLab's default prefix, also behind that of an instance (`acme-glpat-`), or a routable token of whatever prefix.
+fn look_at(value: &Secret) -> Looks {
+    const MARK: &str = "glpat-";
+    let text = value.expose();
+    let is_one_word =
+        text.len() <= 400 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if is_one_word {
+        let random = text.find(MARK).map(|at| text.len() - at - MARK.len());
+        return match random {
+            Some(20..) => Looks::Token,
+            _ if wholeness(text) == Wholeness::Whole => Looks::Token,
+            _ if ["gldt-", "gloas-", "glptt-", "glrt-"].iter().any(|prefix| text.starts_with(prefix)) => {
+                Looks::Other("it looks like a token of a kind that cannot be asked whose it is")
+            }
+            _ => Looks::Nothing,
+        };
+    }
+    match text.find(MARK) {
+        Some(_) => Looks::Other(
+            "it holds a token among other text, which may be a secret too: write its template by hand",
+        ),
+        None => Looks::Nothing,
+    }
+}
+
+/// Asks GitLab about each candidate with the token itself, and with ours whose it is.
+///
+/// # Errors
+/// Where GitLab cannot be reached.
+pub async fn ask(search: Search, client: &Client) -> Result<(Vec<Found>, Vec<Left>)> {
+    let Search { candidates, mut left } = search;
+    let mut known: BTreeMap<String, Result<(Record, Owner), String>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for candidate in candidates {
+        let print = lock::digest(candidate.value.expose());
+        if !known.contains_key(&print) {
+            known.insert(print.clone(), identify(&candidate.value, client).await?);
+        }
+        let place = format!("{} {}", candidate.file, candidate.path);
+        match known.get(&print) {
+            Some(Ok((record, owner))) => found.push(Found {
+                file: candidate.file,
+                path: candidate.path,
+                digest: candidate.digest,
+                record: record.clone(),
+                owner: owner.clone(),
+            }),
+            Some(Err(why)) => left.push(Left { place, why: why.clone() }),
+            None => {}
+        }
+    }
+    Ok((found, left))
+}
+
+/// The token's record with its role, and its owner; or why it cannot be taken over.
+async fn identify(value: &Secret, client: &Client) -> Result<Result<(Record, Owner), String>> {
+    let record = match client.verify(value, "the value").await {
+        Ok(record) => record,
+        Err(error) if error.condemns_credential() => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
+    let user = client.username(record.user_id).await?;
+    let Some((kind, id)) = bot(&user) else {
+        return Ok(Err(format!(
+            "token {} is a personal one, of {user}: a team's file is better off with one of a group or project",
+            record.id
+        )));
+    };
+    let owner = match client.resolve_owner(kind, id).await {
+        Ok(owner) => owner,
+        Err(error) if error.is_temporary() => return Err(error.into()),
+        Err(error) => return Ok(Err(format!("token {}: {error}", record.id))),
+    };
+    match client.get(&owner, record.id).await {
+        Ok(Some(full)) => Ok(Ok((full, owner))),
+        Ok(None) => Ok(Err(format!("token {} is not among those of the {kind} {}", record.id, owner.path))),
+        Err(error) if error.is_temporary() => Err(error.into()),
+        Err(error) => Ok(Err(format!("token {}: {error}", record.id))),
+    }
+}
+
+/// Whose a bot user is: `group_7_bot_…`, `project_7_bot_…` (app/services/resource_access_tokens/create_service.rb).
+fn bot(username: &str) -> Option<(Kind, &str)> {
+    let (kind, rest) = match username.split_once('_')? {
+        ("group", rest) => (Kind::Group, rest),
+        ("project", rest) => (Kind::Project, rest),
+        _ => return None,
+    };
+    let (id, _) = rest.split_once("_bot")?;
+    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some((kind, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bots_name_their_group_or_project_and_people_do_not() {
+        assert_eq!(bot("group_12_bot_ab"), Some((Kind::Group, "12")));
+        assert_eq!(bot("project_7_bot"), Some((Kind::Project, "7")));
+        for name in ["ana", "group_", "group_x_bot_a", "project__bot"] {
+            assert_eq!(bot(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_whole_values_that_look_like_tokens_are_ever_shown_to_anybody() {
+        let looks = |text: &str| match look_at(&Secret::new(text.to_owned())) {
+            Looks::Token => 't',
+            Looks::Other(_) => 'o',
+            Looks::Nothing => 'n',
+        };
+        assert_eq!(looks("glpat-aB3dE5gH7jK9mN1pQ3sT"), 't');
+        assert_eq!(looks("acme-glpat-aB3dE5gH7jK9mN1pQ3sT"), 't');
+        assert_eq!(looks("glpat-short"), 'n');
+        assert_eq!(looks("https://me:glpat-aB3dE5gH7jK9mN1pQ3sT@gitlab.com"), 'o');
+        assert_eq!(looks("gldt-aB3dE5gH7jK9mN1pQ3sT"), 'o');
+        assert_eq!(looks("correct horse battery staple"), 'n');
+    }
+}

@@ -1,0 +1,54 @@
+//! A person's own token: the one that their own secrets file holds.
+
+use crate::error::Result;
+use crate::profile::{Environment, Recipients, UserName};
+use crate::repo::{RelPath, Repository};
+use crate::secret::Secret;
+use crate::sops::{Encrypted, Format};
+use crate::world::World;
+
+use super::environments;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Own {
+    /// Whose file it is, by its lock.
+    pub user: UserName,
+    /// The file.
+    pub file: String,
+    /// The value of the first slot that holds a token of this instance.
+    pub value: Secret,
+}
+
+/// Looks through the locks of a personal environment for a file that an identity here opens. A lock names the slot, and the
+/// slot's ENC string has to be the one that it remembers. The value may only be sent where the person has approved it: the
+/// lock that says whose it is comes from the repository.
+///
+/// # Errors
+/// Where the repository or the identities cannot be read. A file that does not open is somebody else's.
+pub fn find(environment: &Environment, repo: &Repository, world: &World) -> Result<Option<Own>> {
+    let identities = world.identities()?;
+    for (name, user, lock) in environments::locks(repo)? {
+        let Some(user) = user.and_then(|user| user.parse::<UserName>().ok()) else { continue };
+        if name != environment.name {
+            continue;
+        }
+        let personal = environment.secrets.iter().filter(|secrets| secrets.recipients == Recipients::Own);
+        for file in personal.filter_map(|secrets| secrets.path_for(Some(&user))) {
+            let real = repo.resolve(&RelPath::new(&file)?)?.below(repo.root());
+            let Ok(bytes) = std::fs::read(real) else { continue };
+            let Ok(encrypted) = Encrypted::parse(Format::of_path(&file), &bytes) else { continue };
+            let here = lock.tokens.values().filter(|entry| entry.gitlab == environment.gitlab);
+            let slots = here.filter_map(|entry| entry.slots.get(&file)).flatten();
+            let path = slots.filter(|(path, digest)| {
+                encrypted.leaf(path).is_some_and(|enc| crate::lock::digest(enc) == **digest)
+            });
+            let Some((path, _)) = path.into_iter().next() else { continue };
+            let Ok(opened) = encrypted.open(&identities) else { continue };
+            if let Some(value) = opened.get(path)? {
+                return Ok(Some(Own { user, file, value }));
+            }
+        }
+    }
+    Ok(None)
+}

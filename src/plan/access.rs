@@ -1,0 +1,155 @@
+//! What a person asks for who wants to read more: to become one of the readers that the policy names.
+
+use super::request::{RequestText, code};
+use crate::profile::{Environment, Recipients, UserName};
+use crate::sops::{Policy, PolicyEdit, PolicyEditError, Recipient};
+
+/// A request to become a reader.
+#[derive(Debug)]
+pub struct Access {
+    /// What the person is called in the policy.
+    pub name: String,
+    /// The key.
+    pub recipient: String,
+    /// The environments that were asked for.
+    pub environments: Vec<String>,
+    /// Their files that the person cannot read yet.
+    pub files: Vec<String>,
+}
+
+/// A name that can stand in a policy and in the name of a branch: letters, digits, `-` and `_`; everything else becomes
+/// a hyphen.
+#[must_use]
+pub fn name(called: &str) -> String {
+    called
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' })
+        .collect()
+}
+
+/// The request and the policy that it makes of `policy`; `None` where all is open to the person already.
+///
+/// # Errors
+/// Where the policy has no rule for a file, or cannot be changed in this way.
+pub fn plan(
+    wanted: &[Environment],
+    called: &str,
+    recipient: &Recipient,
+    policy: &str,
+) -> Result<Option<(Access, String)>, PolicyEditError> {
+    let parsed = Policy::parse(policy)?;
+    let mut access = Access {
+        name: called.to_owned(),
+        recipient: recipient.to_string(),
+        environments: wanted.iter().map(|environment| environment.name.clone()).collect(),
+        files: Vec::new(),
+    };
+    let mut rules = Vec::new();
+    let user: Option<UserName> = called.parse().ok();
+    let of_policy = |environment: &Environment| {
+        let files = environment.secrets.iter().filter(|secrets| secrets.recipients == Recipients::Policy);
+        files.filter_map(|secrets| secrets.path_for(user.as_ref())).collect::<Vec<_>>()
+    };
+    for file in wanted.iter().flat_map(of_policy) {
+        let rule = parsed.rule_for(&file)?;
+        if rule.recipients().contains(recipient) {
+            continue;
+        }
+        if let Some(position) = rule.position().filter(|position| !rules.contains(position)) {
+            rules.push(position);
+        }
+        access.files.push(file);
+    }
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let name = Some(access.name.clone());
+    let edit = PolicyEdit::Add { recipient: recipient.clone(), name, rules };
+    Ok(Some((access, edit.apply(policy)?)))
+}
+
+impl Access {
+    /// For the person who asks.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("access: {} asks to read {}, with {}", self.name, self.files.join(", "), self.recipient)
+    }
+
+    /// The commit's message.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!(
+            "Let {} read {}\n\nA request: {}\nbecomes a reader of {}.\n",
+            self.name,
+            self.environments.join(", "),
+            self.recipient,
+            self.files.join(", ")
+        )
+    }
+
+    /// What the maintainer reads.
+    #[must_use]
+    pub fn request(&self) -> RequestText {
+        let mut lines = vec![format!("{} asks to become a reader of:", code(&self.name)), String::new()];
+        lines.extend(self.files.iter().map(|file| format!("- {}", code(file))));
+        lines.extend([
+            String::new(),
+            format!("with the key {}", code(&self.recipient)),
+            String::new(),
+            "Ask the person, in another way than this request, whether that is their key. Whoever merges this lets its \
+             owner read every value of these files once they are rekeyed."
+                .to_owned(),
+        ]);
+        RequestText { title: format!("Let {} read {}", self.name, self.environments.join(", ")), lines }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::generate_identity;
+
+    const POLICY: &str = "\
+keys:
+  - &ana age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+creation_rules:
+  - path_regex: ^secrets/qa
+    age:
+      - *ana
+  - path_regex: ^secrets/dev
+    age:
+      - *ana
+";
+
+    fn environment(name: &str) -> Environment {
+        let text = format!(
+            "gitlab: https://gitlab.example.com\nsecrets: {{ file: secrets/{name}.sops.yaml, template: t.yaml }}\n\
+             tokens: {{ t: {{ kind: group, group: g, name: n, role: developer, scopes: [api] }} }}\n"
+        );
+        Environment::read(name, "p", &text).unwrap()
+    }
+
+    #[test]
+    fn only_the_rules_of_what_was_asked_for_get_the_new_reader() {
+        let (_, recipient) = generate_identity();
+        let (access, text) = plan(&[environment("qa")], "bo", &recipient, POLICY).unwrap().unwrap();
+        assert_eq!(access.files, ["secrets/qa.sops.yaml"]);
+        let policy = Policy::parse(&text).unwrap();
+        assert!(policy.rule_for("secrets/qa.sops.yaml").unwrap().recipients().contains(&recipient));
+        assert!(!policy.rule_for("secrets/dev.sops.yaml").unwrap().recipients().contains(&recipient));
+        assert!(plan(&[environment("qa")], "bo", &recipient, &text).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_reviewer_reads_whose_key_it_is_and_that_it_has_to_be_asked_for() {
+        let (_, recipient) = generate_identity();
+        let (access, _) = plan(&[environment("qa")], "bo", &recipient, POLICY).unwrap().unwrap();
+        let text = access.request().description();
+        assert!(text.contains(&recipient.to_string()) && text.contains("in another way"), "{text}");
+    }
+
+    #[test]
+    fn a_name_becomes_one_that_a_policy_and_a_branch_can_have() {
+        assert_eq!(name("ana.b@c"), "ana-b-c");
+    }
+}

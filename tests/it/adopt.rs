@@ -1,0 +1,126 @@
+//! A team with tokens and SOPS files that were made by hand, by the stock sops.
+
+use std::fs;
+
+use jiff::SignedDuration;
+use provision::gitlab::tokens::MintRequest;
+use provision::token::{Kind, Role};
+
+use crate::support::canaries::Canaries;
+use crate::support::gitlab::{client, run};
+use crate::support::lab::Lab;
+use crate::support::terminal::Terminal;
+
+/// A group token as somebody made it on GitLab's page.
+fn by_hand(lab: &Lab, name: &str, expires: &str) -> String {
+    let operator = client(&lab.gitlab, &lab.gitlab.operator_token());
+    let owner = run(operator.resolve_owner(Kind::Group, "alithya-csna")).unwrap();
+    let request = MintRequest {
+        name: name.to_owned(),
+        description: String::new(),
+        scopes: ["read_api", "read_repository", "write_repository"].map(str::to_owned).into(),
+        role: Some(Role::Developer),
+        expires_at: Some(expires.parse().unwrap()),
+    };
+    run(operator.create(&owner, &request)).unwrap().value.expose().to_owned()
+}
+
+const FILES: [&str; 5] = ["secrets/qa.yaml", "deploy/prod.json", "ci/.env", "legacy.ini", "secrets/dev.yaml"];
+
+/// Twelve tokens in five files: one has expired, and one is of no GitLab that we know.
+fn team() -> (Lab, Vec<String>) {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    let mut tokens: Vec<String> =
+        (0..10).map(|number| by_hand(&lab, &format!("By hand {number}"), "2027-10-01")).collect();
+    tokens.push(by_hand(&lab, "Expired", "2026-11-22"));
+    lab.gitlab.advance(SignedDuration::from_hours(48));
+    tokens.push("glpat-aB3dE5gH7jK9mN1pQ3sT".to_owned());
+    let t = &tokens;
+    lab.write(
+        FILES[0],
+        &format!(
+            "# by hand\nGITLAB_TOKEN: {}\nother:\n  token: {}\n  password: correct horse\nUNKNOWN: {}\n",
+            t[0], t[1], t[11]
+        ),
+    );
+    lab.write(
+        FILES[1],
+        &format!("{{\"gitlab\": {{\"read\": \"{}\", \"write\": \"{}\"}}, \"n\": 1}}\n", t[2], t[3]),
+    );
+    lab.write(FILES[2], &format!("GITLAB_TOKEN={}\nEXPIRED={}\nURL=https://x.example\n", t[4], t[10]));
+    lab.write(FILES[3], &format!("[gitlab]\ntoken = {}\n", t[5]));
+    lab.write(FILES[4], &format!("list:\n  - {}\n  - {}\na: {}\nb: {}\n", t[6], t[7], t[8], t[9]));
+    for file in FILES {
+        lab.sops(["encrypt", "--in-place", file]).ok();
+    }
+    lab.commit_all("by hand");
+    (lab, tokens)
+}
+
+#[test]
+fn twelve_tokens_made_by_hand_come_under_care_and_no_secret_byte_changes() {
+    let (lab, tokens) = team();
+    let bytes = || FILES.map(|file| fs::read(lab.repo().join(file)).unwrap());
+    let before = bytes();
+    let said = lab.provision(["adopt", "--yes"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    assert_eq!(said.err.matches("left: ").count(), 2, "{said:?}");
+    for left in ["left: ci/.env [\"EXPIRED\"]", "left: secrets/qa.yaml [\"UNKNOWN\"]"] {
+        assert!(said.err.contains(left), "{said:?}");
+    }
+    assert_eq!(bytes(), before);
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    let canaries = Canaries::of(&lab, tokens);
+    canaries.are_nowhere_in(&lab);
+    assert!(!canaries.are_in(said.out.as_bytes()) && !canaries.are_in(said.err.as_bytes()));
+
+    lab.provision(["status", "--live"]).ok();
+    let again = lab.provision(["--all"]).ok();
+    assert_eq!(again.out.matches("is healthy").count(), 10, "{again:?}");
+    assert_eq!(bytes(), before);
+    assert!(lab.minted().is_empty(), "nothing was made anew");
+}
+
+#[test]
+fn an_adopted_token_is_renewed_where_it_stands_when_it_is_due() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let value = |key: &str| lab.sops(["decrypt", "--extract", key, "secrets/qa.yaml"]).ok().out;
+    assert_ne!(value("[\"GITLAB_TOKEN\"]"), tokens[0]);
+    assert_eq!(value("[\"other\"][\"password\"]"), "correct horse");
+    assert_eq!(value("[\"UNKNOWN\"]"), tokens[11]);
+    assert!(lab.read("secrets/qa.yaml").starts_with("#ENC["), "{}", lab.read("secrets/qa.yaml"));
+}
+
+#[test]
+fn what_a_person_pastes_with_sops_is_taken_over_into_the_lock() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let token = by_hand(&lab, "Backstage (qa.alithya-mws.com)", "2027-11-21");
+    let quoted = format!("\"{token}\"");
+    lab.sops(["set", "secrets/qa.sops.yaml", "[\"GITLAB_TOKEN\"]", &quoted]).ok();
+    lab.commit_all("by hand");
+    let before = lab.read("secrets/qa.sops.yaml");
+    lab.provision(["adopt", "--yes"]).ok();
+    assert_eq!(lab.read("secrets/qa.sops.yaml"), before);
+    assert!(lab.read("environments/locks/qa.yaml").contains("superseded:"));
+    let plan = lab.provision(["--env", "qa"]).ok();
+    assert!(plan.out.contains("is healthy"), "{plan:?}");
+    assert_eq!(lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"), token);
+}
+
+#[test]
+fn values_are_shown_to_gitlab_only_after_a_yes() {
+    let (lab, _) = team();
+    let seen = lab.requests().len();
+    lab.provision(["adopt"]).refused(2, "no terminal to ask on");
+    let mut terminal = Terminal::start(lab.command(["adopt"]));
+    terminal.expect("to ask whose they are?");
+    terminal.press("n");
+    assert_eq!(terminal.end().0, 130);
+    assert_eq!(lab.requests().len(), seen, "{:?}", lab.requests());
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}

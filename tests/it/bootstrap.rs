@@ -1,0 +1,249 @@
+//! A new developer's first hour: a clone, a home with nothing in it, a terminal.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::support::canaries::Canaries;
+use crate::support::form::{DEV, Form};
+use crate::support::lab::{GIT_CONFIG, Lab, Said};
+use crate::support::team::Team;
+use crate::support::terminal::Terminal;
+
+const FILE: &str = "secrets/devmode/dev.sops.yaml";
+const PASTE: &str = "Paste the token here (it is not shown)";
+
+/// Somebody without a key, a token, or a variable that says anything.
+struct Newcomer<'a> {
+    lab: &'a Lab,
+    home: PathBuf,
+}
+
+impl<'a> Newcomer<'a> {
+    fn at(lab: &'a Lab) -> Self {
+        let home = lab.everything().join("newcomer");
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join(".gitconfig"), GIT_CONFIG).unwrap();
+        Self { lab, home }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.lab.command(args);
+        command.env_remove("GITLAB_TOKEN").env_remove("GITLAB_HOST").env("HOME", &self.home);
+        command
+    }
+
+    fn says(&self, args: &[&str]) -> Said {
+        Said::of(&self.command(args).output().unwrap())
+    }
+
+    fn sits_before(&self, args: &[&str]) -> Terminal {
+        Terminal::start(self.command(args))
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.home.join(".config/sops/age/keys.txt")
+    }
+
+    fn token(&self) -> String {
+        self.says(&["show", "--reveal", FILE, "GITLAB_TOKEN"]).ok().out
+    }
+}
+
+#[test]
+fn from_an_empty_home_to_a_program_that_has_the_token_and_again() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let mut terminal = newcomer.sits_before(&["bootstrap"]);
+    terminal.expect("Make it?");
+    terminal.press("y");
+    terminal.expect("Is that where your account is?");
+    terminal.press("y");
+    terminal.expect("create the token there");
+    let token = Form::in_text(terminal.all()).submit(&lab, DEV);
+    terminal.expect(PASTE);
+    terminal.paste(&token);
+    terminal.expect("Go ahead?");
+    terminal.press("y");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("next: provision exec --env devmode -- COMMAND"), "{said}");
+    assert!(!Canaries::of(&lab, [token.clone()]).are_in(said.as_bytes()));
+
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(newcomer.key_file()), 0o600);
+    assert_eq!(mode(newcomer.key_file().parent().unwrap().to_owned()), 0o700);
+    assert_eq!(newcomer.token(), token);
+    let program = ["exec", "--env", "devmode", "--", "sh", "-c", "printf %s \"$GITLAB_TOKEN\""];
+    assert_eq!(newcomer.says(&program).ok().out, token);
+
+    let (key, head) = (fs::read(newcomer.key_file()).unwrap(), lab.head());
+    let again = newcomer.says(&["bootstrap"]).ok();
+    assert!(again.out.contains("is healthy"), "{again:?}");
+    assert_eq!((fs::read(newcomer.key_file()).unwrap(), lab.head()), (key, head));
+}
+
+#[test]
+fn without_a_terminal_every_answer_has_a_flag() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let token = Form::by_heart().submit(&lab, DEV);
+    let file = newcomer.home.join("token");
+    fs::write(&file, &token).unwrap();
+    let file = file.to_str().unwrap();
+    newcomer.says(&["bootstrap"]).refused(2, "no terminal to ask on");
+    assert!(!newcomer.key_file().exists());
+    newcomer.says(&["bootstrap", "--yes", "--token-file", file]).refused(5, "nothing says that the token");
+    let mut command = newcomer.command(&["bootstrap", "--yes", "--token-file", file]);
+    Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).output().unwrap()).ok();
+    assert_eq!(newcomer.token(), token);
+}
+
+#[test]
+fn a_more_powerful_token_is_refused_unless_it_is_accepted() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let more = Form::by_heart().with("scopes", "read_user,read_api,read_repository,write_repository,api");
+    let file = newcomer.home.join("token");
+    fs::write(&file, more.submit(&lab, DEV)).unwrap();
+    let run = |more: &[&str]| {
+        let args = [&["bootstrap", "--yes", "--token-file", file.to_str().unwrap()], more].concat();
+        Said::of(&newcomer.command(&args).env("GITLAB_HOST", lab.gitlab.url()).output().unwrap())
+    };
+    let head = lab.head();
+    run(&[]).refused(5, "it also has api");
+    assert_eq!(lab.head(), head);
+    run(&["--accept-more"]).ok();
+}
+
+#[test]
+fn a_key_file_is_never_overwritten() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    fs::create_dir_all(newcomer.key_file().parent().unwrap()).unwrap();
+    fs::write(newcomer.key_file(), "# lost\n").unwrap();
+    newcomer.says(&["bootstrap", "--yes"]).refused(5, "holds no key of yours");
+    assert_eq!(fs::read_to_string(newcomer.key_file()).unwrap(), "# lost\n");
+}
+
+#[test]
+fn ctrl_c_at_each_question_leaves_nothing_half_made() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let untouched = (lab.head(), lab.git(["status", "--porcelain"]));
+    let interrupted = |terminal: Terminal| {
+        terminal.interrupt();
+        let (status, said, echoes) = terminal.end_and_echo();
+        assert!(status == 130 && echoes, "{status}: {said}");
+        assert_eq!((lab.head(), lab.git(["status", "--porcelain"])), untouched);
+    };
+    let mut terminal = newcomer.sits_before(&["bootstrap"]);
+    terminal.expect("Make it?");
+    interrupted(terminal);
+    assert!(!newcomer.key_file().exists());
+
+    let mut terminal = newcomer.sits_before(&["bootstrap"]);
+    terminal.expect("Make it?");
+    terminal.press("y");
+    terminal.expect("Is that where your account is?");
+    interrupted(terminal);
+
+    let mut terminal = newcomer.sits_before(&["bootstrap"]);
+    terminal.expect("Is that where your account is?");
+    terminal.press("y");
+    terminal.expect(PASTE);
+    terminal.wait_until_hidden();
+    interrupted(terminal);
+
+    let mut terminal = newcomer.sits_before(&["bootstrap"]);
+    terminal.expect("create the token there");
+    let token = Form::in_text(terminal.all()).submit(&lab, DEV);
+    terminal.expect(PASTE);
+    terminal.paste(&token);
+    terminal.expect("Go ahead?");
+    interrupted(terminal);
+}
+
+#[test]
+fn a_repository_that_comes_to_name_another_gitlab_gets_no_token() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let mut command = newcomer.command(&["bootstrap", "--yes", "--token-file", token.to_str().unwrap()]);
+    Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).output().unwrap()).ok();
+
+    let attacker = crate::support::gitlab::start("");
+    for file in ["environments/devmode.yaml", "environments/locks/devmode/dev.yaml"] {
+        lab.write(file, &lab.read(file).replace(lab.gitlab.url(), attacker.url()));
+    }
+    lab.commit_all("evil");
+    newcomer.says(&["bootstrap"]).refused(5, "nothing says that the token");
+    let terminal = newcomer.sits_before(&["bootstrap"]);
+    let mut terminal = terminal;
+    terminal.expect(&format!("are made at {}", attacker.url()));
+    terminal.press("n");
+    assert_eq!(terminal.end().0, 130);
+    assert!(attacker.state()["requests"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_key_with_a_passphrase_opens_what_it_closed() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let args = ["bootstrap", "--yes", "--passphrase", "--token-file", token.to_str().unwrap()];
+    let mut command = newcomer.command(&args);
+    command.env("GITLAB_HOST", lab.gitlab.url());
+    let mut terminal = Terminal::start(command);
+    for (question, answer) in [("Passphrase of the new key", "one"), ("The same again", "two")] {
+        terminal.expect(question);
+        terminal.paste(answer);
+    }
+    terminal.expect("they are not the same");
+    for question in ["Passphrase of the new key", "The same again", "Passphrase of "] {
+        terminal.expect(question);
+        terminal.paste("correct horse");
+    }
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+    assert!(fs::read_to_string(newcomer.key_file()).unwrap().starts_with("-----BEGIN AGE ENCRYPTED FILE"));
+    let mut terminal = newcomer.sits_before(&["show", "--reveal", FILE, "GITLAB_HOST"]);
+    terminal.expect("Passphrase of ");
+    terminal.paste("correct horse");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+}
+
+#[test]
+fn a_request_to_read_more_changes_the_policy_alone_and_opens_qa_once_it_is_merged_and_rekeyed() {
+    let (team, lab) = Team::with_clone();
+    lab.provision(["--env", "qa", "--yes", "--push"]).ok();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let args = ["bootstrap", "--yes", "--token-file", token.to_str().unwrap(), "--request-access", "qa"];
+    let mut command = newcomer.command(&args);
+    let said =
+        Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).stdin(Stdio::null()).output().unwrap()).ok();
+    assert!(said.out.contains("access: pushed to provision/access-dev at origin"), "{said:?}");
+    let key = fs::read_to_string(newcomer.key_file()).unwrap();
+    let public = key.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
+    let asked = team.show("provision/access-dev", ".sops.yaml");
+    assert!(asked.contains(&public), "{asked}");
+    assert!(!team.show("main", ".sops.yaml").contains(&public));
+    let changed = team.git(["diff", "--name-only", "main", "provision/access-dev"]);
+    assert!(changed.lines().any(|line| line == ".sops.yaml"), "{changed}");
+    assert!(!lab.read(".sops.yaml").contains(&public), "the policy here is as it was");
+
+    // A maintainer merges it, and somebody who can read rekeys; then it opens for the newcomer.
+    lab.git(["push", "-q", "origin", "main"]);
+    team.merge("provision/access-dev");
+    lab.git(["pull", "-q"]);
+    let qa = ["show", "--reveal", "secrets/qa.sops.yaml", "GITLAB_TOKEN"];
+    newcomer.says(&qa).refused(7, "");
+    lab.provision(["rekey", "--yes", "--push"]).ok();
+    assert_eq!(newcomer.says(&qa).ok().out, lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"));
+}
