@@ -4,7 +4,7 @@
 ci:
     .ci/run
 
-# The emulator driven by python-gitlab and @gitbeaker/rest
+# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader
 test-clients:
     tests/clients/run
 

@@ -10,6 +10,7 @@ mod adopt;
 mod bootstrap;
 mod doctor;
 mod exec;
+mod keys;
 mod keyservice;
 mod rekey;
 mod trust;
@@ -18,6 +19,7 @@ pub use adopt::AdoptArgs;
 pub use bootstrap::BootstrapArgs;
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
+pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs};
 pub use keyservice::KeyserviceArgs;
 pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use trust::TrustArgs;
@@ -114,6 +116,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Bring secrets files into line with .sops.yaml: readers come and go, rules change
     Rekey(RekeyArgs),
+    /// Show who can read what, let somebody in, take somebody out
+    Keys(KeysArgs),
     /// Show which keys and recipients of secrets files changed since HEAD; needs no key
     Diff(DiffArgs),
     /// Set up the pre-commit hook and key-level diffs in this repository

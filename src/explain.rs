@@ -11,11 +11,12 @@ use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::DeliverError;
 use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
+use crate::readership::admission::AdmissionError;
 use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
 use crate::sops::{
     ChangeError, DocumentError, DraftError, IdentityError, LockedOut, Names, OpenError, OutsideError,
-    SealError,
+    PolicyEditError, SealError,
 };
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
@@ -72,6 +73,41 @@ impl From<PlanError> for Error {
         };
         let kind = if matches!(error, PlanError::Expiry { .. }) { Kind::Usage } else { Kind::Refused };
         Self::from_source(kind, &error).hint(hint)
+    }
+}
+
+impl From<AdmissionError> for Error {
+    fn from(error: AdmissionError) -> Self {
+        let start = Self::from_source(Kind::Refused, &error);
+        match &error {
+            AdmissionError::TooWide { .. } => start.hint(
+                "give those files a rule of their own above it; or name them too, with --env or --file",
+            ),
+            AdmissionError::Policy(_) => start.hint("add a creation rule for the file, and commit it"),
+        }
+    }
+}
+
+impl From<PolicyEditError> for Error {
+    fn from(error: PolicyEditError) -> Self {
+        let start = match error.to_string() {
+            text if text.starts_with(|first: char| first.is_ascii_digit()) => {
+                Self::new(Kind::Refused, format!(".sops.yaml:{text}"))
+            }
+            text => Self::new(Kind::Refused, text),
+        };
+        match &error {
+            PolicyEditError::Name { .. } | PolicyEditError::Unknown { .. } => start.of_kind(Kind::Usage),
+            PolicyEditError::LastRecipient { .. } => {
+                start.hint("add somebody else first, or take the rule and its files out")
+            }
+            PolicyEditError::NameTaken { .. } => start.hint("choose another name"),
+            PolicyEditError::NoAge { .. }
+            | PolicyEditError::SeveralGroups { .. }
+            | PolicyEditError::Layout { .. }
+            | PolicyEditError::Reach => start.hint("edit it by hand, commit that, then run provision rekey"),
+            PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
+        }
     }
 }
 

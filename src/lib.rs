@@ -14,6 +14,7 @@ pub mod lock;
 pub mod plan;
 pub mod problem;
 pub mod profile;
+pub mod readership;
 pub mod secret;
 pub mod sops;
 pub mod template;

@@ -12,7 +12,7 @@ use crate::plan::message::{Done, New};
 use crate::plan::{Plan, Retire, Step};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
@@ -70,7 +70,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let mut fresh = paste::all(plan, ground, world, &prepared, &mut journal)?;
     fresh.extend(mint::all(plan, ground, world, &prepared, &journal).await?);
     fresh.extend(finish(plan, ground, &mut prepared).await?);
-    retire(plan, ground, &mut done).await;
+    retire(plan, ground, world, &mut done).await;
 
     progress.say(format!("{}: writing and committing", plan.environment));
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
@@ -112,10 +112,16 @@ async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result
 }
 
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
-async fn retire(plan: &Plan, ground: &Ground, done: &mut Done) {
+async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
     for step in &plan.steps {
         let Step::Retire(retire) = step else { continue };
-        match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
+        let revoked = match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
+            Err(error) if retire.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
+                withdraw::by_itself(retire, ground, world, error).await
+            }
+            revoked => revoked,
+        };
+        match revoked {
             Ok(()) => done.retired.push(retire.id),
             Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
         }

@@ -6,10 +6,11 @@ use super::Fresh;
 use super::journalled::Journalled;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Line, carries};
-use crate::observe::Ground;
+use crate::observe::{Ground, former};
 use crate::plan::message::Done;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Retire, Step};
 use crate::token::{Owner, Record, TokenId};
+use crate::world::World;
 
 /// What must be true of a token at the moment before it is revoked.
 pub(super) struct Expected<'a> {
@@ -56,6 +57,18 @@ pub(super) async fn revoke(
     }
     ground.client.revoke(owner, id).await?;
     Ok(())
+}
+
+/// Lets a personal token withdraw itself: what its owner acts with seldom has the scope that revoking another token takes.
+/// `refused`: what GitLab said to the operator.
+pub(super) async fn by_itself(retire: &Retire, ground: &Ground, world: &World, refused: Error) -> Result<()> {
+    let Some(value) = former::value(ground, &retire.key, retire.id, world)? else { return Err(refused) };
+    let record = ground.client.verify(&value, "the superseded token").await?;
+    let expected = Expected { mark: &retire.mark, name: Some(&retire.name), created: Some(retire.created) };
+    if record.id != retire.id || expected.contradiction(&record).is_some() {
+        return Err(refused);
+    }
+    Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
 }
 
 /// Withdraws what an interrupted run left and nobody can use.

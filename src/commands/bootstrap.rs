@@ -3,10 +3,10 @@
 
 use std::rc::Rc;
 
-use super::connection::{Connections, need_yes};
+use super::connection::Connections;
 use super::paste::{self, Beforehand};
 use super::writer::{self, Job};
-use super::{Exit, access};
+use super::{Exit, access, own_key};
 use crate::cli::BootstrapArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
@@ -16,10 +16,9 @@ use crate::plan::provision::{Options, plan};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
-use crate::sops::{Recipient, generate_identity, with_passphrase};
 use crate::token::Kind as TokenKind;
-use crate::ui::{Ui, interrupt, prompt};
-use crate::world::{World, identities};
+use crate::ui::{Ui, interrupt};
+use crate::world::World;
 
 /// Key, token, file, and where it was asked for, the request to read more.
 ///
@@ -31,7 +30,13 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
     let environment = environment(args, &repo)?;
     let wanted: Vec<Environment> =
         args.request_access.iter().map(|name| environments::read(&repo, name)).collect::<Result<_>>()?;
-    if !key(args, ui, world)? {
+    let wish = own_key::Wish {
+        new: args.new_key,
+        passphrase: args.passphrase,
+        yes: args.write.yes,
+        dry_run: args.write.dry_run,
+    };
+    if !own_key::own(wish, ui, world)? {
         return Ok(Exit::Done);
     }
     let name = environment.name.clone();
@@ -76,100 +81,6 @@ fn environment(args: &BootstrapArgs, repo: &Repository) -> Result<Environment> {
                 .hint(format!("name the one that you want: --env {}", names.join(" or --env "))))
         }
     }
-}
-
-/// Finds the person's own key, or makes one. Whether there is one now.
-fn key(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<bool> {
-    let identities = world.identities()?;
-    let own = identities.own_recipients()?;
-    if let Some(first) = own.first() {
-        let is_ssh = own.iter().all(Recipient::is_ssh);
-        if !is_ssh || !another_key(args, first, ui)? {
-            let sources: Vec<&str> = identities.sources(is_ssh).collect();
-            ui.say(&format!("key: {} from {}", short(first), sources.join(", ")));
-            return Ok(true);
-        }
-    }
-    let Some(path) = identities::default_file(&world.variables) else {
-        return Err(Error::new(Kind::Usage, "there is no place for an age key").because("HOME is not set"));
-    };
-    if path.exists() {
-        return Err(Error::new(
-            Kind::Refused,
-            format!("{} is there, and holds no key of yours", path.display()),
-        )
-        .because("a key file is never overwritten")
-        .hint("look at it, and move it away if it is of no use"));
-    }
-    ui.say(&format!("key: none yet; a new age key goes to {}", path.display()));
-    if args.write.dry_run {
-        return Ok(false);
-    }
-    need_yes(ui, args.write.yes)?;
-    if !args.write.yes {
-        prompt::confirm(ui, "Make it?", "--yes")?;
-    }
-    let (identity, recipient) = generate_identity();
-    let created = world.effects().now().strftime("%Y-%m-%dT%H:%M:%SZ");
-    let text =
-        Secret::new(format!("# created: {created}\n# public key: {recipient}\n{}\n", identity.expose()));
-    let text = if args.passphrase {
-        with_passphrase(&text, &passphrase(ui)?).map_err(|error| {
-            Error::new(Kind::Failed, "the key cannot be encrypted").because(error.to_string())
-        })?
-    } else {
-        text
-    };
-    world.make_key_file(&path, &text)?;
-    ui.say(&format!("key: {recipient}, in {} for you alone", path.display()));
-    ui.say("     keep a copy where it cannot get lost (a password manager): nothing else opens what is for you alone");
-    Ok(true)
-}
-
-/// Whether an age key is wanted although an SSH key could serve.
-fn another_key(args: &BootstrapArgs, ssh: &Recipient, ui: Ui) -> Result<bool> {
-    if args.new_key || !ui.interactive || args.write.yes || args.write.dry_run {
-        return Ok(args.new_key);
-    }
-    let question = format!("Use your SSH key {}, or make an age key?", short(ssh));
-    match prompt::choose(ui, &question, "use it", "make one") {
-        Some(uses) => Ok(!uses),
-        None => Err(Error::new(Kind::Interrupted, "declined; nothing was changed")),
-    }
-}
-
-fn passphrase(ui: Ui) -> Result<Secret> {
-    let ask = |question| {
-        prompt::secret(ui, question).map_err(|error| match error {
-            prompt::SecretError::NoTerminal => Error::new(
-                Kind::Usage,
-                "a passphrase has to be asked for, and there is no terminal to ask on",
-            ),
-            prompt::SecretError::NotGiven => {
-                Error::new(Kind::Interrupted, "no passphrase; nothing was changed")
-            }
-        })
-    };
-    loop {
-        let first = ask("Passphrase of the new key")?;
-        if first.is_empty() {
-            ui.say("an empty passphrase protects nothing");
-        } else if ask("The same again")?.expose() == first.expose() {
-            return Ok(first);
-        } else {
-            ui.say("they are not the same");
-        }
-    }
-}
-
-/// An SSH key is long, and its beginning is that of all.
-fn short(recipient: &Recipient) -> String {
-    let text = recipient.to_string();
-    if !recipient.is_ssh() || text.len() < 60 {
-        return text;
-    }
-    let kind = text.split(' ').next().unwrap_or_default();
-    format!("{kind} …{}", &text[text.len() - 24..])
 }
 
 /// Makes the environment true for this person.

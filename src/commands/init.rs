@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::own_key;
 use crate::cli::InitArgs;
 use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
@@ -28,6 +29,10 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
         Some(group) => group.clone(),
         None => prompt::text(ui, "Group whose tokens are minted (full path)", None, "--group PATH")?,
     };
+    if args.recipients.is_empty() {
+        let wish = own_key::Wish { yes: args.yes, ..own_key::Wish::default() };
+        own_key::own(wish, ui, world)?;
+    }
     let recipients = recipients(args, world)?;
     let files = files(&gitlab, group.trim_matches('/'), &recipients);
     let (there, missing): (Vec<_>, Vec<_>) =

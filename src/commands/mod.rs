@@ -25,8 +25,10 @@ pub mod exec;
 pub mod export;
 pub mod hook;
 pub mod init;
+pub mod keys;
 #[cfg(unix)]
 pub mod keyservice;
+mod own_key;
 mod paste;
 pub mod provision;
 pub mod rekey;
@@ -71,6 +73,7 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Rekey(args)) => rekey::run(&args, ui, world).await,
+        Some(Command::Keys(args)) => keys::run(&args, ui, world).await,
         Some(Command::Diff(args)) => diff::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Hook(args)) => hook::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Doctor(args)) => doctor::run(&args, ui, world).await,

@@ -126,7 +126,7 @@ fn reveal_all(files: Vec<Secrets>, ui: Ui, world: &World) -> Result<()> {
         if ui.json() {
             ui.secret_json(&opened.json(&Path::default()).map_err(shown)?)?;
         } else {
-            ui.secret(opened.document().map_err(shown)?.expose().as_bytes())?;
+            ui.secret(&opened.document().map_err(shown)?)?;
         }
     }
     Ok(())

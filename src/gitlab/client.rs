@@ -98,7 +98,17 @@ impl Client {
 
     /// DELETE.
     pub(super) async fn remove(&self, url: Url, subject: &Subject) -> Result<(), GitLabError> {
-        let request = self.request(Method::Delete, url, &self.credential, None, subject)?;
+        self.remove_as(&self.credential, url, subject).await
+    }
+
+    /// DELETE with a credential other than the operator's: a token that withdraws itself.
+    pub(super) async fn remove_as(
+        &self,
+        credential: &Rc<Credential>,
+        url: Url,
+        subject: &Subject,
+    ) -> Result<(), GitLabError> {
+        let request = self.request(Method::Delete, url, credential, None, subject)?;
         self.call(&request, subject).await.map(drop)
     }
 

@@ -151,14 +151,26 @@ impl Client {
     /// # Errors
     /// [`GitLabError::condemns_credential`] where GitLab does not accept the token; 5xx and the like say nothing of it.
     pub async fn verify(&self, value: &Secret, called: &str) -> Result<Record, GitLabError> {
-        let url = self.own_url();
-        let credential = Credential::new(self.instance().origin().clone(), value, called).map_err(
-            |problem: ValueError| {
-                let what = format!("the value of {called} cannot be sent: {problem}");
-                self.refused(Method::Get, &url, &Subject::Itself, ErrorKind::UnexpectedReply { what })
-            },
-        )?;
-        self.read_as::<wire::Token>(&Rc::new(credential), url, &Subject::Itself).await.map(Record::from)
+        let credential = self.credential_of(value, called)?;
+        self.read_as::<wire::Token>(&credential, self.own_url(), &Subject::Itself).await.map(Record::from)
+    }
+
+    /// Withdraws a token with the token itself, for which any scope will do.
+    ///
+    /// # Errors
+    /// [`GitLabError`]
+    pub async fn revoke_itself(&self, value: &Secret, called: &str) -> Result<(), GitLabError> {
+        let credential = self.credential_of(value, called)?;
+        self.remove_as(&credential, self.own_url(), &Subject::Itself).await
+    }
+
+    fn credential_of(&self, value: &Secret, called: &str) -> Result<Rc<Credential>, GitLabError> {
+        let credential = Credential::new(self.instance().origin().clone(), value, called);
+        credential.map(Rc::new).map_err(|problem: ValueError| {
+            let what = format!("the value of {called} cannot be sent: {problem}");
+            let kind = ErrorKind::UnexpectedReply { what };
+            self.refused(Method::Get, &self.own_url(), &Subject::Itself, kind)
+        })
     }
 
     /// Withdraws the token `id` of `owner`. Repeated where the reply is lost: a second DELETE does no harm.

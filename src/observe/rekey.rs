@@ -9,10 +9,10 @@ use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
-use crate::sops::{Encrypted, Identities, Opened, Path, Policy, Recipient};
+use crate::sops::{Encrypted, Identities, Opened, Path, Policy};
 use crate::world::{World, cores};
 
-use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted, unusable_policy};
+use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};
 
 /// What `apply` stands on.
 pub struct Ground {
@@ -162,7 +162,7 @@ fn locks(repo: &Repository) -> Result<Vec<GroundLock>> {
 }
 
 /// The secrets files that belong to one person each; the policy says nothing about them.
-fn personal(repo: &Repository) -> Result<Vec<SecretsFile>> {
+pub(super) fn personal(repo: &Repository) -> Result<Vec<SecretsFile>> {
     let mut personal = Vec::new();
     for name in environments::names(repo)? {
         let environment = environments::read(repo, &name)?;
@@ -312,7 +312,7 @@ impl Looking<'_> {
 
 /// Everybody who can read a file, with names.
 pub(crate) fn readers(file: &Encrypted, policy: &Policy) -> Vec<Reader> {
-    file.readers().into_iter().map(|one| Reader::of(one, policy.names())).collect()
+    readership::readers(file).iter().map(|one| Reader::of(one, policy.names())).collect()
 }
 
 /// The digests of those leaves that are there.
@@ -334,7 +334,7 @@ fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
     let Some(commit) = commit else { return Ok(Vec::new()) };
     let bytes = repo.content_at(commit, &RelPath::new(POLICY)?)?.unwrap_or_default();
     let Ok(there) = Policy::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
-    let known: BTreeSet<&Recipient> = there.recipients().collect();
-    let new: BTreeSet<&Recipient> = policy.recipients().filter(|one| !known.contains(one)).collect();
-    Ok(new.into_iter().map(|one| Reader::of(&one.clone().into(), policy.names())).collect())
+    let (known, named) = (there.readers(), policy.readers());
+    let new = named.iter().filter(|reader| !known.contains(reader));
+    Ok(new.map(|reader| Reader::of(reader, policy.names())).collect())
 }

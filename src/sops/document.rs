@@ -20,14 +20,6 @@ pub enum StructureError {
     /// Not a text of the file's format.
     #[error(transparent)]
     Syntax(#[from] yaml::Error),
-    /// More than one document in a new file.
-    #[error(
-        "{position}: a second document starts here; new files with several documents are not supported yet"
-    )]
-    SeveralDocuments {
-        /// The second document.
-        position: Position,
-    },
     /// sops wants a mapping at the top.
     #[error("the document must be a mapping of keys to values")]
     RootNotMapping,
@@ -148,11 +140,6 @@ impl Document {
     /// The mappings at the top of all documents.
     pub(super) fn roots(&self) -> impl Iterator<Item = Mapping<'_>> {
         self.tree.documents().filter_map(|document| document.root().and_then(Node::as_mapping))
-    }
-
-    /// Where a second document starts.
-    pub(super) fn second(&self) -> Option<Position> {
-        self.tree.documents().nth(1).map(|document| document.position())
     }
 
     /// Scalars that paths lead to, `true`, and those of further documents.

@@ -1,6 +1,8 @@
 //! dotenv as stock sops reads it (stores/dotenv/store.go): `KEY=value` lines, keys and values as they stand, without
 //! quotes, blanks or carriage returns meaning anything; `#` in column 1 starts a comment; `\n` is a line break.
 
+use std::ops::Range;
+
 use crate::yaml::build::{Builder, Scanned};
 use crate::yaml::{Error, Mapping, Placement, Position, Style};
 
@@ -93,6 +95,16 @@ pub(super) fn insert(edits: &mut Edits, document: &Document, root: Mapping<'_>, 
         lines.pop();
     }
     edits.replace(at..at, lines);
+}
+
+/// The lines of a file's metadata, each with its line break.
+pub(super) fn metadata(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let range = start..start + line.len();
+        start = range.end;
+        line.starts_with(PREFIX).then_some(range)
+    })
 }
 
 /// The lines of a new file's metadata.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::secret::Secret;
-use crate::yaml::{Position, Style};
+use crate::yaml::{Node, Position, Style};
 
 use super::comments;
 use super::document::{Document, METADATA, StructureError};
@@ -27,7 +27,7 @@ use super::seal::{
 };
 use super::selection::Selection;
 use super::shape;
-use super::splice;
+use super::splice::{self, newline};
 use super::value::{Cipher, DataKey, Plain, Type, is_encrypted};
 use super::values::Values;
 use super::{dotenv, ini, json};
@@ -52,9 +52,12 @@ pub enum DraftError {
     },
     /// The `sops` block has to go behind the last key, at the start of a line.
     #[error(
-        "the document must be a block of `key: value` lines that start in column 1, without directives and `...`"
+        "{position}: a document must be a block of `key: value` lines that start in column 1, without directives and `...`"
     )]
-    Layout,
+    Layout {
+        /// The document.
+        position: Position,
+    },
     /// A value without a type that both sides agree on.
     #[error("{position}: {path} {reason}")]
     Scalar {
@@ -84,13 +87,15 @@ pub enum DraftError {
 /// A document in the clear, with values that were put into it.
 pub struct Draft {
     document: Document,
-    values: Vec<(Path, Plain)>,
+    /// Values that were put into it, by the number of the leaf.
+    values: Vec<(usize, Plain)>,
 }
 
 /// Shows where values were put, and nothing else.
 impl std::fmt::Debug for Draft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.values.iter().map(|(path, _)| path)).finish()
+        let paths: Vec<&Path> = self.document.leaves().map(|(path, _)| path).collect();
+        f.debug_list().entries(self.values.iter().filter_map(|(index, _)| paths.get(*index))).finish()
     }
 }
 
@@ -104,23 +109,15 @@ impl Draft {
         if format == Format::Binary {
             let document = Document::parse(format, json::BINARY.as_bytes())?;
             let content = Plain::new(Type::Str, bytes);
-            return Ok(Self { document, values: vec![(Path::of_keys([json::DATA]), content)] });
+            return Ok(Self { document, values: vec![(0, content)] });
         }
         let document = Document::parse(format, bytes)?.with_exact_integers(true);
-        if let Some(position) = document.second() {
-            return Err(StructureError::SeveralDocuments { position }.into());
-        }
         let text = document.text();
-        let root = document.root().ok_or(StructureError::RootNotMapping)?;
-        if let Some(entry) = root.entry(METADATA) {
+        if let Some(entry) = document.roots().find_map(|root| root.entry(METADATA)) {
             return Err(DraftError::SopsKey { position: entry.key_node.position() });
         }
-        let starts_line = |at: usize| at == 0 || text[..at].ends_with('\n');
-        let starts_lines = root.entries().all(|entry| starts_line(entry.key_node.full_span().start));
-        let has_markers = text.lines().any(|line| line.starts_with('%') || line.starts_with("..."));
-        let is_lines = !root.is_flow() && root.entries().len() > 0 && starts_lines;
-        if format == Format::Yaml && (!is_lines || has_markers || text.starts_with('\u{feff}')) {
-            return Err(DraftError::Layout);
+        if format == Format::Yaml {
+            check_layout(&document)?;
         }
         for (path, node) in document.leaves() {
             if node.as_str().is_some_and(is_encrypted) {
@@ -146,18 +143,19 @@ impl Draft {
         self.document.leaves().map(|(path, node)| (path, node.as_str().unwrap_or_default(), node.position()))
     }
 
-    /// Lets the leaf at `path` be `value`, a string.
+    /// Lets the leaf at `path`, in the first document, be `value`, a string.
     ///
     /// # Errors
     /// [`DraftError::NoLeaf`], [`DraftError::Aliased`].
     #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of a secret ends here")]
     pub fn set(&mut self, path: &Path, value: Secret) -> Result<(), DraftError> {
-        let leaf = self.document.leaf(path).ok_or_else(|| DraftError::NoLeaf { path: path.clone() })?;
-        if let Some(alias) = leaf.alias() {
+        let no_leaf = || DraftError::NoLeaf { path: path.clone() };
+        let index = self.document.index_of(path).ok_or_else(no_leaf)?;
+        if let Some(alias) = self.document.leaf_at(index).and_then(Node::alias) {
             return Err(DraftError::Aliased { path: path.clone(), alias: alias.position() });
         }
-        self.values.retain(|(known, _)| known != path);
-        self.values.push((path.clone(), Plain::str(value.expose())));
+        self.values.retain(|(known, _)| *known != index);
+        self.values.push((index, Plain::str(value.expose())));
         Ok(())
     }
 
@@ -199,16 +197,16 @@ impl Draft {
     }
 
     /// What a leaf will be; `None` for null.
-    fn value(&self, path: &Path, node: crate::yaml::Node<'_>) -> Result<Option<Plain>, SealError> {
-        match self.set_value(path) {
+    fn value(&self, index: usize, node: Node<'_>) -> Result<Option<Plain>, SealError> {
+        match self.set_value(index) {
             Some(value) => Ok(Some(Plain::new(value.kind, value.bytes.as_slice()))),
             // `parse` has looked at every scalar.
             None => self.document.scalar(node).map_err(|reason| SealError::unsound(reason.to_string())),
         }
     }
 
-    fn set_value(&self, path: &Path) -> Option<&Plain> {
-        self.values.iter().find(|(known, _)| known == path).map(|(_, value)| value)
+    fn set_value(&self, index: usize) -> Option<&Plain> {
+        self.values.iter().find(|(known, _)| *known == index).map(|(_, value)| value)
     }
 
     /// The text with its values and comments encrypted, and the MAC over the values.
@@ -225,43 +223,32 @@ impl Draft {
         let marks = Marks::with_remarks(&self.document, selection, &remarks);
         refuse_unlike_copies(&self.document, &marks)?;
         let leaves = self.document.leaves().zip(marks.leaves()).zip(self.document.copies());
-        for (((path, node), encrypts), is_copy) in leaves {
-            let Some(value) = self.value(path, node)? else { continue };
+        for (index, (((path, node), encrypts), is_copy)) in leaves.enumerate() {
+            let Some(value) = self.value(index, node)? else { continue };
             mac.add(value.as_ref(), encrypts);
             if is_copy {
                 continue;
             }
             let place = Place::of(node);
-            if !encrypts && self.document.is_ambiguous(node) && self.set_value(path).is_none() {
+            let is_set = self.set_value(index).is_some();
+            if !encrypts && self.document.is_ambiguous(node) && !is_set {
                 return Err(SealError::Value(OpenError::Scalar {
                     position: node.position(),
                     path: path.clone(),
                     reason: ScalarError::Ambiguous,
                 }));
             }
-            if encrypts {
-                // A stored value has no use for the quotes of the draft; an empty one keeps them.
-                let place = Place { style: Style::Plain, ..place };
-                let unchanged = value.bytes.is_empty() && self.set_value(path).is_none();
-                if !unchanged {
-                    splice::replace(
-                        &mut edits,
-                        &self.document,
-                        node,
-                        &stored(cipher, encrypts, path, &value)?,
-                        place,
-                    );
-                }
-            } else if self.set_value(path).is_some() {
-                shape::check_clear(self.document.format(), path, &value.bytes)?;
-                splice::replace(
-                    &mut edits,
-                    &self.document,
-                    node,
-                    &stored(cipher, encrypts, path, &value)?,
-                    place,
-                );
+            // What was not set and stays in the clear, or empty, keeps its bytes.
+            if !is_set && (!encrypts || value.bytes.is_empty()) {
+                continue;
             }
+            if !encrypts {
+                shape::check_clear(self.document.format(), path, &value.bytes)?;
+            }
+            // A ciphertext has no use for the quotes of the draft.
+            let place = if encrypts { Place { style: Style::Plain, ..place } } else { place };
+            let value = stored(cipher, encrypts, path, &value)?;
+            splice::replace(&mut edits, &self.document, node, &value, place);
         }
         comments::encrypt(&mut edits, &self.document, cipher, selection, &remarks, &marks)?;
         let body = edits.apply(text).map_err(|_| SealError::unsound("changes that overlap"))?;
@@ -274,8 +261,8 @@ impl Draft {
             return Err(SealError::unsound("other keys than the document has"));
         }
         let leaves = self.document.leaves().zip(sealed.marked_leaves()).zip(values.iter());
-        for (((path, node), (_, written, encrypted)), value) in leaves {
-            let wanted = self.value(path, node)?;
+        for (index, (((path, node), (_, written, encrypted)), value)) in leaves.enumerate() {
+            let wanted = self.value(index, node)?;
             let empty = wanted.as_ref().is_none_or(|value| value.bytes.is_empty());
             let hidden = empty || written.as_str().is_some_and(is_encrypted);
             if value != wanted.as_ref().map(Plain::as_ref) || (encrypted && !hidden) {
@@ -294,7 +281,7 @@ fn with_block(format: Format, mut body: String, block: &NewBlock<'_>) -> Result<
             let edits = json::with_block(&tree, block).ok_or_else(|| SealError::unsound("no object"))?;
             return edits.apply(tree.text()).map_err(|_| SealError::unsound("changes that overlap"));
         }
-        Format::Yaml => yaml_block(block),
+        Format::Yaml => return with_yaml_blocks(body, &yaml_block(block)),
         Format::Dotenv => dotenv::block(block),
         Format::Ini => ini::block(&body, block),
     };
@@ -303,6 +290,38 @@ fn with_block(format: Format, mut body: String, block: &NewBlock<'_>) -> Result<
     }
     body.push_str(&lines);
     Ok(body)
+}
+
+/// sops reads the block of the first document, and writes the same into all.
+fn with_yaml_blocks(body: String, block: &str) -> Result<String, SealError> {
+    let tree = Format::Yaml.tree(body).map_err(|error| SealError::unsound(error.to_string()))?;
+    let body = tree.text();
+    let block = block.replace('\n', newline(body));
+    let starts = tree.documents().skip(1).map(|document| document.start());
+    let mut edits = Edits::default();
+    for end in starts.chain([body.len()]) {
+        let newline = if body[..end].ends_with('\n') { "" } else { newline(body) };
+        edits.replace(end..end, format!("{newline}{block}"));
+    }
+    edits.apply(body).map_err(|_| SealError::unsound("changes that overlap"))
+}
+
+/// Each document ends where a block of lines can go on.
+fn check_layout(document: &Document) -> Result<(), DraftError> {
+    let text = document.text();
+    let has_markers = text.lines().any(|line| line.starts_with('%') || line.starts_with("..."));
+    let starts_line = |at: usize| matches!(&text[..at], "" | "\u{feff}") || text[..at].ends_with('\n');
+    for document in document.tree().documents() {
+        let root = document.root().and_then(Node::as_mapping);
+        let is_block = root.is_some_and(|root| {
+            let starts_lines = root.entries().all(|entry| starts_line(entry.key_node.full_span().start));
+            !root.is_flow() && root.entries().len() > 0 && starts_lines
+        });
+        if has_markers || !is_block {
+            return Err(DraftError::Layout { position: document.position() });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a comment is one that sops has encrypted.

@@ -4,7 +4,9 @@
 pub(super) mod comments;
 mod scan;
 
-use crate::yaml::{Entry, Mapping, Node};
+use std::ops::Range;
+
+use crate::yaml::{Entry, Kind, Mapping, Node};
 
 use super::change::Growth;
 use super::document::{Document, METADATA};
@@ -13,7 +15,7 @@ use super::flat;
 use super::format::Format;
 use super::metadata::NewBlock;
 use super::render::Place;
-use super::splice::{line_start, next_line, own_entries};
+use super::splice::{line_start, newline, next_line, own_entries};
 
 pub(super) use scan::scan;
 
@@ -50,10 +52,6 @@ pub(super) fn is_key(key: &str) -> bool {
 pub(super) fn is_section(name: &str) -> bool {
     let is_safe = |char: char| !char.is_control() && !"[]#;".contains(char);
     !name.is_empty() && name != METADATA && name.chars().all(is_safe)
-}
-
-fn newline(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// What stands between keys and values: as in the nearest entry that shows it.
@@ -128,7 +126,7 @@ fn put(edits: &mut Edits, text: &str, at: usize, lines: &str) {
 
 /// From the first line of an entry to the end of its last. Comments above stay, but for the last key of a section: there
 /// they would come to belong to the next section.
-pub(super) fn removal(text: &str, value: Node<'_>) -> Option<std::ops::Range<usize>> {
+pub(super) fn removal(text: &str, value: Node<'_>) -> Option<Range<usize>> {
     let section = value.parent()?.as_mapping()?;
     let entries: Vec<Entry<'_>> = section.entries().collect();
     let index = entries.iter().position(|entry| entry.value == value)?;
@@ -146,6 +144,29 @@ pub(super) fn removal(text: &str, value: Node<'_>) -> Option<std::ops::Range<usi
     };
     let has_comment = text[above..start].lines().any(|line| line.trim_start().starts_with(['#', ';']));
     Some(if has_comment { above..end } else { start..end })
+}
+
+/// The section of a file's metadata, with the blank line above it where it is the last one.
+pub(super) fn metadata(text: &str, block: Node<'_>) -> Range<usize> {
+    let start = line_start(text, block.span().start);
+    let end = next_line(text, last_byte(block));
+    if end < text.len() {
+        return start..end;
+    }
+    let above = &text[..start];
+    let newline = newline(text);
+    let is_blank = above.strip_suffix(newline).is_some_and(|above| above.ends_with(newline));
+    start - if is_blank { newline.len() } else { 0 }..end
+}
+
+/// The end of the last line of a section that is spread over nested nodes.
+fn last_byte(node: Node<'_>) -> usize {
+    let below: Vec<Node<'_>> = match node.kind() {
+        Kind::Mapping(mapping) => mapping.entries().map(|entry| entry.value).collect(),
+        Kind::Sequence(list) => list.items().collect(),
+        Kind::Scalar(..) | Kind::Alias(_) => Vec::new(),
+    };
+    below.into_iter().map(last_byte).fold(node.span().end, usize::max)
 }
 
 /// The section of a new file's metadata, to stand behind `body`.

@@ -12,7 +12,7 @@ use super::edit::Edits;
 use super::metadata::NewBlock;
 use super::readers::{self, Field};
 use super::scalar::ScalarError;
-use super::splice::own_entries;
+use super::splice::{newline, own_entries};
 use super::value::Plain;
 
 pub(super) use scan::scan;
@@ -113,8 +113,7 @@ impl Layout {
             None if colon == ":" => "",
             _ => " ",
         };
-        let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
-        let lines = indent(text, root, first).map(|indent| (newline, indent.to_owned()));
+        let lines = indent(text, root, first).map(|indent| (newline(text), indent.to_owned()));
         Self { lines, colon, gap }
     }
 

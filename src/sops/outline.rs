@@ -266,7 +266,9 @@ impl<'t> Outline<'t> {
 }
 
 fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+    // A byte order mark takes no column.
+    let start = if text[..at].starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    text[..at].rfind('\n').map_or(start, |newline| newline + 1)
 }
 
 fn has_blank_line(text: &str) -> bool {

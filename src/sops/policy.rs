@@ -316,9 +316,24 @@ impl Policy {
         &self.hidden
     }
 
-    /// Every recipient of every rule that can be followed, in the order of the policy, with repetitions.
-    pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
-        self.entries.iter().filter_map(|entry| entry.rule.as_ref().ok()).flat_map(Rule::recipients)
+    /// Every reader of every rule that can be followed, in the order of the policy, each once.
+    #[must_use]
+    pub fn readers(&self) -> Vec<Reader> {
+        let mut readers: Vec<Reader> = Vec::new();
+        for rule in self.entries.iter().filter_map(|entry| entry.rule.as_ref().ok()) {
+            let others = rule.others.iter().cloned().map(Reader::from);
+            for reader in rule.recipients.iter().cloned().map(Reader::from).chain(others) {
+                if !readers.contains(&reader) {
+                    readers.push(reader);
+                }
+            }
+        }
+        readers
+    }
+
+    /// Where the rules stand that can be followed.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.entries.iter().filter(|entry| entry.rule.is_ok()).map(|entry| entry.position)
     }
 
     /// What the policy calls readers: the anchor of the key, else the comment behind it, else the comment on the line

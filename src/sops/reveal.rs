@@ -16,6 +16,7 @@ mod clear;
 mod json;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 pub use clear::RevealError;
 

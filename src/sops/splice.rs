@@ -31,7 +31,9 @@ pub(super) fn replace(edits: &mut Edits, document: &Document, node: Node<'_>, va
     if let (Some(_), Some(anchor)) = (node.tag(), node.anchor()) {
         new = format!("&{anchor} {new}");
     }
-    let header = text[span.clone()].find('\n');
+    let header = text[span.clone()]
+        .find('\n')
+        .map(|end| text[span.start..span.start + end].trim_end_matches('\r').len());
     if let (Kind::Scalar(_, Style::Literal | Style::Folded), Some(header)) = (node.kind(), header) {
         // A comment may stand behind the `|`; it stays, and may be a change of its own.
         let indicator = node.span().start;
@@ -61,6 +63,11 @@ pub(super) fn next_line(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
 }
 
+/// How the lines of a text end.
+pub(super) fn newline(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
 /// Characters before a node on its line.
 fn column(text: &str, node: Node<'_>) -> usize {
     let start = node.full_span().start;
@@ -83,12 +90,13 @@ pub(super) fn insert(edits: &mut Edits, document: &Document, mapping: Mapping<'_
     let indent = column(text, first.key_node);
     let mut lines = String::new();
     block_lines(&mut lines, new, indent, step(document));
+    let newline = newline(text);
+    let mut lines = lines.replace('\n', newline);
     match own_entries(mapping).next_back() {
         Some(last) => {
             let at = next_line(text, last.value.span().end.max(last.key_node.span().end));
             if !text[..at].ends_with('\n') {
-                lines.insert(0, '\n');
-                lines.pop();
+                lines = format!("{newline}{}", lines.trim_end_matches(newline));
             }
             edits.replace(at..at, lines);
         }

@@ -51,7 +51,7 @@ impl Values {
             self.reserve(value.bytes.len());
             self.bytes.extend_from_slice(value.bytes);
         }
-        // The text that all of this was in is no longer than `yaml::MAX_BYTES`.
+        // The text that all of this was in, and what its aliases stand for, are no longer than `yaml::MAX_BYTES` each.
         let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         self.leaves.push((end, value.map(|value| value.kind)));
     }

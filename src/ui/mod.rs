@@ -11,6 +11,7 @@ use crate::secret::Secret;
 pub mod diagnosis;
 pub mod form;
 pub mod interrupt;
+pub mod keys;
 pub mod listing;
 pub mod plan;
 pub mod progress;

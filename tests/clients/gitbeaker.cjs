@@ -125,6 +125,9 @@ async function directory() {
   const inherited = { includeInherited: true };
   check('an inherited member', (await operator.GroupMembers.show(group.id, 2, inherited)).access_level, 50);
   check("a project's member", (await operator.ProjectMembers.show(project.id, 3, inherited)).access_level, 30);
+  const file = await operator.RepositoryFiles.showRaw(project.id, 'catalog-info.yaml', 'main');
+  check('a file', String(file instanceof Blob ? await file.text() : file).includes('kind: Component'));
+  await refused('no file', 404, '404 File Not Found', () => operator.RepositoryFiles.showRaw(project.id, 'none', 'main'));
   await refused('a hidden group', 404, '404 Group Not Found', () => operator.Groups.show('elsewhere'));
   await refused('no project', 404, '404 Project Not Found', () => operator.Projects.show('alithya-csna/none'));
   check('metadata', (await operator.Metadata.show()).enterprise);
@@ -177,7 +180,7 @@ async function everyRoute(path) {
   const { requests } = await (await fetch(`${emulator.url}/_emulator/state`)).json();
   const driven = requests.filter((entry) => entry.status && entry.status < 400).map((entry) => `${entry.method} ${entry.path}`);
   for (const line of fs.readFileSync(path, 'utf8').split('\n').filter((text) => text && !text.startsWith('#'))) {
-    const pattern = new RegExp(`^${line.replaceAll(/:token|:user|:iid/g, '[0-9]+').replaceAll(/:id|:name/g, '[^/]+')}$`);
+    const pattern = new RegExp(`^${line.replaceAll(/:token|:user|:iid/g, '[0-9]+').replaceAll(/:id|:name|:file/g, '[^/]+')}$`);
     check(`${line} was driven`, driven.some((request) => pattern.test(request)));
   }
 }

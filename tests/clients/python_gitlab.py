@@ -154,6 +154,8 @@ def directory():
     check("a project by path", project.path_with_namespace, "alithya-csna/backstage")
     check("an inherited member", operator.groups.get(group.id, lazy=True).members_all.get(2).access_level, 50)
     check("a project's member", project.members_all.get(3).access_level, 30)
+    check("a file", b"kind: Component" in project.files.raw(file_path="catalog-info.yaml", ref="main"))
+    refused("no file", 404, "404 File Not Found", lambda: project.files.raw(file_path="none", ref="main"))
     refused("no member", 404, "404 Not found", lambda: project.members_all.get(1))
     refused("a hidden group", 404, "404 Group Not Found", lambda: operator.groups.get("elsewhere"))
     refused("no project", 404, "404 Project Not Found", lambda: operator.projects.get("alithya-csna/none"))
@@ -222,7 +224,7 @@ def every_route(path):
     for line in open(path, encoding="utf-8"):
         if line.startswith("#"):
             continue
-        pattern = re.sub(":id|:name", "[^/]+", re.sub(":token|:user|:iid", "[0-9]+", re.escape(line.strip())))
+        pattern = re.sub(":id|:name|:file", "[^/]+", re.sub(":token|:user|:iid", "[0-9]+", re.escape(line.strip())))
         check(f"{line.strip()} was driven", any(re.fullmatch(pattern, request) for request in driven))
 
 

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use jiff::SignedDuration;
+
 use crate::support::canaries::Canaries;
 use crate::support::form::{DEV, Form};
 use crate::support::lab::{GIT_CONFIG, Lab, Said};
@@ -132,7 +134,9 @@ fn ctrl_c_at_each_question_leaves_nothing_half_made() {
     let lab = Lab::new();
     let newcomer = Newcomer::at(&lab);
     let untouched = (lab.head(), lab.git(["status", "--porcelain"]));
-    let interrupted = |terminal: Terminal| {
+    let interrupted = |mut terminal: Terminal| {
+        // The question has been asked, and is being waited for.
+        terminal.wait_until_hidden();
         terminal.interrupt();
         let (status, said, echoes) = terminal.end_and_echo();
         assert!(status == 130 && echoes, "{status}: {said}");
@@ -153,7 +157,6 @@ fn ctrl_c_at_each_question_leaves_nothing_half_made() {
     terminal.expect("Is that where your account is?");
     terminal.press("y");
     terminal.expect(PASTE);
-    terminal.wait_until_hidden();
     interrupted(terminal);
 
     let mut terminal = newcomer.sits_before(&["bootstrap"]);
@@ -246,4 +249,31 @@ fn a_request_to_read_more_changes_the_policy_alone_and_opens_qa_once_it_is_merge
     newcomer.says(&qa).refused(7, "");
     lab.provision(["rekey", "--yes", "--push"]).ok();
     assert_eq!(newcomer.says(&qa).ok().out, lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"));
+}
+
+#[test]
+fn a_superseded_personal_token_withdraws_itself_where_its_owner_may_revoke_nothing() {
+    let lab = Lab::today();
+    let newcomer = Newcomer::at(&lab);
+    let file = newcomer.home.join("token");
+    let old = Form::by_heart().with("description", "provision devmode/backstage pv-0123456789abcdef0123");
+    fs::write(&file, old.submit(&lab, DEV)).unwrap();
+    let run = |token: &[&str]| {
+        let args = [&["bootstrap", "--yes"], token].concat();
+        Said::of(&newcomer.command(&args).env("GITLAB_HOST", lab.gitlab.url()).output().unwrap()).ok()
+    };
+    let given = ["--token-file", file.to_str().unwrap()];
+    run(&given);
+    let profile = lab.read("environments/devmode.yaml").replace("(localhost)", "(laptop)");
+    lab.write("environments/devmode.yaml", &profile);
+    lab.commit_all("rename");
+    fs::write(&file, Form::by_heart().with("name", "Backstage (laptop)").submit(&lab, DEV)).unwrap();
+    run(&given);
+    let alive = || lab.minted().iter().filter(|token| token["active"] == true).count();
+    assert_eq!(alive(), 1, "the old one lives on for the overlap");
+    lab.gitlab.advance(SignedDuration::from_hours(25));
+    let said = run(&[]);
+    assert!(said.out.contains("is revoked"), "{said:?}");
+    assert_eq!(alive(), 0);
+    assert!(!lab.read("environments/locks/devmode/dev.yaml").contains("superseded"));
 }

@@ -37,6 +37,7 @@ mod git_commit_sign;
 mod git_commit_signals;
 mod git_environment;
 mod hook;
+mod keys;
 mod keyservice;
 mod personal;
 mod profile_shipped;

@@ -108,6 +108,30 @@ fn the_whole_document_is_what_stock_sops_decrypts() {
 }
 
 #[test]
+fn a_document_of_any_format_is_what_stock_sops_decrypts() {
+    let lab = Lab::new();
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    for (name, plain) in [
+        ("secrets/x.json", "{\n\t\"a\": {\n\t\t\"b\": \"x\\n\",\n\t\t\"n\": 1\n\t}\n}\n"),
+        ("secrets/x.env", "A=one\n# note\nB=l1\\nl2\n"),
+        ("secrets/x.ini", "[s]\n; note\na = one\n\n[t]\nb = `two;`\n"),
+        ("secrets/x.yaml", "a: one\n---\n# note\nb: two\n"),
+        ("secrets/key.pem", "-----BEGIN-----\nabc\n"),
+    ] {
+        encrypted_by_sops(&lab, name, plain);
+        let said = lab.provision(["show", name, "--reveal"]).ok();
+        assert_eq!((said.out.as_str(), said.err.as_str()), (plain, ""), "{name}");
+        assert_eq!(lab.sops(["decrypt", name]).ok().out, plain, "{name}");
+        let ours = lab.provision(["show", name, "--reveal", "--json"]).ok().out;
+        let stock = lab.sops(["decrypt", "--output-type", "json", name]).ok().out;
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let mut stock = read(&stock);
+        stock.as_object_mut().unwrap().retain(|key, _| key != "DEFAULT");
+        assert_eq!(read(&ours), stock, "{name}");
+    }
+}
+
+#[test]
 fn a_changed_file_shows_nothing() {
     let lab = Lab::new();
     encrypted_by_sops(&lab, "secrets/x.sops.yaml", PLAIN);

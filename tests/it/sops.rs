@@ -12,6 +12,7 @@ mod random;
 mod random_formats;
 mod rekey;
 mod rekey_formats;
+mod reveal;
 mod scalars;
 mod selection;
 mod tampering;

@@ -4,9 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules that decide: they may not know the shell or the face.
-const CORE: [&str; 14] = [
-    "checks", "environ", "error", "instance", "journal", "lock", "plan", "problem", "profile", "secret",
-    "sops", "template", "token", "yaml",
+const CORE: [&str; 15] = [
+    "checks",
+    "environ",
+    "error",
+    "instance",
+    "journal",
+    "lock",
+    "plan",
+    "problem",
+    "profile",
+    "readership",
+    "secret",
+    "sops",
+    "template",
+    "token",
+    "yaml",
 ];
 const SHELL_AND_FACE: [&str; 9] =
     ["apply", "cli", "commands", "deliver", "explain", "gitlab", "observe", "repo", "ui"];

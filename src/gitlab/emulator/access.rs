@@ -23,6 +23,8 @@ pub(super) enum Opens {
     ReadUser,
     /// `api` or `self_rotate`.
     SelfRotate,
+    /// `api`, `read_api` or `read_repository`, for reading.
+    Repository,
     /// Any token may look at itself and withdraw itself.
     Any,
 }
@@ -45,6 +47,7 @@ impl Opens {
             Self::Any => true,
             Self::Api => token.has_scope("api") || reads("read_api"),
             Self::ReadUser => token.has_scope("api") || reads("read_api") || reads("read_user"),
+            Self::Repository => token.has_scope("api") || reads("read_api") || reads("read_repository"),
             Self::SelfRotate => token.has_scope("api") || token.has_scope("self_rotate"),
         }
     }
@@ -56,6 +59,7 @@ impl Opens {
             Self::Any => &[],
             Self::Api => &["api", "read_api"],
             Self::ReadUser => &["read_user", "api", "read_api"],
+            Self::Repository => &["read_repository", "api", "read_api"],
             Self::SelfRotate => &["api", "self_rotate", "api", "read_api"],
         }
     }

@@ -22,6 +22,7 @@ mod personal_tokens;
 mod present;
 mod refusal;
 mod reply;
+mod repository;
 mod request;
 mod resource_tokens;
 mod route;

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::reply::Reply;
 use super::request::Request;
 use super::state::GitLab;
-use super::{branches, directory, merge_requests, personal_tokens, resource_tokens};
+use super::{branches, directory, merge_requests, personal_tokens, repository, resource_tokens};
 use crate::secret::Secret;
 
 /// What a route works with.
@@ -41,6 +41,7 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 fn find(method: &str, segments: &[&str]) -> Option<Route> {
     resource_tokens::route(method, segments)
         .or_else(|| personal_tokens::route(method, segments))
+        .or_else(|| repository::route(method, segments))
         .or_else(|| branches::route(method, segments))
         .or_else(|| merge_requests::route(method, segments))
         .or_else(|| directory::route(method, segments))

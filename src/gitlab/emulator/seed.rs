@@ -22,9 +22,9 @@ pub struct Seed {
     settings: SeedSettings,
     users: Vec<SeedUser>,
     #[serde(default)]
-    groups: Vec<SeedResource>,
+    groups: Vec<SeedGroup>,
     #[serde(default)]
-    projects: Vec<SeedResource>,
+    projects: Vec<SeedProject>,
     tokens: Vec<SeedToken>,
 }
 
@@ -55,13 +55,26 @@ struct SeedUser {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SeedResource {
+struct SeedGroup {
     path: String,
     name: Option<String>,
     id: Option<u64>,
     visibility: Option<Visibility>,
     #[serde(default)]
     members: BTreeMap<String, Role>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeedProject {
+    path: String,
+    name: Option<String>,
+    id: Option<u64>,
+    visibility: Option<Visibility>,
+    #[serde(default)]
+    members: BTreeMap<String, Role>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -161,7 +174,7 @@ impl Seed {
             if gitlab.group(&group.path).is_some() || gitlab.groups.insert(id, row).is_some() {
                 return Err(SeedError::Twice(group.path.clone()));
             }
-            group.enrol(&mut gitlab, Resource::Group(id), now)?;
+            enrol(&group.members, &mut gitlab, Resource::Group(id), now)?;
         }
         for project in &self.projects {
             let id = free(project.id, 501, gitlab.projects.keys());
@@ -171,12 +184,13 @@ impl Seed {
                 full_path: project.path.clone(),
                 visibility: project.visibility.unwrap_or(Visibility::Private),
                 created_at: now,
+                files: project.files.clone(),
                 code: Code::default(),
             };
             if gitlab.project(&project.path).is_some() || gitlab.projects.insert(id, row).is_some() {
                 return Err(SeedError::Twice(project.path.clone()));
             }
-            project.enrol(&mut gitlab, Resource::Project(id), now)?;
+            enrol(&project.members, &mut gitlab, Resource::Project(id), now)?;
         }
         let mut values = BTreeMap::new();
         for token in &self.tokens {
@@ -241,14 +255,17 @@ impl SeedUser {
     }
 }
 
-impl SeedResource {
-    fn enrol(&self, gitlab: &mut GitLab, resource: Resource, now: Timestamp) -> Result<(), SeedError> {
-        for (username, role) in &self.members {
-            let user = user_id(gitlab, username)?;
-            gitlab.members.push(Membership { resource, user, role: *role, created_at: now });
-        }
-        Ok(())
+fn enrol(
+    members: &BTreeMap<String, Role>,
+    gitlab: &mut GitLab,
+    resource: Resource,
+    now: Timestamp,
+) -> Result<(), SeedError> {
+    for (username, role) in members {
+        let user = user_id(gitlab, username)?;
+        gitlab.members.push(Membership { resource, user, role: *role, created_at: now });
     }
+    Ok(())
 }
 
 fn user_id(gitlab: &GitLab, username: &str) -> Result<u64, SeedError> {

@@ -122,6 +122,8 @@ pub(super) struct Project {
     pub(super) full_path: String,
     pub(super) visibility: Visibility,
     pub(super) created_at: Timestamp,
+    /// What `main` holds, by path.
+    pub(super) files: BTreeMap<String, String>,
     pub(super) code: Code,
 }
 

@@ -8,6 +8,9 @@ use crate::yaml::{Error, Id, MAX_DEPTH, Position, Style};
 /// Reads one JSON value; what sops would not take at the top is for the caller to refuse.
 pub(in crate::sops) fn scan(text: &str) -> Result<Scanned, Error> {
     let mut scanner = Scanner { text, at: 0, depth: 0, builder: Builder::new(text) };
+    if text.starts_with('\u{feff}') {
+        return Err(scanner.error("a byte order mark, which JSON must not have (RFC 8259 §8.1)"));
+    }
     scanner.blanks();
     let root = scanner.value()?;
     scanner.blanks();
@@ -273,7 +276,7 @@ mod tests {
             ("{\"a\": \"\n\"}", "1:8: a control character"),
             ("{} {}", "1:4: something stands behind"),
             ("{\n \"a\": 1,\n \"a\": 2}", "3:2: the key `a` is already at line 2"),
-            ("\u{feff}{}", "1:1: a value"),
+            ("\u{feff}{}", "1:1: a byte order mark"),
             ("{\"a\":\"\\", "1:7: "),
         ];
         for (json, wanted) in rows {

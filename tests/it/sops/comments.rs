@@ -24,6 +24,11 @@ const KEPT: &[&str] = &[
     "a:\n  b: 1\n# word1\n",
     "#word1\n#\n##word2\na: 1 #word3\n",
     "a:\n  # word1\n  b:\n    # word2\n    c: 1\n",
+    "\u{feff}# word1\na: 1\n# word2\nb: 2\n",
+    "\u{feff}a: 1 # word1\nb: 2\n",
+    "a: 1\n# word1\n---\n# word2\nb: 1 # word3\n# word4\n\n---\nc: 1\n# word5\n",
+    "a: 1 # word1\n\n# word2\n\n---\n\n# word3\n\nb:\n  - 1\n# word4\nc: 1\n",
+    "# word1\nl: [&a x, *a]\n# word2\nm_unencrypted: &m {x: 1}\nn_unencrypted: *m # word3\n# word4\nlast: 1\n",
 ];
 
 fn words(text: &str) -> Vec<String> {

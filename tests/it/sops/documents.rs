@@ -1,8 +1,8 @@
 //! YAML files of several documents: one MAC over all, and the metadata of the first one in each.
 
-use provision::sops::{Encrypted, Format, OpenError, StructureError};
+use provision::sops::{Alone, Draft, Encrypted, Format, OpenError, StructureError};
 
-use super::workshop::{Workshop, diff, path, secret};
+use super::workshop::{Workshop, diff, now, path, secret};
 
 const PLAIN: &str = "a: x\nn_unencrypted: 1\n---\n# note\na: second\nlist:\n    - b: z\n      c_unencrypted: w\n---\na: third\n";
 
@@ -48,6 +48,33 @@ fn a_file_of_several_documents_opens_and_is_edited() {
     shop.sops(&["set", "file.yaml", r#"["more"]"#, r#""by sops""#]);
     let opened = shop.open(&shop.read("file.yaml"));
     assert_eq!(opened.get(&path(r#"["more"]"#)).unwrap().unwrap().expose(), "by sops");
+}
+
+#[test]
+fn a_new_file_of_several_documents_has_the_block_in_each() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    for plain in [
+        PLAIN.to_owned(),
+        PLAIN.replace('\n', "\r\n"),
+        PLAIN.trim_end().to_owned(),
+        format!("\u{feff}---\n{PLAIN}"),
+        format!("{}# the end\n", PLAIN.replace("---\n", "\n---   \n\n")),
+    ] {
+        let mut draft = Draft::parse(Format::Yaml, &plain).unwrap();
+        draft.set(&path(r#"["a"]"#), secret("put in")).unwrap();
+        let sealed = draft.seal(&rule, &Alone, now(), &[path(r#"["a"]"#)]).unwrap();
+        let ours = String::from_utf8(sealed.bytes().to_vec()).unwrap();
+        assert_eq!(ours.matches("\nsops:").count(), 3, "{ours}");
+        assert_decrypts(
+            &shop,
+            &ours,
+            &["a: put in", "n_unencrypted: 1", "a: second", "- b: z", "c_unencrypted: w", "a: third"],
+        );
+        shop.sops(&["set", "file.yaml", r#"["a"]"#, r#""by sops""#]);
+        let opened = shop.open(&shop.read("file.yaml"));
+        assert_eq!(opened.get(&path(r#"["a"]"#)).unwrap().unwrap().expose(), "by sops");
+    }
 }
 
 #[test]

@@ -115,14 +115,18 @@ fn line_breaks_of_another_system_survive() {
     let ours = Workshop::seal(draft, &rule);
     let wanted = serde_json::json!({"a": "x", "b": [1, "two"], "c": "text\n", "d_unencrypted": "y"});
     assert_eq!(shop.decrypt(&ours), wanted);
-    let before = ours.replace("\r\n", "\n").replace('\n', "\r\n");
-    let after = shop.edit(&before, |opened| {
+    assert_eq!(ours.matches('\n').count(), ours.matches("\r\n").count());
+    assert!(!ours.contains("\r\r"), "{ours}");
+    let after = shop.edit(&ours, |opened| {
         opened.set(&path(r#"["a"]"#), &secret("new")).unwrap();
         opened.set(&path(r#"["d_unencrypted"]"#), &secret("z")).unwrap();
+        opened.set(&path(r#"["more"]["deep"]"#), &secret("s")).unwrap();
     });
-    assert_eq!(shop.decrypt(&after)["a"], "new");
-    assert_eq!(after.matches("\r\n").count(), before.matches("\r\n").count());
-    assert_eq!(diff(&before, &after).len(), 6);
+    let values = shop.decrypt(&after);
+    assert_eq!((&values["a"], &values["more"]["deep"]), (&"new".into(), &"s".into()));
+    assert_eq!(after.matches('\n').count(), after.matches("\r\n").count());
+    // Made and edited in the same second, so the time is the same.
+    assert_eq!(diff(&ours, &after).len(), 2 + 2 + 2 + 2);
 }
 
 #[test]

@@ -421,7 +421,7 @@ fn what_no_document_can_be_is_refused_with_its_place() {
         (Format::Json, b"{\"a\": 1e400}", "1:7: [\"a\"] is a number that does not fit"),
         (Format::Json, b"{\"a\": \"\xff\"}", "1:8: not UTF-8"),
         (Format::Json, deep.as_bytes(), "1:106: nested deeper"),
-        (Format::Json, b"\xef\xbb\xbf{\"a\": 1}", "1:1: a value should"),
+        (Format::Json, b"\xef\xbb\xbf{\"a\": 1}", "1:1: a byte order mark"),
         (
             Format::Json,
             b"{\"a\": \"ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]\"}",

@@ -322,7 +322,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
-fn silent() -> Progress {
+pub(crate) fn silent() -> Progress {
     let args =
         GlobalArgs { directory: None, json: false, quiet: true, verbose: 0, color: ColorChoice::Never };
     Progress::start(Ui::new(&args, true), "")

@@ -343,10 +343,19 @@ impl Effects for Faulty {
     ) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "write", path: repo.root().to_owned(), source: full() };
         let fault = self.begin(Effect::Write, format!("write {} files", paths.len()));
-        if fault == Some(Fault::Fail) {
-            return Err(failed());
+        match fault {
+            Some(Fault::Fail) => return Err(failed()),
+            Some(Fault::Torn) => {
+                // Half of the files are replaced; one more is on its way.
+                let half = paths.len().div_ceil(2);
+                self.system.write_each(repo, paths, &|number| make(number).filter(|_| number < half))?;
+                if let Some(next) = paths.get(half) {
+                    tear(&litter(&next.below(repo.root())), b"half of a file");
+                }
+                self.die();
+            }
+            _ => self.system.write_each(repo, paths, make)?,
         }
-        self.system.write_each(repo, paths, make)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }

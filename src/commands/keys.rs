@@ -1,0 +1,33 @@
+//! `provision keys`: who can read what, and who comes and goes.
+
+use std::rc::Rc;
+
+use super::Exit;
+use crate::cli::{KeysArgs, KeysCommand};
+use crate::error::Result;
+use crate::observe::readership::{policy, present};
+use crate::readership::listing::rows;
+use crate::repo::Repository;
+use crate::ui::{self, Ui};
+use crate::world::World;
+
+mod add;
+mod remove;
+mod who;
+
+/// Does what was asked for.
+///
+/// # Errors
+/// See the exit codes.
+pub async fn run(args: &KeysArgs, ui: Ui, world: &World) -> Result<Exit> {
+    let repo = Rc::new(Repository::discover(&world.directory)?);
+    match &args.command {
+        KeysCommand::List => {
+            let rows = rows(&policy(&repo)?, &present(&repo)?);
+            ui::keys::list(ui, &rows).map(|()| Exit::Done)
+        }
+        KeysCommand::Who { what } => who::run(what, &repo, ui, world).map(|()| Exit::Done),
+        KeysCommand::Add(args) => add::run(args, &repo, ui, world).await,
+        KeysCommand::Remove(args) => remove::run(args, &repo, ui, world).await,
+    }
+}

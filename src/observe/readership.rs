@@ -1,0 +1,123 @@
+//! Reads who could read what out of git, and who can out of the work tree.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use super::{POLICY, inspect, secrets};
+use crate::error::{Error, Kind, Result};
+use crate::lock::Lock;
+use crate::readership::listing::Present;
+use crate::readership::{Fact, History, Moment, Version};
+use crate::repo::{ObjectId, Repository};
+use crate::sops::{Encrypted, Form, Policy, Reader};
+
+/// The history of all branches that this clone has.
+///
+/// # Errors
+/// Where the clone is shallow: who could read what before can then not be told. Where an object cannot be read.
+pub fn history(repo: &Repository) -> Result<History> {
+    if repo.is_shallow()? {
+        return Err(Error::new(Kind::Refused, "this clone does not have the whole history")
+            .because("who could read what before its first commit cannot be told from it")
+            .hint("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0"));
+    }
+    let past = repo.past(version).map_err(|error| {
+        Error::from(error).hint("a partial clone does not have all files: git fetch --refetch --no-filter")
+    })?;
+    let mut seen = BTreeSet::new();
+    let mut history = History::default();
+    let head = repo.head()?.commit;
+    for commit in past {
+        if Some(commit.commit) == head {
+            let locks = commit.files.iter().filter_map(|version| match &version.fact {
+                Fact::Lock(lock) => Some((version.path.clone(), lock.clone())),
+                _ => None,
+            });
+            history.locks = locks.collect();
+        }
+        // The newest of all commits with the same files stands for them.
+        if seen.insert(Rc::as_ptr(&commit.files)) {
+            history.moments.push(Moment {
+                commit: commit.commit.to_string(),
+                at: Timestamp::from_second(commit.committed).unwrap_or_default(),
+                files: commit.files,
+            });
+        }
+    }
+    Ok(history)
+}
+
+fn version(path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Version> {
+    let fact = if path == POLICY {
+        Fact::Policy(Policy::parse(str::from_utf8(bytes).ok()?).ok()?.names().clone())
+    } else if is_lock(path) {
+        let text = String::from_utf8_lossy(bytes);
+        Lock::read(path, &text).map_or(Fact::Unreadable, Fact::Lock)
+    } else if !inspect::is_clear_by_design(path) && inspect::is_secrets_file(path, bytes) {
+        secrets::parse(path, bytes).map_or(Fact::Unreadable, |file| Fact::Secrets {
+            readers: readers(&file),
+            encrypted: encrypted(&file),
+        })
+    } else {
+        return None;
+    };
+    Some(Version { path: path.to_owned(), content: blob.to_string(), fact })
+}
+
+fn is_lock(path: &str) -> bool {
+    path.starts_with("environments/locks/") && path.ends_with(".yaml")
+}
+
+/// Everybody who can read a file, as it says.
+#[must_use]
+pub fn readers(file: &Encrypted) -> Vec<Reader> {
+    file.readers().into_iter().cloned().collect()
+}
+
+fn encrypted(file: &Encrypted) -> Vec<crate::sops::Path> {
+    let leaves = file.leaves().filter(|leaf| matches!(leaf.form, Form::Encrypted(_)));
+    leaves.map(|leaf| leaf.path.clone()).collect()
+}
+
+/// The tracked secrets files of the work tree.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn present(repo: &Repository) -> Result<Vec<Present>> {
+    let of_persons = super::rekey::personal(repo)?;
+    let mut present = Vec::new();
+    for file in repo.tracked()? {
+        let path = file.path.as_str();
+        if inspect::is_clear_by_design(path) {
+            continue;
+        }
+        let Some(bytes) = repo.work_tree_content(&file.path)? else { continue };
+        if inspect::is_secrets_file(path, &bytes) {
+            let readers = secrets::parse(path, &bytes).map(|file| readers(&file));
+            present.push(Present {
+                path: path.to_owned(),
+                readers: readers.map_err(|error| error.to_string()),
+                personal: of_persons.iter().any(|secrets| secrets.matches(path)),
+            });
+        }
+    }
+    Ok(present)
+}
+
+/// The committed policy.
+///
+/// # Errors
+/// Where there is none, or it is not one.
+pub fn policy(repo: &Repository) -> Result<Policy> {
+    policy_of(&super::rekey::policy_at_head(repo)?)
+}
+
+/// The policy with this text.
+///
+/// # Errors
+/// Where it is not one.
+pub fn policy_of(text: &str) -> Result<Policy> {
+    Policy::parse(text).map_err(|error| super::unusable_policy(&error).hint(super::MEND_POLICY))
+}

@@ -1,0 +1,306 @@
+//! Who can read what, who could, and what becomes of that when somebody leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, Table, presets};
+use serde::Serialize;
+
+use super::{Style, Ui};
+use crate::error::Result;
+use crate::plan::rekey::Done;
+use crate::readership::listing::Row;
+use crate::readership::{Former, Found, Readable, State, Token};
+use crate::sops::{Path, Reader};
+
+/// How many files are named in one cell; `--json` names all.
+const NAMED: usize = 3;
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    readers: &'a [Row],
+}
+
+/// The table of `keys list`.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn list(ui: Ui, rows: &[Row]) -> Result<()> {
+    if ui.json() {
+        return ui.result_json(&Listing { readers: rows });
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["NAME", "KEY", "KIND", "READS"]);
+    for row in rows {
+        let name = row.name.as_deref().unwrap_or("-");
+        table.add_row([
+            Cell::new(name),
+            Cell::new(&row.short),
+            Cell::new(&row.kind),
+            Cell::new(files(&row.reads)),
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    ui.result(&text)?;
+    for row in rows {
+        let who = row.name.as_deref().unwrap_or(&row.short);
+        if !row.should_not_read.is_empty() {
+            let what = format!("{who} reads {} and, by .sops.yaml, should not", files(&row.should_not_read));
+            ui.note(true, &what);
+        }
+        if !row.will_read.is_empty() {
+            ui.note(false, &format!("{who} will read {} after a rekey", files(&row.will_read)));
+        }
+    }
+    Ok(())
+}
+
+fn files(paths: &[String]) -> String {
+    let more = paths.len().saturating_sub(NAMED);
+    let first = paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match (paths.len(), more) {
+        (0, _) => "nothing".to_owned(),
+        (_, 0) => first,
+        _ => format!("{first} and {more} more"),
+    }
+}
+
+/// The answer of `keys who`.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// The token that was asked about; none where it was a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<AboutToken>,
+    /// The file, or those that carry the token.
+    pub files: Vec<FileReaders>,
+    /// Files of which some version cannot be read.
+    pub unreadable: Vec<String>,
+}
+
+/// A token.
+#[derive(Debug, Serialize)]
+pub struct AboutToken {
+    entry: String,
+    id: u64,
+}
+
+impl From<Found> for AboutToken {
+    fn from(found: Found) -> Self {
+        Self { entry: found.entry(), id: found.id.0 }
+    }
+}
+
+/// Readers of one file.
+#[derive(Debug, Serialize)]
+pub struct FileReaders {
+    file: String,
+    readers: Vec<Person>,
+    former: Vec<Person>,
+}
+
+#[derive(Debug, Serialize)]
+struct Person {
+    name: Option<String>,
+    key: String,
+    #[serde(skip)]
+    short: String,
+    /// The last commit in which they could, and its day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+}
+
+impl FileReaders {
+    /// Who reads the file now, and who could before, with the names that `name_of` has.
+    #[must_use]
+    pub fn new(
+        file: String,
+        now: &[Reader],
+        former: &[Former],
+        name_of: impl Fn(&Reader) -> Option<String>,
+    ) -> Self {
+        let person = |reader: &Reader| Person {
+            name: name_of(reader),
+            key: reader.to_string(),
+            short: reader.short(),
+            until: None,
+            commit: None,
+        };
+        let gone = |former: &Former| Person {
+            until: Some(former.at.strftime("%Y-%m-%d").to_string()),
+            commit: Some(former.commit.clone()),
+            ..person(&former.reader)
+        };
+        Self { file, readers: now.iter().map(person).collect(), former: former.iter().map(gone).collect() }
+    }
+}
+
+/// Shows an [`Answer`].
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn who(ui: Ui, answer: &Answer) -> Result<()> {
+    if ui.json() {
+        return ui.result_json(answer);
+    }
+    let mut out = String::new();
+    if let Some(token) = &answer.token {
+        let _ = writeln!(out, "{} is token {}", token.entry, token.id);
+    }
+    for file in &answer.files {
+        let _ = writeln!(out, "{}", ui.paint(Style::Bold, &file.file));
+        let _ = writeln!(out, "  can read it:{}", if file.readers.is_empty() { " nobody" } else { "" });
+        for person in &file.readers {
+            let _ = writeln!(out, "    {}", person.line());
+        }
+        let _ = writeln!(
+            out,
+            "  could read it before:{}",
+            if file.former.is_empty() { " nobody else" } else { "" }
+        );
+        for person in &file.former {
+            let _ = writeln!(out, "    {}", person.line());
+        }
+    }
+    ui.result(&out)?;
+    unreadable(ui, &answer.unreadable);
+    Ok(())
+}
+
+fn unreadable(ui: Ui, files: &[String]) {
+    if !files.is_empty() {
+        let what =
+            format!("some version of {} cannot be read, so whom it was for is not known", files.join(", "));
+        ui.note(true, &what);
+    }
+}
+
+impl Person {
+    fn line(&self) -> String {
+        let who = match &self.name {
+            Some(name) => format!("{name} ({})", self.short),
+            None => self.short.clone(),
+        };
+        match (&self.until, &self.commit) {
+            (Some(day), Some(commit)) => format!("{who} until {day}, commit {}", short(commit)),
+            _ => who,
+        }
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+/// What becomes of somebody who leaves.
+#[derive(Debug, Serialize)]
+pub struct Leaving<'a> {
+    /// What they are called.
+    pub name: &'a str,
+    /// Every key that was theirs.
+    pub keys: Vec<String>,
+    /// Every token that they could ever read.
+    pub tokens: &'a BTreeSet<Token>,
+    /// What else they could read, by file.
+    pub others: &'a BTreeMap<String, BTreeSet<Path>>,
+    /// Files of which some version cannot be read.
+    pub unreadable: Vec<String>,
+    /// What was done; none after `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<&'a Done>,
+}
+
+impl<'a> Leaving<'a> {
+    /// From what the history says.
+    #[must_use]
+    pub fn new(
+        name: &'a str,
+        keys: &BTreeSet<Reader>,
+        readable: &'a Readable,
+        unreadable: BTreeSet<&str>,
+        done: Option<&'a Done>,
+    ) -> Self {
+        Self {
+            name,
+            keys: keys.iter().map(ToString::to_string).collect(),
+            tokens: &readable.tokens,
+            others: &readable.others,
+            unreadable: unreadable.into_iter().map(str::to_owned).collect(),
+            done,
+        }
+    }
+}
+
+/// Says what was done, what they could ever read, and what is still to do.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
+    if ui.json() {
+        return ui.result_json(leaving);
+    }
+    if let Some(done) = leaving.done {
+        super::rekey::done(ui, done)?;
+    }
+    let Leaving { name, tokens, others, .. } = leaving;
+    let mut out = String::new();
+    if !tokens.is_empty() {
+        let _ = writeln!(out, "{name} could read these tokens:");
+    }
+    for token in *tokens {
+        let _ = writeln!(out, "  {}", line(ui, token));
+    }
+    if !others.is_empty() {
+        let _ = writeln!(out, "{name} could read these values, which no lock knows:");
+    }
+    for (file, leaves) in *others {
+        let paths: Vec<String> = leaves.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "  {file}: {}", files(&paths));
+    }
+    if tokens.is_empty() && others.is_empty() {
+        let _ = writeln!(out, "{name} could never read anything, according to the history of this clone");
+    }
+    ui.result(&out)?;
+    unreadable(ui, &leaving.unreadable);
+    advise(ui, leaving);
+    Ok(())
+}
+
+fn line(ui: Ui, token: &Token) -> String {
+    let expires = token.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+    let state = match token.state {
+        State::Current => ui.paint(Style::Warn, &format!("still in use, {expires}")),
+        State::Superseded => format!("replaced, and not revoked yet; {expires}"),
+        State::Gone => "no longer in use".to_owned(),
+    };
+    format!("{}/{}, token {} of {}: {state}", token.environment, token.key, token.id, token.owner)
+}
+
+/// What is left to do, plainly.
+fn advise(ui: Ui, leaving: &Leaving<'_>) {
+    if leaving.tokens.is_empty() && leaving.others.is_empty() {
+        return;
+    }
+    let name = leaving.name;
+    ui.note(
+        true,
+        &format!("whoever has a clone keeps its history: what {name} could read stays readable to {name}"),
+    );
+    let of = |state| leaving.tokens.iter().filter(move |token| token.state == state);
+    let environments: BTreeSet<&str> =
+        of(State::Current).filter_map(|token| token.environment.split('/').next()).collect();
+    if !environments.is_empty() {
+        let count = of(State::Current).count();
+        let tokens = if count == 1 { "1 token is".to_owned() } else { format!("{count} tokens are") };
+        let names: Vec<&str> = environments.into_iter().collect();
+        ui.note(true, &format!("{tokens} still the old one, in {}", names.join(", ")));
+    }
+    if !leaving.others.is_empty() {
+        ui.note(true, "values that no lock knows have to be replaced where they come from");
+    }
+}

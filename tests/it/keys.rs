@@ -1,0 +1,204 @@
+//! `provision keys` on real repositories: who reads, who did, who comes and goes.
+
+use std::process::Command;
+
+use crate::support::lab::Lab;
+use crate::support::people::{Person, policy};
+use crate::support::team::Team;
+
+const QA: &str = "secrets/qa.sops.yaml";
+const DEV: &str = "secrets/dev.sops.yaml";
+const X: &str = "secrets/more/x.sops.yaml";
+const REGEX: [&str; 3] = ["^secrets/qa\\.sops\\.yaml$", "^secrets/dev\\.sops\\.yaml$", "^secrets/more/"];
+
+/// A lab with tokens for qa and dev and a file of stock sops, a rule for each, all for ana and ben.
+fn lab(ben: &Person) -> Lab {
+    furnished(Lab::new(), ben)
+}
+
+fn furnished(lab: Lab, ben: &Person) -> Lab {
+    let ana = Person::owner_of(&lab);
+    let both: &[&str] = &["ana", "ben"];
+    lab.write(".sops.yaml", &policy(&[&ana, ben], &REGEX.map(|regex| (regex, both))));
+    lab.write(X, "password: hunter2\nuser_unencrypted: eve\n");
+    lab.sops(["encrypt", "-i", X]).ok();
+    lab.commit_all("readers");
+    lab.provision(["--env", "qa,dev", "--yes"]).ok();
+    lab
+}
+
+#[test]
+fn the_list_shows_names_keys_and_files() {
+    let ben = Person::new("ben");
+    let lab = lab(&ben);
+    let said = lab.provision(["keys", "list"]).ok();
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines[0].starts_with("NAME"), "{}", said.out);
+    assert!(lines[1].starts_with("ana") && lines[2].starts_with("ben"), "{}", said.out);
+    assert!(lines[2].contains(&format!("{DEV}, {X}, {QA}")), "{}", said.out);
+    // A stranger in a file, and somebody whom a rule has and no file.
+    let eva = Person::new("eva");
+    let text = lab.read(X);
+    let entry = format!(
+        "        - recipient: {}\n          enc: |\n            junk\n",
+        Person::new("eve").recipient
+    );
+    lab.write(X, &text.replace("    age:\n", &format!("    age:\n{entry}")));
+    let ana = Person::owner_of(&lab);
+    lab.write(".sops.yaml", &policy(&[&ana, &ben, &eva], &[("^secrets/", &["ana", "ben", "eva"])]));
+    lab.commit_all("change");
+    let json: serde_json::Value =
+        serde_json::from_str(&lab.provision(["keys", "list", "--json"]).ok().out).unwrap();
+    let readers = json["readers"].as_array().unwrap();
+    assert_eq!(readers.len(), 4);
+    assert_eq!((&readers[2]["name"], &readers[2]["will_read"][0]), (&"eva".into(), &DEV.into()));
+    assert_eq!(
+        (readers[3]["in_policy"].as_bool(), &readers[3]["should_not_read"][0]),
+        (Some(false), &X.into())
+    );
+}
+
+#[test]
+fn who_is_added_reads_what_the_environment_has_and_the_policy_keeps_its_layout() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(&ben);
+    let before = lab.read(".sops.yaml");
+    let said = lab.provision(["keys", "add", "eva", &eva.recipient, "--env", "qa", "--yes"]).ok();
+    assert!(said.err.contains(&format!("eva ({}) will read", eva.recipient)), "{}", said.err);
+    assert!(eva.reads(&lab, QA).is_some() && eva.reads(&lab, DEV).is_none() && eva.reads(&lab, X).is_none());
+    let after = lab.read(".sops.yaml");
+    let new: Vec<&str> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
+    assert_eq!(new, [format!("  - &eva {}", eva.recipient).as_str(), "      - *eva"]);
+    assert_eq!(lab.git(["log", "-1", "--format=%s"]), "provision(keys): add eva");
+    assert_eq!(lab.git(["show", "--name-only", "--format="]), format!(".sops.yaml\n{QA}"));
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    lab.provision(["check"]).ok();
+    // Again: nothing to do. Then everywhere.
+    let head = lab.head();
+    lab.provision(["keys", "add", "eva", &eva.recipient, "--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.head(), head);
+    lab.provision(["keys", "add", "eva", &eva.recipient, "--yes"]).ok();
+    assert!(eva.reads(&lab, DEV).is_some() && eva.reads(&lab, X).is_some());
+    lab.provision(["check"]).ok();
+}
+
+#[test]
+fn a_rule_that_is_for_other_files_too_is_not_widened_for_one() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(&ben);
+    let ana = Person::owner_of(&lab);
+    lab.write(".sops.yaml", &policy(&[&ana, &ben], &[("^secrets/", &["ana", "ben"])]));
+    lab.commit_all("one rule");
+    let head = lab.head();
+    let add =
+        |more: &[&str]| lab.provision([&["keys", "add", "eva", &eva.recipient, "--yes"], more].concat());
+    add(&["--env", "qa"]).refused(5, &format!("the rule in line 6 of .sops.yaml is for {DEV}, {X} too"));
+    assert_eq!((lab.head(), lab.git(["status", "--porcelain"])), (head, String::new()));
+    add(&["--env", "qa,dev", "--file", X]).ok();
+    assert!(eva.reads(&lab, X).is_some());
+}
+
+#[test]
+fn who_leaves_reads_no_more_and_what_they_could_read_is_listed() {
+    let ben = Person::new("ben");
+    let lab = lab(&ben);
+    let said = lab.provision(["keys", "remove", "ben", "--yes"]);
+    assert_eq!(said.status, 3, "{}{}", said.out, said.err);
+    for file in [QA, DEV, X] {
+        assert!(ben.reads(&lab, file).is_none(), "{file}");
+        lab.sops(["decrypt", file]).ok();
+    }
+    assert!(!lab.read(".sops.yaml").contains("ben") && !lab.read(".sops.yaml").contains(&ben.recipient));
+    assert_eq!(lab.git(["log", "-1", "--format=%s"]), "provision(keys): remove ben");
+    lab.provision(["check"]).ok();
+    let ids: Vec<String> = lab.minted().iter().map(|token| token["id"].to_string()).collect();
+    for id in &ids {
+        assert!(said.out.contains(&format!("token {id} of alithya-csna: still in use")), "{}", said.out);
+    }
+    assert!(
+        said.out.contains(&format!("{X}: [\"password\"]")) && !said.out.contains("user_unencrypted"),
+        "{}",
+        said.out
+    );
+    assert!(said.err.contains("what ben could read stays readable to ben"), "{}", said.err);
+    assert!(said.err.contains("2 tokens are still the old one, in dev, qa"), "{}", said.err);
+    // Asked again later: nothing changes, and the answer is the same.
+    let head = lab.head();
+    let said = lab.provision(["keys", "remove", "ben", "--yes"]);
+    assert_eq!((said.status, lab.head()), (3, head));
+    assert!(ids.iter().all(|id| said.out.contains(id)), "{}", said.out);
+}
+
+#[test]
+fn a_token_that_was_replaced_since_is_listed_and_no_longer_old() {
+    let ben = Person::new("ben");
+    let lab = lab(&ben);
+    lab.provision(["keys", "remove", "ben", "--yes"]);
+    let profile = lab.read("environments/qa.yaml");
+    lab.write("environments/qa.yaml", &profile.replace("[read_api, ", "["));
+    lab.commit_all("other scopes");
+    let old = lab.minted()[0]["id"].to_string();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let json: serde_json::Value =
+        serde_json::from_str(&lab.provision(["keys", "remove", "ben", "--yes", "--json"]).out).unwrap();
+    let tokens = json["tokens"].as_array().unwrap();
+    assert_eq!(tokens.len(), 2, "{json}");
+    let qa = tokens.iter().find(|token| token["environment"] == "qa").unwrap();
+    assert_eq!((qa["id"].to_string(), &qa["state"]), (old, &"superseded".into()));
+}
+
+#[test]
+fn who_can_read_a_file_or_a_token_and_who_could() {
+    let ben = Person::new("ben");
+    let lab = lab(&ben);
+    let id = lab.minted()[0]["id"].to_string();
+    lab.git(["mv", QA, "secrets/more/moved.sops.yaml"]);
+    lab.commit_all("moved");
+    lab.git(["mv", "secrets/more/moved.sops.yaml", QA]);
+    lab.commit_all("and back");
+    lab.provision(["keys", "remove", "ben", "--yes"]);
+    let said = lab.provision(["keys", "who", QA]).ok();
+    let (now, before) = said.out.split_once("could read it before:").unwrap();
+    assert!(now.contains("ana (") && !now.contains("ben ("), "{}", said.out);
+    assert!(before.contains("ben (") && before.contains(" until 20"), "{}", said.out);
+    for token in ["qa/backstage", id.as_str()] {
+        let json: serde_json::Value =
+            serde_json::from_str(&lab.provision(["keys", "who", token, "--json"]).ok().out).unwrap();
+        assert_eq!(json["token"]["entry"], "qa/backstage", "{json}");
+        assert_eq!(json["files"][0]["file"], QA);
+        assert_eq!(json["files"][0]["readers"][0]["name"], "ana");
+        assert_eq!(json["files"][0]["former"][0]["name"], "ben", "{json}");
+    }
+    lab.provision(["keys", "who", "backstage"]).refused(2, "stands for several tokens");
+    lab.provision(["keys", "who", "nothing"]).refused(2, "neither a secrets file nor a token");
+}
+
+#[test]
+fn a_shallow_clone_gives_no_answer_and_nothing_is_changed() {
+    let ben = Person::new("ben");
+    let lab = furnished(Lab::today(), &ben);
+    let team = Team::of(&lab);
+    let url = format!("file://{}", team.remote().display());
+    lab.git(["clone", "-q", "--depth", "1", &url, "../shallow"]);
+    for args in [&["keys", "who", QA][..], &["keys", "remove", "ben", "--yes"]] {
+        let mut command: Command = lab.command(args);
+        let said = crate::support::lab::Said::of(
+            &command.current_dir(lab.repo().join("../shallow")).output().unwrap(),
+        );
+        said.refused(5, "this clone does not have the whole history");
+    }
+}
+
+#[test]
+fn who_is_the_last_to_read_something_stays() {
+    let ben = Person::new("ben");
+    let lab = lab(&ben);
+    let ana = Person::owner_of(&lab);
+    lab.write(
+        ".sops.yaml",
+        &policy(&[&ana, &ben], &[("^secrets/more/", &["ben"]), ("^secrets/", &["ana", "ben"])]),
+    );
+    lab.commit_all("ben alone");
+    lab.provision(["keys", "remove", "ben", "--yes"]).refused(5, "nobody else is named here");
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}
