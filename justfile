@@ -21,6 +21,10 @@ accept:
 bench:
     cargo bench --bench files
 
+# Kill the program at random moments and try random documents, for this many seconds in all
+soak SECONDS="600":
+    tests/soak {{SECONDS}}
+
 # Run every fuzz target for this many seconds
 fuzz SECONDS:
     fuzz/run {{SECONDS}}

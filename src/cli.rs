@@ -19,7 +19,7 @@ pub use adopt::AdoptArgs;
 pub use bootstrap::BootstrapArgs;
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
-pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs};
+pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs, KeysRequestArgs};
 pub use keyservice::KeyserviceArgs;
 pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use trust::TrustArgs;
@@ -263,6 +263,10 @@ pub struct InitArgs {
     #[arg(long = "recipient", value_name = "AGE1…")]
     pub recipients: Vec<String>,
 
+    /// Write the jobs for GitLab CI instead
+    #[arg(long, conflicts_with_all = ["gitlab", "group", "recipients"])]
+    pub ci: bool,
+
     /// Go ahead without asking
     #[arg(short, long)]
     pub yes: bool,
@@ -302,6 +306,10 @@ pub struct CheckArgs {
     /// Look at what is staged instead of the work tree, as a pre-commit hook does
     #[arg(long)]
     pub staged: bool,
+
+    /// Leave out readers whom the policy has and a file has not yet, as in a request for access
+    #[arg(long)]
+    pub allow_missing_readers: bool,
 
     /// Write a GitLab Code Quality report to FILE, or to standard output for -
     #[arg(long, value_name = "FILE")]

@@ -1,9 +1,16 @@
 //! A value that must not be seen: a token, a data key in text form, the content of a leaf.
 
+use std::alloc::System;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
+use zeroizing_alloc::ZeroAlloc;
+
+/// All memory that is freed is overwritten: on their way values pass through parsers, templates, JSON and HTTP, which know
+/// nothing of secrets (docs/decisions/0013-freed-memory-is-overwritten.md).
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Text that is never printed, serialised, cloned or compared, and is overwritten when dropped.
 ///

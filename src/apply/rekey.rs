@@ -17,7 +17,7 @@ use crate::observe::rekey::{Ground, GroundFile, GroundLock, leaves, readers};
 use crate::observe::{POLICY, secrets, uncommitted};
 use crate::plan::rekey::{Change, Done, Plan, Skipped, Why};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, RepoError};
-use crate::sops::{Encrypted, Identities, OpenError, Path, Policy, Sealed};
+use crate::sops::{Encrypted, Identities, Names, OpenError, Path, Policy, Sealed};
 use crate::ui::progress::Progress;
 use crate::world::{Content, World};
 
@@ -32,6 +32,7 @@ pub struct How<'a> {
 
 /// One file as it is in the end.
 struct Written {
+    /// Empty where nothing is committed.
     bytes: Vec<u8>,
     /// The digests that locks remember.
     leaves: BTreeMap<Path, String>,
@@ -57,7 +58,7 @@ pub fn rekey(
     if let Some(text) = &ground.new_policy {
         world.effects().write(&ground.repo, &RelPath::new(POLICY)?, &Content::Policy(text))?;
     }
-    let written = write(changes, ground, world, progress, &mut done).map_err(half_way)?;
+    let written = write(changes, how.commit, ground, world, progress, &mut done).map_err(half_way)?;
     let mut files = locks(&written, ground, world, &mut done).map_err(half_way)?;
     if !how.commit {
         return Ok((done, None));
@@ -139,6 +140,7 @@ fn own_lock(lock: &GroundLock, files: &[&str], ground: &Ground) -> Result<()> {
 /// Rekeys and writes. What an earlier run has done is only read.
 fn write(
     changes: Vec<Change>,
+    keep: bool,
     ground: &Ground,
     world: &World,
     progress: &Progress,
@@ -146,7 +148,8 @@ fn write(
 ) -> Result<BTreeMap<String, Written>> {
     let identities = world.identities()?;
     let now = world.effects().now();
-    let work = Work { files: &ground.files, policy: &ground.policy, identities: &identities, now };
+    let (files, policy, names) = (&ground.files, &ground.policy, &ground.names);
+    let work = Work { files, policy, names, identities: &identities, now, keep };
     let paths: Vec<RelPath> = changes.iter().map(|change| ground.files[&change.file].path.clone()).collect();
     let count = paths.len();
     let outcomes: Mutex<BTreeMap<usize, Result<Written, Why>>> = Mutex::default();
@@ -183,8 +186,11 @@ fn write(
 struct Work<'a> {
     files: &'a BTreeMap<String, GroundFile>,
     policy: &'a Policy,
+    names: &'a [Names],
     identities: &'a Identities,
     now: Timestamp,
+    /// Whether the bytes are needed again, for the commit.
+    keep: bool,
 }
 
 impl Work<'_> {
@@ -203,18 +209,19 @@ impl Work<'_> {
         let encrypted = secrets::parse(&change.file, &bytes).map_err(|error| because(&error))?;
         if change.done {
             let leaves = leaves(&encrypted, Some(file.leaves.keys()));
-            return Ok((Written { bytes, leaves }, None));
+            return Ok((Written { bytes: if self.keep { bytes } else { Vec::new() }, leaves }, None));
         }
         let sealed = self.sealed(file, encrypted)?;
         let leaves = leaves(sealed.file(), Some(file.leaves.keys()));
-        Ok((Written { bytes: sealed.bytes().to_vec(), leaves }, Some(sealed)))
+        let bytes = if self.keep { sealed.bytes().to_vec() } else { Vec::new() };
+        Ok((Written { bytes, leaves }, Some(sealed)))
     }
 
     /// Opened, which verifies the MAC, and sealed for the readers whom the policy names.
     fn sealed(&self, file: &GroundFile, encrypted: Encrypted) -> Result<Sealed, Why> {
         let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
         let rule = self.policy.rule_for(file.path.as_str()).map_err(|error| because(&error))?;
-        let readers = readers(&encrypted, self.policy);
+        let readers = readers(&encrypted, self.names);
         let opened = encrypted.open(self.identities).map_err(|error| match error {
             OpenError::LockedOut(_) => Why::CannotOpen { readers },
             other => because(&other),

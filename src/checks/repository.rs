@@ -74,8 +74,11 @@ pub struct Check {
     find: fn(&Observed) -> Vec<Spot>,
 }
 
+/// Finds readers whom the policy has and a file has not yet: nobody reads who should not.
+pub const MISSING_READERS: &str = "recipients-missing";
+
 /// All checks, in the order in which they are explained.
-pub const CHECKS: [Check; 15] = [
+pub const CHECKS: [Check; 16] = [
     Check { name: "policy-readable", severity: Severity::Critical, find: own_files::policy },
     Check { name: "policy-hidden-rule", severity: Severity::Minor, find: own_files::hidden_rules },
     Check { name: "profile-valid", severity: Severity::Major, find: own_files::profiles },
@@ -88,6 +91,7 @@ pub const CHECKS: [Check; 15] = [
     Check { name: "value-clear", severity: Severity::Minor, find: secrets::stray_ciphertext },
     Check { name: "mac-present", severity: Severity::Critical, find: secrets::no_mac },
     Check { name: "recipients", severity: Severity::Critical, find: secrets::recipients },
+    Check { name: MISSING_READERS, severity: Severity::Major, find: secrets::missing_readers },
     Check { name: "rule", severity: Severity::Major, find: secrets::rule },
     Check { name: "lock-agrees", severity: Severity::Major, find: own_files::slots },
     Check { name: "clear-token", severity: Severity::Blocker, find: own_files::clear_tokens },
@@ -96,7 +100,8 @@ pub const CHECKS: [Check; 15] = [
 /// Whether a check is about what `rekey` mends, or about what keeps it from comparing a file with the policy.
 #[must_use]
 pub fn is_about_readers(check: &str) -> bool {
-    matches!(check, "policy-readable" | "policy-hidden-rule" | "file-readable" | "recipients" | "rule")
+    let others = ["policy-readable", "policy-hidden-rule", "file-readable", "recipients", "rule"];
+    check == MISSING_READERS || others.contains(&check)
 }
 
 /// Everything that is wrong, by file and line.

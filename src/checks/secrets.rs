@@ -147,31 +147,33 @@ fn differences(observed: &Observed) -> impl Iterator<Item = (&File, &Encrypted, 
 }
 
 fn is_about_readers(difference: &Difference) -> bool {
-    matches!(
-        difference,
-        Difference::Missing(_)
-            | Difference::Extra(_)
-            | Difference::MissingReader(_)
-            | Difference::ExtraReader(_)
-    )
+    is_missing(difference) || matches!(difference, Difference::Extra(_) | Difference::ExtraReader(_))
+}
+
+fn is_missing(difference: &Difference) -> bool {
+    matches!(difference, Difference::Missing(_) | Difference::MissingReader(_))
+}
+
+pub(super) fn missing_readers(observed: &Observed) -> Vec<Spot> {
+    let missing = differences(observed).filter(|(.., difference)| is_missing(difference));
+    let spot = |(file, encrypted, difference): (&File, &Encrypted, Difference)| {
+        let mend = format!("provision rekey {}", file.path);
+        Spot::new(&file.path, line_in_block(encrypted, None), difference.to_string(), mend)
+    };
+    missing.map(spot).collect()
 }
 
 pub(super) fn recipients(observed: &Observed) -> Vec<Spot> {
     let mut spots = Vec::new();
-    for (file, encrypted, difference) in differences(observed).filter(|(.., one)| is_about_readers(one)) {
-        let path = &file.path;
-        let mend = format!("provision rekey {path}");
-        let (known_as, mend) = match &difference {
-            Difference::Extra(recipient) => {
-                (Some(recipient.to_string()), format!("{mend}; or add it to .sops.yaml"))
-            }
-            Difference::ExtraReader(reader) => {
-                (Some(reader.id.clone()), format!("{mend}; or add it to .sops.yaml"))
-            }
-            _ => (None, mend),
+    for (file, encrypted, difference) in differences(observed) {
+        let known_as = match &difference {
+            Difference::Extra(recipient) => recipient.to_string(),
+            Difference::ExtraReader(reader) => reader.id.clone(),
+            _ => continue,
         };
-        let line = line_in_block(encrypted, known_as.as_deref());
-        spots.push(Spot::new(path, line, difference.to_string(), mend));
+        let mend = format!("provision rekey {}; or add it to .sops.yaml", file.path);
+        let line = line_in_block(encrypted, Some(&known_as));
+        spots.push(Spot::new(&file.path, line, difference.to_string(), mend));
     }
     for (file, encrypted) in readable(observed) {
         for recipient in encrypted.damaged_entries() {

@@ -29,6 +29,8 @@ pub enum KeysCommand {
     Add(KeysAddArgs),
     /// Take somebody out: of .sops.yaml and of every file, with new data keys, in one commit
     Remove(KeysRemoveArgs),
+    /// Ask to become a reader, in a merge request that changes .sops.yaml and no secret
+    Request(KeysRequestArgs),
 }
 
 /// Options of `keys add`.
@@ -70,4 +72,31 @@ pub struct KeysRemoveArgs {
     /// What every command that changes files has.
     #[command(flatten)]
     pub write: FileWriteArgs,
+}
+
+/// Options of `keys request`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The key is your own; it need not open anything yet. Merging the request is the approval; the files open for you once they \
+are rekeyed after that, which CI does where provision init --ci has set it up.")]
+pub struct KeysRequestArgs {
+    /// The environments whose secrets files you want to read
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required = true)]
+    pub env: Vec<String>,
+
+    /// What .sops.yaml will call you: letters, digits, - and _
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+
+    /// Open a merge request, which is what happens in any case
+    #[arg(long, hide = true)]
+    pub mr: bool,
+
+    /// Go ahead without asking
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Wait this long for another run in this clone, such as 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub lock_timeout: jiff::SignedDuration,
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::connection::need_yes;
 use super::writer;
-use crate::cli::WriteArgs;
 use crate::deliver::{Change, deliver};
 use crate::error::{Error, Kind, Result};
+use crate::observe::readership::present;
 use crate::observe::{POLICY, environments};
 use crate::plan::Note;
 use crate::plan::access::{self, Access};
@@ -18,6 +18,17 @@ use crate::sops::Recipient;
 use crate::ui::{Ui, prompt};
 use crate::world::{Content, World};
 
+/// How far the person agreed beforehand.
+#[derive(Clone, Copy)]
+pub(super) struct Consent {
+    /// Whether to go ahead without asking.
+    pub(super) yes: bool,
+    /// How long to wait for another run in this clone.
+    pub(super) lock_timeout: jiff::SignedDuration,
+    /// The command, as others that wait for it read it.
+    pub(super) verb: &'static str,
+}
+
 /// Opens the merge request, or brings the one that is open up to date.
 ///
 /// # Errors
@@ -25,7 +36,7 @@ use crate::world::{Content, World};
 pub(super) async fn request(
     wanted: &[Environment],
     called: &str,
-    args: &WriteArgs,
+    consent: Consent,
     repo: &Rc<Repository>,
     ui: Ui,
     world: &World,
@@ -34,10 +45,10 @@ pub(super) async fn request(
     let Some(recipient) = own.first() else {
         return Err(Error::new(Kind::CannotDecrypt, "there is no key of your own to ask for"));
     };
-    need_yes(ui, args.yes)?;
+    need_yes(ui, consent.yes)?;
     let called = access::name(called);
-    let _lock = writer::lock(repo, "bootstrap", args.lock_timeout, ui)?;
-    let asked = Cell::new(args.yes);
+    let _lock = writer::lock(repo, consent.verb, consent.lock_timeout, ui)?;
+    let asked = Cell::new(consent.yes);
     let work = async |repo: &Rc<Repository>, notes: &[Note]| {
         let Some((access, text)) = plan(wanted, &called, recipient, repo)? else {
             ui.say(&format!("access: {called} is a reader already"));
@@ -78,7 +89,9 @@ fn plan(
         String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
     let wanted: Vec<Environment> =
         wanted.iter().map(|one| environments::read(repo, &one.name)).collect::<Result<_>>()?;
-    let planned = access::plan(&wanted, called, recipient, &text).map_err(|error| {
+    let shared = present(repo)?.into_iter().filter(|file| !file.personal);
+    let shared: Vec<String> = shared.map(|file| file.path).collect();
+    let planned = access::plan(&wanted, called, recipient, &text, &shared).map_err(|error| {
         Error::from_source(Kind::Refused, &error).context(format!("{POLICY} is not changed"))
     })?;
     Ok(planned)

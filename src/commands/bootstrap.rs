@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::access::Consent;
 use super::connection::Connections;
 use super::paste::{self, Beforehand};
 use super::writer::{self, Job};
@@ -49,7 +50,9 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
         let called = args.name.clone().or(own).ok_or_else(|| {
             Error::new(Kind::Usage, "it is not known what you are called").hint("add --name NAME")
         })?;
-        access::request(&wanted, &called, &args.write, &repo, ui, world).await?;
+        let consent =
+            Consent { yes: args.write.yes, lock_timeout: args.write.lock_timeout, verb: "bootstrap" };
+        access::request(&wanted, &called, consent, &repo, ui, world).await?;
     }
     ui.say(&format!("next: provision exec --env {name} -- COMMAND"));
     if wanted.is_empty() && environments::names(&repo)?.len() > 1 {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{Observed, findings, is_about_readers};
+use crate::checks::repository::{MISSING_READERS, Observed, findings, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::POLICY;
@@ -32,7 +32,8 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let within = within(&args.paths, &repo, world)?.unwrap_or_default();
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let observed = observe(&files)?;
-    let found = findings(&observed);
+    let mut found = findings(&observed);
+    found.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
     finish(found, &observed, &within, args.code_quality.as_deref(), ui, world)
 }
 

@@ -11,6 +11,8 @@ use crate::sops::{Recipient, RecipientError};
 use crate::ui::{Ui, prompt};
 use crate::world::{Content, Variables, World};
 
+mod ci;
+
 const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 
 /// Writes environments/, templates/ and .sops.yaml where they are missing, and says what comes next.
@@ -19,6 +21,10 @@ const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 /// Outside a repository, with an address, group or recipient that cannot be one, or where a file cannot be written.
 pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     let repo = Repository::discover(&world.directory)?;
+    if args.ci {
+        scaffold(ci::files(), args, &repo, ui, world)?;
+        return ci::next(&repo, ui);
+    }
     let gitlab = match &args.gitlab {
         Some(url) => instance(url)?,
         None => {
@@ -35,6 +41,25 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     }
     let recipients = recipients(args, world)?;
     let files = files(&gitlab, group.trim_matches('/'), &recipients);
+    let missing = scaffold(files, args, &repo, ui, world)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ui.say("");
+    ui.say("next:");
+    ui.say(&format!("  git add {} && git commit -m \"Add provision\"", missing.join(" ")));
+    ui.say(&format!("  GITLAB_HOST={gitlab} GITLAB_TOKEN=… provision --env qa --dry-run"));
+    Ok(())
+}
+
+/// Writes what is missing of these files. The paths that were written.
+fn scaffold(
+    files: Vec<(String, String)>,
+    args: &InitArgs,
+    repo: &Repository,
+    ui: Ui,
+    world: &World,
+) -> Result<Vec<String>> {
     let (there, missing): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|(path, _)| repo.root().join(path).exists());
     for (path, _) in &there {
@@ -45,20 +70,15 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     }
     if missing.is_empty() {
         ui.say("nothing to do: all files are there");
-        return Ok(());
+        return Ok(Vec::new());
     }
     if !args.yes {
         prompt::confirm(ui, "Go ahead?", "--yes")?;
     }
     for (path, text) in &missing {
-        write(&repo, world, path, text)?;
+        write(repo, world, path, text)?;
     }
-    let paths: Vec<&str> = missing.iter().map(|(path, _)| path.as_str()).collect();
-    ui.say("");
-    ui.say("next:");
-    ui.say(&format!("  git add {} && git commit -m \"Add provision\"", paths.join(" ")));
-    ui.say(&format!("  GITLAB_HOST={gitlab} GITLAB_TOKEN=… provision --env qa --dry-run"));
-    Ok(())
+    Ok(missing.into_iter().map(|(path, _)| path).collect())
 }
 
 fn write(repo: &Repository, world: &World, path: &str, text: &str) -> Result<()> {

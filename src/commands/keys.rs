@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use super::Exit;
+use super::access::Consent;
+use super::{Exit, access};
 use crate::cli::{KeysArgs, KeysCommand};
 use crate::error::Result;
+use crate::observe::environments;
 use crate::observe::readership::{policy, present};
 use crate::readership::listing::rows;
 use crate::repo::Repository;
-use crate::ui::{self, Ui};
+use crate::ui::{self, Ui, interrupt};
 use crate::world::World;
 
 mod add;
@@ -29,5 +31,12 @@ pub async fn run(args: &KeysArgs, ui: Ui, world: &World) -> Result<Exit> {
         KeysCommand::Who { what } => who::run(what, &repo, ui, world).map(|()| Exit::Done),
         KeysCommand::Add(args) => add::run(args, &repo, ui, world).await,
         KeysCommand::Remove(args) => remove::run(args, &repo, ui, world).await,
+        KeysCommand::Request(args) => {
+            interrupt::before_any_effect();
+            let wanted = args.env.iter().map(|name| environments::read(&repo, name));
+            let wanted = wanted.collect::<Result<Vec<_>>>()?;
+            let consent = Consent { yes: args.yes, lock_timeout: args.lock_timeout, verb: "keys request" };
+            access::request(&wanted, &args.name, consent, &repo, ui, world).await.map(|()| Exit::Done)
+        }
     }
 }

@@ -9,10 +9,13 @@ use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
-use crate::sops::{Encrypted, Identities, Opened, Path, Policy};
+use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
 use crate::world::{World, cores};
 
 use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};
+
+/// How many commits are looked at to find the policy before this one.
+const LOOK_BACK: usize = 200;
 
 /// What `apply` stands on.
 pub struct Ground {
@@ -26,6 +29,8 @@ pub struct Ground {
     pub locks: Vec<GroundLock>,
     /// What the files are to be brought into line with.
     pub policy: Policy,
+    /// What this policy calls readers, and what the one before it called those who go.
+    pub names: Vec<Names>,
     /// The text of a policy that is to be written, and committed with the files.
     pub new_policy: Option<String>,
 }
@@ -77,7 +82,9 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     };
     let standing: Vec<Standing> = repo.standing()?.into_iter().filter(is_secret).collect();
     let identities = world.identities()?;
-    let look = Looking { policy: &policy, remembered: &remembered(&locks), identities: &identities };
+    let names = names(repo, &head, &policy, wish.policy.as_deref())?;
+    let look =
+        Looking { policy: &policy, names: &names, remembered: &remembered(&locks), identities: &identities };
     let read = repo.reader();
     let looked = cores::on_all(standing.len(), |number| {
         let file = &standing[number];
@@ -85,7 +92,7 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     });
     let mut observed = Observed {
         files: Vec::new(),
-        new_readers: new_readers(repo, &policy)?,
+        new_readers: new_readers(repo, &policy, &names)?,
         new_policy: wish.policy.is_some(),
     };
     let mut files = BTreeMap::new();
@@ -96,7 +103,7 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
         observed.files.push(File { awaits, ..seen });
         files.extend(kept.map(|kept| (kept.path.to_string(), kept)));
     }
-    let ground = Ground { repo: Rc::clone(repo), head, files, locks, policy, new_policy: wish.policy };
+    let ground = Ground { repo: Rc::clone(repo), head, files, locks, policy, names, new_policy: wish.policy };
     Ok((ground, observed))
 }
 
@@ -116,6 +123,21 @@ fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
     let policy = Policy::parse(&text).map_err(|error| unusable_policy(&error).hint(super::MEND_POLICY))?;
     check(&policy)?;
     Ok(policy)
+}
+
+/// What the policy calls its readers, and what the last other one called them: who goes has no name in the new one.
+fn names(repo: &Repository, head: &Head, policy: &Policy, wanted: Option<&str>) -> Result<Vec<Names>> {
+    let mut names = vec![policy.names().clone()];
+    let Some(commit) = head.commit else { return Ok(names) };
+    let mut now = wanted.map(|text| text.as_bytes().to_vec());
+    for revision in repo.first_parent_content(commit, &RelPath::new(POLICY)?)?.take(LOOK_BACK) {
+        let Some(content) = revision?.content else { break };
+        if *now.get_or_insert_with(|| content.clone()) != content {
+            names.extend(Policy::parse(&String::from_utf8_lossy(&content)).ok().map(|it| it.names().clone()));
+            break;
+        }
+    }
+    Ok(names)
 }
 
 /// The text of the policy at HEAD.
@@ -205,6 +227,7 @@ fn remembered(locks: &[GroundLock]) -> BTreeMap<String, BTreeSet<Path>> {
 /// What files are looked at with.
 struct Looking<'a> {
     policy: &'a Policy,
+    names: &'a [Names],
     remembered: &'a BTreeMap<String, BTreeSet<Path>>,
     identities: &'a Identities,
 }
@@ -247,7 +270,7 @@ impl Looking<'_> {
     fn facts(&self, path: &str, bytes: &[u8]) -> Result<Facts, String> {
         let file = secrets::parse(path, bytes).map_err(|error| format!("cannot be read: {error}"))?;
         let rule = self.policy.rule_for(path).map_err(|error| error.to_string())?;
-        let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, self.policy.names()));
+        let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, self.names));
         let mut facts = Facts {
             wanted: wanted.map_err(|error| error.to_string()),
             readers: Vec::new(),
@@ -258,7 +281,7 @@ impl Looking<'_> {
             facts.leaves = leaves(&file, self.remembered.get(path));
         }
         if !facts.opens {
-            facts.readers = readers(&file, self.policy);
+            facts.readers = readers(&file, self.names);
         }
         Ok(facts)
     }
@@ -311,8 +334,8 @@ impl Looking<'_> {
 }
 
 /// Everybody who can read a file, with names.
-pub(crate) fn readers(file: &Encrypted, policy: &Policy) -> Vec<Reader> {
-    readership::readers(file).iter().map(|one| Reader::of(one, policy.names())).collect()
+pub(crate) fn readers(file: &Encrypted, names: &[Names]) -> Vec<Reader> {
+    readership::readers(file).iter().map(|one| Reader::of(one, names)).collect()
 }
 
 /// The digests of those leaves that are there.
@@ -325,7 +348,7 @@ pub(crate) fn leaves<'p>(
 }
 
 /// Readers of any rule whom upstream's policy does not have in any.
-fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
+fn new_readers(repo: &Repository, policy: &Policy, names: &[Names]) -> Result<Vec<Reader>> {
     let commit = match repo.upstream()? {
         Upstream::Head => repo.head()?.commit,
         Upstream::RemoteBranch { commit, .. } => Some(commit),
@@ -336,5 +359,5 @@ fn new_readers(repo: &Repository, policy: &Policy) -> Result<Vec<Reader>> {
     let Ok(there) = Policy::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(Vec::new()) };
     let (known, named) = (there.readers(), policy.readers());
     let new = named.iter().filter(|reader| !known.contains(reader));
-    Ok(new.map(|reader| Reader::of(reader, policy.names())).collect())
+    Ok(new.map(|reader| Reader::of(reader, names)).collect())
 }

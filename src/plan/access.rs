@@ -2,7 +2,7 @@
 
 use super::request::{RequestText, code};
 use crate::profile::{Environment, Recipients, UserName};
-use crate::sops::{Policy, PolicyEdit, PolicyEditError, Recipient};
+use crate::sops::{Policy, PolicyEdit, PolicyEditError, Recipient, Rule};
 
 /// A request to become a reader.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub fn name(called: &str) -> String {
         .collect()
 }
 
-/// The request and the policy that it makes of `policy`; `None` where all is open to the person already.
+/// The request and the policy that it makes of `policy`; `None` where all is open to the person already. A rule may be for
+/// more than what was asked for: those of the files in `shared` count too.
 ///
 /// # Errors
 /// Where the policy has no rule for a file, or cannot be changed in this way.
@@ -36,6 +37,7 @@ pub fn plan(
     called: &str,
     recipient: &Recipient,
     policy: &str,
+    shared: &[String],
 ) -> Result<Option<(Access, String)>, PolicyEditError> {
     let parsed = Policy::parse(policy)?;
     let mut access = Access {
@@ -64,6 +66,12 @@ pub fn plan(
         return Ok(None);
     }
     let name = Some(access.name.clone());
+    for file in shared {
+        let rule = parsed.rule_for(file).ok().and_then(Rule::position);
+        if rule.is_some_and(|rule| rules.contains(&rule)) && !access.files.contains(file) {
+            access.files.push(file.clone());
+        }
+    }
     let edit = PolicyEdit::Add { recipient: recipient.clone(), name, rules };
     Ok(Some((access, edit.apply(policy)?)))
 }
@@ -132,18 +140,27 @@ creation_rules:
     #[test]
     fn only_the_rules_of_what_was_asked_for_get_the_new_reader() {
         let (_, recipient) = generate_identity();
-        let (access, text) = plan(&[environment("qa")], "bo", &recipient, POLICY).unwrap().unwrap();
+        let (access, text) = plan(&[environment("qa")], "bo", &recipient, POLICY, &[]).unwrap().unwrap();
         assert_eq!(access.files, ["secrets/qa.sops.yaml"]);
         let policy = Policy::parse(&text).unwrap();
         assert!(policy.rule_for("secrets/qa.sops.yaml").unwrap().recipients().contains(&recipient));
         assert!(!policy.rule_for("secrets/dev.sops.yaml").unwrap().recipients().contains(&recipient));
-        assert!(plan(&[environment("qa")], "bo", &recipient, &text).unwrap().is_none());
+        assert!(plan(&[environment("qa")], "bo", &recipient, &text, &[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_else_the_rule_is_for_is_in_the_request() {
+        let (_, recipient) = generate_identity();
+        let shared = ["secrets/dev.yaml", "secrets/qa-2.yaml"].map(str::to_owned);
+        let (access, _) = plan(&[environment("qa")], "bo", &recipient, POLICY, &shared).unwrap().unwrap();
+        assert_eq!(access.files, ["secrets/qa.sops.yaml", "secrets/qa-2.yaml"]);
+        assert!(access.request().description().contains("`secrets/qa-2.yaml`"));
     }
 
     #[test]
     fn the_reviewer_reads_whose_key_it_is_and_that_it_has_to_be_asked_for() {
         let (_, recipient) = generate_identity();
-        let (access, _) = plan(&[environment("qa")], "bo", &recipient, POLICY).unwrap().unwrap();
+        let (access, _) = plan(&[environment("qa")], "bo", &recipient, POLICY, &[]).unwrap().unwrap();
         let text = access.request().description();
         assert!(text.contains(&recipient.to_string()) && text.contains("in another way"), "{text}");
     }

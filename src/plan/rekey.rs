@@ -31,10 +31,11 @@ impl fmt::Display for Reader {
 }
 
 impl Reader {
-    /// A reader with the name that the policy has for them.
+    /// A reader with the name of the first policy that has one for them.
     #[must_use]
-    pub fn of(reader: &sops::Reader, names: &Names) -> Self {
-        Self { name: names.of(reader).map(str::to_owned), key: reader.to_string() }
+    pub fn of(reader: &sops::Reader, names: &[Names]) -> Self {
+        let name = names.iter().find_map(|names| names.of(reader));
+        Self { name: name.map(str::to_owned), key: reader.to_string() }
     }
 
     /// Name and key.
@@ -95,7 +96,7 @@ pub struct Wanted {
 impl Wanted {
     /// The engine's plan with these names.
     #[must_use]
-    pub fn of(plan: &RekeyPlan, names: &Names) -> Self {
+    pub fn of(plan: &RekeyPlan, names: &[Names]) -> Self {
         let named = |list: &[Recipient]| -> Vec<Reader> {
             list.iter().map(|one| Reader::of(&one.clone().into(), names)).collect()
         };

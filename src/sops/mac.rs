@@ -13,13 +13,14 @@ const ONLY_ENCRYPTED: [u8; 32] = [
 
 /// Takes the values of a file in order.
 pub(super) struct Mac {
-    hash: Sha512,
+    /// In one place, as it holds the end of the last value.
+    hash: Box<Sha512>,
     only_encrypted: bool,
 }
 
 impl Mac {
     pub(super) fn new(only_encrypted: bool) -> Self {
-        let mut hash = Sha512::new();
+        let mut hash = Box::new(Sha512::new());
         if only_encrypted {
             hash.update(ONLY_ENCRYPTED);
         }
@@ -34,8 +35,8 @@ impl Mac {
     }
 
     /// The digest as it is stored: 128 hexadecimal digits in upper case.
-    pub(super) fn finish(self) -> String {
-        self.hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect()
+    pub(super) fn finish(mut self) -> String {
+        self.hash.finalize_reset().iter().map(|byte| format!("{byte:02X}")).collect()
     }
 }
 

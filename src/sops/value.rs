@@ -159,18 +159,18 @@ pub enum ValueError {
     NoRandomness(#[from] NoRandomness),
 }
 
-/// The 256-bit key of one file.
-pub(super) struct DataKey(Zeroizing<[u8; 32]>);
+/// The 256-bit key of one file, in one place: a value that moves leaves its bytes behind.
+pub(super) struct DataKey(Box<Zeroizing<[u8; 32]>>);
 
 impl DataKey {
     pub(super) fn generate() -> Result<Self, NoRandomness> {
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Box::new(Zeroizing::new([0; 32]));
         fill(key.as_mut_slice())?;
         Ok(Self(key))
     }
 
     pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Box::new(Zeroizing::new([0; 32]));
         if bytes.len() != key.len() {
             return None;
         }
@@ -183,12 +183,12 @@ impl DataKey {
     }
 }
 
-/// Encrypts and decrypts values under one data key.
-pub(super) struct Cipher(AesGcm<Aes256, U32>);
+/// Encrypts and decrypts values under one data key, whose schedule is in one place too.
+pub(super) struct Cipher(Box<AesGcm<Aes256, U32>>);
 
 impl Cipher {
     pub(super) fn new(key: &DataKey) -> Self {
-        Self(AesGcm::new((&*key.0).into()))
+        Self(Box::new(AesGcm::new((&**key.0).into())))
     }
 
     /// `ENC[…]`; nothing for an empty value, which sops never encrypts (aes/cipher.go:125).

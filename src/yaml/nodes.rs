@@ -68,6 +68,11 @@ fn narrow(number: usize) -> u32 {
 }
 
 impl Nodes {
+    /// With room for so many nodes.
+    pub(super) fn with_capacity(nodes: usize) -> Self {
+        Self { all: Vec::with_capacity(nodes), ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

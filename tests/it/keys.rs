@@ -202,3 +202,25 @@ fn who_is_the_last_to_read_something_stays() {
     lab.provision(["keys", "remove", "ben", "--yes"]).refused(5, "nobody else is named here");
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
+
+#[test]
+fn a_request_puts_the_newcomer_into_the_policy_and_touches_no_secret() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = furnished(Lab::today(), &ben);
+    let team = Team::of(&lab);
+    let said =
+        eva.provision(&lab, &["keys", "request", "--env", "qa", "--name", "eva", "--mr", "--yes"]).ok();
+    assert!(said.out.contains("pushed to provision/access-eva at origin"), "{}", said.out);
+    assert_eq!(team.git(["diff", "--name-only", "main", "provision/access-eva"]), ".sops.yaml");
+    let options = team.options().join("\n");
+    assert!([QA, &eva.recipient, "eva"].iter().all(|what| options.contains(what)), "{options}");
+    assert!(!options.contains(DEV), "{options}");
+    // What the merge request's pipeline says, then what CI does after the merge.
+    lab.git(["fetch", "-q"]);
+    lab.git(["merge", "-q", "origin/provision/access-eva"]);
+    lab.provision(["check", "--allow-missing-readers"]).ok();
+    assert_eq!(lab.provision(["rekey", "--check"]).status, 3);
+    lab.provision(["rekey", "--yes"]).ok();
+    assert!(eva.reads(&lab, QA).is_some() && eva.reads(&lab, DEV).is_none());
+    lab.provision(["check"]).ok();
+}

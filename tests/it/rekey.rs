@@ -92,7 +92,10 @@ fn who_goes_reads_no_more_not_even_with_the_data_key_that_they_had() {
         assert!(ben.reads(&lab, file).is_some() && lab.sops(["decrypt", file]).status == 0, "{file}");
     }
     let body = lab.git(["log", "-1", "--format=%b"]);
-    assert!(body.contains(&format!("removed {}", eva.recipient)) && body.contains("new data keys"), "{body}");
+    assert!(
+        body.contains(&format!("removed eva ({})", eva.recipient)) && body.contains("new data keys"),
+        "{body}"
+    );
     // Their old entry, with the data key in it, put back into the new file.
     let now = lab.read(X);
     let entry_of = |text: &str, who: &str| {
@@ -279,7 +282,7 @@ fn the_check_needs_no_key_and_speaks_text_json_and_code_quality() {
     let json: serde_json::Value =
         serde_json::from_str(&lab.provision(["rekey", "--check", "--json"]).out).unwrap();
     assert_eq!(json["findings"][1]["path"], X);
-    assert_eq!(json["findings"][1]["check"], "recipients");
+    assert_eq!(json["findings"][1]["check"], "recipients-missing");
     let said = lab.provision(["rekey", "--check", "--code-quality", "-"]);
     let report: serde_json::Value =
         serde_json::from_str(said.out.split("\n]").next().map(|text| format!("{text}\n]")).unwrap().as_str())

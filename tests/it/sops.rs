@@ -8,6 +8,7 @@ mod formats;
 mod groups;
 mod marker_edits;
 mod markers;
+mod memory;
 mod random;
 mod random_formats;
 mod rekey;
