@@ -1,6 +1,6 @@
 //! A plan done until what it committed has arrived.
 
-use super::{Applied, apply};
+use super::{Applied, apply, interrupted};
 use crate::deliver::ATTEMPTS;
 use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
@@ -32,6 +32,9 @@ where
     };
     drop(ground);
     for _ in 1..ATTEMPTS {
+        if world.effects().asked_to_stop() {
+            return Err(interrupted(Kind::HalfWay));
+        }
         progress.say(format!("{}: somebody else was faster; looking again", shown.environment));
         let (ground, plan) = again().await.map_err(|error| error.of_kind(Kind::HalfWay))?;
         if plan.exceeds(shown) {

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use super::Fresh;
 use super::journalled::Journalled;
 use super::preflight::Prepared;
-use super::withdraw;
+use super::{interrupted, withdraw};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::compare::compare;
 use crate::gitlab::errors::ErrorKind;
@@ -51,15 +51,17 @@ struct Failure {
     error: Error,
     /// Something is left that the next run has to look at: a request without a reply, or a token without a proof.
     open: bool,
+    /// A signal came before it was asked for.
+    stopped: bool,
 }
 
 impl Failure {
     fn closed(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), open: false }
+        Self { error: error.into(), open: false, stopped: false }
     }
 
     fn open(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), open: true }
+        Self { error: error.into(), open: true, stopped: false }
     }
 }
 
@@ -72,6 +74,11 @@ async fn give_up(
     journal: &Journalled<'_>,
 ) -> Error {
     let open = failures.iter().any(|failure| failure.open);
+    // What was minted before a signal is as good as any: the next run uses it.
+    let stopped = failures.iter().all(|failure| failure.stopped);
+    if stopped && !fresh.is_empty() {
+        return interrupted(Kind::HalfWay);
+    }
     let count = failures.len();
     let more = |error: Error| match count {
         1 => error,
@@ -82,6 +89,9 @@ async fn give_up(
     };
     if open {
         return more(first.error).of_kind(Kind::HalfWay);
+    }
+    if stopped && ground.replay.exists {
+        return interrupted(Kind::HalfWay);
     }
     let left = withdraw::fresh(ground, &fresh, journal).await;
     if left.is_empty() {
@@ -105,6 +115,9 @@ async fn one(
     prepared: &Prepared,
     journal: &Journalled<'_>,
 ) -> Result<Fresh, Failure> {
+    if world.effects().asked_to_stop() {
+        return Err(Failure { stopped: true, ..Failure::closed(interrupted(Kind::Interrupted)) });
+    }
     let (mark, request, minted) = match attempt(plan, mint, mint.expires.date, ground, world, journal).await {
         // GitLab refused for the date alone, so nothing was made: `max` means the latest date that it takes.
         Err(Attempt::TooFar { latest, .. }) if mint.expires.or_earlier => {

@@ -66,19 +66,25 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
-    withdraw::left_over(plan, ground, &journal, &mut done).await?;
+    withdraw::left_over(plan, ground, world, &journal, &mut done).await?;
+    unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     let mut fresh = paste::all(plan, ground, world, &prepared, &mut journal)?;
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     fresh.extend(mint::all(plan, ground, world, &prepared, &journal).await?);
     fresh.extend(finish(plan, ground, &mut prepared).await?);
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     retire(plan, ground, world, &mut done).await;
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
 
     progress.say(format!("{}: writing and committing", plan.environment));
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh, &done))?;
+    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     report(fresh, &mut done);
     let commit = commit(plan, ground, world, changes, &mut done)?.or_else(|| waiting(plan, ground));
     if let (Some(delivery), Some(commit)) = (&ground.delivery, commit) {
+        unless_asked_to_stop(ground, world, &journal, &[], &done)?;
         progress.say(format!("{}: pushing to {}", plan.environment, delivery.destination()));
         if !push::push(delivery, commit, ground, world, &journal, &mut done)? {
             return Ok(Applied::Overtaken(done));
@@ -86,6 +92,35 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     }
     journal.close().map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
+}
+
+/// A signal has asked to stop, and the run did so between two effects.
+#[must_use]
+pub fn interrupted(kind: Kind) -> Error {
+    match kind {
+        Kind::Interrupted => Error::new(kind, "interrupted; nothing was changed"),
+        kind => Error::new(kind, "interrupted before all was done")
+            .hint("run the same command again: it goes on from here"),
+    }
+}
+
+/// Between two effects: ends the run where a signal has asked for it. The journal keeps what the next run needs; where
+/// that is nothing, it goes.
+fn unless_asked_to_stop(
+    ground: &Ground,
+    world: &World,
+    journal: &Journalled<'_>,
+    fresh: &[Fresh],
+    done: &Done,
+) -> Result<()> {
+    if !world.effects().asked_to_stop() {
+        return Ok(());
+    }
+    if fresh.is_empty() && done.is_nothing() && !ground.replay.exists {
+        journal.give_up()?;
+        return Err(interrupted(Kind::Interrupted));
+    }
+    Err(interrupted(Kind::HalfWay))
 }
 
 /// Uses what an interrupted run recorded, once GitLab has said that it works.
@@ -115,6 +150,9 @@ async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result
 async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
     for step in &plan.steps {
         let Step::Retire(retire) = step else { continue };
+        if world.effects().asked_to_stop() {
+            return;
+        }
         let revoked = match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
             Err(error) if retire.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
                 withdraw::by_itself(retire, ground, world, error).await

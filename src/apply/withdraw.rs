@@ -75,11 +75,15 @@ pub(super) async fn by_itself(retire: &Retire, ground: &Ground, world: &World, r
 pub(super) async fn left_over(
     plan: &Plan,
     ground: &Ground,
+    world: &World,
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<()> {
     for step in &plan.steps {
         let Step::Withdraw { owner, id, mark, .. } = step else { continue };
+        if world.effects().asked_to_stop() {
+            return Ok(());
+        }
         revoke(ground, owner, *id, &Expected { mark, name: None, created: None }).await?;
         journal.append(&Line::Withdrawn { mark: mark.clone() })?;
         done.withdrawn.push(*id);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Exit;
 use super::connection::{Connections, need_yes};
 use super::paste::{Beforehand, Pasting};
-use crate::apply::arrive;
+use crate::apply::{arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
@@ -140,7 +140,7 @@ impl Run<'_> {
         for (ground, plan) in &mut planned {
             ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
         }
-        interrupt::under_way();
+        interrupt::between_effects();
         let done = self.apply(planned).await?;
         report::done(self.ui, &done)?;
         Ok(if attention { Exit::Attention } else { Exit::Done })
@@ -198,6 +198,10 @@ impl Run<'_> {
     async fn apply(&self, planned: Vec<(Ground, Plan)>) -> Result<Vec<Done>> {
         let mut all: Vec<Done> = Vec::new();
         for (ground, plan) in planned {
+            if self.world.effects().asked_to_stop() && !all.is_empty() {
+                report::done(self.ui, &all)?;
+                return Err(interrupted(Kind::HalfWay));
+            }
             match self.one(ground, plan, all.iter().any(|done| done.commit.is_some())).await {
                 Ok(done) => all.push(done),
                 Err(error) if all.iter().all(|done| done.commit.is_none()) => return Err(error),

@@ -1,7 +1,7 @@
 //! A worktree of our own for a run that delivers, so that the user's stays as it is.
 
 use super::error::RepoError;
-use super::{Repository, program};
+use super::{Repository, program, signals};
 use gix::ObjectId;
 use std::path::PathBuf;
 
@@ -18,6 +18,8 @@ impl Repository {
         }
         let path = self.linked_path(name);
         remove(&path)?;
+        signals::watch();
+        signals::litter_directories(self.linked_directories(name));
         let mut command = program::git(self)?;
         // Whether files of git LFS are fetched, or a hook runs at a checkout, is nothing to a worktree that goes again.
         command.env("GIT_LFS_SKIP_SMUDGE", "1").args(["-c", "core.hooksPath=/dev/null"]);
@@ -34,12 +36,18 @@ impl Repository {
     /// When it cannot be removed.
     pub fn close_linked(&self, name: &str) -> Result<(), RepoError> {
         let path = self.linked_path(name);
-        if !path.exists() {
-            return Ok(());
+        if path.exists() {
+            let mut command = program::git(self)?;
+            command.args(["worktree", "remove", "--force", "--force", "--"]).arg(&path);
+            program::done(command, "worktree remove")?;
         }
-        let mut command = program::git(self)?;
-        command.args(["worktree", "remove", "--force", "--force", "--"]).arg(&path);
-        program::done(command, "worktree remove")
+        signals::forget_directories(&self.linked_directories(name));
+        Ok(())
+    }
+
+    /// The worktree, and what git keeps about it.
+    fn linked_directories(&self, name: &str) -> [PathBuf; 2] {
+        [self.linked_path(name), self.common_dir().join("worktrees").join(format!("provision-{name}"))]
     }
 
     /// Below the folder of our lock and journals, which nobody else can read.

@@ -5,11 +5,14 @@
 //! registered here, and ends the process the way the signal would have. Short steps that must not be cut (a
 //! reference and its index) hold the signal back with a `Shield`.
 //!
+//! A run that can stop between its effects says so with [`stop_between_effects`]. The first signal then only asks it to,
+//! and the next one ends the process as described.
+//!
 //! A signal that the process was started with ignored (`nohup`, a background job of a script) stays ignored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[cfg(unix)]
@@ -22,15 +25,19 @@ pub type Farewell = Box<dyn Fn(i32) + Send>;
 #[derive(Default)]
 struct Registered {
     files: BTreeMap<u64, PathBuf>,
+    directories: Vec<PathBuf>,
     next: u64,
     /// A `git` that runs for us: it is told, and ends by itself.
     child: Option<u32>,
 }
 
 static REGISTERED: Mutex<Registered> =
-    Mutex::new(Registered { files: BTreeMap::new(), next: 0, child: None });
+    Mutex::new(Registered { files: BTreeMap::new(), directories: Vec::new(), next: 0, child: None });
 static SHIELD: Mutex<()> = Mutex::new(());
 static FAREWELL: Mutex<Option<Farewell>> = Mutex::new(None);
+/// What is said when a signal asks to stop; `None`: a signal does not ask.
+static ASKING: Mutex<Option<Farewell>> = Mutex::new(None);
+static ASKED: AtomicBool = AtomicBool::new(false);
 static WATCHING: OnceLock<()> = OnceLock::new();
 /// The signal that is about to end the process; 0 while there is none.
 static ENDING: AtomicI32 = AtomicI32::new(0);
@@ -39,6 +46,19 @@ static ENDING: AtomicI32 = AtomicI32::new(0);
 pub fn on_signal(farewell: Farewell) {
     watch();
     *lock(&FAREWELL) = Some(farewell);
+}
+
+/// From now on the first signal asks to stop: `said` is called, and [`asked_to_stop`] is true after it. SIGQUIT does not
+/// ask. What [`on_signal`] has set is for the second one.
+pub fn stop_between_effects(said: Farewell) {
+    watch();
+    *lock(&ASKING) = Some(said);
+}
+
+/// Whether a signal has asked to stop.
+#[must_use]
+pub fn asked_to_stop() -> bool {
+    ASKED.load(Ordering::SeqCst)
 }
 
 /// Starts to watch for signals; later calls do nothing. Everything here that creates a temporary or lock file
@@ -90,6 +110,16 @@ impl Drop for Litter {
     }
 }
 
+/// Directories of ours that go, with all that is in them, when a signal ends the process.
+pub(super) fn litter_directories(paths: impl IntoIterator<Item = PathBuf>) {
+    lock(&REGISTERED).directories.extend(paths);
+}
+
+/// They are gone, or are no longer ours to remove.
+pub(super) fn forget_directories(paths: &[PathBuf]) {
+    lock(&REGISTERED).directories.retain(|path| !paths.contains(path));
+}
+
 /// A child process that is sent each signal that comes while this lives.
 pub(super) struct Forwarding(());
 
@@ -123,7 +153,14 @@ fn spawn() {
     let handle = signals.handle();
     let started = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
-            end(signal);
+            let said = if signal == SIGQUIT { None } else { lock(&ASKING).take() };
+            match said {
+                Some(said) => {
+                    ASKED.store(true, Ordering::SeqCst);
+                    said(signal);
+                }
+                None => end(signal),
+            }
         }
     });
     if started.is_err() {
@@ -148,11 +185,15 @@ fn end(signal: i32) {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "removes the temporary and lock files of this module's callers"
+    reason = "removes the temporary files, lock files and worktrees of this module's callers"
 )]
 fn remove_litter() {
-    for path in lock(&REGISTERED).files.values() {
+    let registered = lock(&REGISTERED);
+    for path in registered.files.values() {
         let _ = std::fs::remove_file(path);
+    }
+    for path in &registered.directories {
+        let _ = std::fs::remove_dir_all(path);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use super::to_stderr;
 use crate::error::Kind;
-use crate::repo::signals::on_signal;
+use crate::repo::signals::{on_signal, stop_between_effects};
 
 /// Before any effect: nothing was changed.
 pub fn before_any_effect() {
@@ -15,6 +15,14 @@ pub fn before_any_effect() {
 pub fn under_way() {
     on_signal(Box::new(|_| {
         leave("interrupted; run the same command again, it goes on from here", Kind::HalfWay);
+    }));
+}
+
+/// While effects are under way that a run can stop between: the first signal asks it to.
+pub fn between_effects() {
+    under_way();
+    stop_between_effects(Box::new(|_| {
+        to_stderr("\nstopping after what is under way; a second signal stops at once\n");
     }));
 }
 

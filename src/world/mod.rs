@@ -64,6 +64,9 @@ pub trait Effects: Transport {
     /// This machine's clock. Decisions about expiry use GitLab's instead, where it was asked.
     fn now(&self) -> Timestamp;
 
+    /// Whether a signal has asked the run to stop between effects.
+    fn asked_to_stop(&self) -> bool;
+
     /// Random bytes from the operating system, for marks.
     ///
     /// # Errors

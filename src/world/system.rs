@@ -18,7 +18,7 @@ use crate::instance::{Instance, InstanceError, Origin};
 use crate::journal::Line;
 use crate::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
-    RepoError, Repository, write,
+    RepoError, Repository, signals, write,
 };
 use crate::secret::Secret;
 use crate::sops::Sealed;
@@ -79,6 +79,10 @@ impl Effects for System {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the clock is read")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn asked_to_stop(&self) -> bool {
+        signals::asked_to_stop()
     }
 
     fn random(&self, bytes: &mut [u8]) -> io::Result<()> {

@@ -1,13 +1,13 @@
 //! The built program, killed by SIGKILL at a place that it always comes to, and run again.
 
-use std::io::{BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Output, Stdio};
 
 use crate::support::lab::{Lab, Said};
 use crate::support::program;
+use crate::support::proxy::Proxy;
+
+const RUN: [&str; 3] = ["--env", "qa", "--yes"];
 
 /// SIGKILL.
 const KILLED: Option<i32> = Some(9);
@@ -78,16 +78,14 @@ fn killed_after_the_commit_and_before_the_journal_is_closed() {
 #[test]
 fn killed_while_the_new_token_is_on_its_way() {
     let lab = Lab::new();
-    let proxy = Proxy::before(&lab);
-    let profile = lab.read("environments/qa.yaml").replace(lab.gitlab.url(), &proxy.url);
-    lab.write("environments/qa.yaml", &profile);
-    lab.git(["commit", "-q", "--amend", "-a", "-m", "base"]);
-    let child = proxy.command(&lab).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut proxy = Proxy::before(&lab, "POST ");
+    let mut run = proxy.command(&lab, &RUN);
+    let child = run.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let mut child = proxy.kills(child);
     assert_eq!(child.wait().unwrap().signal(), KILLED);
     assert_eq!(lab.minted().len(), 1);
 
-    Said::of(&proxy.command(&lab).output().unwrap()).ok();
+    Said::of(&proxy.command(&lab, &RUN).output().unwrap()).ok();
     let minted = lab.minted();
     let active: Vec<bool> = minted.iter().map(|token| token["active"] == true).collect();
     assert_eq!(active, [false, true]);
@@ -107,84 +105,4 @@ fn killed_while_the_index_is_locked() {
     killed(&lab);
     assert!(lab.repo().join(".git/index.lock").exists());
     ends_well(&lab, 1);
-}
-
-/// Stands before the embedded GitLab. The reply to the first POST stops here, and the test is told of it.
-struct Proxy {
-    url: String,
-    held: Receiver<()>,
-}
-
-impl Proxy {
-    fn before(lab: &Lab) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let gitlab = lab.gitlab.url().trim_start_matches("http://").to_owned();
-        let (hold, held) = channel();
-        std::thread::spawn(move || {
-            let mut posted = false;
-            for client in listener.incoming() {
-                // One after the other: a client that is done closes, or is dead.
-                let _ = relay(client.unwrap(), &gitlab, &mut posted, &|| hold.send(()).unwrap());
-            }
-        });
-        Self { url, held }
-    }
-
-    fn command(&self, lab: &Lab) -> Command {
-        let mut command = lab.command(["--env", "qa", "--yes"]);
-        command.env("GITLAB_HOST", &self.url);
-        command
-    }
-
-    /// Kills the child once GitLab has answered its POST.
-    fn kills(&self, mut child: Child) -> Child {
-        self.held.recv().unwrap();
-        child.kill().unwrap();
-        child
-    }
-}
-
-fn relay(client: TcpStream, gitlab: &str, posted: &mut bool, hold: &dyn Fn()) -> std::io::Result<()> {
-    let mut from_client = BufReader::new(client.try_clone()?);
-    let mut to_client = client;
-    let mut to_gitlab = TcpStream::connect(gitlab)?;
-    let mut from_gitlab = BufReader::new(to_gitlab.try_clone()?);
-    loop {
-        let request = message(&mut from_client)?;
-        if request.is_empty() {
-            return Ok(());
-        }
-        to_gitlab.write_all(&request)?;
-        let reply = message(&mut from_gitlab)?;
-        if request.starts_with(b"POST") && !std::mem::replace(posted, true) {
-            hold();
-            // The connection stays open until the child is dead: a closed one would let it end by itself.
-            return std::io::copy(&mut from_client, &mut std::io::sink()).map(drop);
-        }
-        to_client.write_all(&reply)?;
-    }
-}
-
-/// One message of HTTP/1.1 with its body; empty where the other end has closed.
-fn message(from: &mut impl std::io::BufRead) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if from.read_line(&mut line)? == 0 {
-            return Ok(bytes);
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        bytes.extend_from_slice(line.as_bytes());
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    from.read_exact(&mut body)?;
-    bytes.extend_from_slice(&body);
-    Ok(bytes)
 }

@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Torn,
     /// The journal: a part gets to the disk, and the disk is full.
     TornFull,
+    /// A signal asks to stop while it goes on.
+    Asked,
     /// Mints: the request is on its way and has no reply; [`Faulty::arrive`] lets it arrive.
     Late,
 }
@@ -65,16 +67,16 @@ pub(crate) enum Effect {
 
 impl Effect {
     pub(crate) fn faults(self) -> &'static [Fault] {
-        use Fault::{Crash, DieAfter, DieBefore, Down, Fail, FailAfter, Torn, TornFull};
+        use Fault::{Asked, Crash, DieAfter, DieBefore, Down, Fail, FailAfter, Torn, TornFull};
         match self {
             // That a reply to a GET is lost is no more than that it was not sent.
             Self::Read => &[DieBefore, Fail, Down, Crash],
-            Self::Mint => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash],
-            Self::Revoke => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash],
-            Self::Journal => &[DieBefore, DieAfter, Fail, FailAfter, Torn, TornFull],
-            Self::Write => &[DieBefore, DieAfter, Fail, FailAfter, Torn],
+            Self::Mint => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash, Asked],
+            Self::Revoke => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash, Asked],
+            Self::Journal => &[DieBefore, DieAfter, Fail, FailAfter, Torn, TornFull, Asked],
+            Self::Write => &[DieBefore, DieAfter, Fail, FailAfter, Torn, Asked],
             Self::Commit | Self::JournalEnd | Self::Push | Self::FastForward => {
-                &[DieBefore, DieAfter, Fail, FailAfter]
+                &[DieBefore, DieAfter, Fail, FailAfter, Asked]
             }
             Self::Prepare => &[DieBefore, DieAfter, Fail],
         }
@@ -98,6 +100,7 @@ pub(crate) struct Faulty {
     fault: Option<(usize, Fault)>,
     count: Cell<usize>,
     down: Cell<bool>,
+    asked: Cell<bool>,
     gone: Cell<bool>,
     line: Mutex<()>,
     story: RefCell<Vec<(Effect, String)>>,
@@ -112,6 +115,7 @@ impl Faulty {
             fault,
             count: Cell::new(0),
             down: Cell::new(false),
+            asked: Cell::new(false),
             gone: Cell::new(false),
             line: Mutex::new(()),
             story: RefCell::default(),
@@ -144,8 +148,10 @@ impl Faulty {
         self.count.set(number + 1);
         self.story.borrow_mut().push((effect, what));
         let fault = self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
-        if fault == Some(Fault::DieBefore) {
-            self.die();
+        match fault {
+            Some(Fault::DieBefore) => self.die(),
+            Some(Fault::Asked) => self.asked.set(true),
+            _ => {}
         }
         fault
     }
@@ -281,6 +287,10 @@ impl Transport for Faulty {
 impl Effects for Faulty {
     fn now(&self) -> Timestamp {
         self.system.now()
+    }
+
+    fn asked_to_stop(&self) -> bool {
+        self.asked.get()
     }
 
     fn random(&self, bytes: &mut [u8]) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod people;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod sops;
