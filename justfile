@@ -21,6 +21,10 @@ accept:
 bench:
     cargo bench --bench files
 
+# Random documents in all formats both ways with the stock sops, this many times as many as in `cargo test`
+random FACTOR:
+    PROVISION_TEST_FACTOR={{FACTOR}} cargo test --test it -- sops::random
+
 # Kill the program at random moments and try random documents, for this many seconds in all
 soak SECONDS="600":
     tests/soak {{SECONDS}}

@@ -21,6 +21,7 @@ mod edit;
 mod encrypted;
 mod flat;
 mod format;
+mod gcm;
 mod ini;
 mod json;
 mod keys;

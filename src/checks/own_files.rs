@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::lock;
 use crate::problem::Problems;
-use crate::sops::PolicyError;
+use crate::sops::{HiddenRule, PolicyError};
 use crate::template::{Template, TemplateError, check_all};
 
+use super::clear_tokens;
 use super::finding::{Spot, line_of};
 use super::repository::{Observed, Source};
-use super::{clear_tokens, rules};
 
 const POLICY_MEND: &str = "sops would ignore it or fail: mend the policy";
 
@@ -30,15 +30,14 @@ pub(super) fn policy(observed: &Observed) -> Vec<Spot> {
 }
 
 pub(super) fn hidden_rules(observed: &Observed) -> Vec<Spot> {
-    let Some(source) = observed.policy.as_ref().filter(|source| source.read.is_ok()) else {
-        return Vec::new();
-    };
-    let spot = |(later, earlier): (&rules::PathRule, &rules::PathRule)| {
+    let Some(source) = &observed.policy else { return Vec::new() };
+    let Ok(policy) = &source.read else { return Vec::new() };
+    let spot = |rule: &HiddenRule| {
         let what =
-            format!("no file reaches this rule: the one in line {} takes them all first", earlier.line);
-        Spot::new(&source.path, later.line, what, "move it up, or remove it")
+            format!("no file reaches this rule: the one in line {} takes them all first", rule.by.line);
+        Spot::new(&source.path, rule.position.line, what, "move it up, or remove it")
     };
-    rules::hidden(&observed.rules).into_iter().map(spot).collect()
+    policy.hidden_rules().iter().map(spot).collect()
 }
 
 fn of_problems(problems: &Problems, mend: &str) -> Vec<Spot> {

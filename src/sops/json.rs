@@ -2,8 +2,6 @@
 
 mod scan;
 
-use std::fmt::Write as _;
-
 use crate::yaml::{Entry, Kind, Mapping, Node, Tree};
 
 use super::change::{Growth, Stored};
@@ -15,6 +13,8 @@ use super::scalar::ScalarError;
 use super::splice::{newline, own_entries};
 use super::value::Plain;
 
+/// Texts are written as in YAML, whose double quotes are those of JSON.
+pub(super) use super::render::double_quoted as quoted;
 pub(super) use scan::scan;
 
 /// The document of a new binary file; its value goes to [`DATA`].
@@ -48,26 +48,6 @@ pub(super) fn exact_value(text: &str) -> Result<Option<Plain>, ScalarError> {
 pub(super) fn is_ambiguous(text: &str) -> bool {
     let bytes = |value: Result<Option<Plain>, ScalarError>| value.ok().flatten().map(|plain| plain.bytes);
     bytes(value(text)) != bytes(exact_value(text))
-}
-
-/// A text in double quotes with no more escapes than RFC 8259 §7 asks for.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            // Writing to a String cannot fail.
-            '\0'..='\u{1f}' => drop(write!(quoted, "\\u{:04x}", u32::from(char))),
-            char => quoted.push(char),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// What is written: scalars are texts already.

@@ -82,7 +82,8 @@ fn is_printable(char: char) -> bool {
     !char.is_control() && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-fn double_quoted(value: &str) -> String {
+/// A text in double quotes, with escapes that YAML and JSON (RFC 8259 §7) have alike.
+pub(super) fn double_quoted(value: &str) -> String {
     let mut quoted = String::with_capacity(value.len() + 2);
     quoted.push('"');
     for char in value.chars() {

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::gcm;
 use super::random::{NoRandomness, fill};
 use super::time::Time;
 
@@ -178,17 +179,27 @@ impl DataKey {
         Some(Self(key))
     }
 
+    fn copy(&self) -> Self {
+        let mut copy = Box::new(Zeroizing::new([0; 32]));
+        copy.copy_from_slice(self.as_bytes());
+        Self(copy)
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_slice()
     }
 }
 
 /// Encrypts and decrypts values under one data key, whose schedule is in one place too.
-pub(super) struct Cipher(Box<AesGcm<Aes256, U32>>);
+pub(super) struct Cipher {
+    gcm: Box<AesGcm<Aes256, U32>>,
+    /// For nonces of other lengths.
+    key: DataKey,
+}
 
 impl Cipher {
     pub(super) fn new(key: &DataKey) -> Self {
-        Self(Box::new(AesGcm::new((&**key.0).into())))
+        Self { gcm: Box::new(AesGcm::new((&**key.0).into())), key: key.copy() }
     }
 
     /// `ENC[…]`; nothing for an empty value, which sops never encrypts (aes/cipher.go:125).
@@ -200,7 +211,7 @@ impl Cipher {
         fill(&mut nonce)?;
         let mut data = plain.bytes.clone();
         let tag = self
-            .0
+            .gcm
             .encrypt_inout_detached(&nonce, additional_data.as_bytes(), data.as_mut_slice().into())
             .map_err(|_| ValueError::Damaged)?;
         let (data, iv, tag) = (STANDARD.encode(&*data), STANDARD.encode(nonce), STANDARD.encode(tag));
@@ -215,17 +226,21 @@ impl Cipher {
         let [data, iv, tag, kind] = fields(text).ok_or(ValueError::NotEncrypted)?;
         let kind = Type::from_name(kind).ok_or(ValueError::UnknownType)?;
         let mut data = Zeroizing::new(STANDARD.decode(data).map_err(|_| ValueError::Damaged)?);
-        let nonce: [u8; NONCE] = decoded(iv)?;
         let tag: [u8; TAG] = decoded(tag)?;
-        self.0
-            .decrypt_inout_detached(
-                &Nonce::<U32>::from(nonce),
-                additional_data.as_bytes(),
-                data.as_mut_slice().into(),
-                &Tag::from(tag),
-            )
-            .map_err(|_| ValueError::NotAuthentic)?;
-        Plain { kind, bytes: data }.canonical()
+        let additional_data = additional_data.as_bytes();
+        let is_authentic = match decoded::<NONCE>(iv) {
+            Ok(nonce) => {
+                let (nonce, tag) = (Nonce::<U32>::from(nonce), Tag::from(tag));
+                let data = data.as_mut_slice().into();
+                self.gcm.decrypt_inout_detached(&nonce, additional_data, data, &tag).is_ok()
+            }
+            Err(_) => {
+                let nonce = STANDARD.decode(iv).ok().filter(|nonce| !nonce.is_empty());
+                let nonce = nonce.ok_or(ValueError::Damaged)?;
+                gcm::open(&self.key.0, &nonce, additional_data, &mut data, tag)
+            }
+        };
+        if is_authentic { Plain { kind, bytes: data }.canonical() } else { Err(ValueError::NotAuthentic) }
     }
 }
 

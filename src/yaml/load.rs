@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
 use super::nodes::{Content, Nodes};
 use super::{Comment, DocumentData, Error, Id, MAX_BYTES, MAX_DEPTH, Placement, Position, Style, Tree};
@@ -78,9 +78,12 @@ impl<'s> Loader<'s> {
             block_nesting_limit: MAX_DEPTH + 1,
         };
         for event in Parser::new_from_str_with_options(self.text, options) {
-            let (event, span) = event.map_err(|error| Error::Syntax {
-                position: self.position(error.marker().byte_offset().unwrap_or(self.text.len())),
-                message: error.kind().to_string(),
+            let (event, span) = event.map_err(|error| {
+                let position = self.position(error.marker().byte_offset().unwrap_or(self.text.len()));
+                match error.kind() {
+                    ErrorKind::RecursionLimitExceeded => Error::TooDeep { position },
+                    kind => Error::Syntax { position, message: kind.to_string() },
+                }
             })?;
             let range = span.byte_range().unwrap_or_default();
             self.take(event, &span, range)?;

@@ -1,6 +1,8 @@
 //! The SOPS engine against the stock binary, both ways.
 
 mod aliases;
+mod bad_input;
+mod case;
 mod comments;
 mod documents;
 mod editing;
@@ -16,6 +18,7 @@ mod rekey_formats;
 mod reveal;
 mod scalars;
 mod selection;
+mod tamper_formats;
 mod tampering;
 mod values;
 mod workshop;

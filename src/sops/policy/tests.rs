@@ -275,6 +275,21 @@ fn rules_that_an_earlier_one_hides_are_reported() {
         ("ab", "ab*", false),
         ("ab", "xab{2}", false),
         ("a", "b", false),
+        ("", "", true),
+        ("a|b", "a|b", true),
+        ("secrets", "^x/[^/]+/secrets/.*$", true),
+        ("^secrets/", "^secrets/qa/.*\\.yaml$", true),
+        ("\\.yaml$", "^secrets/[^/]+\\.sops\\.yaml$", true),
+        ("^secrets/qa/", "^secrets/", false),
+        ("^secrets/qa/", "^secrets/qa?/", false),
+        ("^a", "^(a|b)", false),
+        ("^a", "^(?i)a", false),
+        ("\\.yaml$", "\\.yamlx?$", false),
+        ("ab.", "abx", false),
+        ("^a$", "^ab$", false),
+        ("b", "(a)b?", false),
+        ("^secrets/[^/]+$", "^secrets/x$", false),
+        ("x", "", false),
     ];
     for (earlier, later, hidden) in rows {
         let text = format!(

@@ -100,7 +100,7 @@ fn document() -> impl Strategy<Value = String> {
 }
 
 fn config(cases: u32) -> Config {
-    Config { cases, failure_persistence: None, ..Config::default() }
+    Config { cases: super::workshop::cases(cases), failure_persistence: None, ..Config::default() }
 }
 
 /// Many documents in one file, each under a key of its own, so that a start of sops serves them all.

@@ -79,7 +79,7 @@ fn accepted(format: Format, start: &str, lines: &[String]) -> String {
 }
 
 fn config(cases: u32) -> Config {
-    Config { cases, failure_persistence: None, ..Config::default() }
+    Config { cases: super::workshop::cases(cases), failure_persistence: None, ..Config::default() }
 }
 
 fn ending(format: Format) -> &'static str {

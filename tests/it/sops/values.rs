@@ -96,10 +96,12 @@ fn our_metadata_is_in_the_order_and_form_of_stock_sops() {
                 if is_armor { String::new() } else { line.split("ENC[").next().unwrap().to_owned() }
             };
             let mut lines: Vec<_> = block.lines().map(blank).filter(|line| !line.is_empty()).collect();
-            lines.retain(|line| {
-                !line.contains("lastmodified:") || line.starts_with("    lastmodified: \"2026-")
-            });
-            lines.iter().map(|line| line.split("\"2026-").next().unwrap().to_owned()).collect::<Vec<_>>()
+            for line in &mut lines {
+                if line.starts_with("    lastmodified: \"") {
+                    line.truncate("    lastmodified: \"".len());
+                }
+            }
+            lines
         };
         assert_eq!(shape(&Workshop::seal("a: 1\n", &rule)), shape(&shop.encrypt("a: 1\n")), "{lines}");
     }

@@ -33,6 +33,12 @@ pub(super) fn now() -> Timestamp {
     "2026-11-21T08:00:00.5Z".parse().unwrap()
 }
 
+/// How many random cases run: few, or as many times more as PROVISION_TEST_FACTOR says (`just random 10`).
+pub(super) fn cases(few: u32) -> u32 {
+    let factor = std::env::var("PROVISION_TEST_FACTOR").ok().map_or(1, |factor| factor.parse().unwrap());
+    few * factor
+}
+
 pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
@@ -103,6 +109,16 @@ impl Workshop {
     pub(super) fn decrypt(&self, text: &str) -> serde_json::Value {
         self.write("file.yaml", text);
         serde_json::from_str(&self.sops(&["decrypt", "--output-type", "json", "file.yaml"]).stdout).unwrap()
+    }
+
+    /// The data key of a YAML file for us.
+    pub(super) fn data_key(&self, text: &str) -> Vec<u8> {
+        let identity: age::x25519::Identity = self.private.parse().unwrap();
+        let of_us = text.split_once(&self.recipient.to_string()).unwrap().1;
+        let end = "-----END AGE ENCRYPTED FILE-----";
+        let armor = &of_us[of_us.find("-----BEGIN").unwrap()..of_us.find(end).unwrap() + end.len()];
+        let lines: String = armor.lines().map(|line| format!("{}\n", line.trim())).collect();
+        age::decrypt(&identity, lines.as_bytes()).unwrap()
     }
 
     pub(super) fn identities(&self) -> Identities {
