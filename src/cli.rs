@@ -11,6 +11,7 @@ mod bootstrap;
 mod doctor;
 mod exec;
 mod keys;
+mod keyservice;
 mod rekey;
 mod resume;
 mod revoke;
@@ -22,6 +23,7 @@ pub use bootstrap::BootstrapArgs;
 pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs, KeysRequestArgs};
+pub use keyservice::KeyserviceArgs;
 pub use rekey::{FileWriteArgs, RekeyArgs};
 pub use resume::ResumeArgs;
 pub use revoke::RevokeArgs;
@@ -143,6 +145,9 @@ pub enum Command {
     Trust(TrustArgs),
     /// Run a program with the values of secrets files in its environment
     Exec(ExecArgs),
+    /// Run a command whose sops uses the keys that are unlocked here
+    #[cfg(unix)]
+    Keyservice(KeyserviceArgs),
     /// Print the values of secrets files for a shell, as .env or as JSON
     Export(ExportArgs),
     /// Tell the whole story in a temporary repository, against the embedded GitLab

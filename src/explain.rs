@@ -15,8 +15,8 @@ use crate::readership::admission::AdmissionError;
 use crate::repo::lock::LockError as RepoLockError;
 use crate::repo::{BadPath, CommitError, RemoteError, RepoError};
 use crate::sops::{
-    ChangeError, DocumentError, DraftError, IdentityError, OpenError, OutsideError, PolicyEditError,
-    SealError,
+    ChangeError, DocumentError, DraftError, IdentityError, LockedOut, Names, OpenError, OutsideError,
+    PolicyEditError, SealError,
 };
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
@@ -131,9 +131,10 @@ impl From<PolicyEditError> for Error {
                 start.hint("add somebody else first, or take the rule and its files out")
             }
             PolicyEditError::NameTaken { .. } => start.hint("choose another name"),
-            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
-                start.hint("edit it by hand, commit that, then run provision rekey")
-            }
+            PolicyEditError::NoAge { .. }
+            | PolicyEditError::SeveralGroups { .. }
+            | PolicyEditError::Layout { .. }
+            | PolicyEditError::Reach => start.hint("edit it by hand, commit that, then run provision rekey"),
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
         }
     }
@@ -288,16 +289,35 @@ impl From<DocumentError> for Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::NoIdentity { .. } => Self::from_source(Kind::CannotDecrypt, &error)
-                .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
-                .hint("or ask one of its readers to add you to .sops.yaml and run provision rekey"),
-            OpenError::Outside { error: ref cause, .. } => {
-                with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), cause)
-            }
-            _ => Self::from_source(Kind::Refused, &error),
-        }
+        cannot_open(error, &Names::default())
     }
+}
+
+/// A file that does not open, with the names that a policy has for its readers.
+#[must_use]
+pub(crate) fn cannot_open(error: OpenError, names: &Names) -> Error {
+    match error {
+        OpenError::LockedOut(locked) => locked_out(&locked, names),
+        OpenError::Outside { error: ref cause, .. } => {
+            with_outside_hint(Error::from_source(Kind::CannotDecrypt, &error), cause)
+        }
+        _ => Error::from_source(Kind::Refused, &error),
+    }
+}
+
+fn locked_out(locked: &LockedOut, names: &Names) -> Error {
+    let start = Error::new(Kind::CannotDecrypt, locked.sentence(names));
+    if let Some(program) = locked.missing_program() {
+        return start.hint(format!("install {program}, and have it on the PATH"));
+    }
+    let whom = match locked.people(names).as_slice() {
+        [] => "one of its readers".to_owned(),
+        people => people.join(" or "),
+    };
+    let key = locked.own.iter().find(|own| !own.is_ssh()).map(|own| format!(" ({own})")).unwrap_or_default();
+    start
+        .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
+        .hint(format!("or ask {whom} to add you{key} to .sops.yaml and run provision rekey"))
 }
 
 impl From<EnvironError> for Error {

@@ -33,4 +33,5 @@ pub mod world;
 pub mod cli;
 pub mod commands;
 mod explain;
+pub mod keyservice;
 pub mod ui;

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let is_exec = matches!(cli.command, Some(Command::Exec(_)));
+    let is_exec = matches!(cli.command, Some(Command::Exec(_) | Command::Keyservice(_)));
     let variables = Variables::read();
     let ui = Ui::new(&cli.global, variables.no_color);
     logs(&cli.global);
@@ -46,14 +46,16 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let lenient = Cli::command().ignore_errors(true).try_get_matches();
-    let is_exec = lenient.is_ok_and(|matches| matches.subcommand_name() == Some("exec"));
+    let is_exec =
+        lenient.is_ok_and(|matches| matches!(matches.subcommand_name(), Some("exec" | "keyservice")));
     ExitCode::from(if is_exec { Kind::NotStarted.exit_code() } else { Kind::Usage.exit_code() })
 }
 
 fn run(cli: Cli, ui: Ui, variables: Variables) -> Result<commands::Exit> {
     let directory = directory(&cli.global)?;
     let effects = System::new(cli.ca_file(), &variables, &directory)?;
-    let world = World::new(Rc::new(effects), variables, directory).with_keys(Keys::new(ui));
+    let keys = Keys::new(ui, &variables, directory.clone());
+    let world = World::new(Rc::new(effects), variables, directory).with_keys(keys);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -25,6 +25,7 @@ mod gcm;
 mod ini;
 mod json;
 mod keys;
+mod locked;
 mod mac;
 mod marks;
 mod metadata;
@@ -37,17 +38,20 @@ mod policy;
 mod random;
 mod re2;
 mod reader;
+mod readers;
 mod rekey;
 mod render;
 mod reveal;
 mod scalar;
 mod seal;
 mod selection;
+mod shamir;
 mod shape;
 mod splice;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unlock;
 mod value;
 mod values;
 
@@ -60,11 +64,13 @@ pub use keys::{
     Alone, Identities, IdentityError, IdentitySource, Outside, OutsideError, Recipient, RecipientError,
     Skipped, UnwrapError, generate_identity, with_passphrase,
 };
-pub use metadata::{MetadataError, OtherReader};
+pub use locked::LockedOut;
+pub use metadata::MetadataError;
 pub use names::Names;
 pub use open::{OpenError, Opened};
+pub use other::{OtherReader, ServiceKey};
 pub use path::{Path, PathError, Segment};
-pub use policy::{HiddenRule, Policy, PolicyEdit, PolicyEditError, PolicyError, Problem, Rule};
+pub use policy::{HiddenRule, KeyGroup, Policy, PolicyEdit, PolicyEditError, PolicyError, Problem, Rule};
 pub use random::NoRandomness;
 pub use re2::{Pattern, PatternError};
 pub use reader::Reader;

@@ -57,12 +57,15 @@ pub fn rekey(
     preflight(&changes, ground, how)?;
     if let Some(text) = &ground.new_policy {
         world.effects().write(&ground.repo, &RelPath::new(POLICY)?, &Content::Policy(text))?;
+        unless_asked_to_stop(world)?;
     }
     let written = write(changes, how.commit, ground, world, progress, &mut done).map_err(half_way)?;
+    unless_asked_to_stop(world)?;
     let mut files = locks(&written, ground, world, &mut done).map_err(half_way)?;
     if !how.commit {
         return Ok((done, None));
     }
+    unless_asked_to_stop(world)?;
     progress.say("committing".to_owned());
     if let Some(text) = &ground.new_policy {
         files.push(FileChange { path: RelPath::new(POLICY)?, content: Some(text.clone().into_bytes()) });
@@ -83,6 +86,11 @@ pub fn rekey(
     });
     done.commit = commit.map(|id| id.to_string());
     Ok((done, commit))
+}
+
+/// Between two effects, once something was written: ends the run where a signal has asked for it.
+fn unless_asked_to_stop(world: &World) -> Result<()> {
+    if world.effects().asked_to_stop() { Err(super::interrupted(Kind::HalfWay)) } else { Ok(()) }
 }
 
 fn half_way(error: Error) -> Error {
@@ -220,11 +228,10 @@ impl Work<'_> {
     /// Opened, which verifies the MAC, and sealed for the readers whom the policy names.
     fn sealed(&self, file: &GroundFile, encrypted: Encrypted) -> Result<Sealed, Why> {
         let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
-        let rule =
-            self.policy.rule_with_other_readers(file.path.as_str()).map_err(|error| because(&error))?;
+        let rule = self.policy.rule_for(file.path.as_str()).map_err(|error| because(&error))?;
         let readers = readers(&encrypted, self.names);
         let opened = encrypted.open(self.identities).map_err(|error| match error {
-            OpenError::NoIdentity { .. } => Why::CannotOpen { readers },
+            OpenError::LockedOut(_) => Why::CannotOpen { readers },
             other => because(&other),
         })?;
         let slots: Vec<Path> = file.leaves.keys().cloned().collect();

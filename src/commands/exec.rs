@@ -1,5 +1,6 @@
 //! `provision exec`: a program with the values of secrets files in its environment.
 
+use std::ffi::OsString;
 use std::io;
 
 use super::Exit;
@@ -15,11 +16,12 @@ use crate::world::{World, program};
 pub fn run(args: &ExecArgs, world: &World) -> Result<Exit> {
     let variables = Chosen::of(&args.variables, world)?.open(world)?;
     let status = program::become_program(&args.command, &variables, &world.directory);
-    status.map(Exit::Program).map_err(|error| not_started(args, &error))
+    status.map(Exit::Program).map_err(|error| not_started(&args.command, &error))
 }
 
-fn not_started(args: &ExecArgs, error: &io::Error) -> Error {
-    let program = args.command.first().map(|program| program.display().to_string()).unwrap_or_default();
+/// Why a program that the user named could not be started.
+pub(super) fn not_started(command: &[OsString], error: &io::Error) -> Error {
+    let program = command.first().map(|program| program.display().to_string()).unwrap_or_default();
     let kind = match error.kind() {
         io::ErrorKind::NotFound => Kind::NoSuchProgram,
         _ => Kind::NotExecutable,

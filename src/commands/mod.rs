@@ -26,6 +26,8 @@ pub mod export;
 pub mod hook;
 pub mod init;
 pub mod keys;
+#[cfg(unix)]
+pub mod keyservice;
 mod own_key;
 mod paste;
 pub mod provision;
@@ -83,6 +85,8 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
         Some(Command::Doctor(args)) => doctor::run(&args, ui, world).await,
         Some(Command::Trust(args)) => trust::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Exec(args)) => exec::run(&args, world),
+        #[cfg(unix)]
+        Some(Command::Keyservice(args)) => keyservice::run(&args, world).await,
         Some(Command::Export(args)) => export::run(&args, ui, world).map(|()| Exit::Done),
         Some(Command::Show(args)) => show::run(&args, ui, world).map(|()| Exit::Done),
         #[cfg(feature = "emulator")]

@@ -2,15 +2,19 @@
 //! be read from when a slot has lost it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
+use crate::explain::cannot_open;
 use crate::gitlab::client::Client;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{FileState, Former, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{self, DocumentError, Encrypted, Format, Identities, MetadataError, OpenError, Rule};
+use crate::sops::{
+    self, DocumentError, Encrypted, Format, Identities, MetadataError, Names, OpenError, Rule,
+};
 use crate::template::{self, Context, Template, TokenFacts};
 use crate::token::TokenId;
 use crate::world::World;
@@ -28,6 +32,8 @@ pub struct GroundFile {
     pub content: Option<Vec<u8>>,
     /// Whether it belongs into the commit.
     pub commit: bool,
+    /// What the policy calls the readers.
+    pub names: Rc<Names>,
 }
 
 impl GroundFile {
@@ -66,8 +72,8 @@ impl GroundFile {
 
     fn unopened(&self, error: OpenError) -> Error {
         let path = &self.path;
-        let sound = matches!(error, OpenError::NoIdentity { .. } | OpenError::Outside { .. });
-        let refused = Error::from(error).context(format!("{path} cannot be opened"));
+        let sound = matches!(error, OpenError::LockedOut(_) | OpenError::Outside { .. });
+        let refused = cannot_open(error, &self.names).context(format!("{path} cannot be opened"));
         if sound {
             return refused;
         }

@@ -32,6 +32,7 @@ pub mod inspect;
 pub mod interrupted;
 pub mod leaked;
 pub mod live;
+pub mod names;
 pub mod orphans;
 pub mod own;
 pub mod readership;
@@ -304,7 +305,7 @@ fn secrets_files(
     replay: &Replay,
     world: &World,
 ) -> Result<Vec<GroundFile>> {
-    let mut policy = None;
+    let mut policy: Option<Policy> = None;
     let mut files = Vec::new();
     for secrets in &environment.secrets {
         let path = secrets
@@ -322,7 +323,9 @@ fn secrets_files(
         };
         let content = content(repo, &path, secrets, replay)?;
         let template = environments::template(repo, secrets, &environment.path)?;
-        files.push(GroundFile { path, template, rule, content, commit: secrets.commit });
+        let names = policy.as_ref().map(|policy| policy.names().clone()).unwrap_or_default();
+        let names = Rc::new(names);
+        files.push(GroundFile { path, template, rule, content, commit: secrets.commit, names });
     }
     let templates: Vec<&Template> = files.iter().map(|file| &file.template).collect();
     check_all(environment, &templates)?;

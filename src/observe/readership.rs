@@ -73,8 +73,7 @@ fn is_lock(path: &str) -> bool {
 /// Everybody who can read a file, as it says.
 #[must_use]
 pub fn readers(file: &Encrypted) -> Vec<Reader> {
-    let native = file.recipients().into_iter().map(|one| Reader::from(one.clone()));
-    native.chain(file.other_readers().iter().map(|one| Reader::from(one.clone()))).collect()
+    file.readers().into_iter().cloned().collect()
 }
 
 fn encrypted(file: &Encrypted) -> Vec<crate::sops::Path> {

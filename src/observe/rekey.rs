@@ -9,7 +9,7 @@ use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
-use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy, PolicyError, Problem};
+use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
 use crate::world::{World, cores};
 
 use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};
@@ -158,9 +158,7 @@ pub fn policy_at_head(repo: &Repository) -> Result<String> {
 /// # Errors
 /// The first mistake, with its place.
 pub fn check(policy: &Policy) -> Result<()> {
-    let is_mistake =
-        |error: &&PolicyError| !matches!(error, PolicyError::At { problem: Problem::Unsupported { .. }, .. });
-    if let Some(error) = policy.problems().find(is_mistake) {
+    if let Some(error) = policy.problems().next() {
         return Err(unusable_policy(error).hint(super::MEND_POLICY));
     }
     if let Some(hidden) = policy.hidden_rules().first() {
@@ -271,7 +269,7 @@ impl Looking<'_> {
 
     fn facts(&self, path: &str, bytes: &[u8]) -> Result<Facts, String> {
         let file = secrets::parse(path, bytes).map_err(|error| format!("cannot be read: {error}"))?;
-        let rule = self.policy.rule_with_other_readers(path).map_err(|error| error.to_string())?;
+        let rule = self.policy.rule_for(path).map_err(|error| error.to_string())?;
         let wanted = file.rekey_plan(rule).map(|plan| Wanted::of(&plan, self.names));
         let mut facts = Facts {
             wanted: wanted.map_err(|error| error.to_string()),
@@ -324,7 +322,7 @@ impl Looking<'_> {
     /// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.
     fn is_rekeyed(&self, path: &RelPath, at_head: &[u8], repo: &Repository) -> Result<bool> {
         let Some(now) = repo.work_tree_content(path)? else { return Ok(false) };
-        let Ok(rule) = self.policy.rule_with_other_readers(path.as_str()) else { return Ok(false) };
+        let Ok(rule) = self.policy.rule_for(path.as_str()) else { return Ok(false) };
         let open = |bytes: &[u8]| -> Option<Opened> {
             secrets::parse(path.as_str(), bytes).ok()?.open(self.identities).ok()
         };

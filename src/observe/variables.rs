@@ -1,9 +1,10 @@
 //! Values of secrets files as the environment variables that a program gets.
 
-use super::{environments, secrets};
+use super::{environments, names, secrets};
 use crate::cli::VariablesArgs;
 use crate::environ::{self, Assignment, EnvironError, Listed, Mapping, Variable, Wish};
 use crate::error::{Error, Kind, Result};
+use crate::explain::cannot_open;
 use crate::repo::Repository;
 use crate::sops::Opened;
 use crate::world::World;
@@ -39,7 +40,9 @@ impl Chosen {
         let open = |file: Secrets| {
             let name = file.name;
             let opened = file.file.open(&identities);
-            opened.map_err(|error| Error::from(error).context(format!("{name} cannot be opened")))
+            opened.map_err(|error| {
+                cannot_open(error, &names::near(&world.directory)).context(format!("{name} cannot be opened"))
+            })
         };
         let opened = self.files.into_iter().map(open).collect::<Result<Vec<Opened>>>()?;
         let mut values = Vec::new();

@@ -67,7 +67,7 @@ pub fn plan(
     }
     let name = Some(access.name.clone());
     for file in shared {
-        let rule = parsed.rule_with_other_readers(file).ok().and_then(Rule::position);
+        let rule = parsed.rule_for(file).ok().and_then(Rule::position);
         if rule.is_some_and(|rule| rules.contains(&rule)) && !access.files.contains(file) {
             access.files.push(file.clone());
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Note;
-use crate::sops::{self, Names, Recipient, RekeyPlan};
+use crate::sops::{self, Names, OtherReader, Recipient, RekeyPlan};
 
 mod message;
 
@@ -83,6 +83,8 @@ pub struct Wanted {
     pub added: Vec<Reader>,
     /// Who reads it and no longer will.
     pub removed: Vec<Reader>,
+    /// Whether it will take other groups of keys, or more or fewer of them.
+    pub groups: bool,
     /// Whether other leaves will be encrypted.
     pub selection: bool,
     /// Whether the MAC will cover other leaves.
@@ -98,10 +100,13 @@ impl Wanted {
         let named = |list: &[Recipient]| -> Vec<Reader> {
             list.iter().map(|one| Reader::of(&one.clone().into(), names)).collect()
         };
-        let others = plan.removed_others.iter().map(|one| Reader::of(&one.clone().into(), names));
+        let others = |list: &[OtherReader]| -> Vec<Reader> {
+            list.iter().map(|one| Reader::of(&one.clone().into(), names)).collect()
+        };
         Self {
-            added: named(&plan.added),
-            removed: named(&plan.removed).into_iter().chain(others).collect(),
+            added: [named(&plan.added), others(&plan.added_others)].concat(),
+            removed: [named(&plan.removed), others(&plan.removed_others)].concat(),
+            groups: plan.groups,
             selection: plan.selection,
             mac_scope: plan.mac_scope,
             new_data_key: plan.new_data_key,

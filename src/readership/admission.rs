@@ -30,7 +30,7 @@ pub fn rules(
     wanted: &BTreeSet<String>,
     files: &[String],
 ) -> Result<Vec<Position>, AdmissionError> {
-    let of = |path: &str| policy.rule_with_other_readers(path).map(Rule::position);
+    let of = |path: &str| policy.rule_for(path).map(Rule::position);
     let mut rules = Vec::new();
     for path in wanted {
         let Some(rule) = of(path)? else { continue };

@@ -79,7 +79,7 @@ fn row(reader: &Reader, in_policy: bool, policy: &Policy, files: &[Present]) -> 
 
 /// Whether the policy lets them read the file; `None` where it has no rule for it.
 fn should(reader: &Reader, policy: &Policy, path: &str) -> Option<bool> {
-    let rule = policy.rule_with_other_readers(path).ok()?;
+    let rule = policy.rule_for(path).ok()?;
     Some(match reader {
         Reader::Age(recipient) => rule.recipients().contains(recipient),
         Reader::Other(other) => rule.other_readers().iter().any(|one| one.is_same_key(other)),

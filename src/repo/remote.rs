@@ -171,6 +171,17 @@ impl Repository {
     /// # Errors
     /// As [`push`](Self::push), where that would fail.
     pub fn rehearse_push(&self, request: &PushRequest) -> Result<(), RemoteError> {
+        match self.rehearse_once(request) {
+            // git writes push options in a rehearsal too (send-pack.c), where the remote expects nothing more and may be
+            // gone: SIGPIPE, as luck has it. What the remote says of options comes before that.
+            Err(RemoteError::Unreachable { .. }) if !request.options.is_empty() => {
+                self.rehearse_once(&PushRequest { options: Vec::new(), ..request.clone() })
+            }
+            answer => answer,
+        }
+    }
+
+    fn rehearse_once(&self, request: &PushRequest) -> Result<(), RemoteError> {
         let said = self.push_with(request, &["--dry-run", "--no-verify"])?;
         if said.success {
             return Ok(());

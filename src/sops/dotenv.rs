@@ -109,5 +109,5 @@ pub(super) fn metadata(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// The lines of a new file's metadata.
 pub(super) fn block(block: &NewBlock<'_>) -> String {
-    flat::lines(block).iter().map(|(key, value)| format!("{PREFIX}{key}={value}\n")).collect()
+    flat::lines(&block.fields()).iter().map(|(key, value)| format!("{PREFIX}{key}={value}\n")).collect()
 }

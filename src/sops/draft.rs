@@ -11,13 +11,14 @@ use super::document::{Document, METADATA, StructureError};
 use super::edit::Edits;
 use super::encrypted::Encrypted;
 use super::format::Format;
-use super::keys::{Outside, OutsideError, Recipient};
+use super::keys::Outside;
 use super::mac::Mac;
 use super::marks::Marks;
-use super::metadata::{NewBlock, Stanza, yaml_block};
+use super::metadata::{NewBlock, yaml_block};
 use super::open::OpenError;
 use super::path::Path;
 use super::policy::Rule;
+use super::readers::Readers;
 use super::render::Place;
 use super::scalar::ScalarError;
 use super::seal::{
@@ -171,11 +172,6 @@ impl Draft {
         now: Timestamp,
         must_be_encrypted: &[Path],
     ) -> Result<Sealed, SealError> {
-        if let Some(reader) = rule.other_readers().first() {
-            let reason = "keys of this type are not supported yet".to_owned();
-            let error = OutsideError::Failed { reason };
-            return Err(SealError::Wrap { recipient: reader.to_string(), error });
-        }
         let format = self.document.format();
         let everything = Selection::default();
         let selection = if format == Format::Binary { &everything } else { rule.selection() };
@@ -186,7 +182,7 @@ impl Draft {
         let time = last_modified(now);
         let mac = encrypted_mac(&cipher, &mac, &time)?;
         let block = NewBlock {
-            stanzas: &wrap(&key, rule.recipients(), outside)?,
+            readers: &Readers::wrap(&key, rule, outside, &time)?,
             selection: (format != Format::Binary).then_some(selection),
             mac_only_encrypted: rule.mac_only_encrypted(),
             last_modified: &time,
@@ -333,17 +329,6 @@ fn is_encrypted_comment(comment: &str) -> bool {
     comment.trim_start_matches(['#', ';']).trim_start().starts_with("ENC[")
 }
 
-fn wrap(key: &DataKey, recipients: &[Recipient], outside: &dyn Outside) -> Result<Vec<Stanza>, SealError> {
-    if recipients.is_empty() {
-        return Err(SealError::NoRecipient);
-    }
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
-        Ok(wrapped) => Ok(Stanza { recipient: recipient.clone(), wrapped }),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
-    });
-    wrapped.collect()
-}
-
 /// Path of the only leaf of [`seal_value`].
 #[must_use]
 pub fn value_path() -> Path {
@@ -361,7 +346,7 @@ pub fn seal_value(
     outside: &dyn Outside,
     now: Timestamp,
 ) -> Result<Sealed, SealError> {
-    let rule = Rule::own(rule.recipients().iter().cloned());
+    let rule = rule.for_a_value();
     let mut draft =
         Draft::parse(Format::Yaml, "value:\n").map_err(|error| SealError::unsound(error.to_string()))?;
     let secret = Secret::new(value.expose().to_owned());

@@ -8,9 +8,11 @@ use super::document::{Document, StructureError};
 use super::format::Format;
 use super::keys::Recipient;
 use super::marks::Marks;
-use super::metadata::{Metadata, MetadataError, OtherReader};
+use super::metadata::{Metadata, MetadataError};
+use super::other::OtherReader;
 use super::path::Path;
 use super::policy::Rule;
+use super::reader::Reader;
 use super::selection::Selection;
 use crate::yaml::Node;
 
@@ -74,17 +76,50 @@ impl Encrypted {
         self.document.format()
     }
 
-    /// The native age recipients that the file names. The list is not authenticated: it says who can read, never who
-    /// should.
+    /// Everybody who can read the file, each once. The list is not authenticated: it says who can read, never who should.
     #[must_use]
-    pub fn recipients(&self) -> Vec<&Recipient> {
-        self.metadata.stanzas.iter().map(|stanza| &stanza.recipient).collect()
+    pub fn readers(&self) -> Vec<&Reader> {
+        let mut readers: Vec<&Reader> = Vec::new();
+        for entry in self.metadata.readers.entries() {
+            if !readers.iter().any(|known| known.is_same_key(&entry.reader)) {
+                readers.push(&entry.reader);
+            }
+        }
+        readers
     }
 
-    /// Everybody else who can read: keys of other types. Their entries are kept as they are by every edit.
+    /// The age recipients among them.
     #[must_use]
-    pub fn other_readers(&self) -> &[OtherReader] {
-        &self.metadata.others
+    pub fn recipients(&self) -> Vec<&Recipient> {
+        let recipients = self.readers().into_iter().filter_map(|reader| match reader {
+            Reader::Age(recipient) => Some(recipient),
+            Reader::Other(_) => None,
+        });
+        recipients.collect()
+    }
+
+    /// Those with keys of other types.
+    #[must_use]
+    pub fn other_readers(&self) -> Vec<&OtherReader> {
+        let others = self.readers().into_iter().filter_map(|reader| match reader {
+            Reader::Other(reader) => Some(reader),
+            Reader::Age(_) => None,
+        });
+        others.collect()
+    }
+
+    /// The readers by groups: one where any reader opens the file, several where it takes [`Encrypted::threshold`] of them,
+    /// one reader of each.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Vec<&Reader>> {
+        let groups = self.metadata.readers.groups.iter();
+        groups.map(|group| group.entries.iter().map(|entry| &entry.reader).collect()).collect()
+    }
+
+    /// How many groups it takes to open the file.
+    #[must_use]
+    pub fn threshold(&self) -> usize {
+        self.metadata.readers.threshold
     }
 
     /// What is encrypted, according to the file.
@@ -134,13 +169,20 @@ impl Encrypted {
         let missing = wanted.difference(&have).map(|recipient| Difference::Missing((*recipient).clone()));
         let extra = have.difference(&wanted).map(|recipient| Difference::Extra((*recipient).clone()));
         differences.extend(missing.chain(extra));
-        let (present, named) = (&self.metadata.others, rule.other_readers());
-        let lacks =
-            |list: &[OtherReader], reader: &OtherReader| !list.iter().any(|one| one.is_same_key(reader));
-        let missing = named.iter().filter(|reader| lacks(present, reader)).cloned();
-        let extra = present.iter().filter(|reader| lacks(named, reader)).cloned();
-        differences.extend(missing.map(Difference::MissingReader));
-        differences.extend(extra.map(Difference::ExtraReader));
+        let (present, named) = (self.other_readers(), rule.other_readers());
+        let missing = named.iter().filter(|reader| !present.iter().any(|one| one.is_same_key(reader)));
+        let extra = present.iter().filter(|reader| !named.iter().any(|one| one.is_same_key(reader)));
+        differences.extend(missing.cloned().map(Difference::MissingReader));
+        differences.extend(extra.map(|reader| Difference::ExtraReader((*reader).clone())));
+        let readers = &self.metadata.readers;
+        if !readers.has_shape_of(rule) {
+            let file = (readers.threshold, readers.groups.len());
+            differences.push(Difference::Threshold { file, rule: (rule.threshold(), rule.groups().len()) });
+        } else if differences.is_empty()
+            && !readers.groups.iter().zip(rule.groups()).all(|(group, wanted)| group.is(wanted))
+        {
+            differences.push(Difference::Groups);
+        }
         // A binary file has one value, which sops encrypts, and covers with the MAC, whatever the rule says.
         if self.format() == Format::Binary {
             return differences;
@@ -167,6 +209,15 @@ pub enum Difference {
     MissingReader(OtherReader),
     /// The file has a reader of another type that the rule does not name.
     ExtraReader(OtherReader),
+    /// It takes another number of groups, or there is another number of them.
+    Threshold {
+        /// As in the file: how many of how many.
+        file: (usize, usize),
+        /// As in the rule.
+        rule: (usize, usize),
+    },
+    /// The readers are those of the rule, and in other groups.
+    Groups,
     /// Other leaves are encrypted.
     Selection {
         /// As in the file.
@@ -188,6 +239,10 @@ impl fmt::Display for Difference {
             Self::Extra(recipient) => write!(f, "{recipient} can read the file and should not"),
             Self::MissingReader(reader) => write!(f, "{reader} should read the file and cannot"),
             Self::ExtraReader(reader) => write!(f, "{reader} can read the file and should not"),
+            Self::Threshold { file, rule } => {
+                write!(f, "{} open the file, and by the rule {}", of_groups(*file), of_groups(*rule))
+            }
+            Self::Groups => f.write_str("the file has its readers in other groups than the rule"),
             Self::Selection { file, rule } => write!(f, "the file has `{file}`, the rule has `{rule}`"),
             Self::MacOnlyEncrypted { file } => {
                 write!(
@@ -197,5 +252,12 @@ impl fmt::Display for Difference {
                 )
             }
         }
+    }
+}
+
+fn of_groups((threshold, groups): (usize, usize)) -> String {
+    match (threshold, groups) {
+        (_, 1) => "any one key can".to_owned(),
+        (threshold, groups) => format!("keys of {threshold} of {groups} groups can"),
     }
 }

@@ -8,7 +8,7 @@ use crate::yaml::build::Builder;
 use crate::yaml::{Error, Id, MAX_DEPTH, Position, Style};
 
 use super::document::METADATA;
-use super::metadata::NewBlock;
+use super::readers::{self, Item};
 
 /// Before the key of a mapping.
 pub(super) const MAP: &str = "__map_";
@@ -157,15 +157,24 @@ pub(super) fn decoded(key: &str, value: &str) -> String {
     }
 }
 
-/// Keys and values of a new block, sorted by key as sops writes them for dotenv.
-pub(super) fn lines(block: &NewBlock<'_>) -> Vec<(String, String)> {
+/// Keys and values of fields, without line breaks, sorted by key as sops writes them for dotenv.
+pub(super) fn lines(fields: &[readers::Field]) -> Vec<(String, String)> {
     let mut lines = Vec::new();
-    for (index, stanza) in block.stanzas.iter().enumerate() {
-        let key = |field: &str| format!("age{LIST}{index}{MAP}{field}");
-        lines.push((key("enc"), encoded(&stanza.wrapped)));
-        lines.push((key("recipient"), stanza.recipient.to_string()));
+    for (name, item) in fields {
+        flatten(&mut lines, name.clone(), item);
     }
-    lines.extend(block.fields().into_iter().map(|(name, value)| (name.to_owned(), encoded(value))));
     lines.sort();
     lines
+}
+
+fn flatten(lines: &mut Vec<(String, String)>, key: String, item: &Item) {
+    match item {
+        Item::Text(text) | Item::Bare(text) => lines.push((key, encoded(text))),
+        Item::Map(fields) => {
+            fields.iter().for_each(|(name, item)| flatten(lines, format!("{key}{MAP}{name}"), item));
+        }
+        Item::List(items) => {
+            items.iter().enumerate().for_each(|(at, item)| flatten(lines, format!("{key}{LIST}{at}"), item));
+        }
+    }
 }

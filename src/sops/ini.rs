@@ -173,6 +173,7 @@ fn last_byte(node: Node<'_>) -> usize {
 pub(super) fn block(body: &str, block: &NewBlock<'_>) -> String {
     let newline = newline(body);
     let gap = if body.ends_with(&newline.repeat(2)) { "" } else { newline };
-    let lines = flat::lines(block).into_iter().map(|(key, value)| format!("{key} = {value}{newline}"));
+    let lines =
+        flat::lines(&block.fields()).into_iter().map(|(key, value)| format!("{key} = {value}{newline}"));
     format!("{gap}[{METADATA}]{newline}{}", lines.collect::<String>())
 }

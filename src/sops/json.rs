@@ -2,12 +2,13 @@
 
 mod scan;
 
-use crate::yaml::{Entry, Kind, Mapping, Tree};
+use crate::yaml::{Entry, Kind, Mapping, Node, Tree};
 
 use super::change::{Growth, Stored};
 use super::document::Document;
 use super::edit::Edits;
 use super::metadata::NewBlock;
+use super::readers::{self, Field};
 use super::scalar::ScalarError;
 use super::splice::{newline, own_entries};
 use super::value::Plain;
@@ -213,23 +214,45 @@ fn insert_items(
 pub(super) fn with_block(tree: &Tree, block: &NewBlock<'_>) -> Option<Edits> {
     let Kind::Mapping(root) = tree.root()?.kind() else { return None };
     let mut edits = Edits::default();
-    let items = vec![(super::document::METADATA.to_owned(), item(block))];
+    let items = vec![(super::document::METADATA.to_owned(), item(&readers::Item::Map(block.fields())))];
     insert_items(&mut edits, tree.text(), &Layout::of(tree.text(), root), root, items);
     Some(edits)
 }
 
-fn item(block: &NewBlock<'_>) -> Item {
-    let stanzas = block.stanzas.iter().map(|stanza| {
-        Item::Object(vec![
-            ("recipient".to_owned(), Item::text(&stanza.recipient.to_string())),
-            ("enc".to_owned(), Item::text(&stanza.wrapped)),
-        ])
-    });
-    let mut fields = vec![("age".to_owned(), Item::Array(stanzas.collect()))];
-    for (name, value) in block.fields() {
-        let is_flag = name == super::metadata::MAC_ONLY_ENCRYPTED;
-        let item = if is_flag { Item::Scalar(value.to_owned()) } else { Item::text(value) };
-        fields.push((name.to_owned(), item));
+/// Puts fields before an entry of a mapping, in the layout of the document.
+pub(super) fn insert_before(edits: &mut Edits, document: &Document, entry: Entry<'_>, fields: &[Field]) {
+    let Some(mapping) = entry.value.parent().and_then(Node::as_mapping) else { return };
+    let (Some(root), Some(first)) = (document.root(), mapping.entries().next()) else { return };
+    let text = document.text();
+    let layout = Layout::of(text, root);
+    let own = indent(text, mapping, first);
+    let layout = Layout { lines: own.and(layout.lines), ..layout };
+    let indent = own.unwrap_or_default();
+    let mut out = String::new();
+    for (name, value) in fields {
+        layout.entry(&mut out, &(name.clone(), item(value)), indent);
+        out.push(',');
+        layout.separate(&mut out, indent, true);
     }
-    Item::Object(fields)
+    let at = entry.key_node.full_span().start;
+    edits.replace(at..at, out);
+}
+
+/// A field's value on one line, as JSON, which is YAML too.
+pub(super) fn on_one_line(value: &readers::Item) -> String {
+    let layout = Layout { lines: None, colon: ": ".to_owned(), gap: " " };
+    let mut out = String::new();
+    layout.write(&mut out, &item(value), "");
+    out
+}
+
+fn item(field: &readers::Item) -> Item {
+    match field {
+        readers::Item::Text(text) => Item::text(text),
+        readers::Item::Bare(text) => Item::Scalar(text.clone()),
+        readers::Item::List(items) => Item::Array(items.iter().map(item).collect()),
+        readers::Item::Map(fields) => {
+            Item::Object(fields.iter().map(|(name, value)| (name.clone(), item(value))).collect())
+        }
+    }
 }

@@ -1,10 +1,8 @@
 //! The `sops` block of a file: read as far as it is needed, edited by span, the rest left as it is (stores/stores.go).
 
-use std::fmt;
-
 use crate::yaml::{Id, Kind, Mapping, Node, Position, Style};
 
-use super::keys::Recipient;
+use super::readers::{Field, Item, Readers};
 use super::render::{self, Place};
 use super::scalar;
 use super::selection::{Selection, SelectionError};
@@ -13,9 +11,6 @@ use super::value::{Plain, Type};
 
 /// The flag for a MAC over encrypted values only.
 pub(super) const MAC_ONLY_ENCRYPTED: &str = "mac_only_encrypted";
-
-/// Lists of keys of other types.
-pub(super) const OTHER_KEYS: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 
 /// Why the `sops` block is not one that we can work with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +44,6 @@ pub enum MetadataError {
         /// What is wrong.
         source: SelectionError,
     },
-    /// Key groups.
-    #[error("{position}: key groups (Shamir) are not supported yet")]
-    KeyGroups {
-        /// The field.
-        position: Position,
-    },
     /// Nobody can read the file.
     #[error("{position}: the `sops` block names no key")]
     NoKeys {
@@ -63,33 +52,10 @@ pub enum MetadataError {
     },
 }
 
-/// Somebody who may read a file and is not a native age recipient.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OtherReader {
-    /// The name of sops's list: `pgp`, `kms`; `age` for recipients of SSH keys, plugins and the like.
-    pub kind: String,
-    /// Fingerprint, ARN, recipient: what the entry is known by.
-    pub id: String,
-}
-
-impl fmt::Display for OtherReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.id)
-    }
-}
-
-/// The data key, wrapped for one native age recipient.
-#[derive(Debug)]
-pub(super) struct Stanza {
-    pub(super) recipient: Recipient,
-    pub(super) wrapped: String,
-}
-
 /// What the block says.
 #[derive(Debug)]
 pub(super) struct Metadata {
-    pub(super) stanzas: Vec<Stanza>,
-    pub(super) others: Vec<OtherReader>,
+    pub(super) readers: Readers,
     pub(super) selection: Selection,
     pub(super) mac_only_encrypted: bool,
     /// `lastmodified` in the form that the MAC is bound to.
@@ -106,13 +72,7 @@ impl Metadata {
             return Err(wrong(node, super::document::METADATA, "a mapping"));
         };
         let position = node.position();
-        let (stanzas, others) = readers(block)?;
-        if stanzas.is_empty() && others.is_empty() {
-            return Err(match block.entry("key_groups") {
-                Some(entry) => MetadataError::KeyGroups { position: entry.key_node.position() },
-                None => MetadataError::NoKeys { position },
-            });
-        }
+        let readers = Readers::read(block)?;
         let selection = Selection::from_fields(|field| block.get(field).and_then(Node::as_str))
             .map_err(|source| MetadataError::Selection { position, source })?;
         let last_modified = required(block, "lastmodified")?;
@@ -123,8 +83,7 @@ impl Metadata {
             return Err(wrong(version, "version", "a version"));
         }
         Ok(Self {
-            stanzas,
-            others,
+            readers,
             selection,
             mac_only_encrypted: flag(block, MAC_ONLY_ENCRYPTED)?,
             last_modified_seconds: time.seconds(),
@@ -133,7 +92,7 @@ impl Metadata {
     }
 }
 
-fn wrong(node: Node<'_>, field: &str, wanted: &'static str) -> MetadataError {
+pub(super) fn wrong(node: Node<'_>, field: &str, wanted: &'static str) -> MetadataError {
     MetadataError::Field { position: node.position(), field: field.to_owned(), wanted }
 }
 
@@ -160,7 +119,7 @@ fn flag(block: Mapping<'_>, field: &str) -> Result<bool, MetadataError> {
 }
 
 /// Entries of a list of keys; an absent or empty one has none.
-fn entries<'t>(block: Mapping<'t>, field: &str) -> Result<Vec<Mapping<'t>>, MetadataError> {
+pub(super) fn entries<'t>(block: Mapping<'t>, field: &str) -> Result<Vec<Mapping<'t>>, MetadataError> {
     let Some(node) = block.get(field).filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let error = |node| wrong(node, field, "a list of keys");
     let Kind::Sequence(list) = node.kind() else { return Err(error(node)) };
@@ -172,29 +131,9 @@ fn entries<'t>(block: Mapping<'t>, field: &str) -> Result<Vec<Mapping<'t>>, Meta
         .collect()
 }
 
-fn readers(block: Mapping<'_>) -> Result<(Vec<Stanza>, Vec<OtherReader>), MetadataError> {
-    let mut stanzas = Vec::new();
-    let mut others = Vec::new();
-    for entry in entries(block, "age")? {
-        let text = |field: &str| entry.get(field).and_then(Node::as_str);
-        let recipient =
-            text("recipient").ok_or_else(|| wrong(entry.node(), "age", "a list of recipients"))?;
-        match recipient.parse() {
-            Ok(recipient) => {
-                stanzas.push(Stanza { recipient, wrapped: text("enc").unwrap_or("").to_owned() });
-            }
-            Err(_) => others.push(OtherReader { kind: "age".to_owned(), id: recipient.to_owned() }),
-        }
-    }
-    for kind in OTHER_KEYS {
-        others.extend(entries(block, kind)?.into_iter().map(|entry| OtherReader::of_entry(kind, entry)));
-    }
-    Ok((stanzas, others))
-}
-
 /// The block of a new file.
 pub(super) struct NewBlock<'b> {
-    pub(super) stanzas: &'b [Stanza],
+    pub(super) readers: &'b Readers,
     /// A binary file has none.
     pub(super) selection: Option<&'b Selection>,
     pub(super) mac_only_encrypted: bool,
@@ -203,44 +142,102 @@ pub(super) struct NewBlock<'b> {
 }
 
 impl NewBlock<'_> {
-    /// Everything but the stanzas, in the order of stock sops 3.11.
-    pub(super) fn fields(&self) -> Vec<(&str, &str)> {
-        let mut fields = vec![("lastmodified", self.last_modified), ("mac", self.mac)];
-        fields.extend(self.selection.map(Selection::field));
+    /// All of it, in the order of stock sops 3.11.
+    pub(super) fn fields(&self) -> Vec<Field> {
+        let text = |name: &str, text: &str| (name.to_owned(), Item::Text(text.to_owned()));
+        let [mut fields, behind] = self.readers.fields();
+        fields.extend([text("lastmodified", self.last_modified), text("mac", self.mac)]);
+        fields.extend(behind);
+        fields.extend(self.selection.map(Selection::field).map(|(name, value)| text(name, value)));
         if self.mac_only_encrypted {
-            fields.push((MAC_ONLY_ENCRYPTED, "true"));
+            fields.push((MAC_ONLY_ENCRYPTED.to_owned(), Item::Bare("true".to_owned())));
         }
-        fields.push(("version", "3.11.0"));
+        fields.push(text("version", "3.11.0"));
         fields
     }
 }
 
 /// The block of a new YAML file, in the order and form of stock sops 3.11.
 pub(super) fn yaml_block(block: &NewBlock<'_>) -> String {
-    let mut text = format!("{}:\n    age:\n", super::document::METADATA);
-    for stanza in block.stanzas {
-        let recipient = recipient_text(&stanza.recipient);
-        text.push_str(&format!("        - recipient: {recipient}\n          enc: |\n"));
-        for line in stanza.wrapped.lines() {
-            text.push_str(&format!("            {line}\n"));
-        }
-    }
-    for (field, value) in block.fields() {
-        let value = match field {
-            "lastmodified" => format!("\"{value}\""),
-            "mac" | MAC_ONLY_ENCRYPTED | "version" => value.to_owned(),
-            _ => rule_text(value),
-        };
-        text.push_str(&format!("    {field}: {value}\n"));
-    }
+    let mut text = format!("{}:\n", super::document::METADATA);
+    yaml_fields(&mut text, &block.fields(), 4, "\n");
     text
 }
 
+/// Fields as lines of block YAML, in the form of stock sops 3.11.
+pub(super) fn yaml_fields(out: &mut String, fields: &[Field], indent: usize, end: &str) {
+    for (name, item) in fields {
+        out.extend(std::iter::repeat_n(' ', indent));
+        yaml_field(out, (name, item), indent, indent + 2, end);
+    }
+}
+
+/// One field, whose first line is indented already; the lines of a text have `content` blanks before them.
+pub(super) fn yaml_field(
+    out: &mut String,
+    (name, item): (&str, &Item),
+    indent: usize,
+    content: usize,
+    end: &str,
+) {
+    // As go-yaml does with a step of four.
+    let below = indent / 4 * 4 + 4;
+    out.push_str(&render::text(name, Place::BLOCK));
+    match item {
+        Item::Text(text) if text.contains('\n') && is_literal(text) => {
+            out.push_str(if text.ends_with('\n') { ": |" } else { ": |-" });
+            out.push_str(end);
+            for line in text.lines() {
+                let blanks = if line.is_empty() { 0 } else { content };
+                out.extend(std::iter::repeat_n(' ', blanks));
+                out.push_str(line);
+                out.push_str(end);
+            }
+            return;
+        }
+        Item::Text(text) => out.push_str(&format!(": {}", yaml_text(name, text))),
+        Item::Bare(text) => out.push_str(&format!(": {text}")),
+        Item::Map(fields) => {
+            out.push_str(&format!(":{end}"));
+            return yaml_fields(out, fields, below, end);
+        }
+        Item::List(items) => {
+            out.push_str(&format!(":{end}"));
+            return items.iter().for_each(|item| yaml_item(out, item, below, end));
+        }
+    }
+    out.push_str(end);
+}
+
+/// An item of a list, which is a mapping in all lists of the block.
+pub(super) fn yaml_item(out: &mut String, item: &Item, indent: usize, end: &str) {
+    let Item::Map(fields) = item else { return };
+    for (index, (name, item)) in fields.iter().enumerate() {
+        out.extend(std::iter::repeat_n(' ', indent));
+        out.push_str(if index == 0 { "- " } else { "  " });
+        yaml_field(out, (name, item), indent + 2, indent + 4, end);
+    }
+}
+
+/// Whether a text is lines that a block scalar holds as they are.
+fn is_literal(text: &str) -> bool {
+    let is_plain = |line: &str| line.chars().all(|char| char == ' ' || char.is_ascii_graphic());
+    !text.ends_with("\n\n") && !text.starts_with([' ', '\n']) && text.lines().all(is_plain)
+}
+
+fn yaml_text(name: &str, text: &str) -> String {
+    match name {
+        "lastmodified" | "created_at" => format!("\"{text}\""),
+        "mac" | "version" => text.to_owned(),
+        "recipient" => recipient_text(text),
+        _ => rule_text(text),
+    }
+}
+
 /// A recipient as a scalar of block YAML: the comment of an SSH key may hold anything.
-pub(super) fn recipient_text(recipient: &Recipient) -> String {
-    let text = recipient.to_string();
+pub(super) fn recipient_text(text: &str) -> String {
     let is_plain = !(text.contains(": ") || text.contains(" #") || text.ends_with(':'));
-    if is_plain { text } else { render::text(&text, Place::BLOCK) }
+    if is_plain { text.to_owned() } else { render::text(text, Place::BLOCK) }
 }
 
 /// Without quotes where that is possible, else in single ones, as regular expressions are full of backslashes.

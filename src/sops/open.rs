@@ -9,9 +9,13 @@ use crate::yaml::{Kind, Node, Position};
 
 use super::encrypted::Encrypted;
 use super::format::Format;
-use super::keys::{Failure, Identities, Outside, OutsideError, UnwrapError};
+use super::keys::{Identities, Outside, OutsideError, UnwrapError};
+use super::locked::LockedOut;
 use super::path::Path;
+use super::reader::Reader;
+use super::readers::{Entry, Share};
 use super::scalar::ScalarError;
+use super::shamir::ShamirError;
 use super::value::{Cipher, DataKey, Plain, Type, ValueError};
 use super::values::{Known, Values};
 
@@ -21,21 +25,9 @@ const START: Position = Position { line: 1, column: 1 };
 /// Why a file does not open. A value is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// None of the identities is one of the file's readers.
-    #[error(
-        "{}; it is for {}{}",
-        tried(sources),
-        if readers.is_empty() { "nobody".to_owned() } else { readers.join(", ") },
-        also(skipped)
-    )]
-    NoIdentity {
-        /// Names of the texts that identities were read from.
-        sources: Vec<String>,
-        /// Everybody who can read the file.
-        readers: Vec<String>,
-        /// Identities that were seen and cannot be used yet.
-        skipped: Vec<String>,
-    },
+    /// Nothing at hand opens the file.
+    #[error("{0}")]
+    LockedOut(Box<LockedOut>),
     /// The file names one of our keys, but what stands there is not for it.
     #[error("the entry of {recipient} is damaged: {reason}")]
     Unwrap {
@@ -43,6 +35,12 @@ pub enum OpenError {
         recipient: String,
         /// What is wrong.
         reason: UnwrapError,
+    },
+    /// The shares of the data key do not go together.
+    #[error("the groups of keys do not open the file together: {reason}")]
+    Shares {
+        /// What is wrong.
+        reason: ShamirError,
     },
     /// What would open the file needs a program or an answer.
     #[error("{}{error}", of.as_ref().map(|of| format!("the entry of {of}: ")).unwrap_or_default())]
@@ -88,22 +86,13 @@ pub enum OpenError {
     MacMismatch,
 }
 
-fn tried(sources: &[String]) -> String {
-    if sources.is_empty() {
-        return "there is no age identity to open this file with".to_owned();
-    }
-    format!("no identity opens this file: tried {}", sources.join(", "))
-}
-
-fn also(skipped: &[String]) -> String {
-    if skipped.is_empty() { String::new() } else { format!(" ({})", skipped.join("; ")) }
-}
-
 /// A file whose MAC was verified, and the changes that wait for [`Opened::seal`].
 pub struct Opened {
     pub(super) file: Encrypted,
     /// The data key itself, to be wrapped for new readers.
     pub(super) key: DataKey,
+    /// What each group of readers opens, as far as we opened it.
+    pub(super) shares: Vec<Option<Share>>,
     pub(super) cipher: Cipher,
     /// The values of the file, without the changes.
     pub(super) values: Values,
@@ -135,7 +124,13 @@ impl Encrypted {
     /// Whether one of the identities may open the file, as far as that can be told without asking for anything.
     #[must_use]
     pub fn may_be_opened_by(&self, identities: &Identities) -> bool {
-        self.metadata.stanzas.iter().any(|stanza| identities.may_open(&stanza.recipient))
+        let may = |entry: &Entry| match &entry.reader {
+            Reader::Age(recipient) => identities.may_open(recipient),
+            // The key service knows.
+            Reader::Other(reader) => reader.service_key().is_some(),
+        };
+        let readers = &self.metadata.readers;
+        readers.groups.iter().filter(|group| group.entries.iter().any(may)).count() >= readers.threshold
     }
 
     /// Unwraps the data key with the first identity that the file names, and verifies the MAC.
@@ -143,7 +138,8 @@ impl Encrypted {
     /// # Errors
     /// [`OpenError`]: no identity, a value or the MAC that is wrong, or a MAC that is not there.
     pub fn open(self, identities: &Identities) -> Result<Opened, OpenError> {
-        let key = self.data_key(identities)?;
+        let unlocked = self.unlock(identities)?;
+        let key = unlocked.key;
         let cipher = Cipher::new(&key);
         let (file, values) = match self.verify(&cipher, None) {
             // Versions of sops disagree about large integers of JSON in the clear; the MAC says which one wrote it.
@@ -155,37 +151,7 @@ impl Encrypted {
             verified => verified.map(|values| (self, values))?,
         };
         let outside = Arc::clone(identities.outside());
-        Ok(Opened { file, key, cipher, values, outside, changes: Vec::new() })
-    }
-
-    fn data_key(&self, identities: &Identities) -> Result<DataKey, OpenError> {
-        let entries: Vec<_> =
-            self.metadata.stanzas.iter().map(|stanza| (&stanza.recipient, stanza.wrapped.as_str())).collect();
-        match identities.unwrap(&entries) {
-            Some(Ok(bytes)) => {
-                let damaged = || OpenError::Unwrap {
-                    recipient: entries
-                        .first()
-                        .map(|(recipient, _)| recipient.to_string())
-                        .unwrap_or_default(),
-                    reason: UnwrapError::NotADataKey,
-                };
-                return DataKey::from_slice(&bytes).ok_or_else(damaged);
-            }
-            Some(Err(Failure::Damaged { recipient, reason })) => {
-                return Err(OpenError::Unwrap { recipient, reason });
-            }
-            Some(Err(Failure::Outside { of, error })) => return Err(OpenError::Outside { of, error }),
-            None => {}
-        }
-        let with_ssh = self.metadata.stanzas.iter().any(|stanza| stanza.recipient.is_ssh());
-        let native = self.metadata.stanzas.iter().map(|stanza| stanza.recipient.to_string());
-        let others = self.metadata.others.iter().map(ToString::to_string);
-        Err(OpenError::NoIdentity {
-            sources: identities.sources(with_ssh).map(str::to_owned).collect(),
-            readers: native.chain(others).collect(),
-            skipped: identities.skipped(with_ssh).map(ToString::to_string).collect(),
-        })
+        Ok(Opened { file, key, shares: unlocked.shares, cipher, values, outside, changes: Vec::new() })
     }
 
     /// Compares the MAC of the values with the one that the file has. Values that are `known` are not decrypted again.

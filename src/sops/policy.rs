@@ -17,14 +17,15 @@ mod tests;
 use crate::yaml::{self, Position};
 
 use super::keys::{Recipient, RecipientError};
-use super::metadata::OtherReader;
 use super::names::Names;
+use super::other::{OtherReader, ServiceKey};
 use super::re2::{Pattern, PatternError};
 use super::reader::Reader;
 use super::selection::{Selection, SelectionError};
 
 pub use edit::{PolicyEdit, PolicyEditError};
 pub use hidden::HiddenRule;
+pub use keys::KeyGroup;
 pub(super) use keys::other_reader;
 
 /// Why a policy is not one, or gives no rule.
@@ -80,25 +81,25 @@ pub enum Problem {
     /// A recipient.
     #[error(transparent)]
     Recipient(#[from] RecipientError),
-    /// Something that sops can do and we cannot yet; it is never dropped silently.
-    #[error("{what} (`{key}: {id}`) are not supported yet")]
-    Unsupported {
-        /// The list it is in.
-        key: String,
-        /// What it is, in the plural.
-        what: &'static str,
-        /// Which one.
-        id: String,
+    /// Not a key of the type that the list is for.
+    #[error("`{text}` is not a key for `{list}`: {wanted}")]
+    NotAKey {
+        /// The list.
+        list: String,
+        /// What stands there.
+        text: String,
+        /// What one looks like.
+        wanted: &'static str,
     },
-    /// Shamir's secret sharing, which we cannot do yet.
-    #[error("several key groups (Shamir) are not supported yet: {}", in_groups(groups))]
-    SeveralGroups {
-        /// The readers of each group.
-        groups: Vec<Vec<String>>,
+    /// A threshold that the groups cannot meet, or that is none.
+    #[error("{}", threshold(*groups))]
+    Threshold {
+        /// How many there are.
+        groups: usize,
     },
-    /// A threshold that only several groups can meet.
-    #[error("`shamir_threshold` must be 0 or 1 where there is one group of keys")]
-    Threshold,
+    /// More groups than Shamir's secret sharing has shares for.
+    #[error("there are more than 255 groups")]
+    TooManyGroups,
     /// One list names a key twice; sops would encrypt for it twice.
     #[error("`{key}` is already in this list, at line {}", first.line)]
     Duplicate {
@@ -133,12 +134,25 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map(|known| format!(" (did you mean `{known}`?)")).unwrap_or_default()
 }
 
-fn in_groups(groups: &[Vec<String>]) -> String {
-    let groups = groups.iter().enumerate().map(|(index, group)| {
-        let readers = if group.is_empty() { "nobody".to_owned() } else { group.join(", ") };
-        format!("group {}: {readers}", index + 1)
-    });
-    groups.collect::<Vec<_>>().join("; ")
+fn threshold(groups: usize) -> String {
+    if groups == 1 {
+        "`shamir_threshold` must be 0 or 1 where there is one group of keys".to_owned()
+    } else {
+        format!(
+            "`shamir_threshold` must be a number from 2 to {groups}, the number of groups, or 0 for all of them"
+        )
+    }
+}
+
+impl Problem {
+    pub(super) fn not_a_key(list: &str, text: &str) -> Self {
+        let wanted = match list {
+            "azure_keyvault" => "it looks like https://NAME.vault.azure.net/keys/KEY/VERSION",
+            "hc_vault" | "hc_vault_transit_uri" => "it looks like https://HOST/v1/ENGINE/keys/KEY",
+            _ => "it is empty",
+        };
+        Self::NotAKey { list: list.to_owned(), text: text.to_owned(), wanted }
+    }
 }
 
 impl PolicyError {
@@ -156,6 +170,10 @@ impl PolicyError {
 /// What holds for the files that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
+    groups: Vec<KeyGroup>,
+    /// How many groups it takes to open a file.
+    threshold: usize,
+    /// Of all groups.
     recipients: Vec<Recipient>,
     others: Vec<OtherReader>,
     selection: Selection,
@@ -168,24 +186,58 @@ impl Rule {
     /// `recipients: self` and for values in a journal.
     #[must_use]
     pub fn own(recipients: impl IntoIterator<Item = Recipient>) -> Self {
-        let recipients = without_repetition(recipients);
-        Self {
-            recipients,
-            others: Vec::new(),
-            selection: Selection::default(),
-            mac_only_encrypted: false,
-            position: None,
-        }
+        let mut group = KeyGroup::default();
+        recipients.into_iter().for_each(|recipient| group.add(recipient.into()));
+        Self::new(vec![group], 1, Selection::default(), false, None)
     }
 
-    /// Who may read, in the order of the policy, each once.
+    /// The same readers, and what sops does where nothing is said: for a value by itself.
+    pub(super) fn for_a_value(&self) -> Self {
+        Self::new(self.groups.clone(), self.threshold, Selection::default(), false, None)
+    }
+
+    fn new(
+        groups: Vec<KeyGroup>,
+        threshold: usize,
+        selection: Selection,
+        mac_only_encrypted: bool,
+        position: Option<Position>,
+    ) -> Self {
+        let (mut recipients, mut others) = (Vec::new(), Vec::<OtherReader>::new());
+        for reader in groups.iter().flat_map(|group| &group.readers) {
+            match reader {
+                Reader::Age(recipient) if !recipients.contains(recipient) => {
+                    recipients.push(recipient.clone());
+                }
+                Reader::Other(reader) if !others.iter().any(|known| known.is_same_key(reader)) => {
+                    others.push(reader.clone());
+                }
+                Reader::Age(_) | Reader::Other(_) => {}
+            }
+        }
+        Self { groups, threshold, recipients, others, selection, mac_only_encrypted, position }
+    }
+
+    /// The groups of readers: one where any reader opens a file, several where it takes [`Rule::threshold`] of them, one
+    /// reader of each (Shamir's secret sharing).
+    #[must_use]
+    pub fn groups(&self) -> &[KeyGroup] {
+        &self.groups
+    }
+
+    /// How many groups it takes to open a file.
+    #[must_use]
+    pub fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// The age recipients of all groups, in the order of the policy, each once.
     #[must_use]
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
     }
 
-    /// Who else may read, with keys that we cannot encrypt for yet. Only [`Policy::rule_with_other_readers`] gives rules
-    /// that have some.
+    /// Who else may read, with keys of other types, in the same way.
     #[must_use]
     pub fn other_readers(&self) -> &[OtherReader] {
         &self.others
@@ -210,16 +262,6 @@ impl Rule {
     }
 }
 
-fn without_repetition(recipients: impl IntoIterator<Item = Recipient>) -> Vec<Recipient> {
-    let mut unique: Vec<Recipient> = Vec::new();
-    for recipient in recipients {
-        if !unique.contains(&recipient) {
-            unique.push(recipient);
-        }
-    }
-    unique
-}
-
 #[derive(Debug)]
 struct Entry {
     position: Position,
@@ -227,8 +269,6 @@ struct Entry {
     path: Option<Pattern>,
     /// A rule that we cannot follow is an error only for the files that it matches.
     rule: Result<Rule, PolicyError>,
-    /// The first reader of the rule that we cannot encrypt for.
-    unsupported: Option<PolicyError>,
 }
 
 /// The rules of a `.sops.yaml`.
@@ -244,8 +284,8 @@ impl Policy {
     ///
     /// # Errors
     /// Not YAML, no `creation_rules`, a key inside a rule or group that sops does not know, a `path_regex` that does
-    /// not compile. Any other mistake in a rule, and what sops knows and we do not support yet, is an error of
-    /// [`Policy::rule_for`], and listed by [`Policy::problems`].
+    /// not compile. Any other mistake in a rule is an error of [`Policy::rule_for`], and listed by
+    /// [`Policy::problems`].
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         read::policy(text)
     }
@@ -254,21 +294,8 @@ impl Policy {
     /// `/` (config/config.go: the directory's path is cut off textually).
     ///
     /// # Errors
-    /// No rule matches; or the one that does names nobody, or uses something that is not supported yet.
+    /// No rule matches; or the one that does names nobody, or has another mistake.
     pub fn rule_for(&self, path: &str) -> Result<&Rule, PolicyError> {
-        let entry = self.entry_for(path)?;
-        match &entry.unsupported {
-            Some(error) => Err(error.clone()),
-            None => entry.rule.as_ref().map_err(Clone::clone),
-        }
-    }
-
-    /// Like [`Policy::rule_for`], and readers that we cannot encrypt for are no error but
-    /// [`Rule::other_readers`]: for a file that exists, where their entries can stay as they are.
-    ///
-    /// # Errors
-    /// No rule matches; or the one that does cannot be followed.
-    pub fn rule_with_other_readers(&self, path: &str) -> Result<&Rule, PolicyError> {
         self.entry_for(path)?.rule.as_ref().map_err(Clone::clone)
     }
 
@@ -279,7 +306,7 @@ impl Policy {
 
     /// Everything that [`Policy::rule_for`] would refuse for some file, in the order of the policy.
     pub fn problems(&self) -> impl Iterator<Item = &PolicyError> {
-        self.entries.iter().filter_map(|entry| entry.rule.as_ref().err().or(entry.unsupported.as_ref()))
+        self.entries.iter().filter_map(|entry| entry.rule.as_ref().err())
     }
 
     /// Rules that never match any file because an earlier one matches all of theirs, as far as that can be told from
@@ -314,6 +341,19 @@ impl Policy {
     #[must_use]
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// The key of the policy that is the same as one that stands in a file; `None` where no rule names it. Of a key whose
+    /// version a rule leaves open, the file says which one it is.
+    #[must_use]
+    pub fn service_key_like(&self, key: &ServiceKey) -> Option<ServiceKey> {
+        let wanted = OtherReader::from(key.clone());
+        let rules = self.entries.iter().filter_map(|entry| entry.rule.as_ref().ok());
+        let named = rules.flat_map(Rule::other_readers).find(|reader| reader.is_same_key(&wanted))?;
+        if wanted.has_version() && !named.has_version() {
+            return Some(key.clone());
+        }
+        named.service_key().cloned()
     }
 
     /// What a recipient is called.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::keys::Recipient;
-use super::metadata::OtherReader;
+use super::other::OtherReader;
 
 /// Keys up to this length, in characters, are shown as they are.
 const SHORT: usize = 24;
@@ -18,6 +18,24 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// Whether both stand for the same key, however it is written.
+    #[must_use]
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Age(one), Self::Age(two)) => one == two,
+            (Self::Other(one), Self::Other(two)) => one.is_same_key(two),
+            _ => false,
+        }
+    }
+
+    /// Whether this names a version of the key, and `other` leaves it open.
+    pub(super) fn is_version_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Other(one), Self::Other(two)) => one.has_version() && !two.has_version(),
+            _ => false,
+        }
+    }
+
     /// What the key is, in the words of those who use it.
     #[must_use]
     pub fn kind(&self) -> &str {
@@ -85,9 +103,7 @@ mod tests {
     #[test]
     fn keys_are_short_enough_to_be_looked_at() {
         let age = |text: &str| Reader::Age(text.parse().unwrap()).short();
-        let other = |kind: &str, id: &str| {
-            Reader::Other(OtherReader { kind: kind.to_owned(), id: id.to_owned() }).short()
-        };
+        let other = |kind: &str, id: &str| Reader::Other(OtherReader::unknown(kind, id)).short();
         assert_eq!(
             age("age1h0fy9xvzweel2lyf8rr033e53jv6ayjuumpzxxpvmk2m29mplqjqp5tpms"),
             "age1h0fy9xvz…jqp5tpms"

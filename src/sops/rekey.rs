@@ -5,8 +5,10 @@
 
 mod block;
 mod flat;
-mod flow;
+#[cfg(test)]
+mod group_tests;
 mod leaves;
+mod list;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +21,14 @@ use super::document::{Document, METADATA};
 use super::edit::Edits;
 use super::encrypted::{Difference, Encrypted};
 use super::format::Format;
-use super::keys::{Outside, Recipient};
+use super::keys::Recipient;
 use super::marks::Marks;
-use super::metadata::OtherReader;
 use super::open::{OpenError, Opened};
+use super::other::OtherReader;
 use super::path::Path;
-use super::policy::Rule;
-use super::seal::{SealError, Sealed, check_encrypted, refuse_clear, renewed};
+use super::policy::{KeyGroup, Rule};
+use super::readers::{Group, Readers, Share};
+use super::seal::{SealError, Sealed, check_encrypted, last_modified, refuse_clear, renewed};
 use super::selection::Selection;
 use super::value::{Cipher, DataKey, PlainRef, Type};
 use super::values::Values;
@@ -36,10 +39,14 @@ use crate::yaml::{Mapping, Node, Position};
 pub struct RekeyPlan {
     /// Who will be able to read the file and now is not.
     pub added: Vec<Recipient>,
+    /// The same, for keys of other types.
+    pub added_others: Vec<OtherReader>,
     /// Who can read the file and no longer will.
     pub removed: Vec<Recipient>,
     /// The same, for keys of other types.
     pub removed_others: Vec<OtherReader>,
+    /// Whether it will take other groups of keys, or more or fewer of them.
+    pub groups: bool,
     /// Whether other leaves will be encrypted.
     pub selection: bool,
     /// Whether the MAC will cover other leaves.
@@ -73,15 +80,6 @@ pub struct Rekeyed {
 /// Why a file is not rekeyed. Nothing may be written then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RekeyError {
-    /// The data key has to be encrypted for somebody with a key of a type that is not supported yet.
-    #[error(
-        "the data key cannot be encrypted for {} yet, and the rule wants them to read the file",
-        list(readers)
-    )]
-    CannotWrap {
-        /// Who they are.
-        readers: Vec<OtherReader>,
-    },
     /// Changes to values wait for [`Opened::seal`].
     #[error("changes to values are waiting: they are sealed first")]
     ChangesWait,
@@ -104,41 +102,37 @@ pub enum RekeyError {
     Seal(#[from] SealError),
 }
 
-fn list(readers: &[OtherReader]) -> String {
-    readers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
 impl Encrypted {
     /// What [`Opened::rekey`] would do under `rule`; empty exactly where [`Encrypted::differences`] is.
     ///
     /// # Errors
-    /// [`RekeyError::CannotWrap`].
+    /// The rule names nobody.
     pub fn rekey_plan(&self, rule: &Rule) -> Result<RekeyPlan, RekeyError> {
         self.plan(rule, false)
     }
 
     fn plan(&self, rule: &Rule, new_data_key: bool) -> Result<RekeyPlan, RekeyError> {
         let mut plan = RekeyPlan { new_data_key, ..RekeyPlan::default() };
-        let mut cannot = Vec::new();
         for difference in self.differences(rule) {
             match difference {
                 Difference::Missing(recipient) => plan.added.push(recipient),
                 Difference::Extra(recipient) => plan.removed.push(recipient),
-                Difference::MissingReader(reader) => cannot.push(reader),
+                Difference::MissingReader(reader) => plan.added_others.push(reader),
                 Difference::ExtraReader(reader) => plan.removed_others.push(reader),
+                Difference::Threshold { .. } | Difference::Groups => plan.groups = true,
                 Difference::Selection { .. } => plan.selection = true,
                 Difference::MacOnlyEncrypted { .. } => plan.mac_scope = true,
             }
         }
-        plan.new_data_key |= !(plan.removed.is_empty() && plan.removed_others.is_empty());
-        if plan.new_data_key {
-            let is_removed = |reader: &&OtherReader| plan.removed_others.contains(*reader);
-            cannot.extend(self.other_readers().iter().filter(|reader| !is_removed(reader)).cloned());
-        }
-        if rule.recipients().is_empty() {
+        if rule.groups().iter().any(|group| group.readers().is_empty()) {
             return Err(SealError::NoRecipient.into());
         }
-        if cannot.is_empty() { Ok(plan) } else { Err(RekeyError::CannotWrap { readers: cannot }) }
+        let readers = &self.metadata.readers;
+        // Who leaves a group has its share, also where another group takes them in.
+        let loses = |(group, wanted): (&Group, &KeyGroup)| group.beyond(wanted).next().is_some();
+        plan.new_data_key |=
+            !readers.has_shape_of(rule) || readers.groups.iter().zip(rule.groups()).any(loses);
+        Ok(plan)
     }
 }
 
@@ -148,7 +142,8 @@ impl Opened {
     /// not so where readers are only added.
     ///
     /// # Errors
-    /// [`RekeyError`]: a reader that we cannot encrypt for, a value that the rule would leave in the clear and must not.
+    /// [`RekeyError`]: a reader for whom nothing can be encrypted, a value that the rule would leave in the clear and must
+    /// not.
     pub fn rekey(
         &self,
         rule: &Rule,
@@ -177,8 +172,12 @@ impl Opened {
     pub fn may_have_become(&self, after: &Self, rule: &Rule) -> bool {
         let Ok(plan) = self.file.plan(rule, false) else { return false };
         let same_key = self.key.as_bytes() == after.key.as_bytes();
-        self.check_rekeyed(&after.file, &after.values, &after.cipher, rule, &plan).is_ok()
+        let (had, has) = (&self.file.metadata.readers, &after.file.metadata.readers);
+        // Shares may have been cut anew, an entry by itself is never touched.
+        let kept = had.entries().all(|entry| has.entries().any(|one| one == entry));
+        self.check_content(&after.file, &after.values, &after.cipher, rule).is_ok()
             && plan.new_data_key != same_key
+            && (kept || plan.new_data_key || had.groups.len() > 1)
     }
 
     fn rekey_by(
@@ -198,7 +197,8 @@ impl Opened {
         let cipher = Cipher::new(key);
         // Under another data key nothing is known that was not read from the new file.
         let known = (!plan.new_data_key).then_some((&self.file, &self.values));
-        let rewritten = self.rewritten(&plan, rule, key, &cipher)?;
+        let readers = self.readers_after(&plan, rule, key, now)?;
+        let rewritten = self.rewritten(&plan, rule, &readers, &cipher)?;
         let unsound = |error: OpenError| SealError::unsound(error.to_string());
         let (sealed, values) = if plan.changes_values() {
             let values = Values::of(&rewritten, &cipher, known).map_err(unsound)?;
@@ -211,8 +211,34 @@ impl Opened {
             (rewritten, values)
         };
         check_encrypted(&sealed, must_be_encrypted)?;
-        self.check_rekeyed(&sealed, &values, &cipher, rule, &plan)?;
+        self.check_content(&sealed, &values, &cipher, rule)?;
+        if !sealed.metadata.readers.says_the_same(&readers) {
+            return Err(SealError::unsound("the entry of a reader is not what it should be").into());
+        }
         Ok(Rekeyed { sealed: Sealed::of_verified(sealed), plan })
+    }
+
+    /// The readers that the file will have. Where nobody loses anything, who is added gets what the group has; else
+    /// everybody gets a new key, or a new share.
+    fn readers_after(
+        &self,
+        plan: &RekeyPlan,
+        rule: &Rule,
+        key: &DataKey,
+        now: Timestamp,
+    ) -> Result<Readers, SealError> {
+        let readers = &self.file.metadata.readers;
+        let (outside, now) = (&*self.outside, last_modified(now));
+        if !plan.new_data_key {
+            let known = |((group, wanted), share): ((&Group, &KeyGroup), &Option<Share>)| {
+                share.clone().or_else(|| group.lacks(wanted).next().is_none().then(Share::default))
+            };
+            let groups = readers.groups.iter().zip(rule.groups()).zip(&self.shares);
+            if let Some(shares) = groups.map(known).collect::<Option<Vec<Share>>>() {
+                return readers.extended(rule, &shares, outside, &now);
+            }
+        }
+        readers.rewrapped(key, rule, outside, &now)
     }
 
     /// The file with its new readers, rules and values; `lastmodified` and `mac` are still the old ones.
@@ -220,7 +246,7 @@ impl Opened {
         &self,
         plan: &RekeyPlan,
         rule: &Rule,
-        key: &DataKey,
+        readers: &Readers,
         cipher: &Cipher,
     ) -> Result<Encrypted, RekeyError> {
         let document = &self.file.document;
@@ -235,15 +261,30 @@ impl Opened {
             let rekeyed = comments::Rekeyed { stored, plain, was, will };
             rekeyed.edit(&mut edits, document, cipher, selection, plan.new_data_key)?;
         }
-        let wanted = if plan.new_data_key { rule.recipients() } else { &plan.added };
-        let wrapped = wrap(key, wanted, &*self.outside)?;
-        let metadata = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
-        metadata.edit(&mut edits, &wrapped, plan, rule)?;
+        let block = Block::of(document).ok_or_else(|| SealError::unsound("no metadata"))?;
+        block.edit_rules(&mut edits, plan, rule)?;
         let text = edits.apply(self.file.text()).map_err(|_| SealError::unsound("changes that overlap"))?;
+        let text = self.with_readers(text, readers)?;
         let rewritten = self.file.with_text(text).map_err(SealError::from)?;
         match with_equal_blocks(&rewritten)? {
             Some(text) => Ok(self.file.with_text(text).map_err(SealError::from)?),
             None => Ok(rewritten),
+        }
+    }
+
+    /// The text with these readers in its first block. Where lists come or go, that takes several steps.
+    fn with_readers(&self, mut text: String, readers: &Readers) -> Result<String, RekeyError> {
+        loop {
+            let document = self.reread(&text)?;
+            let block = Block::of(&document).ok_or_else(|| SealError::unsound("no metadata"))?;
+            let mut edits = Edits::default();
+            let step = block.edit_readers(&mut edits, readers)?;
+            let next = edits.apply(&text).map_err(|_| SealError::unsound("changes that overlap"))?;
+            match step {
+                Step::Done => return Ok(next),
+                Step::More if next == text => return Err(SealError::unsound("readers that stay").into()),
+                Step::More => text = next,
+            }
         }
     }
 
@@ -252,15 +293,13 @@ impl Opened {
         if plan.selection { rule.selection() } else { &self.file.metadata.selection }
     }
 
-    /// Every value and comment is what it was, every reader is as the rule wants it, and no entry of another type has
-    /// changed.
-    fn check_rekeyed(
+    /// Every value and comment is what it was, and everything else as the rule wants it.
+    fn check_content(
         &self,
         sealed: &Encrypted,
         values: &Values,
         cipher: &Cipher,
         rule: &Rule,
-        plan: &RekeyPlan,
     ) -> Result<(), SealError> {
         if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
             return Err(SealError::unsound("other keys than the file had"));
@@ -276,14 +315,6 @@ impl Opened {
         }
         if !sealed.differences(rule).is_empty() {
             return Err(SealError::unsound("not as the rule wants it"));
-        }
-        let is_kept = |entry: &block::Foreign<'_>| !plan.removed_others.contains(&entry.reader);
-        let before = block::foreign(&self.file.document).into_iter().filter(is_kept);
-        if !before
-            .map(|entry| entry.source)
-            .eq(block::foreign(&sealed.document).into_iter().map(|entry| entry.source))
-        {
-            return Err(SealError::unsound("the entry of another reader has changed"));
         }
         Ok(())
     }
@@ -328,25 +359,27 @@ impl<'t> Block<'t> {
         })
     }
 
-    fn edit(
-        &self,
-        edits: &mut Edits,
-        wrapped: &[(Recipient, String)],
-        plan: &RekeyPlan,
-        rule: &Rule,
-    ) -> Result<(), RekeyError> {
+    fn edit_readers(&self, edits: &mut Edits, readers: &Readers) -> Result<Step, RekeyError> {
+        match self {
+            Self::Nested(block) => block.edit_readers(edits, readers),
+            Self::Flat(block) => {
+                block.edit_readers(edits, readers);
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    fn edit_rules(&self, edits: &mut Edits, plan: &RekeyPlan, rule: &Rule) -> Result<(), RekeyError> {
         match self {
             Self::Nested(block) => {
-                block.edit_readers(edits, wrapped, plan)?;
                 if plan.selection {
                     block.set_selection(edits, rule.selection());
                 }
                 if plan.mac_scope {
-                    block.set_mac_scope(edits, rule.mac_only_encrypted());
+                    block.set_mac_scope(edits, rule.mac_only_encrypted())?;
                 }
             }
             Self::Flat(block) => {
-                block.edit_readers(edits, wrapped, plan)?;
                 if plan.selection {
                     block.set_selection(edits, rule.selection());
                 }
@@ -359,6 +392,13 @@ impl<'t> Block<'t> {
     }
 }
 
+/// Whether the readers of a text are edited, or the result has to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Done,
+    More,
+}
+
 /// Whether a value has survived. JSON has one type of numbers; what type an encrypted one has depends on the version of
 /// sops.
 fn is_same(format: Format, before: Option<PlainRef<'_>>, after: Option<PlainRef<'_>>) -> bool {
@@ -369,19 +409,6 @@ fn is_same(format: Format, before: Option<PlainRef<'_>>, after: Option<PlainRef<
         }
         _ => before == after,
     }
-}
-
-/// The data key for each of these recipients.
-fn wrap(
-    key: &DataKey,
-    recipients: &[Recipient],
-    outside: &dyn Outside,
-) -> Result<Vec<(Recipient, String)>, SealError> {
-    let wrapped = recipients.iter().map(|recipient| match recipient.wrap(key.as_bytes(), outside) {
-        Ok(wrapped) => Ok((recipient.clone(), wrapped)),
-        Err(error) => Err(SealError::Wrap { recipient: recipient.to_string(), error }),
-    });
-    wrapped.collect()
 }
 
 /// The `sops` block.

@@ -9,6 +9,7 @@ use super::document::METADATA;
 use super::encrypted::Encrypted;
 use super::keys::Recipient;
 use super::path::{Path, PathError, Segment};
+use super::reader::Reader;
 use super::value::is_encrypted;
 
 mod clear;
@@ -116,8 +117,10 @@ impl Encrypted {
             text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----")
                 && text.ends_with("-----END AGE ENCRYPTED FILE-----")
         };
-        let damaged = self.metadata.stanzas.iter().filter(move |stanza| !is_armoured(stanza.wrapped.trim()));
-        damaged.map(|stanza| &stanza.recipient)
+        self.metadata.readers.entries().filter_map(move |entry| match &entry.reader {
+            Reader::Age(recipient) if !is_armoured(entry.wrapped.trim()) => Some(recipient),
+            Reader::Age(_) | Reader::Other(_) => None,
+        })
     }
 
     /// The place that `text` names: a path as sops writes it, or the keys with dots between them (`data.token.0`).

@@ -330,7 +330,7 @@ impl Opened {
         kept.map(|(_, path, node)| (path, node.source()))
     }
 
-    fn reread(&self, text: &str) -> Result<Document, SealError> {
+    pub(super) fn reread(&self, text: &str) -> Result<Document, SealError> {
         Document::parse(self.file.format(), text.as_bytes())
             .map_err(|error| SealError::unsound(error.to_string()))
     }

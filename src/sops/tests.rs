@@ -13,13 +13,14 @@ pub(super) const NOW: i64 = 1_795_000_000;
 pub(super) struct Person {
     pub(super) identities: Identities,
     pub(super) recipient: Recipient,
+    pub(super) private: String,
 }
 
 pub(super) fn person() -> Person {
     let key = age::x25519::Identity::generate();
-    let text = Secret::new(key.to_string().expose_secret().to_owned());
-    let identities = Identities::parse([("keys.txt", text)]).unwrap();
-    Person { identities, recipient: key.to_public().to_string().parse().unwrap() }
+    let private = key.to_string().expose_secret().to_owned();
+    let identities = Identities::parse([("keys.txt", Secret::new(private.clone()))]).unwrap();
+    Person { identities, recipient: key.to_public().to_string().parse().unwrap(), private }
 }
 
 fn now() -> Timestamp {
@@ -261,7 +262,11 @@ fn somebody_else_does_not_open_it_and_is_told_who_does() {
     let error = file.open(&ben.identities).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("no identity opens this file: tried keys.txt; it is for {}", ana.recipient)
+        format!(
+            "no identity opens this file: you are {} (tried keys.txt); it is for {}",
+            Reader::from(ben.recipient).short(),
+            Reader::from(ana.recipient).short()
+        )
     );
 }
 
@@ -289,7 +294,7 @@ fn differences_from_the_rule_are_listed() {
     let text = sealed(&ana, "a: x\n", "")
         .replace("    lastmodified", "    pgp:\n        - fp: ABCD\n          enc: x\n    lastmodified");
     let file = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap();
-    assert_eq!(file.other_readers(), [OtherReader { kind: "pgp".to_owned(), id: "ABCD".to_owned() }]);
+    assert_eq!(file.other_readers().iter().map(ToString::to_string).collect::<Vec<_>>(), ["pgp ABCD"]);
     let rule = policy_rule(&ben, "encrypted_regex: a\n  mac_only_encrypted: true");
     let texts: Vec<_> = file.differences(&rule).iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -84,6 +84,9 @@ fn effects(wanted: &Wanted) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(wanted.added.iter().map(|reader| format!("{} will read", reader.full())));
     lines.extend(wanted.removed.iter().map(|reader| format!("{} will no longer read", reader.full())));
+    if wanted.groups {
+        lines.push("it will take the groups of keys that the rule says to open it".to_owned());
+    }
     if wanted.selection {
         lines.push("other values will be encrypted, as the rule says".to_owned());
     }

@@ -1,7 +1,8 @@
-//! What keys need of the machine and of the person: key commands, passphrases, plugins of age.
+//! What keys need of the machine and of the person: key commands, passphrases, plugins of age, key services.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,8 +11,10 @@ use age::plugin::{IdentityPluginV1, RecipientPluginV1, ResolveError};
 use age::secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use super::Variables;
+use super::service::Services;
 use crate::secret::Secret;
-use crate::sops::{Outside, OutsideError, Recipient};
+use crate::sops::{Outside, OutsideError, Recipient, ServiceKey};
 use crate::ui::{Ui, prompt};
 
 /// The programs of this machine, and the person at the terminal.
@@ -20,15 +23,16 @@ pub struct Keys {
     /// What plugins were answered, once that has opened something: a second file needs no second answer. An answer that
     /// did not work is not given again, as a hardware key counts wrong ones.
     answers: Arc<Mutex<Answers>>,
+    services: Services,
 }
 
 type Answers = BTreeMap<String, SecretString>;
 
 impl Keys {
-    /// Asks on the terminal of `ui`, where it has one.
+    /// Asks on the terminal of `ui`, where it has one; `directory` is where the run is, and near it its policy.
     #[must_use]
-    pub fn new(ui: Ui) -> Self {
-        Self { ui, answers: Arc::default() }
+    pub fn new(ui: Ui, variables: &Variables, directory: PathBuf) -> Self {
+        Self { ui, answers: Arc::default(), services: Services::new(variables, directory) }
     }
 
     fn person(&self) -> Person {
@@ -99,6 +103,14 @@ impl Outside for Keys {
         reader.take(34).read_to_end(&mut bytes).map_err(failed)?;
         person.remember();
         Ok(bytes)
+    }
+
+    fn service_encrypt(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
+        self.services.encrypt(key, data)
+    }
+
+    fn service_decrypt(&self, key: &ServiceKey, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        self.services.decrypt(key, wrapped)
     }
 }
 

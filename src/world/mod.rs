@@ -26,6 +26,7 @@ pub mod glab;
 pub mod identities;
 mod keys;
 pub mod program;
+mod service;
 mod system;
 mod variables;
 

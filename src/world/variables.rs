@@ -30,6 +30,10 @@ pub struct Variables {
     pub sops_age_ssh_private_key_file: Option<PathBuf>,
     /// SOPS_AGE_SSH_PRIVATE_KEY_CMD: a program that prints one.
     pub sops_age_ssh_private_key_cmd: Option<String>,
+    /// SOPS_KEYSERVICE: addresses of key services, with commas between.
+    pub sops_keyservice: Vec<String>,
+    /// SOPS_ENABLE_LOCAL_KEYSERVICE is not false: a `sops keyservice` of our own may be started.
+    pub sops_enable_local_keyservice: bool,
     /// XDG_CONFIG_HOME: where `sops/age/keys.txt` is looked for first.
     pub xdg_config_home: Option<PathBuf>,
     /// XDG_STATE_HOME: where approvals are kept.
@@ -66,6 +70,8 @@ impl Variables {
             sops_age_key_cmd: text("SOPS_AGE_KEY_CMD"),
             sops_age_ssh_private_key_file: path("SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
             sops_age_ssh_private_key_cmd: text("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
+            sops_keyservice: addresses("SOPS_KEYSERVICE"),
+            sops_enable_local_keyservice: !is_false("SOPS_ENABLE_LOCAL_KEYSERVICE"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             xdg_state_home: path("XDG_STATE_HOME"),
             path: std::env::var_os("PATH"),
@@ -93,6 +99,16 @@ const PROXIES: [&str; 8] = [
 
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn addresses(name: &str) -> Vec<String> {
+    let text = text(name).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// As Go reads a boolean.
+fn is_false(name: &str) -> bool {
+    text(name).is_some_and(|text| ["0", "f", "F", "false", "FALSE", "False"].contains(&text.as_str()))
 }
 
 fn secret(name: &str) -> Option<Secret> {

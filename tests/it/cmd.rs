@@ -93,6 +93,8 @@ fn run(case: &Path) {
     }
     tests.insert_var("[GITLAB]", gitlab.url().to_owned()).unwrap();
     tests.insert_var("[RECIPIENT]", recipient.to_string()).unwrap();
+    let short = provision::sops::Reader::Age(recipient.clone()).short();
+    tests.insert_var("[SHORT]", short).unwrap();
     tests.insert_var("[DESK]", desk.path().to_str().unwrap().to_owned()).unwrap();
     tests.case(&copy).run();
 

@@ -44,6 +44,7 @@ mod git_environment;
 mod hook;
 mod interrupted;
 mod keys;
+mod keyservice;
 mod personal;
 mod profile_shipped;
 mod provision;

@@ -31,7 +31,7 @@ fn a_role_too_low_to_make_tokens_is_refused() {
 #[test]
 fn a_role_above_the_one_of_the_operator_is_refused() {
     let seed = seed("", "  - { label: other, name: other, user: dev, scopes: [api] }\n")
-        .replace("name: Backstage }", "name: Backstage, members: { dev: maintainer } }");
+        .replace("    name: Backstage\n", "    name: Backstage\n    members: { dev: maintainer }\n");
     let lab = Lab::with_seed(Some(&seed));
     let profile = lab.read("environments/qa.yaml");
     let profile = profile.replace("kind: group", "kind: project").replace("role: developer", "role: owner");

@@ -7,6 +7,7 @@ mod comments;
 mod documents;
 mod editing;
 mod formats;
+mod groups;
 mod marker_edits;
 mod markers;
 mod memory;

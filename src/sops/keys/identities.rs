@@ -216,14 +216,12 @@ impl Identities {
     /// with a passphrase, identity files with one: of these only what is for one of the entries, as far as that can be
     /// seen. `None` when nothing here is for any of them.
     pub(in super::super) fn unwrap(&self, entries: &[Entry<'_>]) -> Option<Result<Bytes, Failure>> {
-        let mut attempt = Attempt { outside: &*self.outside, entries, failure: None };
-        if let Some(bytes) = attempt.in_memory(&self.known) {
-            return Some(Ok(bytes));
+        if entries.is_empty() {
+            return None;
         }
-        for printed in self.commands.iter().filter_map(|command| command.printed.get()?.as_ref().ok()) {
-            if let Some(bytes) = attempt.in_memory(printed) {
-                return Some(Ok(bytes));
-            }
+        let mut attempt = self.attempt(entries);
+        if let Some(bytes) = self.by_memory(&mut attempt) {
+            return Some(Ok(bytes));
         }
         for command in &self.commands {
             let wanted = entries.first().map(|(recipient, _)| *recipient);
@@ -240,6 +238,20 @@ impl Identities {
             return Some(Ok(bytes));
         }
         attempt.failure.map(Err)
+    }
+
+    /// The same with what is in memory only; neither programs nor people are asked.
+    pub(in super::super) fn at_hand(&self, entries: &[Entry<'_>]) -> Option<Bytes> {
+        self.by_memory(&mut self.attempt(entries))
+    }
+
+    fn attempt<'a>(&'a self, entries: &'a [Entry<'a>]) -> Attempt<'a> {
+        Attempt { outside: &*self.outside, entries, failure: None }
+    }
+
+    fn by_memory(&self, attempt: &mut Attempt<'_>) -> Option<Bytes> {
+        let printed = self.commands.iter().filter_map(|command| command.printed.get()?.as_ref().ok());
+        std::iter::once(&self.known).chain(printed).find_map(|contents| attempt.in_memory(contents))
     }
 }
 

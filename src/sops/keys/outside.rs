@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
+use super::super::other::ServiceKey;
 use super::Recipient;
 
 /// What has to be asked of a person or of another program before a data key is wrapped or opened. The program's shell
@@ -34,6 +35,19 @@ pub trait Outside: Send + Sync {
     /// # Errors
     /// The plugin is not there, or fails, or the file is not for that identity.
     fn plugin_unwrap(&self, identity: &Secret, armored: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError>;
+
+    /// `data` wrapped with a key that only SOPS's key service can work with. The key is one of the policy.
+    ///
+    /// # Errors
+    /// The key service is not there, or refuses.
+    fn service_encrypt(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError>;
+
+    /// What [`Outside::service_encrypt`] has wrapped. The key is one that stands in a file, which is not authenticated: it
+    /// may name any address. Whoever implements this asks nobody for a key that is not in the policy.
+    ///
+    /// # Errors
+    /// The key is not in the policy; the key service is not there, or refuses.
+    fn service_decrypt(&self, key: &ServiceKey, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError>;
 }
 
 /// Why something outside did not work. Never a part of a secret.
@@ -84,5 +98,13 @@ impl Outside for Alone {
 
     fn plugin_unwrap(&self, _: &Secret, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
         Self::refuse("a plugin")
+    }
+
+    fn service_encrypt(&self, key: &ServiceKey, _: &[u8]) -> Result<String, OutsideError> {
+        Self::refuse(&format!("a key service for {key}"))
+    }
+
+    fn service_decrypt(&self, key: &ServiceKey, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        Self::refuse(&format!("a key service for {key}"))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
+use super::super::ServiceKey;
 use super::identities::Failure;
 use super::*;
 use crate::secret::Secret;
@@ -53,6 +54,14 @@ impl Outside for Counting {
     fn plugin_unwrap(&self, _: &Secret, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
         self.plugins.fetch_add(1, Ordering::Relaxed);
         Ok(Zeroizing::new(vec![9; 32]))
+    }
+
+    fn service_encrypt(&self, _: &ServiceKey, _: &[u8]) -> Result<String, OutsideError> {
+        unreachable!("there is no key service")
+    }
+
+    fn service_decrypt(&self, _: &ServiceKey, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+        unreachable!("there is no key service")
     }
 }
 
@@ -158,6 +167,12 @@ fn a_wrong_passphrase_is_asked_for_once_and_named() {
         }
         fn plugin_unwrap(&self, _: &Secret, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
             unreachable!("there is no plugin")
+        }
+        fn service_encrypt(&self, _: &ServiceKey, _: &[u8]) -> Result<String, OutsideError> {
+            unreachable!("there is no key service")
+        }
+        fn service_decrypt(&self, _: &ServiceKey, _: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+            unreachable!("there is no key service")
         }
     }
     let (inner, public) = new_identity();

@@ -1,12 +1,11 @@
 //! Edits of a policy by span: who is added to which rules, who is taken out of all of them. Every other byte stays, and
 //! the result is read back: exactly the wanted rules have changed, in exactly the wanted way.
 
-use std::collections::BTreeSet;
-
 use crate::yaml::{Kind, Mapping, Node, Position, Sequence, Style, Tree};
 
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
+use super::super::reader::Reader;
 use super::read::{self, is_empty};
 use super::{Policy, PolicyError, Rule, remove};
 
@@ -46,6 +45,14 @@ pub enum PolicyEditError {
     /// The rule has no list of age recipients that could be longer.
     #[error("{position}: the rule has no `age` to add a recipient to")]
     NoAge {
+        /// The rule.
+        position: Position,
+    },
+    /// Nothing says into which of the groups.
+    #[error(
+        "{position}: the rule has several groups of keys: write the recipient into the one that is meant"
+    )]
+    SeveralGroups {
         /// The rule.
         position: Position,
     },
@@ -129,26 +136,29 @@ impl PolicyEdit {
     }
 
     fn wanted(&self, rule: &Rule) -> Rule {
-        let mut rule = rule.clone();
+        let mut groups = rule.groups.clone();
         match self {
             Self::Add { recipient, rules, .. } => {
                 let is_wanted = rule.position.is_some_and(|position| rules.contains(&position));
-                if is_wanted && !rule.recipients.contains(recipient) {
-                    rule.recipients.push(recipient.clone());
+                if let Some(group) = groups.first_mut().filter(|_| is_wanted) {
+                    group.add(recipient.clone().into());
                 }
             }
-            Self::Remove { recipient } => rule.recipients.retain(|known| known != recipient),
+            Self::Remove { recipient } => {
+                let is_it = |reader: &Reader| *reader == Reader::Age(recipient.clone());
+                groups.iter_mut().for_each(|group| group.readers.retain(|reader| !is_it(reader)));
+            }
         }
-        rule
+        Rule { groups, ..rule.clone() }
     }
 }
 
 impl Rule {
     /// Equal but for the order of readers and the place in the policy.
     fn has_content_of(&self, other: &Self) -> bool {
-        let set = |rule: &Self| rule.recipients.iter().cloned().collect::<BTreeSet<_>>();
-        set(self) == set(other)
-            && self.others == other.others
+        self.groups.len() == other.groups.len()
+            && self.groups.iter().zip(&other.groups).all(|(one, two)| one.is_same(two))
+            && self.threshold == other.threshold
             && self.selection == other.selection
             && self.mac_only_encrypted == other.mac_only_encrypted
     }
@@ -158,7 +168,10 @@ fn check_rules(policy: &Policy, rules: &[Position]) -> Result<(), PolicyEditErro
     for position in rules {
         let entry = policy.entries.iter().find(|entry| entry.position == *position);
         let entry = entry.ok_or(PolicyEditError::NoRule { position: *position })?;
-        entry.rule.as_ref().map_err(Clone::clone)?;
+        let rule = entry.rule.as_ref().map_err(Clone::clone)?;
+        if rule.groups.len() > 1 {
+            return Err(PolicyEditError::SeveralGroups { position: *position });
+        }
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ fn only_the_wanted_rules_get_a_recipient() {
     let after = add(&before, &people[2], "new", &[1]).unwrap();
     let policy = Policy::parse(&after).unwrap();
     assert_eq!(policy.rule_for("a").unwrap().recipients().len(), 1);
-    assert_eq!(policy.rule_with_other_readers("b").unwrap().recipients().len(), 3);
+    assert_eq!(policy.rule_for("b").unwrap().recipients().len(), 3);
     assert_eq!(policy.name_of(&people[2].parse().unwrap()), Some("new"));
     // Known under `keys` already: only the alias is new.
     let again = add(&after, &people[2], "other", &[0]).unwrap();

@@ -3,73 +3,62 @@
 
 use crate::yaml::{Mapping, Node, Position};
 
-use super::super::keys::{Recipient, RecipientError};
-use super::super::metadata::OtherReader;
+use super::super::keys::RecipientError;
+use super::super::other::{OtherReader, ServiceKey, context};
+use super::super::reader::Reader;
 use super::read::{at, check_keys, is_empty, mapping_list, wrong_kind};
 use super::{PolicyError, Problem};
 
-/// Keys of one type: the name in a rule, the name in a group, the name in a file, and what people call them.
+/// Keys of one type: the name in a rule, the name in a group, the name in a file.
 pub(super) struct KeyType {
     pub(super) flat: &'static str,
     pub(super) grouped: &'static str,
     stored: &'static str,
-    what: &'static str,
 }
 
 /// In the order in which sops puts them into a group.
 pub(super) const KEY_TYPES: [KeyType; 7] = [
-    KeyType { flat: "age", grouped: "age", stored: "age", what: "age keys of this type" },
-    KeyType { flat: "pgp", grouped: "pgp", stored: "pgp", what: "PGP keys" },
-    KeyType { flat: "kms", grouped: "kms", stored: "kms", what: "AWS KMS keys" },
-    KeyType { flat: "gcp_kms", grouped: "gcp_kms", stored: "gcp_kms", what: "GCP KMS keys" },
-    KeyType { flat: "hckms", grouped: "hckms", stored: "hckms", what: "HuaweiCloud KMS keys" },
-    KeyType {
-        flat: "azure_keyvault",
-        grouped: "azure_keyvault",
-        stored: "azure_kv",
-        what: "Azure Key Vault keys",
-    },
-    KeyType {
-        flat: "hc_vault_transit_uri",
-        grouped: "hc_vault",
-        stored: "hc_vault",
-        what: "HashiCorp Vault keys",
-    },
+    KeyType { flat: "age", grouped: "age", stored: "age" },
+    KeyType { flat: "pgp", grouped: "pgp", stored: "pgp" },
+    KeyType { flat: "kms", grouped: "kms", stored: "kms" },
+    KeyType { flat: "gcp_kms", grouped: "gcp_kms", stored: "gcp_kms" },
+    KeyType { flat: "hckms", grouped: "hckms", stored: "hckms" },
+    KeyType { flat: "azure_keyvault", grouped: "azure_keyvault", stored: "azure_kv" },
+    KeyType { flat: "hc_vault_transit_uri", grouped: "hc_vault", stored: "hc_vault" },
 ];
 
 /// Groups that a group may merge, those of merged groups included: an alias may even lead back to where it stands.
 pub(super) const MAX_MERGES: usize = 100;
 
-/// Who may read, each once, and the first thing that is not supported yet.
-#[derive(Debug, Default)]
-pub(super) struct Readers {
-    pub(super) recipients: Vec<Recipient>,
-    pub(super) others: Vec<OtherReader>,
-    pub(super) unsupported: Option<PolicyError>,
+/// Readers of whom each can open the same: the data key, or one share of it. Each is there once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyGroup {
+    pub(super) readers: Vec<Reader>,
 }
 
-impl Readers {
-    pub(super) fn is_empty(&self) -> bool {
-        self.recipients.is_empty() && self.others.is_empty()
+impl KeyGroup {
+    /// They, in the order of the policy.
+    #[must_use]
+    pub fn readers(&self) -> &[Reader] {
+        &self.readers
+    }
+
+    /// Whether somebody is one of them.
+    #[must_use]
+    pub fn has(&self, reader: &Reader) -> bool {
+        self.readers.iter().any(|known| known.is_same_key(reader))
     }
 
     /// What merged groups repeat counts once, as in sops.
-    fn add(&mut self, key: Key) {
-        match key.reader {
-            Reader::Native(recipient) if !self.recipients.contains(&recipient) => {
-                self.recipients.push(recipient);
-            }
-            Reader::Other(reader, problem) if !self.others.iter().any(|known| known.is_same_key(&reader)) => {
-                self.unsupported.get_or_insert(PolicyError::At { position: key.position, problem: *problem });
-                self.others.push(reader);
-            }
-            Reader::Native(_) | Reader::Other(..) => {}
+    pub(super) fn add(&mut self, reader: Reader) {
+        if !self.has(&reader) {
+            self.readers.push(reader);
         }
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
-        let native = self.recipients.iter().map(ToString::to_string);
-        native.chain(self.others.iter().map(ToString::to_string)).collect()
+    /// Equal but for the order.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.readers.len() == other.readers.len() && self.readers.iter().all(|reader| other.has(reader))
     }
 }
 
@@ -78,51 +67,29 @@ struct Key {
     reader: Reader,
 }
 
-enum Reader {
-    Native(Recipient),
-    /// With what there is to say where it must be supported.
-    Other(OtherReader, Box<Problem>),
-}
-
-impl Key {
-    fn is_same(&self, other: &Self) -> bool {
-        match (&self.reader, &other.reader) {
-            (Reader::Native(one), Reader::Native(two)) => one == two,
-            (Reader::Other(one, _), Reader::Other(two, _)) => one.is_same_key(two),
-            _ => false,
-        }
-    }
-
-    fn name(&self) -> String {
-        match &self.reader {
-            Reader::Native(recipient) => recipient.to_string(),
-            Reader::Other(reader, _) => reader.id.clone(),
-        }
-    }
-}
-
 /// Keys that stand in the rule itself.
-pub(super) fn of_rule(rule: Mapping<'_>) -> Result<Readers, PolicyError> {
-    let mut readers = Readers::default();
+pub(super) fn of_rule(rule: Mapping<'_>) -> Result<KeyGroup, PolicyError> {
+    let mut group = KeyGroup::default();
+    let profile = rule.get("aws_profile").and_then(Node::as_str);
     for of_type in &KEY_TYPES {
-        add_all(&mut readers, rule, of_type.flat, of_type)?;
+        add_all(&mut group, rule, of_type.flat, of_type, profile)?;
     }
-    Ok(readers)
+    Ok(group)
 }
 
 /// Merged groups first, then the group's own (config/config.go). [`check_group`] has bounded their number.
-pub(super) fn of_group(group: Mapping<'_>) -> Result<Readers, PolicyError> {
-    let mut readers = Readers::default();
+pub(super) fn of_group(group: Mapping<'_>) -> Result<KeyGroup, PolicyError> {
+    let mut readers = KeyGroup::default();
     add_group(&mut readers, group)?;
     Ok(readers)
 }
 
-fn add_group(readers: &mut Readers, group: Mapping<'_>) -> Result<(), PolicyError> {
+fn add_group(readers: &mut KeyGroup, group: Mapping<'_>) -> Result<(), PolicyError> {
     for merged in mapping_list(group, "merge")? {
         add_group(readers, merged)?;
     }
     for of_type in &KEY_TYPES {
-        add_all(readers, group, of_type.grouped, of_type)?;
+        add_all(readers, group, of_type.grouped, of_type, None)?;
     }
     Ok(())
 }
@@ -141,10 +108,11 @@ pub(super) fn check_group(group: Mapping<'_>, seen: &mut usize) -> Result<(), Po
 
 /// All keys of one list; one that is there twice is a slip that sops would wrap for twice.
 fn add_all(
-    readers: &mut Readers,
+    group: &mut KeyGroup,
     mapping: Mapping<'_>,
     field: &str,
     of_type: &KeyType,
+    profile: Option<&str>,
 ) -> Result<(), PolicyError> {
     let Some(node) = mapping.get(field).filter(|node| !is_empty(*node)) else { return Ok(()) };
     let mut keys: Vec<Key> = Vec::new();
@@ -153,48 +121,51 @@ fn add_all(
         None => vec![node],
     };
     for item in nodes {
-        for key in keys_of(item, field, of_type)? {
-            if let Some(first) = keys.iter().find(|known| known.is_same(&key)) {
-                let problem = Problem::Duplicate { key: key.name(), first: first.position };
+        for key in keys_of(item, field, of_type, profile)? {
+            if let Some(first) = keys.iter().find(|known| known.reader.is_same_key(&key.reader)) {
+                let name = match &key.reader {
+                    Reader::Age(recipient) => recipient.to_string(),
+                    Reader::Other(reader) => reader.id.clone(),
+                };
+                let problem = Problem::Duplicate { key: name, first: first.position };
                 return Err(PolicyError::At { position: key.position, problem });
             }
             keys.push(key);
         }
     }
-    keys.into_iter().for_each(|key| readers.add(key));
+    keys.into_iter().for_each(|key| group.add(key.reader));
     Ok(())
 }
 
 /// The keys of one item: a text with commas, or a mapping.
-fn keys_of(item: Node<'_>, field: &str, of_type: &KeyType) -> Result<Vec<Key>, PolicyError> {
+fn keys_of(
+    item: Node<'_>,
+    field: &str,
+    of_type: &KeyType,
+    profile: Option<&str>,
+) -> Result<Vec<Key>, PolicyError> {
     let position = item.position();
-    let other = |id: String| {
-        let problem = Problem::Unsupported { key: field.to_owned(), what: of_type.what, id: id.clone() };
-        let reader = OtherReader { kind: of_type.stored.to_owned(), id };
-        Key { position, reader: Reader::Other(reader, Box::new(problem)) }
-    };
     if let Some(mapping) = item.as_mapping() {
-        return Ok(vec![other(id_of_mapping(mapping, field, of_type)?)]);
+        let reader = Reader::Other(of_mapping(mapping, field, of_type)?.into());
+        return Ok(vec![Key { position, reader }]);
     }
-    let wanted = "a text or a list";
-    let text = item.as_str().ok_or_else(|| wrong_kind(item, field, wanted))?;
-    let mut keys = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    let text = item.as_str().ok_or_else(|| wrong_kind(item, field, "a text or a list"))?;
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let keys = parts.map(|part| {
         if of_type.stored != "age" {
-            keys.push(other(part.to_owned()));
-            continue;
+            let key = ServiceKey::parse(of_type.stored, part, profile);
+            let key = key.ok_or_else(|| at(item, Problem::not_a_key(field, part)))?;
+            return Ok(Key { position, reader: Reader::Other(key.into()) });
         }
         let reader = match part.parse() {
-            Ok(recipient) => Reader::Native(recipient),
-            Err(error @ RecipientError::Unsupported { .. }) => {
-                let reader = OtherReader { kind: "age".to_owned(), id: part.to_owned() };
-                Reader::Other(reader, Box::new(error.into()))
-            }
+            Ok(recipient) => Reader::Age(recipient),
+            // A newer sops may know it, and its key service is asked.
+            Err(RecipientError::Unsupported { .. }) => Reader::Other(OtherReader::age(part)),
             Err(error) => return Err(at(item, error)),
         };
-        keys.push(Key { position, reader });
-    }
-    Ok(keys)
+        Ok(Key { position, reader })
+    });
+    keys.collect()
 }
 
 /// The reader that a text or mapping stands for in the list `field`; `None` for age, and for what is no single key.
@@ -202,8 +173,8 @@ pub(in super::super) fn other_reader(field: &str, item: Node<'_>) -> Option<Othe
     let is_of =
         |of_type: &&KeyType| of_type.stored != "age" && [of_type.flat, of_type.grouped].contains(&field);
     let of_type = KEY_TYPES.iter().find(is_of)?;
-    match keys_of(item, field, of_type).ok()?.as_slice() {
-        [Key { reader: Reader::Other(reader, _), .. }] => Some(reader.clone()),
+    match keys_of(item, field, of_type, None).ok()?.as_slice() {
+        [Key { reader: Reader::Other(reader), .. }] => Some(reader.clone()),
         _ => None,
     }
 }
@@ -219,8 +190,8 @@ fn fields(of_type: &KeyType) -> Option<(&'static [&'static str], &'static [&'sta
     }
 }
 
-/// The key of a mapping in the form in which sops compares keys.
-fn id_of_mapping(mapping: Mapping<'_>, field: &str, of_type: &KeyType) -> Result<String, PolicyError> {
+/// The key of a mapping.
+fn of_mapping(mapping: Mapping<'_>, field: &str, of_type: &KeyType) -> Result<ServiceKey, PolicyError> {
     let node = mapping.node();
     let (needed, optional) = fields(of_type).ok_or_else(|| wrong_kind(node, field, "a list of texts"))?;
     let known: Vec<&str> = needed.iter().chain(optional).copied().collect();
@@ -230,11 +201,21 @@ fn id_of_mapping(mapping: Mapping<'_>, field: &str, of_type: &KeyType) -> Result
         let problem = Problem::NoField { list: field.to_owned(), field: missing };
         return Err(at(node, problem));
     }
-    let names = [of_type.stored, "arn", "role", "resource_id", "key_id", "vaultUrl", "key", "version"];
-    let [_, arn, role, resource, key_id, vault, key, version] = names.map(text);
+    let owned = |name: &str| text(name).map(str::to_owned);
+    let needed = |name: &str| owned(name).unwrap_or_default();
     Ok(match of_type.stored {
-        "kms" => OtherReader::kms_id(arn.unwrap_or(""), role, mapping.get("context")),
-        "azure_kv" => OtherReader::azure_id(vault.unwrap_or(""), key.unwrap_or(""), version),
-        _ => resource.or(key_id).unwrap_or("").to_owned(),
+        "kms" => ServiceKey::Kms {
+            arn: needed("arn"),
+            role: owned("role"),
+            context: mapping.get("context").map(context).unwrap_or_default(),
+            profile: owned("aws_profile"),
+        },
+        "gcp_kms" => ServiceKey::GcpKms { resource_id: needed("resource_id") },
+        "hckms" => ServiceKey::Hckms { key_id: needed("key_id") },
+        _ => ServiceKey::AzureKeyVault {
+            vault_url: needed("vaultUrl"),
+            name: needed("key"),
+            version: needed("version"),
+        },
     })
 }

@@ -5,7 +5,8 @@ use crate::yaml::{Mapping, Node, Position, Tree};
 use super::super::names::Names;
 use super::super::re2::Pattern;
 use super::super::selection::{FIELDS, Selection, SelectionError};
-use super::keys::{self, KEY_TYPES, Readers, check_group};
+use super::super::shamir::MAX_SHARES;
+use super::keys::{self, KEY_TYPES, KeyGroup, check_group};
 use super::{Entry, Policy, PolicyError, Problem, Rule, hidden};
 
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
@@ -74,14 +75,10 @@ fn entry(node: Node<'_>) -> Result<Entry, PolicyError> {
         }
     };
     let position = node.position();
-    Ok(match rule(mapping, position) {
-        Ok((rule, unsupported)) => Entry { position, path, rule: Ok(rule), unsupported },
-        Err(error) => Entry { position, path, rule: Err(error), unsupported: None },
-    })
+    Ok(Entry { position, path, rule: rule(mapping, position) })
 }
 
-/// The rule, and the first thing in it that we cannot encrypt for.
-fn rule(mapping: Mapping<'_>, position: Position) -> Result<(Rule, Option<PolicyError>), PolicyError> {
+fn rule(mapping: Mapping<'_>, position: Position) -> Result<Rule, PolicyError> {
     let node = mapping.node();
     for field in FIELDS {
         if let Some(value) = mapping.get(field).filter(|value| value.as_str().is_none()) {
@@ -100,9 +97,8 @@ fn rule(mapping: Mapping<'_>, position: Position) -> Result<(Rule, Option<Policy
             _ => return Err(wrong_kind(value, "mac_only_encrypted", "true or false")),
         },
     };
-    let Readers { recipients, others, unsupported } = readers(mapping)?;
-    let rule = Rule { recipients, others, selection, mac_only_encrypted, position: Some(position) };
-    Ok((rule, unsupported))
+    let (groups, threshold) = readers(mapping)?;
+    Ok(Rule::new(groups, threshold, selection, mac_only_encrypted, Some(position)))
 }
 
 fn selection_field(error: &SelectionError) -> &'static str {
@@ -130,29 +126,44 @@ pub(super) fn mapping_list<'t>(mapping: Mapping<'t>, key: &str) -> Result<Vec<Ma
     items.map(|item| item.as_mapping().ok_or_else(|| wrong(item))).collect()
 }
 
-fn readers(mapping: Mapping<'_>) -> Result<Readers, PolicyError> {
-    let groups = groups(mapping)?;
-    let readers = match groups.as_slice() {
-        [] => keys::of_rule(mapping)?,
-        [group] => keys::of_group(*group)?,
-        [_, second, ..] => {
-            let named = groups.iter().map(|group| Ok(keys::of_group(*group)?.names()));
-            let problem = Problem::SeveralGroups { groups: named.collect::<Result<_, PolicyError>>()? };
-            return Err(at(second.node(), problem));
+/// The groups of keys, and how many of them it takes to open a file.
+fn readers(mapping: Mapping<'_>) -> Result<(Vec<KeyGroup>, usize), PolicyError> {
+    let nodes = groups(mapping)?;
+    let mut groups = Vec::new();
+    for node in &nodes {
+        let group = keys::of_group(*node)?;
+        if group.readers().is_empty() {
+            return Err(at(node.node(), Problem::NoRecipient));
         }
-    };
-    if !groups.is_empty() {
+        groups.push(group);
+    }
+    if nodes.is_empty() {
+        groups.push(keys::of_rule(mapping)?);
+    } else {
         let flat = KEY_TYPES.iter().filter_map(|of_type| mapping.entry(of_type.flat));
         if let Some(entry) = flat.into_iter().find(|entry| !is_empty(entry.value)) {
             return Err(at(entry.key_node, Problem::Ignored { key: entry.key.to_owned() }));
         }
     }
-    if let Some(node) = mapping.get("shamir_threshold").filter(|node| !is_one_or_less(*node)) {
-        return Err(at(node, Problem::Threshold));
+    if groups.len() > MAX_SHARES {
+        return Err(at(mapping.node(), Problem::TooManyGroups));
     }
-    if readers.is_empty() { Err(at(mapping.node(), Problem::NoRecipient)) } else { Ok(readers) }
+    let threshold = threshold(mapping, groups.len())?;
+    match groups.as_slice() {
+        [only] if only.readers().is_empty() => Err(at(mapping.node(), Problem::NoRecipient)),
+        _ => Ok((groups, threshold)),
+    }
 }
 
-fn is_one_or_less(node: Node<'_>) -> bool {
-    is_empty(node) || matches!(node.as_str(), Some("0" | "1"))
+/// `shamir_threshold`; all groups where it is not there, or 0 (sops.go, `UpdateMasterKeysWithKeyServices`).
+fn threshold(mapping: Mapping<'_>, groups: usize) -> Result<usize, PolicyError> {
+    let Some(node) = mapping.get("shamir_threshold").filter(|node| !is_empty(*node)) else {
+        return Ok(groups);
+    };
+    match node.as_str().map(str::parse) {
+        Some(Ok(0)) => Ok(groups),
+        Some(Ok(1)) if groups == 1 => Ok(1),
+        Some(Ok(threshold)) if groups > 1 && (2..=groups).contains(&threshold) => Ok(threshold),
+        _ => Err(at(node, Problem::Threshold { groups })),
+    }
 }

@@ -1,3 +1,4 @@
+use super::super::ServiceKey;
 use super::*;
 
 const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKysRXLSoC4oeoQrsLeX0v9nI4iI86Y5zarU+ZVbcz7f";
@@ -115,35 +116,49 @@ fn a_path_regex_that_does_not_compile_is_refused() {
 }
 
 #[test]
-fn what_is_not_supported_is_named_but_only_where_it_applies() {
+fn keys_of_every_type_are_read_from_texts_and_mappings() {
     let rows = [
-        ("pgp: ABCD", "PGP keys (`pgp: ABCD`) are not supported yet"),
-        ("kms: arn+role", "AWS KMS keys (`kms: arn+role`) are not supported yet"),
-        ("age: age1pq1xx", "`age1pq1xx` is a post-quantum age recipient, which is not supported yet"),
-        (
-            "key_groups: [{pgp: [AB]}, {hc_vault: ['https://v/v1/e/keys/k'], kms: [{arn: a, role: r}]}, {age: []}]",
-            "several key groups (Shamir) are not supported yet: group 1: pgp AB; group 2: kms a+r, hc_vault https://v/v1/e/keys/k; group 3: nobody",
-        ),
-        ("gcp_kms: [g]", "GCP KMS keys (`gcp_kms: g`) are not supported yet"),
-        ("hckms: [h]", "HuaweiCloud KMS keys (`hckms: h`) are not supported yet"),
-        (
-            "azure_keyvault: https://v/keys/k/1",
-            "Azure Key Vault keys (`azure_keyvault: https://v/keys/k/1`) are not supported yet",
-        ),
-        (
-            "hc_vault_transit_uri: [https://v/v1/e/keys/k]",
-            "HashiCorp Vault keys (`hc_vault_transit_uri: https://v/v1/e/keys/k`) are not supported yet",
-        ),
-        (
-            "key_groups: [{azure_keyvault: [{vaultUrl: https://v, key: k}]}]",
-            "Azure Key Vault keys (`azure_keyvault: https://v/keys/k`) are not supported yet",
-        ),
+        ("pgp: AB CD,EF", "pgp ABCD; pgp EF"),
+        ("kms: arn+role", "kms arn+role"),
+        ("age: age1pq1xx", "age age1pq1xx"),
+        ("key_groups: [{kms: [{arn: a, role: r, context: {x: y, b: c}}]}]", "kms a+r|b:c,x:y"),
+        ("gcp_kms: [g]", "gcp_kms g"),
+        ("key_groups: [{gcp_kms: [{resource_id: g}], hckms: [{key_id: h}]}]", "gcp_kms g; hckms h"),
+        ("azure_keyvault: https://v/keys/k/1", "azure_kv https://v/keys/k/1"),
+        ("key_groups: [{azure_keyvault: [{vaultUrl: https://v, key: k}]}]", "azure_kv https://v/keys/k"),
+        ("hc_vault_transit_uri: [https://v/v1/e/keys/k]", "hc_vault https://v/v1/e/keys/k"),
+        ("key_groups: [{hc_vault: ['https://v/v1/a/b/keys/k']}]", "hc_vault https://v/v1/a/b/keys/k"),
     ];
     for (line, wanted) in rows {
-        let text = format!("creation_rules:\n- path_regex: ^secrets/\n  {line}\n- age: {ANA}\n");
-        assert!(error(&text).ends_with(wanted), "{}", error(&text));
-        assert!(policy(&text).rule_for("other").is_ok(), "{line}");
+        let policy = policy(&format!("creation_rules:\n- {line}\n"));
+        let others = policy.rule_for("x").unwrap().other_readers();
+        assert_eq!(others.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), wanted);
     }
+}
+
+#[test]
+fn groups_have_a_threshold_which_is_all_of_them_where_nothing_is_said() {
+    let ben = ben();
+    let groups = format!("key_groups: [{{age: [{ANA}], pgp: [AB]}}, {{age: ['{ben}']}}, {{age: [{ANA}]}}]");
+    for (line, threshold) in
+        [("shamir_threshold: 2", 2), ("shamir_threshold: 0", 3), ("mac_only_encrypted: false", 3)]
+    {
+        let policy = policy(&format!("creation_rules:\n- {groups}\n  {line}\n"));
+        let rule = policy.rule_for("x").unwrap();
+        assert_eq!((rule.groups().len(), rule.threshold()), (3, threshold));
+        assert_eq!((names(rule), rule.other_readers().len()), (vec![ANA, &ben], 1));
+        assert_eq!(rule.groups()[0].readers().len(), 2);
+    }
+    for threshold in ["1", "4", "-1", "x"] {
+        let text = format!("creation_rules:\n- {groups}\n  shamir_threshold: {threshold}\n");
+        assert!(
+            error(&text).contains("must be a number from 2 to 3, the number of groups"),
+            "{}",
+            error(&text)
+        );
+    }
+    let empty = format!("creation_rules:\n- key_groups:\n  - age: [{ANA}]\n  - age: []\n");
+    assert_eq!(error(&empty), "4:5: the rule names no recipient");
 }
 
 #[test]
@@ -186,7 +201,16 @@ fn a_slip_in_a_rule_is_refused_with_its_place() {
             format!("2:73: `{ANA}` is already in this list, at line 2"),
         ),
         ("pgp: AB CD,abcd".to_owned(), "2:8: `abcd` is already in this list, at line 2".to_owned()),
-        ("kms: [{arn: a}]".to_owned(), "2:9: AWS KMS keys (`kms: a`) are not supported yet".to_owned()),
+        (
+            "azure_keyvault: k".to_owned(),
+            "2:19: `k` is not a key for `azure_keyvault`: it looks like https://NAME.vault.azure.net/keys/KEY/VERSION"
+                .to_owned(),
+        ),
+        (
+            "key_groups: [{hc_vault: [v/transit/keys/k]}]".to_owned(),
+            "2:28: `v/transit/keys/k` is not a key for `hc_vault`: it looks like https://HOST/v1/ENGINE/keys/KEY"
+                .to_owned(),
+        ),
         ("key_groups: [{kms: [{role: a}]}]".to_owned(), "2:23: an entry of `kms` needs `arn`".to_owned()),
         (
             "key_groups: [{gcp_kms: [{resourceid: a}]}]".to_owned(),
@@ -208,15 +232,18 @@ fn a_slip_in_a_rule_is_refused_with_its_place() {
 }
 
 #[test]
-fn readers_that_we_cannot_encrypt_for_are_kept_for_files_that_exist() {
-    let text = format!("creation_rules:\n- pgp: AB, CD\n  age: [{ANA}, {SSH} ana]\n  kms: arn\n");
+fn readers_of_all_types_stand_in_one_rule() {
+    let text =
+        format!("creation_rules:\n- pgp: AB, CD\n  age: [{ANA}, {SSH} ana]\n  kms: arn\n  aws_profile: p\n");
     let policy = policy(&text);
-    assert!(policy.rule_for("x").is_err());
-    let rule = policy.rule_with_other_readers("x").unwrap();
+    let rule = policy.rule_for("x").unwrap();
     assert_eq!(names(rule), [ANA, SSH]);
     let others: Vec<String> = rule.other_readers().iter().map(ToString::to_string).collect();
     assert_eq!(others, ["pgp AB", "pgp CD", "kms arn"]);
-    assert_eq!(policy.problems().count(), 1);
+    let Some(ServiceKey::Kms { profile, .. }) = rule.other_readers()[2].service_key() else {
+        panic!("a KMS key")
+    };
+    assert_eq!(profile.as_deref(), Some("p"));
 }
 
 #[test]
@@ -225,7 +252,7 @@ fn merged_groups_may_repeat_each_other() {
         "g: &g\n  age: [{ANA}]\n  pgp: [AB]\ncreation_rules:\n- key_groups:\n  - merge: [*g, *g]\n    age: [{ANA}]\n    pgp: [ab]\n"
     );
     let policy = policy(&text);
-    let rule = policy.rule_with_other_readers("x").unwrap();
+    let rule = policy.rule_for("x").unwrap();
     assert_eq!((names(rule), rule.other_readers().len()), (vec![ANA], 1));
 }
 

@@ -1,20 +1,20 @@
 //! The metadata of the formats without nesting, edited line by line: `age__list_0__map_enc` stands for `age[0].enc`
 //! (stores/flatten.go). Lists are numbered without gaps, so entries behind one that goes get new numbers.
 
-use crate::yaml::{Mapping, Node, Sequence};
+use std::collections::BTreeMap;
+
+use crate::yaml::{Mapping, Node};
 
 use super::super::change::Stored;
 use super::super::document::Document;
 use super::super::edit::Edits;
 use super::super::format::Format;
-use super::super::keys::Recipient;
-use super::super::metadata::{MAC_ONLY_ENCRYPTED, OTHER_KEYS};
+use super::super::metadata::MAC_ONLY_ENCRYPTED;
+use super::super::readers::{GROUPS, Readers, THRESHOLD, lists};
 use super::super::render::Place;
 use super::super::selection::{FIELDS, Selection};
 use super::super::splice::{line_start, next_line};
 use super::super::{dotenv, flat};
-use super::block::{AGE, Seen, native, other};
-use super::{RekeyError, RekeyPlan};
 
 /// One line of metadata: its key with the prefix of the format, and its value.
 #[derive(Clone, Copy)]
@@ -49,74 +49,36 @@ impl<'t> Block<'t> {
         if self.document.format() == Format::Dotenv { dotenv::PREFIX } else { "" }
     }
 
-    /// Takes out who goes, and puts `wrapped` in.
-    pub(super) fn edit_readers(
-        &self,
-        edits: &mut Edits,
-        wrapped: &[(Recipient, String)],
-        plan: &RekeyPlan,
-    ) -> Result<(), RekeyError> {
-        for kind in OTHER_KEYS {
-            let Some(list) = self.mapping.get(kind).and_then(Node::as_sequence) else { continue };
-            let goes = |item| other(kind, item).is_some_and(|reader| plan.removed_others.contains(&reader));
-            self.keep(edits, kind, list, goes)?;
-        }
-        let list = self.mapping.get(AGE).and_then(Node::as_sequence);
-        let list = list.ok_or(RekeyError::Layout { position: self.mapping.node().position() })?;
-        let mut seen = Seen::new(plan);
-        let kept = self.keep(edits, AGE, list, |item| seen.goes(item))?;
-        for item in &kept {
-            let new = native(*item).and_then(|one| wrapped.iter().find(|(known, _)| *known == one));
-            if let Some((_, enc)) = new {
-                let node = item.get("enc").ok_or(RekeyError::Layout { position: item.position() })?;
-                edits.replace(node.span(), flat::encoded(enc));
-            }
-        }
-        let model = list.items().next_back();
-        let model = model.ok_or(RekeyError::Layout { position: list.node().position() })?;
-        let new = wrapped.iter().filter(|(recipient, _)| !seen.knows(recipient));
-        for (number, (recipient, enc)) in new.enumerate() {
-            let number = kept.len() + number;
-            for (field, value) in [("enc", flat::encoded(enc)), ("recipient", recipient.to_string())] {
-                let node = model.get(field).ok_or(RekeyError::Layout { position: model.position() })?;
-                let key = format!("{AGE}{}{number}{}{field}", flat::LIST, flat::MAP);
-                self.insert(edits, &key, &value, Some(node));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes out the items that go, gives the others their numbers, and returns them.
-    fn keep(
-        &self,
-        edits: &mut Edits,
-        kind: &str,
-        list: Sequence<'t>,
-        mut goes: impl FnMut(Node<'t>) -> bool,
-    ) -> Result<Vec<Node<'t>>, RekeyError> {
+    /// Lets the lines of readers say this: lines that say it already stay, others get their value, go, or are added.
+    pub(super) fn edit_readers(&self, edits: &mut Edits, readers: &Readers) {
         let text = self.document.text();
-        let mut kept = Vec::new();
-        for item in list.items() {
-            let mut lines = Vec::new();
-            collect(text, item, &mut lines);
-            if goes(item) {
-                for line in lines {
+        let mut wanted: BTreeMap<String, String> =
+            flat::lines(&readers.fields().concat()).into_iter().collect();
+        let mut lines = Vec::new();
+        collect(text, self.mapping.node(), &mut lines);
+        let own = |line: &Line<'t>| line.key.strip_prefix(self.prefix()).filter(|key| is_of_readers(key));
+        let mut models = Vec::new();
+        for line in &lines {
+            let Some(key) = own(line) else { continue };
+            match wanted.remove(key) {
+                Some(value) => {
+                    if line.value.as_str() != Some(&flat::decoded(key, &value)) {
+                        edits.replace(line.value.span(), value);
+                    }
+                    models.push(*line);
+                }
+                None if is_unknown(key, readers) => {}
+                None => {
                     let (start, end) = (line.key_node.span().start, line.value.span().end);
                     edits.replace(line_start(text, start)..next_line(text, end), "");
                 }
-                continue;
             }
-            for line in lines {
-                let (number, range) = number(line.key, self.prefix(), kind)
-                    .ok_or(RekeyError::Layout { position: item.position() })?;
-                if number != kept.len() {
-                    let start = line.key_node.span().start;
-                    edits.replace(start + range.start..start + range.end, kept.len().to_string());
-                }
-            }
-            kept.push(item);
         }
-        Ok(kept)
+        for (key, value) in wanted {
+            let field = |key: &str| key.rsplit(flat::MAP).next().map(str::to_owned);
+            let model = models.iter().rev().find(|line| field(line.key) == field(&key));
+            self.insert(edits, &key, &value, model.map(|line| line.value));
+        }
     }
 
     /// A new line where sops would sort it, or behind the one that it is `like` (else behind the last) where the lines
@@ -184,12 +146,40 @@ fn collect<'t>(text: &'t str, node: Node<'t>, lines: &mut Vec<Line<'t>>) {
     }
 }
 
-/// The number of an item of the list `kind` in a flat key, and where in the key it stands.
-fn number(key: &str, prefix: &str, kind: &str) -> Option<(usize, std::ops::Range<usize>)> {
-    let rest = key.strip_prefix(prefix)?.strip_prefix(kind)?.strip_prefix(flat::LIST)?;
-    let start = key.len() - rest.len();
-    let length = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
-    Some((rest[..length].parse().ok()?, start..start + length))
+/// Whether a flat key belongs to a list of readers.
+fn is_of_readers(key: &str) -> bool {
+    key == THRESHOLD
+        || lists()
+            .chain([GROUPS])
+            .any(|list| key.strip_prefix(list).is_some_and(|rest| rest.starts_with(flat::LIST)))
+}
+
+/// Whether a field of an entry that stays is one that we do not know; it is not ours to remove.
+fn is_unknown(key: &str, readers: &Readers) -> bool {
+    const KNOWN: [&str; 17] = [
+        "arn",
+        "aws_profile",
+        "context",
+        "created_at",
+        "enc",
+        "engine_path",
+        "fp",
+        "key_id",
+        "key_name",
+        "name",
+        "recipient",
+        "resource_id",
+        "role",
+        "vault_address",
+        "vault_url",
+        "version",
+        THRESHOLD,
+    ];
+    let Some((entry, field)) = key.rsplit_once(flat::MAP) else { return false };
+    let stays = flat::lines(&readers.fields().concat())
+        .iter()
+        .any(|(known, _)| known.strip_prefix(entry).is_some_and(|rest| rest.starts_with(flat::MAP)));
+    stays && !KNOWN.contains(&field) && !entry.ends_with("context")
 }
 
 #[cfg(test)]
@@ -197,10 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_an_item_is_found_in_its_key() {
-        assert_eq!(number("sops_age__list_12__map_enc", "sops_", "age"), Some((12, 15..17)));
-        assert_eq!(number("age__list_0__map_enc", "", "age"), Some((0, 10..11)));
-        assert_eq!(number("pgp__list_0__map_fp", "", "age"), None);
-        assert_eq!(number("age__list_x", "", "age"), None);
+    fn lines_of_readers_are_told_from_others() {
+        for key in
+            ["age__list_0__map_enc", "pgp__list_12__map_fp", "key_groups__list_0__map_age__list_0__map_enc"]
+        {
+            assert!(is_of_readers(key), "{key}");
+        }
+        for key in ["mac", "lastmodified", "ages__list_0", "age", "unencrypted_suffix"] {
+            assert!(!is_of_readers(key), "{key}");
+        }
     }
 }

@@ -268,6 +268,6 @@ fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-pub(super) fn said(command: &mut Command) -> Said {
+pub(crate) fn said(command: &mut Command) -> Said {
     Said::of(&command.output().unwrap())
 }
