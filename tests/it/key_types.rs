@@ -105,7 +105,8 @@ impl<'a> Story<'a> {
     /// The lines of both files but those of `lastmodified` and `mac`.
     fn lines(&self) -> BTreeSet<String> {
         let text = self.lab.read(QA) + &self.lab.read(X);
-        let kept = |line: &&str| !line.contains("lastmodified") && !line.contains("mac\"") && !line.contains("mac:");
+        let kept =
+            |line: &&str| !line.contains("lastmodified") && !line.contains("mac\"") && !line.contains("mac:");
         text.lines().filter(kept).map(|line| line.trim_end_matches(',').to_owned()).collect()
     }
 

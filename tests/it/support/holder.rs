@@ -19,7 +19,7 @@ pub(crate) struct Holder {
     gpg: Option<GnuPg>,
 }
 
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/ssh").join(name)
 }
 
