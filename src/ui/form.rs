@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Ui, prompt};
+use super::{Ui, interrupt, prompt};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::ValueError;
 use crate::gitlab::routable::{Wholeness, wholeness};
@@ -65,7 +65,7 @@ fn not_given(error: prompt::SecretError) -> Error {
             Error::new(Kind::Usage, "a token has to be pasted, and there is no terminal to ask on")
         }
         prompt::SecretError::NotGiven => {
-            Error::new(Kind::Interrupted, "no token was pasted; nothing was changed")
+            interrupt::error("no token was pasted")
         }
     }
 }

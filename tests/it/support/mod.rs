@@ -10,6 +10,7 @@ pub(crate) mod guest;
 pub(crate) mod http;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod newcomer;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod proxy;
