@@ -64,9 +64,7 @@ fn not_given(error: prompt::SecretError) -> Error {
         prompt::SecretError::NoTerminal => {
             Error::new(Kind::Usage, "a token has to be pasted, and there is no terminal to ask on")
         }
-        prompt::SecretError::NotGiven => {
-            interrupt::error("no token was pasted")
-        }
+        prompt::SecretError::NotGiven => interrupt::error("no token was pasted"),
     }
 }
 

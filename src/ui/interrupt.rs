@@ -2,9 +2,9 @@
 
 #[cfg(unix)]
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::sync::{Mutex, PoisonError};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::to_stderr;
 use crate::error::{Error, Kind};

@@ -27,8 +27,8 @@ impl Progress {
     }
 
     /// Says what is going on now.
-    pub fn say(&self, message: String) {
-        self.0.set_message(visible(&message).into_owned());
+    pub fn say(&self, message: &str) {
+        self.0.set_message(visible(message).into_owned());
     }
 }
 

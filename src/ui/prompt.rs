@@ -107,9 +107,8 @@ fn meant(answer: &str) -> Option<bool> {
 fn line(question: &str) -> Result<Option<String>> {
     to_stderr(question);
     let mut answer = String::new();
-    let broken = |error: io::Error| {
-        Error::new(Kind::Failed, "cannot ask on this terminal").because(error.to_string())
-    };
+    let broken =
+        |error: io::Error| Error::new(Kind::Failed, "cannot ask on this terminal").because(error.to_string());
     if io::stdin().read_line(&mut answer).map_err(broken)? == 0 {
         to_stderr("\n");
         return Ok(None);
@@ -127,9 +126,14 @@ mod tests {
 
     #[test]
     fn only_words_for_yes_and_no_are_taken_as_such() {
-        for (answer, meaning) in
-            [("y", Some(true)), ("YES", Some(true)), ("n", Some(false)), ("No", Some(false)), ("yep", None), ("j", None)]
-        {
+        for (answer, meaning) in [
+            ("y", Some(true)),
+            ("YES", Some(true)),
+            ("n", Some(false)),
+            ("No", Some(false)),
+            ("yep", None),
+            ("j", None),
+        ] {
             assert_eq!(meant(answer), meaning, "{answer}");
         }
     }

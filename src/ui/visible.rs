@@ -35,9 +35,13 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 fn acts(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
+        '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' => true,
         _ => char.is_control(),
     }
 }

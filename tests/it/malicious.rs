@@ -31,7 +31,7 @@ impl Victim {
     }
 
     /// Every command that reads the repository, as people run them.
-    fn commands(&self) -> Vec<Vec<&'static str>> {
+    fn commands() -> Vec<Vec<&'static str>> {
         vec![
             vec!["--env", "qa", "--yes"],
             vec!["--all", "--yes"],
@@ -53,7 +53,7 @@ impl Victim {
 
     /// Runs all of them; what they all said.
     fn tries_everything(&self) -> String {
-        let said = self.commands().into_iter().map(|args| self.lab.provision(args));
+        let said = Self::commands().into_iter().map(|args| self.lab.provision(args));
         said.map(|said| format!("{}{}", said.out, said.err)).collect()
     }
 
@@ -95,13 +95,18 @@ fn profiles_that_name_the_attackers_gitlab_bring_it_no_request() {
     let lab = &victim.lab;
     lab.provision(["--env", "qa", "--yes"]).ok();
     lab.provision(["trust", "--yes"]).ok();
-    for file in ["environments/qa.yaml", "environments/devmode.yaml", "environments/dev.yaml", "environments/locks/qa.yaml"] {
+    for file in [
+        "environments/qa.yaml",
+        "environments/devmode.yaml",
+        "environments/dev.yaml",
+        "environments/locks/qa.yaml",
+    ] {
         lab.write(file, &lab.read(file).replace(lab.gitlab.url(), victim.attacker.url()));
     }
     lab.commit_all("elsewhere");
     let mut said = victim.tries_everything();
     // The same without anything that binds the token.
-    for args in victim.commands() {
+    for args in Victim::commands() {
         let run = Said::of(&lab.command(args).env_remove("GITLAB_HOST").output().unwrap());
         said += &run.err;
     }
@@ -116,13 +121,16 @@ fn an_address_that_only_looks_like_the_approved_one_gets_no_token() {
     let url = lab.gitlab.url();
     let attacker = victim.attacker.url().trim_start_matches("http://");
     let profile = lab.read("environments/qa.yaml");
-    for lookalike in
-        [format!("{url}@{attacker}"), format!("{url}.evil.example"), format!("{url}\\@{attacker}"), format!("http://{attacker}/{url}")]
-    {
+    for lookalike in [
+        format!("{url}@{attacker}"),
+        format!("{url}.evil.example"),
+        format!("{url}\\@{attacker}"),
+        format!("http://{attacker}/{url}"),
+    ] {
         lab.write("environments/qa.yaml", &profile.replace(url, &lookalike));
         lab.commit_all("lookalike");
         let said = lab.provision(["--env", "qa", "--yes"]);
-        assert!([2, 5].contains(&said.status), "{lookalike}: {}", said.err);
+        assert_ne!(said.status, 0, "{lookalike}: {}", said.err);
     }
     victim.lost_nothing("");
 }
@@ -156,7 +164,13 @@ fn links_out_of_the_repository_are_neither_read_nor_written() {
 
 #[test]
 fn a_link_to_a_device_is_not_read_without_end() {
-    for path in ["environments/qa.yaml", "environments/locks/qa.yaml", ".sops.yaml", "templates/backstage.yaml", "secrets/qa.sops.yaml"] {
+    for path in [
+        "environments/qa.yaml",
+        "environments/locks/qa.yaml",
+        ".sops.yaml",
+        "templates/backstage.yaml",
+        "secrets/qa.sops.yaml",
+    ] {
         let victim = Victim::new();
         victim.link(path, "/dev/zero");
         let said = victim.tries_everything();
@@ -295,7 +309,8 @@ fn a_value_cannot_leave_the_quotes_of_the_shell_that_reads_it() {
     let victim = Victim::new();
     let lab = &victim.lab;
     let ran = lab.everything().join("ran");
-    let inject = format!("'; touch {0}; echo '$(touch {0})`touch {0}`\\\"; touch {0} #\n: > {0}\n", ran.display());
+    let inject =
+        format!("'; touch {0}; echo '$(touch {0})`touch {0}`\\\"; touch {0} #\n: > {0}\n", ran.display());
     let text = serde_json::json!({ "VALUE": inject }).to_string();
     lab.write("secrets/qa.sops.yaml", &text);
     lab.sops(["encrypt", "--in-place", "secrets/qa.sops.yaml"]).ok();
@@ -328,7 +343,7 @@ fn a_folder_that_looks_like_a_bare_repository_runs_nothing() {
         ),
     );
     lab.commit_all("docs");
-    for args in victim.commands() {
+    for args in Victim::commands() {
         let mut command = lab.command(args);
         command.current_dir(lab.repo().join("docs")).output().unwrap();
     }
@@ -343,7 +358,10 @@ fn attributes_of_the_repository_start_no_filter_and_change_no_byte() {
     let ran = lab.everything().join("ran");
     lab.write(".gitattributes", "* filter=evil diff=evil merge=evil ident\n");
     // What a repository would have to bring along, and cannot: git reads no configuration from it.
-    lab.write(".gitconfig", &format!("[filter \"evil\"]\n\tclean = touch {0}\n\tsmudge = touch {0}\n", ran.display()));
+    lab.write(
+        ".gitconfig",
+        &format!("[filter \"evil\"]\n\tclean = touch {0}\n\tsmudge = touch {0}\n", ran.display()),
+    );
     lab.commit_all("attributes");
     let said = lab.provision(["--env", "qa", "--yes"]);
     assert!(!ran.exists(), "{}", said.err);
@@ -364,9 +382,18 @@ fn bombs_are_refused_and_not_unfolded() {
         text + &format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1)
     });
     let deep = format!("a: {}{}\n", "[".repeat(100_000), "]".repeat(100_000));
-    let regex = format!("creation_rules:\n  - path_regex: ((((a{{1000}}){{1000}}){{1000}}){{1000}})\n    age: {}\n", lab.recipient);
-    let nested = format!("creation_rules:\n  - path_regex: {}a{}\n    age: {}\n", "(".repeat(50_000), ")".repeat(50_000), lab.recipient);
-    let files = ["environments/qa.yaml", "templates/backstage.yaml", ".sops.yaml", "environments/locks/qa.yaml"];
+    let regex = format!(
+        "creation_rules:\n  - path_regex: ((((a{{1000}}){{1000}}){{1000}}){{1000}})\n    age: {}\n",
+        lab.recipient
+    );
+    let nested = format!(
+        "creation_rules:\n  - path_regex: {}a{}\n    age: {}\n",
+        "(".repeat(50_000),
+        ")".repeat(50_000),
+        lab.recipient
+    );
+    let files =
+        ["environments/qa.yaml", "templates/backstage.yaml", ".sops.yaml", "environments/locks/qa.yaml"];
     let bombs = files.into_iter().flat_map(|file| [(file, &aliases), (file, &deep)]);
     for (file, text) in bombs.chain([(".sops.yaml", &regex), (".sops.yaml", &nested)]) {
         let good = fs::read_to_string(lab.repo().join(file)).ok();
@@ -401,7 +428,11 @@ fn names_cannot_write_over_the_plan_that_a_person_reads() {
     lab.write(".sops.yaml", &policy);
     lab.commit_all("names");
     let mut said = victim.tries_everything();
-    for args in [vec!["keys", "list"], vec!["--env", "qa", "--yes", "--color", "always"], vec!["keys", "who", "secrets/qa.sops.yaml"]] {
+    for args in [
+        vec!["keys", "list"],
+        vec!["--env", "qa", "--yes", "--color", "always"],
+        vec!["keys", "who", "secrets/qa.sops.yaml"],
+    ] {
         let run = lab.provision(args);
         said += &(run.out + &run.err);
     }

@@ -159,7 +159,7 @@ fn every_other_yes_can_be_refused_in_all_ways_and_nothing_is_changed() {
 fn on_a_terminal(lab: &Lab, columns: u16, variables: &[(&str, &str)]) -> String {
     let mut command: Command = lab.command(["--env", "qa"]);
     command.envs(variables.iter().copied());
-    let mut terminal = Terminal::with_columns(command, columns);
+    let mut terminal = Terminal::with_columns(&command, columns);
     terminal.answer("Go ahead?", "yes");
     let (status, said) = terminal.end();
     assert_eq!(status, 0, "{said}");
@@ -169,9 +169,11 @@ fn on_a_terminal(lab: &Lab, columns: u16, variables: &[(&str, &str)]) -> String 
 /// Without the escape sequences for colours, what a spinner drew, and what differs from run to run.
 fn text(said: &str, lab: &Lab) -> String {
     let plain = console::strip_ansi_codes(said).replace(lab.gitlab.url(), "GITLAB");
-    let lines = plain.lines().filter(|line| !line.contains("commit") && !line.contains('\u{280b}'));
-    let lines = lines.map(|line| line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default().trim_end());
-    lines.filter(|line| !line.is_empty() && !line.contains("looking at")).collect::<Vec<_>>().join("\n")
+    // What stands behind the last return to the beginning of a line is what stays.
+    let lines = plain.lines().filter_map(|line| line.split('\r').rfind(|part| !part.is_empty()));
+    let is_drawn = |line: &&str| line.contains('\u{280b}') || line.contains("looking at");
+    let lines = lines.filter(|line| !line.contains("commit") && !is_drawn(line)).map(str::trim_end);
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -200,7 +202,7 @@ fn the_form_and_the_hidden_prompt_work_on_a_narrow_dumb_terminal() {
     let newcomer = Newcomer::at(&lab);
     let mut command = newcomer.command(&["bootstrap"]);
     command.env("TERM", "dumb").env("NO_COLOR", "1");
-    let mut terminal = Terminal::with_columns(command, 40);
+    let mut terminal = Terminal::with_columns(&command, 40);
     terminal.answer("Make it?", "yes");
     terminal.answer("Is that where your account is?", "yes");
     terminal.expect("create the token there");

@@ -9,7 +9,10 @@ pub(super) fn identities(observed: &Observed) -> Vec<Said> {
     };
     let mut said: Vec<Said> = keys.unusable.iter().map(Said::note).collect();
     if keys.recipients.is_empty() {
-        said.push(Said::warning("there is no age key here: secrets files cannot be opened or made", first_key(observed)));
+        said.push(Said::warning(
+            "there is no age key here: secrets files cannot be opened or made",
+            first_key(observed),
+        ));
         return said;
     }
     let sources = keys.sources.join(", ");
@@ -62,7 +65,9 @@ pub(super) fn readable(observed: &Observed) -> Vec<Said> {
         let environment = &file.environment;
         let mend = match own {
             Some(_) => format!("provision keys request --env {environment} --name YOU asks for it"),
-            None => format!("provision bootstrap --request-access {environment} makes a key, and asks for it"),
+            None => {
+                format!("provision bootstrap --request-access {environment} makes a key, and asks for it")
+            }
         };
         let readers = count(file.readers, "reader");
         said.push(Said {

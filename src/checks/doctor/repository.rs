@@ -152,7 +152,12 @@ pub(super) fn scopes(observed: &Observed) -> Vec<Said> {
     let Some(repository) = repository(observed) else { return Vec::new() };
     let each = repository.lacking.iter().map(|token| {
         Said::warning(
-            format!("{}: {} lacks {}, which its profile asks for", token.environment, token.key, token.scopes.join(", ")),
+            format!(
+                "{}: {} lacks {}, which its profile asks for",
+                token.environment,
+                token.key,
+                token.scopes.join(", ")
+            ),
             format!("provision --env {}", token.environment),
         )
     });

@@ -35,7 +35,8 @@ pub(super) fn handle(service: &mut Service, visit: &Visit<'_>, random: &Random) 
         ("GET", LEGACY_FORM) if moved => form(service, &Fields::of_address(visit.query), visit, None),
         ("GET", FORM) if !moved => form(service, &Fields::of_address(visit.query), visit, None),
         ("GET", FORM) => {
-            let link = format!("<a href=\"{}{LEGACY_FORM}\">Generate token: legacy</a>\n", escaped(visit.root));
+            let link =
+                format!("<a href=\"{}{LEGACY_FORM}\">Generate token: legacy</a>\n", escaped(visit.root));
             page(200, "Personal access tokens", &link)
         }
         ("POST", FORM) => send(service, &Fields::of_body(visit.body), visit, random),
@@ -143,7 +144,9 @@ fn make(service: &mut Service, fields: &Fields, random: &Random) -> Result<Secre
     let user = user.map(|user| user.id).ok_or("Nobody here is called so")?;
     let expires_at = match fields.expires_at.as_str() {
         "" => None,
-        date => Some(date.parse().ok().filter(|date| *date > day(now)).ok_or("Expires at is not a day to come")?),
+        date => {
+            Some(date.parse().ok().filter(|date| *date > day(now)).ok_or("Expires at is not a day to come")?)
+        }
     };
     let known = scopes::of_users(&gitlab.settings);
     if fields.scopes.iter().any(|scope| !known.contains(&scope.as_str())) {
@@ -193,7 +196,9 @@ mod tests {
 
     #[test]
     fn the_form_moved_with_18_9() {
-        for (version, moved) in [("18.8.2-ee", false), ("18.9.0", true), ("19.6.0-ee", true), ("17.10", false)] {
+        for (version, moved) in
+            [("18.8.2-ee", false), ("18.9.0", true), ("19.6.0-ee", true), ("17.10", false)]
+        {
             assert_eq!(since_18_9(version), moved, "{version}");
         }
     }

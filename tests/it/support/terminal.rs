@@ -33,18 +33,19 @@ const ON_ITS_TERMINAL: &str =
 
 impl Terminal {
     /// Starts `command` on a terminal of 80 columns.
+    #[allow(clippy::needless_pass_by_value, reason = "most callers make it for this")]
     pub(crate) fn start(command: Command) -> Self {
-        Self::with_columns(command, 80)
+        Self::with_columns(&command, 80)
     }
 
-    pub(crate) fn with_columns(command: Command, columns: u16) -> Self {
+    pub(crate) fn with_columns(command: &Command, columns: u16) -> Self {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         tcsetwinsize(&screen, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap();
         let open = || OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let mut command = program::in_foreground(&command, ON_ITS_TERMINAL);
+        let mut command = program::in_foreground(command, ON_ITS_TERMINAL);
         if !command.get_envs().any(|(name, _)| name == "TERM") {
             command.env("TERM", "xterm");
         }
