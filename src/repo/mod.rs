@@ -14,6 +14,7 @@ mod handover;
 mod history;
 mod hooks;
 mod index;
+mod index_lock;
 mod inherited;
 mod init;
 mod linked;

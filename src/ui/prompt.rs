@@ -5,12 +5,20 @@
 //! is a signal.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use console::Term;
 
 use super::{Ui, interrupt, to_stderr};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+
+/// Held while a question stands on the terminal: files are opened on all cores, and two of them may need an answer.
+static ASKING: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    ASKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Asks for a yes; the default is no, and the end of input is a no.
 ///
@@ -21,6 +29,7 @@ pub fn confirm(ui: Ui, question: &str, flag: &str) -> Result<()> {
         return Err(Error::new(Kind::Usage, "this needs a yes, and there is no terminal to ask on")
             .hint(format!("add {flag} to go ahead without being asked")));
     }
+    let _turn = turn();
     match yes_or_no(&format!("{question} [y/N] "), Some(false))? {
         Some(true) => Ok(()),
         _ => Err(declined()),
@@ -38,6 +47,7 @@ pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result
                 .hint(format!("add {flag}"))
         });
     }
+    let _turn = turn();
     let question = match default {
         Some(default) => format!("{question} [{default}]: "),
         None => format!("{question}: "),
@@ -69,6 +79,7 @@ pub fn secret(ui: Ui, question: &str) -> Result<Secret, SecretError> {
     if !ui.interactive {
         return Err(SecretError::NoTerminal);
     }
+    let _turn = turn();
     to_stderr(&format!("{question}: "));
     let answer = interrupt::while_hidden(|| Term::stderr().read_secure_line());
     answer.map(Secret::new).map_err(|_| SecretError::NotGiven)
@@ -80,6 +91,7 @@ pub fn choose(ui: Ui, question: &str, yes: &str, no: &str) -> Option<bool> {
     if !ui.interactive {
         return None;
     }
+    let _turn = turn();
     yes_or_no(&format!("{question} (y: {yes}, n: {no}) "), None).ok()?
 }
 

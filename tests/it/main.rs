@@ -44,6 +44,8 @@ mod git_environment;
 mod guides;
 mod hook;
 mod interrupted;
+mod key_questions;
+mod key_types;
 mod keys;
 mod keyservice;
 mod malicious;

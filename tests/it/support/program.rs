@@ -31,7 +31,9 @@ pub(crate) fn in_foreground(command: &Command, first: &str) -> Command {
     let mut wrapped = Command::new("perl");
     wrapped.args(["-e", &perl, "--"]).arg(command.get_program()).args(command.get_args());
     wrapped.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    wrapped.current_dir(command.get_current_dir().unwrap());
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
     wrapped
 }
 
