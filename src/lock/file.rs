@@ -97,10 +97,7 @@ fn opens_deeper_than(limit: usize, text: &str) -> bool {
 
 /// Brackets in names count for nothing: a parser that knows them decides.
 fn shallow(path: &str, text: &str) -> Result<(), LockError> {
-    let error = match Tree::parse(text) {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
+    let Err(error) = Tree::parse(text) else { return Ok(()) };
     let place = error.position();
     Err(LockError::Invalid {
         path: path.to_owned(),
