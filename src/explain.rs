@@ -131,10 +131,12 @@ impl From<PolicyEditError> for Error {
                 start.hint("add somebody else first, or take the rule and its files out")
             }
             PolicyEditError::NameTaken { .. } => start.hint("choose another name"),
-            PolicyEditError::NoAge { .. }
-            | PolicyEditError::SeveralGroups { .. }
-            | PolicyEditError::Layout { .. }
-            | PolicyEditError::Reach => start.hint("edit it by hand, commit that, then run provision rekey"),
+            PolicyEditError::SeveralGroups { .. } | PolicyEditError::NoGroup { .. } => start.hint(
+                "provision keys add … --group NUMBER says into which one; --env and --file choose the rules",
+            ),
+            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
+                start.hint("edit it by hand, commit that, then run provision rekey")
+            }
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
         }
     }
