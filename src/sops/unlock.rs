@@ -121,7 +121,7 @@ impl Identities {
         match recipient(key) {
             Some(recipient) => recipient.wrap(data, &**self.outside()),
             None if self.outside().is_in_policy(key) => self.outside().service_encrypt(key, data),
-            None => Err(OutsideError::not_in_policy()),
+            None => Err(OutsideError::NotInPolicy),
         }
     }
 

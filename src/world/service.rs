@@ -47,7 +47,7 @@ impl Services {
         key: &ServiceKey,
         wrapped: &str,
     ) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
-        let key = self.trusted(key).ok_or_else(OutsideError::not_in_policy)?;
+        let key = self.trusted(key).ok_or(OutsideError::NotInPolicy)?;
         self.ask(|client| client.decrypt(&key, wrapped))
     }
 

@@ -71,6 +71,9 @@ pub enum OutsideError {
         /// Its name.
         program: String,
     },
+    /// A file names a key, and no policy does.
+    #[error("this key is not in .sops.yaml, so no key service is asked for it")]
+    NotInPolicy,
     /// Anything else.
     #[error("{reason}")]
     Failed {
@@ -80,12 +83,6 @@ pub enum OutsideError {
 }
 
 impl OutsideError {
-    /// What a file names and no policy has is nobody's to ask for.
-    #[must_use]
-    pub fn not_in_policy() -> Self {
-        Self::Failed { reason: "this key is not in .sops.yaml, so no key service is asked for it".to_owned() }
-    }
-
     /// The same; what was being tried stands behind it.
     #[must_use]
     pub(super) fn about(self, what: &str) -> Self {
