@@ -45,6 +45,7 @@ mod guides;
 mod hook;
 mod interrupted;
 mod key_questions;
+mod key_sources;
 mod key_types;
 mod keys;
 mod keyservice;
