@@ -243,7 +243,7 @@ fn publish(
         .transaction()
         .prepare([head_edit(request, id, message)?], REF_PATIENCE.into(), PACKED_PATIENCE.into())
         .map_err(|error| ref_refused(git, request, &error))?;
-    locked.announce(git, Some(id));
+    locked.announce(id);
     // Until here nothing has moved: an error is a refusal.
     files.sync_lock(sharing).map_err(|source| RepoError::Io {
         doing: "flush",
@@ -254,7 +254,8 @@ fn publish(
     let index = locked.publish(&shield);
     // The reference is flushed whatever became of the index.
     let settled = files.settle(sharing, &missing);
-    let index = index.map_err(|why| CommitError::IndexNotReplaced { commit: id, why })?;
+    let index =
+        index.map_err(|error| CommitError::IndexNotReplaced { commit: id, why: error.to_string() })?;
     settled.doing_commit(id)?;
     durable::sync_parent(&index).doing_commit(id)
 }
