@@ -58,6 +58,11 @@ impl LockedIndex {
         self.lock.announce(commit);
     }
 
+    /// Notes that these locks on references are ours too.
+    pub(super) fn beside(&mut self, locks: &[PathBuf]) {
+        self.lock.beside(locks);
+    }
+
     /// Makes the entry of `path` say what was committed. `None` takes it out.
     pub(super) fn record(&mut self, path: &RelPath, file: Option<&Staged>) {
         let name: &BStr = path.as_str().into();

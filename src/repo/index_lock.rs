@@ -66,6 +66,13 @@ impl IndexLock {
         }
     }
 
+    /// Notes that these locks on references are ours too.
+    pub(super) fn beside(&mut self, locks: &[PathBuf]) {
+        if let Some(note) = &mut self.note {
+            note.beside(locks);
+        }
+    }
+
     /// Puts what was written in the index's place.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The lock on the index that a killed run of ours left, told from the lock of a git that is at work.
+//! The locks that a killed run of ours left on the index and on references, told from those of a git that is at work.
 //!
 //! Before each lock on the index that we take lies a note: which file the lock will be, and then which commit it is for.
 //! The note itself is held under a lock of the system's, which ends with the process. So a note that can be had, and that
@@ -16,7 +16,7 @@ use std::time::UNIX_EPOCH;
 use gix::ObjectId;
 
 use super::error::RepoError;
-use super::{Repository, index_lock};
+use super::{Repository, index_lock, native};
 
 /// The note on our lock, wiped when dropped and kept when the process dies.
 pub(super) struct Note {
@@ -37,18 +37,42 @@ impl Repository {
         let Some(mut note) = lock.exists().then(|| Note::hold(git.git_dir())).flatten() else {
             return Ok(());
         };
-        let Some((identity, commit)) = note.read() else { return Ok(()) };
-        if Identity::of(&lock) != Some(identity) {
+        let Some(noted) = note.read() else { return Ok(()) };
+        if Identity::of(&lock) != Some(noted.index.clone()) {
             return Ok(());
         }
-        let head = super::head(&git)?.commit.map(|id| id.to_string());
-        let settled = if commit.is_some() && commit == head {
-            // It was written and flushed before HEAD moved.
-            fs::rename(&lock, git.index_path())
-        } else {
-            fs::remove_file(&lock)
+        let cleared = |path: &Path, done: io::Result<()>| {
+            done.map_err(|source| RepoError::Io { doing: "clear away", path: path.to_owned(), source })
         };
-        settled.map_err(|source| RepoError::Io { doing: "clear away", path: lock, source })
+        let head = super::head(&git)?;
+        for left in native::reference_locks(&git, head.branch.as_deref()) {
+            if noted.is_ours(&left) {
+                cleared(&left, fs::remove_file(&left))?;
+            }
+        }
+        if noted.commit.is_some() && noted.commit == head.commit.map(|id| id.to_string()) {
+            // It was written and flushed before HEAD moved.
+            return cleared(&lock, fs::rename(&lock, git.index_path()));
+        }
+        cleared(&lock, fs::remove_file(&lock))
+    }
+}
+
+/// What a note says.
+struct Noted {
+    index: Identity,
+    commit: Option<String>,
+    /// Locks on references that were held beside it.
+    locks: Vec<Identity>,
+}
+
+impl Noted {
+    /// Whether a lock on a reference is one that the dead run held: it was noted, or has the commit that nobody else
+    /// knew. One that was made a moment before the end is empty and may be anybody's.
+    fn is_ours(&self, lock: &Path) -> bool {
+        let noted = Identity::of(lock).is_some_and(|identity| self.locks.contains(&identity));
+        let commit = || fs::read_to_string(lock).ok().map(|text| text.trim_end().to_owned());
+        noted || self.commit.is_some() && self.commit == commit()
     }
 }
 
@@ -100,17 +124,30 @@ impl Note {
 
     /// Says which commit the index in the lock belongs to.
     pub(super) fn for_commit(&mut self, commit: ObjectId) {
-        let _ = self.file.write_all(format!("{commit}\n").as_bytes());
+        let _ = self.file.write_all(format!("commit {commit}\n").as_bytes());
     }
 
-    /// The lock, and the commit where one was noted. `None` where it says nothing; a line that was cut short counts for
-    /// nothing.
-    fn read(&mut self) -> Option<(Identity, Option<String>)> {
+    /// Says that these locks, where they are there, are ours too.
+    pub(super) fn beside(&mut self, locks: &[PathBuf]) {
+        let identities = locks.iter().filter_map(|lock| Identity::of(lock));
+        let lines: String = identities.map(|Identity(identity)| format!("lock {identity}\n")).collect();
+        let _ = self.file.write_all(lines.as_bytes());
+    }
+
+    /// `None` where it says nothing; a line that was cut short counts for nothing.
+    fn read(&mut self) -> Option<Noted> {
         let mut text = String::new();
         self.file.rewind().and_then(|()| self.file.read_to_string(&mut text)).ok()?;
-        let (identity, rest) = text.split_once('\n')?;
-        let commit = rest.strip_suffix('\n').and_then(|commits| commits.lines().last());
-        Some((Identity(identity.to_owned()), commit.map(str::to_owned)))
+        let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let mut noted = Noted { index: Identity(lines.next()?.to_owned()), commit: None, locks: Vec::new() };
+        for line in lines {
+            match line.split_once(' ') {
+                Some(("commit", id)) => noted.commit = Some(id.to_owned()),
+                Some(("lock", identity)) => noted.locks.push(Identity(identity.to_owned())),
+                _ => {}
+            }
+        }
+        Some(noted)
     }
 }
 
@@ -123,7 +160,7 @@ impl Drop for Note {
 }
 
 /// What no other file has: device, number, and the moment of its birth.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity(String);
 
 impl Identity {
@@ -221,7 +258,7 @@ mod tests {
         }
 
         // Behind the link: with a commit that was noted in part, or wholly but never became HEAD.
-        for commit in ["", "0123", "0123456789012345678901234567890123456789\n"] {
+        for commit in ["", "commit 0123", "commit 0123456789012345678901234567890123456789\n"] {
             for tidied in [false, true] {
                 fs::write(&note_path, [&whole, commit.as_bytes()].concat()).unwrap();
                 fs::hard_link(&new_file, &lock).unwrap();
@@ -236,6 +273,37 @@ mod tests {
             }
         }
         assert_eq!(fs::read(repo.git_dir().join("index")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn the_locks_on_references_go_that_were_noted_or_that_hold_the_commit() {
+        let (_folder, repo) = repository();
+        let branch = repo.head().unwrap().branch.unwrap();
+        let [head, branch, packed] = ["HEAD.lock", &format!("{branch}.lock"), "packed-refs.lock"]
+            .map(|name| repo.git_dir().join(name));
+        let commit = ObjectId::null(gix::hash::Kind::Sha1);
+        let all = [&head, &branch, &packed];
+        for noted in [false, true] {
+            for (contents, stay) in
+                [([&*format!("{commit}\n"), "", ""], [false, true, true]), (["", "", ""], [true; 3])]
+            {
+                for (path, content) in all.iter().zip(contents) {
+                    fs::write(path, content).unwrap();
+                }
+                fs::write(repo.git_dir().join("index.lock"), "new").unwrap();
+                let mut note = Note::hold(repo.git_dir()).unwrap();
+                note.announce(&repo.git_dir().join("index.lock"));
+                note.for_commit(commit);
+                if noted {
+                    note.beside(&all.map(PathBuf::clone));
+                }
+                note.written = false;
+                drop(note);
+                repo.settle_interrupted_commit().unwrap();
+                let left = all.map(|path| path.exists());
+                assert_eq!(left, if noted { [false; 3] } else { stay }, "{contents:?}");
+            }
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl OpenError {
     #[must_use]
     pub fn sentence(&self, names: &Names) -> String {
         match self {
-            Self::LockedOut(locked) => locked.sentence(names),
+            Self::LockedOut(locked) => locked.sentences(names).join("; "),
             Self::Unwrap { recipient, reason } => {
                 format!("the entry of {} is damaged: {reason}", names.label(recipient))
             }
