@@ -66,7 +66,7 @@ pub fn rekey(
         return Ok((done, None));
     }
     unless_asked_to_stop(world)?;
-    progress.say("committing".to_owned());
+    progress.say("committing");
     if let Some(text) = &ground.new_policy {
         files.push(FileChange { path: RelPath::new(POLICY)?, content: Some(text.clone().into_bytes()) });
     }
@@ -166,7 +166,7 @@ fn write(
     let make = |number: usize| -> Option<Sealed> {
         let change = &changes[number];
         let outcome = work.file(change, &read);
-        progress.say(format!("rekeying {} of {count} files", finished.fetch_add(1, Ordering::Relaxed) + 1));
+        progress.say(&format!("rekeying {} of {count} files", finished.fetch_add(1, Ordering::Relaxed) + 1));
         let (outcome, sealed) = match outcome {
             Ok((written, sealed)) => (Ok(written), sealed),
             Err(why) => (Err(why), None),
@@ -231,8 +231,11 @@ impl Work<'_> {
         let rule = self.policy.rule_for(file.path.as_str()).map_err(|error| because(&error))?;
         let readers = readers(&encrypted, self.names);
         let opened = encrypted.open(self.identities).map_err(|error| match error {
-            OpenError::LockedOut(_) => Why::CannotOpen { readers },
-            other => because(&other),
+            OpenError::LockedOut(locked) if locked.refused.is_empty() => Why::CannotOpen { readers },
+            other => {
+                let names = self.names.first().cloned().unwrap_or_default();
+                Why::Because { reason: other.sentence(&names) }
+            }
         })?;
         let slots: Vec<Path> = file.leaves.keys().cloned().collect();
         let rekeyed = opened.rekey(rule, self.now, &slots).map_err(|error| because(&error))?;
