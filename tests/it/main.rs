@@ -43,6 +43,7 @@ mod git_commit_signals;
 mod git_environment;
 mod hook;
 mod interrupted;
+mod key_kinds;
 mod key_questions;
 mod key_sources;
 mod key_types;
