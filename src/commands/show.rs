@@ -108,7 +108,7 @@ fn reveal_one(files: Vec<Secrets>, path: &Path, ui: Ui, world: &World) -> Result
             return Err(Error::new(Kind::Usage, format!("{path} is a mapping or a list, not one value"))
                 .hint("add --json to print all of it, or name one of the values in it"));
         }
-        let value = opened.raw(path)?;
+        let value = opened.raw(path);
         ui.secret(value.as_deref().map_or(&[], Vec::as_slice))?;
     }
     Ok(())

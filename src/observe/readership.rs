@@ -85,7 +85,7 @@ fn together(file: &Encrypted) -> Option<Together> {
 
 fn encrypted(file: &Encrypted) -> Vec<crate::sops::Path> {
     let leaves = file.leaves().filter(|leaf| matches!(leaf.form, Form::Encrypted(_)));
-    leaves.map(|leaf| leaf.path.clone()).collect()
+    leaves.map(|leaf| leaf.path).collect()
 }
 
 /// The tracked secrets files of the work tree.

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::cores;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
-use crate::world::{World, cores};
+use crate::world::World;
 
 use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};
 

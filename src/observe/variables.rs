@@ -47,7 +47,7 @@ impl Chosen {
         let opened = self.files.into_iter().map(open).collect::<Result<Vec<Opened>>>()?;
         let mut values = Vec::new();
         for Variable { name, file, path } in self.variables {
-            if let Some(value) = opened[file].raw(&path)? {
+            if let Some(value) = opened[file].raw(&path) {
                 if value.contains(&0) {
                     return Err(EnvironError::Nul { name }.into());
                 }

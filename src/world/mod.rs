@@ -21,7 +21,6 @@ use crate::sops::{Alone, Identities, Names, Outside, Sealed};
 
 pub mod approvals;
 pub mod browser;
-pub mod cores;
 pub mod glab;
 pub mod identities;
 mod keys;

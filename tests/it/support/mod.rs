@@ -12,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod key_service;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod newcomer;
 pub(crate) mod people;
 pub(crate) mod plugin;
 pub(crate) mod program;
