@@ -4,6 +4,7 @@ use std::fs;
 
 use jiff::SignedDuration;
 use provision::gitlab::tokens::MintRequest;
+use provision::secret::Secret;
 use provision::token::{Kind, Role};
 
 use crate::support::canaries::Canaries;
@@ -95,6 +96,74 @@ fn an_adopted_token_is_renewed_where_it_stands_when_it_is_due() {
     assert!(lab.read("secrets/qa.yaml").starts_with("#ENC["), "{}", lab.read("secrets/qa.yaml"));
 }
 
+/// How many of these values GitLab still takes.
+fn living(lab: &Lab, tokens: &[String]) -> usize {
+    let operator = client(&lab.gitlab, &lab.gitlab.operator_token());
+    let lives = |token: &&String| run(operator.verify(&Secret::new((*token).clone()), "it")).is_ok();
+    tokens.iter().filter(lives).count()
+}
+
+#[test]
+fn a_replaced_token_that_was_made_by_hand_ends_itself_once_its_overlap_is_over() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.read("environments/locks/qa.yaml").contains("superseded:"));
+    let plan = lab.provision(["--env", "qa", "--dry-run"]).ok();
+    assert!(plan.out.contains("made by hand, it ends itself"), "{plan:?}");
+    let done = lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(done.out.matches("is revoked").count(), 2, "{done:?}");
+    assert_eq!(living(&lab, &tokens[..2]), 0);
+    assert_eq!(living(&lab, &tokens[2..8]), 6, "those that were not replaced");
+    assert!(!lab.read("environments/locks/qa.yaml").contains("superseded:"));
+    // It revoked itself: nobody asked GitLab to revoke a token by its number.
+    assert!(
+        !lab.requests().iter().any(|request| request.starts_with("DELETE /groups")),
+        "{:?}",
+        lab.requests()
+    );
+    let again = lab.provision(["--env", "qa"]).ok();
+    assert!(again.out.contains("is healthy"), "{again:?}");
+}
+
+#[test]
+fn where_nothing_proves_that_a_token_without_a_mark_is_ours_it_is_reported_and_left() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    // A history that does not go back to the old values, as in a shallow clone.
+    lab.git(["checkout", "-q", "--orphan", "fresh"]);
+    lab.commit_all("squashed");
+    let said = lab.provision(["--env", "qa", "--yes"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    assert!(said.err.contains("it has no mark, so it cannot be proved to be ours"), "{said:?}");
+    assert_eq!(living(&lab, &tokens[..2]), 2);
+}
+
+#[test]
+fn a_token_of_somebody_elses_that_a_lock_calls_replaced_is_left_alone() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    // Whoever can write to the repository turns the note to a token whose value they do not have.
+    let state = lab.gitlab.state();
+    let victim =
+        state["tokens"].as_array().unwrap().iter().find(|token| token["name"] == "By hand 4").unwrap();
+    let lock = lab.read("environments/locks/qa.yaml");
+    let start = lock.find("superseded:").unwrap();
+    let old = &lock[start..];
+    let id = old.lines().find_map(|line| line.trim().strip_prefix("- id: ")).unwrap();
+    let forged = old.replacen(&format!("id: {id}"), &format!("id: {}", victim["id"]), 1);
+    let forged = forged.replacen("name: By hand 0", "name: By hand 4", 1);
+    lab.write("environments/locks/qa.yaml", &format!("{}{forged}", &lock[..start]));
+    lab.commit_all("forged");
+    let said = lab.provision(["--env", "qa", "--yes"]);
+    assert_eq!(living(&lab, &tokens[4..5]), 1, "{said:?}");
+}
+
 #[test]
 fn what_a_person_pastes_with_sops_is_taken_over_into_the_lock() {
     let lab = Lab::new();
@@ -118,9 +187,61 @@ fn values_are_shown_to_gitlab_only_after_a_yes() {
     let seen = lab.requests().len();
     lab.provision(["adopt"]).refused(2, "no terminal to ask on");
     let mut terminal = Terminal::start(lab.command(["adopt"]));
-    terminal.expect("to ask whose they are?");
-    terminal.press("n");
+    terminal.answer("to ask whose they are?", "n");
     assert_eq!(terminal.end().0, 130);
     assert_eq!(lab.requests().len(), seen, "{:?}", lab.requests());
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn tokens_that_only_gitlab_lists_are_replaced_neither_before_nor_after_their_values_are_pasted() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    lab.commit_all("policy");
+    let deploy = by_hand(&lab, "Deploy", "2027-10-01");
+    by_hand(&lab, "Mirror (old)", "2027-10-01");
+    let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
+    let said = lab.provision(adopt).ok();
+    assert!(said.err.contains("sops edit secrets/alithya-csna.sops.yaml"), "{said:?}");
+    assert!(lab.read("templates/alithya-csna.yaml").contains("mirror_old: '{{ tokens.mirror_old }}'"));
+    let head = lab.head();
+    for args in [["--env", "alithya-csna", "--yes"], ["--all", "--yes", "--quiet"]] {
+        let said = lab.provision(args);
+        assert_eq!(said.status, 3, "{said:?}");
+    }
+    assert!(lab.provision(["--all"]).err.contains("its value is not here"));
+    lab.provision(["check"]).ok();
+    assert_eq!((lab.head(), lab.minted().len()), (head, 0));
+
+    // One of the two values is at hand.
+    let file = "secrets/alithya-csna.sops.yaml";
+    lab.write(file, &format!("deploy: {deploy}\n"));
+    lab.sops(["encrypt", "--in-place", file]).ok();
+    lab.commit_all("by hand");
+    let before = lab.read(file);
+    lab.provision(["adopt", "--yes"]).ok();
+    assert_eq!(lab.read(file), before);
+    let said = lab.provision(["--all", "--yes"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    assert_eq!((lab.read(file), lab.minted().len()), (before, 0));
+    assert!(said.err.contains("mirror_old is token"), "{said:?}");
+
+    // The other one is lost, so it gets a successor.
+    lab.provision(["rotate", "--env", "alithya-csna", "--token", "mirror_old", "--yes"]).ok();
+    assert_eq!(lab.minted().len(), 1);
+    assert_eq!(lab.value(file, "deploy"), deploy);
+    assert!(lab.value(file, "mirror_old").starts_with("glpat-"));
+    let again = lab.provision(adopt).ok();
+    assert!(again.err.contains("nothing to take over"), "{again:?}");
+}
+
+#[test]
+fn a_list_is_not_taken_over_where_its_file_could_not_be_encrypted() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - path_regex: ^x/\n    age: {}\n", lab.recipient));
+    lab.commit_all("policy");
+    by_hand(&lab, "Deploy", "2027-10-01");
+    let args = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
+    lab.provision(args).refused(5, "secrets/alithya-csna.sops.yaml could not be encrypted");
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
