@@ -1,8 +1,11 @@
 //! The command line: clap types only. Their doc comments are the help texts.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::plan::deliver::Way;
 
@@ -30,7 +33,7 @@ pub use trust::TrustArgs;
 /// verifies, encrypts, commits, and retires what was replaced. Does nothing where all is healthy.
 #[derive(Debug, Parser)]
 #[command(name = "provision", version, max_term_width = 100, subcommand_negates_reqs = true)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(override_usage = "provision [OPTIONS] --env <NAME>\n       provision [OPTIONS] <COMMAND>")]
 #[command(after_help = "\
 Exit codes:
   0 done   1 failed, nothing changed   2 usage   3 attention   4 stopped half-way, run it again
@@ -51,6 +54,33 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// The command line that this process was started with.
+    ///
+    /// # Errors
+    /// Also when help or the version was asked for.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::of(std::env::args_os())
+    }
+
+    /// Options of every command may stand before and after its name, the main job's only where there is none.
+    fn of(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some(name) = matches.subcommand_name() {
+            let is_given = |arg: &&clap::Arg| {
+                matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+            };
+            let stray = command.get_arguments().filter(|arg| !arg.is_global_set()).find(is_given);
+            if let Some(stray) = stray.map(ToString::to_string) {
+                let what = format!("'{stray}' before '{name}' belongs to no command");
+                return Err(
+                    command.error(ErrorKind::ArgumentConflict, format!("{what}: put it after the name"))
+                );
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+
     /// `--ca-file`, of whichever command has it.
     #[must_use]
     pub fn ca_file(&self) -> Option<&Path> {
@@ -420,4 +450,35 @@ pub struct EmulatorArgs {
     /// Break requests on purpose; may be given several times (--help shows the rules)
     #[arg(long = "fault", value_name = "RULE")]
     pub faults: Vec<crate::gitlab::emulator::Rule>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_every_command_may_stand_before_its_name() {
+        let names: Vec<String> =
+            Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        assert!(names.len() > 15, "{names:?}");
+        for name in names {
+            let before = ["provision", "-C", "dir", "--json", "-v", "--color", "never", &name, "--help"];
+            let error = Cli::of(before).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{name}: {error}");
+        }
+        let cli = Cli::of(["provision", "-C", "dir", "-q", "rekey", "--check"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Rekey(_))));
+        assert!(cli.global.quiet);
+        assert_eq!(cli.global.directory.as_deref(), Some(Path::new("dir")));
+    }
+
+    #[test]
+    fn options_of_the_main_job_do_not_go_with_another() {
+        for own in [["--env", "qa"].as_slice(), &["--yes"], &["--token-file", "f"]] {
+            let line = ["provision"].iter().chain(own).chain(&["rekey"]);
+            let error = Cli::of(line).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+        }
+        assert_eq!(Cli::of(["provision"]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+    }
 }

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{MISSING_READERS, Observed, findings, is_about_readers};
+use crate::checks::repository::{MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::POLICY;
-use crate::observe::inspect::{Files, Of, observe};
+use crate::observe::inspect::{Files, Inspected, Of, inspect};
 use crate::observe::secrets::is_within;
 use crate::repo::{Repository, write};
 use crate::ui::Ui;
@@ -31,10 +31,9 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Repository::discover(&world.directory)?;
     let within = within(&args.paths, &repo, world)?.unwrap_or_default();
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
-    let observed = observe(&files)?;
-    let mut found = findings(&observed);
-    found.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
-    finish(found, &observed, &within, args.code_quality.as_deref(), ui, world)
+    let mut inspected = inspect(&files)?;
+    inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
+    finish(inspected, &within, args.code_quality.as_deref(), ui, world)
 }
 
 /// The same for `rekey --check`: what a rekey would mend, and what keeps one from doing so.
@@ -52,22 +51,22 @@ pub(super) fn readers(
         // A policy that cannot be used says nothing about any file, which must not look as if all were well.
         within.push(POLICY.to_owned());
     }
-    let observed = observe(&Files::of(repo, Of::WorkTree)?)?;
-    let found = findings(&observed).into_iter().filter(|finding| is_about_readers(finding.check));
-    finish(found.collect(), &observed, &within, code_quality, ui, world)
+    let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
+    inspected.findings.retain(|finding| is_about_readers(finding.check));
+    finish(inspected, &within, code_quality, ui, world)
 }
 
 fn finish(
-    mut found: Vec<Finding>,
-    observed: &Observed,
+    inspected: Inspected,
     within: &[String],
     code_quality: Option<&Path>,
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
     let is_meant = |path: &str| within.is_empty() || is_within(path, within);
+    let Inspected { findings: mut found, files } = inspected;
     found.retain(|finding| is_meant(&finding.path));
-    let checked = observed.files.iter().filter(|file| is_meant(&file.path)).count();
+    let checked = files.iter().filter(|file| is_meant(file)).count();
     report(code_quality, ui, world, &found, checked)?;
     Ok(if found.is_empty() { Exit::Done } else { Exit::Attention })
 }

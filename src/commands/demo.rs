@@ -97,7 +97,7 @@ fn scaffold(repo: &Repository, world: &World, gitlab: &Running, recipient: &str)
     for (path, text) in &files {
         let path = RelPath::new(path)?;
         world.effects().write(repo, &path, &Content::Scaffold(text))?;
-        changes.push(FileChange { path, content: Some(text.clone().into_bytes()) });
+        changes.push(FileChange::of(path, text.as_bytes()));
     }
     let message = "Add profiles, template and policy".to_owned();
     let request = CommitRequest { message, files: changes, expected_head: repo.head()? };

@@ -307,7 +307,7 @@ impl Desk {
         let old = fs::read_to_string(self.lab.repo().join(path)).unwrap_or_default();
         let new = change(old);
         self.lab.write(path, &new);
-        let change = FileChange { path: RelPath::new(path).unwrap(), content: Some(new.into_bytes()) };
+        let change = FileChange::of(RelPath::new(path).unwrap(), new.as_bytes());
         let message = format!("change {path}");
         let request = CommitRequest { message, files: vec![change], expected_head: self.head() };
         self.repo.commit(&request).unwrap().unwrap();
