@@ -16,6 +16,9 @@ mod exec;
 mod keys;
 mod keyservice;
 mod rekey;
+mod resume;
+mod revoke;
+mod rotate;
 mod trust;
 
 pub use adopt::AdoptArgs;
@@ -25,6 +28,9 @@ pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs, KeysRequestArgs};
 pub use keyservice::KeyserviceArgs;
 pub use rekey::{FileWriteArgs, RekeyArgs};
+pub use resume::ResumeArgs;
+pub use revoke::RevokeArgs;
+pub use rotate::RotateArgs;
 pub use trust::TrustArgs;
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
@@ -89,6 +95,9 @@ impl Cli {
             Some(Command::Adopt(args)) => &args.connection,
             Some(Command::Bootstrap(args)) => &args.write.connection,
             Some(Command::Status(args)) => &args.connection,
+            Some(Command::Revoke(args)) => &args.write.connection,
+            Some(Command::Rotate(args)) => &args.write.connection,
+            Some(Command::Resume(args)) => &args.write.connection,
             Some(Command::Doctor(args)) => &args.connection,
             Some(_) => return None,
         };
@@ -140,6 +149,12 @@ pub enum Command {
     Adopt(AdoptArgs),
     /// Set up your own key, token and secrets file, as a new developer
     Bootstrap(BootstrapArgs),
+    /// Give tokens successors, and retire the old ones later, or at once
+    Rotate(RotateArgs),
+    /// Withdraw tokens, blank their slots, and take them out of the lock
+    Revoke(RevokeArgs),
+    /// Finish what an interrupted run began, or undo it
+    Resume(ResumeArgs),
     /// Show what was minted, and what is due, expired or revoked
     Status(StatusArgs),
     /// Check that secrets files are encrypted, and for whom the policy says; needs no key
@@ -196,6 +211,10 @@ pub struct ProvisionArgs {
     /// Leave the files in the work tree, uncommitted, and retire nothing
     #[arg(long, conflicts_with_all = ["push", "mr"])]
     pub no_commit: bool,
+
+    /// Revoke the tokens of entries that are no longer in the profile
+    #[arg(long, conflicts_with = "no_commit")]
+    pub prune: bool,
 
     /// Write the template's other leaves again, not only those that follow a token
     #[arg(long)]

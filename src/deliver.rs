@@ -32,7 +32,7 @@ use crate::observe::at_gitlab;
 use crate::plan::Note;
 use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Way, base, branch};
 use crate::plan::request::RequestText;
-use crate::repo::{Chosen, ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository};
+use crate::repo::{Chosen, ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository, Upstream};
 use crate::world::World;
 
 /// How often a run starts anew because somebody else was faster.
@@ -222,6 +222,20 @@ impl Delivery {
     pub fn destination(&self) -> String {
         let (remote, branch) = self.pushes_to();
         format!("{branch} at {remote}")
+    }
+
+    /// Whether what is pushed is upstream as soon as it has arrived: on the remote's default branch.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn arrives_upstream(&self) -> Result<bool> {
+        let (remote, branch) = self.pushes_to();
+        Ok(match self.user.upstream()? {
+            Upstream::RemoteBranch { reference, .. } => {
+                reference == format!("refs/remotes/{remote}/{branch}")
+            }
+            Upstream::Head | Upstream::Unknown { .. } => false,
+        })
     }
 
     /// The branch that is delivered to in the end, as it is at the remote; `None` where it does not exist yet.

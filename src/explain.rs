@@ -20,6 +20,7 @@ use crate::sops::{
 };
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
+use crate::token::TokenId;
 use crate::world::identities::SourceError;
 
 fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
@@ -59,20 +60,48 @@ impl From<CredentialError> for Error {
 
 impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
-        let hint = match &error {
-            PlanError::PolicyDiffers { file, .. } => {
-                format!("bring it into line first: provision rekey {file}")
-            }
-            PlanError::NotOurs { key, .. } => format!(
-                "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
-            ),
-            PlanError::Expiry { .. } => "change `expires` in the profile".to_owned(),
-            PlanError::InPlace { .. } => {
-                "this version replaces tokens only by minting; use `strategy: replace`".to_owned()
-            }
+        let kind = match error {
+            PlanError::Expiry { .. } | PlanError::NoSuchToken { .. } => Kind::Usage,
+            PlanError::Undecided { .. } => Kind::HalfWay,
+            PlanError::PolicyDiffers { .. }
+            | PlanError::NotOurs { .. }
+            | PlanError::NotRevoked { .. }
+            | PlanError::SharedSlot { .. } => Kind::Refused,
         };
-        let kind = if matches!(error, PlanError::Expiry { .. }) { Kind::Usage } else { Kind::Refused };
-        Self::from_source(kind, &error).hint(hint)
+        let explained = Self::from_source(kind, &error);
+        match error {
+            PlanError::PolicyDiffers { file, .. } => {
+                explained.hint(format!("bring it into line first: provision rekey {file}"))
+            }
+            PlanError::NotOurs { key, .. } => explained.hint(format!(
+                "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
+            )),
+            PlanError::NotRevoked { key, .. } => explained
+                .hint(format!("revoke it at GitLab, take {key} out of the lock, and commit that")),
+            PlanError::SharedSlot { other, .. } => {
+                explained.hint(format!("revoke {other} with it, or give each a slot of its own in the template"))
+            }
+            PlanError::Expiry { .. } => explained.hint("change `expires` in the profile"),
+            PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
+            PlanError::Undecided { environment, key, successor, .. } => {
+                undecided(explained, &environment, &key, successor)
+            }
+        }
+    }
+}
+
+/// The commands between which a person has to choose.
+fn undecided(error: Error, environment: &str, key: &str, successor: Option<TokenId>) -> Error {
+    let rotate = format!("provision rotate --env {environment} --token {key} --force");
+    let abandon = format!("provision resume --env {environment} --abandon");
+    match successor {
+        Some(id) => error
+            .hint(format!("to keep its bot user, rotate token {id} in its turn: {rotate}"))
+            .hint(format!("or revoke token {id}, and have a new one made by the next run: {abandon}")),
+        None => error
+            .hint("run the same command again in an hour: it is settled by then")
+            .hint(format!("to rotate it at once, which ends it either way: {rotate}"))
+            .hint(format!("to leave it as it is, and take the risk that it dies within the hour: {abandon}")),
     }
 }
 

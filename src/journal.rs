@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Owner, Record, Scopes};
+use crate::token::{Known, Owner, Record, Scopes};
 
 /// How long a request without a reply is watched for: GitLab may still commit it.
 pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -17,7 +17,7 @@ pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Line {
-    /// Before a POST that mints.
+    /// Before a POST that mints or rotates.
     Intent(Intent),
     /// GitLab refused it: nothing was made.
     Refused {
@@ -37,6 +37,18 @@ pub enum Line {
     Withdrawn {
         /// Which one.
         mark: String,
+    },
+    /// A person gave up a rotation that had no answer. Should it arrive after all, what it made is withdrawn.
+    GivenUp {
+        /// Which one.
+        mark: String,
+    },
+    /// Before the commit after which this token is revoked.
+    Retiring {
+        /// Key of its entry.
+        key: String,
+        /// The token.
+        token: Known,
     },
     /// Before files in the work tree are replaced.
     Writing {
@@ -83,6 +95,13 @@ pub struct Intent {
     pub branch: Option<String>,
     /// Digest of the lock entry that it was planned on; `None` where there was none.
     pub planned_on: Option<String>,
+    /// `--overlap` as it was given, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<String>,
+    /// The token that GitLab's rotate is asked to make it out of: it ends with that, and its description, mark
+    /// included, goes over to the new one. `None`: it is made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotates: Option<Known>,
 }
 
 /// A file that a run replaced in the work tree.
@@ -115,6 +134,8 @@ pub struct Replay {
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
     pub written: Vec<Written>,
+    /// Tokens that were to be revoked as soon as their successors are committed, by entry.
+    pub retiring: Vec<(String, Known)>,
     /// What the run pushed, or was about to.
     pub pushes: Vec<Push>,
 }
@@ -126,9 +147,24 @@ pub struct Open {
     pub intent: Intent,
     /// The reply, where it came.
     pub minted: Option<(Record, String)>,
+    /// Whether a person gave it up.
+    pub given_up: bool,
 }
 
 impl Line {
+    /// The mint that it is about.
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        match self {
+            Self::Intent(intent) => Some(&intent.mark),
+            Self::Refused { mark }
+            | Self::Minted { mark, .. }
+            | Self::Withdrawn { mark }
+            | Self::GivenUp { mark } => Some(mark),
+            Self::Retiring { .. } | Self::Writing { .. } | Self::Pushing(_) => None,
+        }
+    }
+
     /// The line as it is appended, with its newline.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -163,14 +199,23 @@ impl Replay {
 
     fn take(&mut self, line: Line) {
         match line {
-            Line::Intent(intent) => self.open.push(Open { intent, minted: None }),
+            Line::Intent(intent) => self.open.push(Open { intent, minted: None, given_up: false }),
             Line::Minted { mark, token, sealed } => {
                 if let Some(open) = self.open.iter_mut().find(|open| open.intent.mark == mark) {
                     open.minted = Some((token, sealed));
                 }
             }
+            Line::GivenUp { mark } => {
+                for open in self.open.iter_mut().filter(|open| open.intent.mark == mark) {
+                    open.given_up = true;
+                }
+            }
             Line::Refused { mark } | Line::Withdrawn { mark } => {
                 self.open.retain(|open| open.intent.mark != mark);
+            }
+            Line::Retiring { key, token } => {
+                self.retiring.retain(|(_, known)| known.id != token.id);
+                self.retiring.push((key, token));
             }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
@@ -202,13 +247,6 @@ pub fn mark_in(description: &str) -> Option<&str> {
     description.split_whitespace().find(is_mark)
 }
 
-/// Whether a token's description carries this mark as a word. A lock that was tampered with may hold an empty mark, or
-/// the beginning that all marks share; neither is anybody's.
-#[must_use]
-pub fn carries(description: &str, mark: &str) -> bool {
-    description.split_whitespace().any(|word| word == mark)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +265,8 @@ mod tests {
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
+            overlap: None,
+            rotates: None,
         }
     }
 
@@ -243,15 +283,6 @@ mod tests {
             active: true,
             revoked: false,
             access_level: Some(30),
-        }
-    }
-
-    #[test]
-    fn only_a_whole_mark_recognises_a_token() {
-        let text = description("qa", "backstage", "pv-0123456789abcdef0123");
-        assert!(carries(&text, "pv-0123456789abcdef0123"));
-        for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
-            assert!(!carries(&text, other), "{other:?}");
         }
     }
 

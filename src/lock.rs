@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::instance::Instance;
 use crate::profile::{Environment, UserName};
 use crate::sops::Path;
-use crate::token::{Kind, Owner, Role, Scopes, TokenId};
+use crate::token::{Kind, Known, Owner, Role, Scopes, TokenId};
 
 mod file;
 
@@ -81,9 +81,19 @@ pub struct Superseded {
     /// First day (UTC) on which it no longer works; `None`: never expires.
     #[serde(deserialize_with = "file::present")]
     pub expires: Option<Date>,
+    /// How long it lives on, where that was said when it was superseded; else the profile says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<String>,
 }
 
 impl Entry {
+    /// What must be true of the token before it is revoked or rotated; `None` where it has no mark, so that it cannot be
+    /// proved to be ours.
+    #[must_use]
+    pub fn known(&self) -> Option<Known> {
+        self.supersede().known()
+    }
+
     /// This entry as one that has been superseded.
     #[must_use]
     pub fn supersede(&self) -> Superseded {
@@ -95,6 +105,7 @@ impl Entry {
             created: self.created,
             mark: self.mark.clone(),
             expires: self.expires,
+            overlap: None,
         }
     }
 
@@ -102,6 +113,20 @@ impl Entry {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.owner.kind
+    }
+}
+
+impl Superseded {
+    /// As [`Entry::known`].
+    #[must_use]
+    pub fn known(&self) -> Option<Known> {
+        Some(Known {
+            id: self.id,
+            owner: self.owner.clone(),
+            name: self.name.clone(),
+            created: self.created,
+            mark: self.mark.clone()?,
+        })
     }
 }
 

@@ -181,6 +181,21 @@ pub struct Record {
     pub access_level: Option<u8>,
 }
 
+/// A token, and all that must be true of it at the moment before it is revoked or rotated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The mark in its description.
+    pub mark: String,
+}
+
 /// A token that was just made: its public facts and, this once, its value.
 #[derive(Debug)]
 pub struct Minted {
@@ -188,6 +203,31 @@ pub struct Minted {
     pub record: Record,
     /// The value, shown once.
     pub value: Secret,
+}
+
+impl Known {
+    /// What GitLab's record has otherwise, where it is not of this token or cannot be proved to be; compared are name,
+    /// time of creation, and the mark in the description.
+    #[must_use]
+    pub fn contradiction(&self, record: &Record) -> Option<String> {
+        if record.name != self.name {
+            return Some(format!("at GitLab its name is \"{}\", not \"{}\"", record.name, self.name));
+        }
+        if record.created_at != self.created {
+            return Some(format!("at GitLab it was made at {}, not at {}", record.created_at, self.created));
+        }
+        (!record.carries(&self.mark))
+            .then(|| "at GitLab its description does not have the lock's mark".to_owned())
+    }
+}
+
+impl Record {
+    /// Whether its description carries this mark as a word: `provision qa/backstage <mark>`. A lock that was tampered with
+    /// may hold an empty mark, or the beginning that all marks share; neither is anybody's.
+    #[must_use]
+    pub fn carries(&self, mark: &str) -> bool {
+        self.description.as_deref().unwrap_or_default().split_whitespace().any(|word| word == mark)
+    }
 }
 
 #[cfg(test)]
@@ -201,5 +241,28 @@ mod tests {
             assert_eq!(role.as_str().parse(), Ok(role));
         }
         assert_eq!(Role::from_access_level(35), None);
+    }
+
+    #[test]
+    fn only_a_whole_mark_recognises_a_token() {
+        let mut record = Record {
+            id: TokenId(42),
+            name: String::new(),
+            description: Some("provision qa/backstage pv-0123456789abcdef0123".to_owned()),
+            scopes: Scopes::new(),
+            user_id: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            last_used_at: None,
+            active: true,
+            revoked: false,
+            access_level: None,
+        };
+        assert!(record.carries("pv-0123456789abcdef0123"));
+        for other in ["", "pv-", "pv-0123456789abcdef012", "backstage", "p"] {
+            assert!(!record.carries(other), "{other:?}");
+        }
+        record.description = None;
+        assert!(!record.carries("pv-0123456789abcdef0123"));
     }
 }

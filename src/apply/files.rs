@@ -1,6 +1,6 @@
 //! Secrets files, lock and commit of one environment, from values that are proved to work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -8,7 +8,7 @@ use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, Written, carries};
+use crate::journal::{Line, Written};
 use crate::lock::{self, Lock};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
@@ -30,9 +30,20 @@ pub(super) struct Fact {
     pub(super) expires: Option<Date>,
 }
 
-/// The paths of the leaves that follow tokens.
-pub(super) fn slots(file: &GroundFile) -> Vec<sops::Path> {
-    file.template.slots().map(|leaf| leaf.path.clone()).collect()
+/// The slots that hold a value after this plan: those of entries that have a token then. They must be encrypted.
+pub(super) fn filled(plan: &Plan, file: &GroundFile, ground: &Ground) -> Vec<sops::Path> {
+    let gets = |key: &String| {
+        plan.steps.iter().any(|step| match step {
+            Step::Mint(mint) => mint.key == *key,
+            Step::Finish { key: of, .. } | Step::Render { key: of, .. } => of == key,
+            _ => false,
+        })
+    };
+    let ends = |key: &String| {
+        plan.steps.iter().any(|step| matches!(step, Step::Lock { removed, .. } if removed.contains(key)))
+    };
+    let has = |key: &String| gets(key) || ground.lock.tokens.contains_key(key) && !ends(key);
+    file.template.slots().filter(|leaf| leaf.tokens.iter().all(has)).map(|leaf| leaf.path.clone()).collect()
 }
 
 /// Renders the leaves that `write` names (for a new file: all of them) into the document.
@@ -62,7 +73,20 @@ pub(super) fn fill(
             writer.set(&leaf.path, file.template.render(leaf, &context)?)?;
         }
     }
+    let blank = blank(write, file)?;
+    for path in &write.blank {
+        writer.set(path, Secret::new(blank.to_owned()))?;
+    }
     Ok(())
+}
+
+/// What a blanked leaf holds: nothing, or a space where nothing else in the file is encrypted. An empty string stays in the
+/// clear, and a file that hides nothing is not written.
+fn blank(write: &Write, file: &GroundFile) -> Result<&'static str> {
+    let Some(document) = file.encrypted()? else { return Ok("") };
+    let mut others = document.leaf_paths().filter(|path| !write.blank.contains(path));
+    let any = others.any(|path| document.leaf(path).is_some_and(|text| text.starts_with("ENC[")));
+    Ok(if any { "" } else { " " })
 }
 
 /// Writes the secrets files and the lock, each as a whole.
@@ -75,8 +99,8 @@ pub(super) fn write(
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<Vec<FileChange>> {
-    let Some((lock_path, ended)) = plan.steps.iter().find_map(|step| match step {
-        Step::Lock { path, ended } => Some((path, ended)),
+    let Some((lock_path, ended, removed)) = plan.steps.iter().find_map(|step| match step {
+        Step::Lock { path, ended, removed } => Some((path, ended, removed)),
         _ => None,
     }) else {
         return Ok(Vec::new());
@@ -92,17 +116,27 @@ pub(super) fn write(
             return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
         };
         fill(&mut writer, write, file, ground, &values, &facts)?;
-        sealed.push((file, writer.seal(now, &slots(file))?));
+        sealed.push((file, writer.seal(now, &filled(plan, file, ground))?));
     }
     done.rendered = rendered_entries(plan);
     done.ended.clone_from(ended);
-    let lock = next_lock(ground, fresh, &sealed, done);
-    let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
+    done.removed.clone_from(removed);
+    done.moved = moved_entries(plan);
+    let lock = next_lock(plan, ground, fresh, &sealed, done);
+    let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
     done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
     done.example = sealed.first().and_then(|(file, _)| {
-        Some(Slot { file: file.path.to_string(), path: slots(file).into_iter().next()? })
+        Some(Slot { file: file.path.to_string(), path: filled(plan, file, ground).into_iter().next()? })
     });
     Ok(changes)
+}
+
+fn moved_entries(plan: &Plan) -> Vec<(String, String)> {
+    let moved = plan.steps.iter().filter_map(|step| match step {
+        Step::Move { from, to } => Some((from.clone(), to.clone())),
+        _ => None,
+    });
+    moved.collect()
 }
 
 fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
@@ -115,6 +149,7 @@ fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
 
 /// Announces what will be written, then writes it.
 fn put(
+    plan: &Plan,
     ground: &Ground,
     world: &World,
     sealed: &[(&GroundFile, Sealed)],
@@ -125,6 +160,9 @@ fn put(
     let mut contents: Vec<(&RelPath, Content<'_>)> =
         sealed.iter().map(|(file, sealed)| (&file.path, Content::Sealed(sealed))).collect();
     contents.push((lock_path, Content::Lock(lock)));
+    for retire in plan.at_once() {
+        journal.append(&Line::Retiring { key: retire.key.clone(), token: retire.token.clone() })?;
+    }
     let written = contents
         .iter()
         .map(|(path, content)| Written { path: path.to_string(), sha256: content_digest(content.bytes()) });
@@ -153,11 +191,24 @@ fn facts(ground: &Ground, fresh: &[Fresh]) -> BTreeMap<String, Fact> {
 }
 
 /// The lock after this run.
-fn next_lock(ground: &Ground, fresh: &[Fresh], sealed: &[(&GroundFile, Sealed)], done: &Done) -> Lock {
+fn next_lock(
+    plan: &Plan,
+    ground: &Ground,
+    fresh: &[Fresh],
+    sealed: &[(&GroundFile, Sealed)],
+    done: &Done,
+) -> Lock {
+    let at_once = plan.at_once().map(|retire| retire.token.id).collect();
     let mut lock = ground.lock.clone();
     for fresh in fresh {
-        let entry = entry(ground, fresh);
+        let entry = entry(ground, fresh, &at_once);
         lock.tokens.insert(fresh.key.clone(), entry);
+    }
+    lock.tokens.retain(|key, _| !done.removed.contains(key));
+    for write in plan.writes() {
+        for slots in lock.tokens.values_mut().filter_map(|entry| entry.slots.get_mut(&write.file)) {
+            slots.retain(|path, _| !write.blank.contains(path));
+        }
     }
     for entry in lock.tokens.values_mut() {
         entry.superseded.retain(|old| !done.retired.contains(&old.id) && !done.ended.contains(&old.id));
@@ -176,12 +227,18 @@ fn next_lock(ground: &Ground, fresh: &[Fresh], sealed: &[(&GroundFile, Sealed)],
     lock
 }
 
-fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
+fn entry(ground: &Ground, fresh: &Fresh, at_once: &BTreeSet<TokenId>) -> lock::Entry {
     let record = &fresh.record;
     let old = ground.lock.tokens.get(&fresh.key);
     let mut superseded = old.map(|old| old.superseded.clone()).unwrap_or_default();
-    // A token that is dead already needs no retirement.
-    superseded.extend(old.filter(|old| ground.active.contains(&old.id)).map(lock::Entry::supersede));
+    // A token that is dead already, or will be right after the commit, needs no later retirement.
+    let lives_on =
+        |old: &&lock::Entry| ground.active.contains(&old.id) && !fresh.rotated && !at_once.contains(&old.id);
+    superseded.extend(
+        old.filter(lives_on)
+            .map(|old| lock::Superseded { overlap: fresh.overlap.clone(), ..old.supersede() }),
+    );
+    let mark = if fresh.rotated { old.and_then(|old| old.mark.clone()) } else { Some(fresh.mark.clone()) };
     let wanted = ground.environment.token(&fresh.key);
     lock::Entry {
         id: record.id,
@@ -193,11 +250,7 @@ fn entry(ground: &Ground, fresh: &Fresh) -> lock::Entry {
         created: record.created_at,
         expires: record.expires_at,
         requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
-        mark: record
-            .description
-            .as_deref()
-            .filter(|text| carries(text, &fresh.mark))
-            .map(|_| fresh.mark.clone()),
+        mark: mark.filter(|mark| record.carries(mark)),
         accepted: wanted
             .map(|token| record.scopes.difference(&token.scopes).cloned().collect())
             .unwrap_or_default(),

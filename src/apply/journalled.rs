@@ -1,5 +1,6 @@
 //! The journal of the run that is under way.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -18,13 +19,16 @@ pub(super) struct Journalled<'a> {
     /// What the plan was going to use, and the files that stand in the work tree already: they outlive a run that
     /// did not get so far.
     unfinished: Vec<Line>,
+    /// What this run has written down itself.
+    appended: RefCell<Vec<Line>>,
 }
 
 impl<'a> Journalled<'a> {
     /// Starts from what the plan still needs of an interrupted run's journal. Writing it first proves that the
     /// journal can be written at all, before anything else is done.
     pub(super) fn open(plan: &Plan, ground: &'a Ground, world: &'a World) -> Result<Self> {
-        let watched = mints(ground, &plan.watched.iter().map(String::as_str).collect());
+        let mut watched = mints(ground, &plan.watched.iter().map(String::as_str).collect());
+        watched.extend(plan.given_up.iter().map(|mark| Line::GivenUp { mark: mark.clone() }));
         let marks = |step: fn(&Step) -> Option<&str>| plan.steps.iter().filter_map(step).collect();
         let withdrawn = mints(
             ground,
@@ -40,10 +44,16 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
+        for (key, token) in &ground.replay.retiring {
+            if plan.at_once().any(|retire| retire.token.id == token.id) {
+                unfinished.push(Line::Retiring { key: key.clone(), token: token.clone() });
+            }
+        }
         if !ground.replay.written.is_empty() {
             unfinished.push(Line::Writing { files: ground.replay.written.clone() });
         }
-        let journal = Self { world, path: &ground.journal, watched, unfinished };
+        let appended = RefCell::default();
+        let journal = Self { world, path: &ground.journal, watched, unfinished, appended };
         journal.replace(withdrawn.iter().chain(&journal.watched).chain(&journal.unfinished))?;
         Ok(journal)
     }
@@ -59,12 +69,21 @@ impl<'a> Journalled<'a> {
 
     /// Makes `line` durable; the effect that it announces comes after.
     pub(super) fn append(&self, line: &Line) -> Result<()> {
-        self.world.effects().append_journal(self.path, line).map_err(|error| self.unwritable(&error))
+        self.world.effects().append_journal(self.path, line).map_err(|error| self.unwritable(&error))?;
+        self.appended.borrow_mut().push(line.clone());
+        Ok(())
     }
 
-    /// The run is over: only what is still watched for stays.
-    pub(super) fn close(&self) -> Result<()> {
-        self.leave(&[])
+    /// The run is over: only what is still watched for stays, and the mints with these marks, for the next run to use.
+    pub(super) fn close(&self, kept: &BTreeSet<String>) -> Result<()> {
+        let appended = self.appended.borrow();
+        let mut lines = Vec::new();
+        for line in self.unfinished.iter().chain(appended.iter()) {
+            if line.mark().is_some_and(|mark| kept.contains(mark)) && !lines.contains(line) {
+                lines.push(line.clone());
+            }
+        }
+        self.leave(&lines)
     }
 
     /// The run has taken back what it did itself: what it found stays, but for what it withdrew.

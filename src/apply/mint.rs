@@ -1,5 +1,7 @@
 //! Making tokens: announce, send once, record, verify.
 
+use std::cell::Cell;
+
 use futures_util::stream::{self, StreamExt};
 use jiff::civil::Date;
 
@@ -9,38 +11,73 @@ use super::preflight::Prepared;
 use super::{interrupted, withdraw};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::compare::compare;
-use crate::gitlab::errors::ErrorKind;
+use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::gitlab::tokens::MintRequest;
 use crate::journal::{Intent, Line, description};
 use crate::observe::Ground;
 use crate::observe::live::CONCURRENCY;
 use crate::plan::{Mint, Plan};
-use crate::token::Minted;
+use crate::token::{Known, Minted};
+use crate::ui::progress::Progress;
 use crate::world::World;
 
-/// Mints all that the plan asks for, some at a time. Either all of them are there and proved to work, or those that
-/// were made are withdrawn again; what could be neither is left to the journal.
+/// What became of the mints of a plan.
+pub(super) struct Mints {
+    /// Those that are there and proved to work.
+    pub(super) fresh: Vec<Fresh>,
+    /// Those that GitLab refused, by entry; nothing is left of them.
+    pub(super) refused: Vec<(String, Error)>,
+}
+
+/// Mints all that the plan asks for, some at a time.
+///
+/// # Errors
+/// Where the outcome of one is unknown: the journal has what is there, and the next run goes on from it.
 pub(super) async fn all(
     plan: &Plan,
     ground: &Ground,
     world: &World,
     prepared: &Prepared,
     journal: &Journalled<'_>,
-) -> Result<Vec<Fresh>> {
-    let attempts = plan.mints().map(|mint| one(plan, mint, ground, world, prepared, journal));
-    let results: Vec<Result<Fresh, Failure>> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
-    let mut fresh = Vec::new();
-    let mut failures = Vec::new();
-    for result in results {
+    progress: &Progress,
+) -> Result<Mints> {
+    let total = plan.mints().count();
+    let made = Cell::new(0);
+    let attempts = plan.mints().map(|mint| async {
+        let result = one(plan, mint, ground, world, prepared, journal).await;
+        made.set(made.get() + usize::from(result.is_ok()));
+        progress.say(format!("{}: {} of {total} tokens are made", plan.environment, made.get()));
+        (mint.key.clone(), result)
+    });
+    let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
+    let mut mints = Mints { fresh: Vec::new(), refused: Vec::new() };
+    let mut open = Vec::new();
+    let mut stopped = None;
+    for (key, result) in results {
         match result {
-            Ok(token) => fresh.push(token),
-            Err(failure) => failures.push(failure),
+            Ok(token) => mints.fresh.push(token),
+            Err(Failure { error, stopped: true, .. }) => stopped = Some(error),
+            Err(Failure { error, open: true, .. }) => open.push(error),
+            Err(Failure { error, .. }) => mints.refused.push((key, error)),
         }
     }
-    if failures.is_empty() {
-        return Ok(fresh);
+    let failed = open.len() + mints.refused.len();
+    match (open.into_iter().next(), stopped) {
+        (Some(error), _) => Err(with_others(error, failed).of_kind(Kind::HalfWay)),
+        (None, Some(error)) => Err(stop(error, &mints, ground, journal)),
+        (None, None) => Ok(mints),
     }
-    Err(give_up(ground, fresh, failures, journal).await)
+}
+
+/// A signal came before all was sent. What was minted until then is as good as any: the next run uses it.
+fn stop(error: Error, mints: &Mints, ground: &Ground, journal: &Journalled<'_>) -> Error {
+    if !mints.fresh.is_empty() || ground.replay.exists {
+        return interrupted(Kind::HalfWay);
+    }
+    match journal.give_up() {
+        Ok(()) => error,
+        Err(unwritten) => unwritten,
+    }
 }
 
 /// What helps where GitLab did not say how it ended.
@@ -65,43 +102,36 @@ impl Failure {
     }
 }
 
-/// Where GitLab said no, the others are withdrawn, so that all is as it was. Where an outcome is unknown, what was
-/// minted stays in the journal and the next run goes on from there.
-async fn give_up(
-    ground: &Ground,
-    fresh: Vec<Fresh>,
-    failures: Vec<Failure>,
-    journal: &Journalled<'_>,
-) -> Error {
-    let open = failures.iter().any(|failure| failure.open);
-    // What was minted before a signal is as good as any: the next run uses it.
-    let stopped = failures.iter().all(|failure| failure.stopped);
-    if stopped && !fresh.is_empty() {
-        return interrupted(Kind::HalfWay);
+fn with_others(error: Error, failed: usize) -> Error {
+    match failed {
+        0 | 1 => error,
+        _ => error.because(format!("{} more tokens failed", failed - 1)),
     }
-    let count = failures.len();
-    let more = |error: Error| match count {
-        1 => error,
-        _ => error.because(format!("{} more tokens failed", count - 1)),
-    };
-    let Some(first) = failures.into_iter().max_by_key(|failure| failure.open) else {
+}
+
+/// Where GitLab said no and nothing can be done without what it refused, the others are withdrawn, so that all is as it
+/// was. What GitLab's rotate made is kept for the next run: the token before it is dead.
+pub(super) async fn give_up(ground: &Ground, mints: Mints, journal: &Journalled<'_>) -> Error {
+    let failed = mints.refused.len();
+    let Some((_, first)) = mints.refused.into_iter().next() else {
         return Error::new(Kind::Failed, "nothing was minted");
     };
-    if open {
-        return more(first.error).of_kind(Kind::HalfWay);
-    }
-    if stopped && ground.replay.exists {
-        return interrupted(Kind::HalfWay);
-    }
+    let first = with_others(first, failed);
+    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) = mints.fresh.into_iter().partition(|fresh| fresh.rotated);
     let left = withdraw::fresh(ground, &fresh, journal).await;
+    if !rotated.is_empty() {
+        return first
+            .of_kind(Kind::HalfWay)
+            .hint("run the same command again: the tokens that were rotated are in the journal, under seal");
+    }
     if left.is_empty() {
         return match journal.give_up() {
-            Ok(()) => more(first.error),
+            Ok(()) => first,
             Err(error) => error,
         };
     }
     let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-    more(first.error)
+    first
         .of_kind(Kind::HalfWay)
         .because(format!("token {} was minted before that and is not withdrawn yet", ids.join(", ")))
         .hint("run the same command again: it withdraws what is left")
@@ -134,6 +164,8 @@ async fn one(
         mark,
         value: minted.value,
         replaces: mint.replaces,
+        overlap: mint.overlap.clone(),
+        rotated: mint.rotates.is_some(),
     })
 }
 
@@ -161,6 +193,9 @@ async fn attempt(
     journal: &Journalled<'_>,
 ) -> Result<(String, MintRequest, Minted), Attempt> {
     let not_sent = |error: Error| Attempt::Failed(Failure::closed(error));
+    if let Some(old) = &mint.rotates {
+        still_rotates(ground, old, &mint.key).await.map_err(not_sent)?;
+    }
     let mark = world.new_mark().map_err(not_sent)?;
     journal.append(&Line::Intent(intent(&mark, mint, ground, world))).map_err(not_sent)?;
     let request = MintRequest {
@@ -170,13 +205,17 @@ async fn attempt(
         role: mint.role,
         expires_at,
     };
-    let error = match ground.client.create(&mint.owner, &request).await {
+    let sent = match &mint.rotates {
+        Some(old) => ground.client.rotate(&old.owner, old.id, expires_at).await,
+        None => ground.client.create(&mint.owner, &request).await,
+    };
+    let error = match sent {
         Ok(minted) => return Ok((mark, request, minted)),
         Err(error) => error,
     };
     if !error.is_definite_refusal() {
         let error = Error::from(error)
-            .context(format!("the request for {} has no answer that can be relied on", mint.key))
+            .context(format!("the request for {} had no answer that says how it ended", mint.key))
             .of_kind(Kind::HalfWay)
             .hint_instead(AGAIN);
         return Err(Attempt::Failed(Failure::open(error)));
@@ -188,11 +227,26 @@ async fn attempt(
         ErrorKind::ExpiryTooFar { latest } => Some(*latest),
         _ => None,
     };
-    let error = Error::from(error).context(format!("{} was not minted", mint.key));
+    let verb = if mint.rotates.is_some() { "rotated" } else { "minted" };
+    let error = Error::from(error).context(format!("{} was not {verb}", mint.key));
     Err(match too_far {
         Some(latest) => Attempt::TooFar { latest, error },
         None => Attempt::Failed(Failure::closed(error)),
     })
+}
+
+/// The token that is to be rotated, looked at once more right before: GitLab refuses the request for one that is revoked,
+/// in words that are not told from others.
+async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
+    let record = withdraw::as_meant(ground, &old.owner, old.id, |record| old.contradiction(record)).await?;
+    if record.is_some_and(|record| record.active) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Refused,
+        format!("token {} of {key} has ended meanwhile, and is not rotated", old.id),
+    )
+    .hint("run the same command again and look at the new plan"))
 }
 
 pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
@@ -208,6 +262,8 @@ pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) ->
         worktree: ground.repo.worktree_id(),
         branch: ground.head.branch.clone(),
         planned_on: ground.planned_on(&mint.key),
+        overlap: mint.overlap.clone(),
+        rotates: mint.rotates.clone(),
     }
 }
 
@@ -228,6 +284,9 @@ fn record(
 }
 
 /// Compares the reply with the request, and lets the token speak for itself.
+///
+/// What says no to a token that was made a moment ago may be a replica that has not heard of it, so a bare 401 proves
+/// nothing: the value is kept, and the next run asks again (`docs/decisions/0006`).
 async fn prove(
     mark: &str,
     request: &MintRequest,
@@ -236,19 +295,19 @@ async fn prove(
     ground: &Ground,
     journal: &Journalled<'_>,
 ) -> Result<(), Failure> {
+    let id = minted.record.id;
     let mut wrong = compare(request, None, &minted.record);
     if wrong.is_empty() {
         match ground.client.verify(&minted.value, "the new token").await {
-            Ok(record) => wrong = compare(request, Some(minted.record.id), &record),
-            Err(error) if error.is_temporary() || !error.is_definite_refusal() => {
+            Ok(record) => wrong = compare(request, Some(id), &record),
+            Err(error) if says_nothing(&error) => {
                 let error = Error::from(error)
-                    .context(format!("token {} of {} could not be verified", minted.record.id, mint.key))
+                    .context(format!("token {id} of {} could not be verified", mint.key))
                     .of_kind(Kind::HalfWay)
                     .hint_instead(AGAIN);
                 return Err(Failure::open(error));
             }
             Err(error) => {
-                let id = minted.record.id;
                 let error = Error::from(error)
                     .context(format!("GitLab refuses the token {id} that it has just made"));
                 return Err(take_back(error, mark, minted, mint, ground, journal).await);
@@ -265,6 +324,11 @@ async fn prove(
     )
     .hint("change the profile to what the instance allows, or ask its administrator");
     Err(take_back(error, mark, minted, mint, ground, journal).await)
+}
+
+/// Whether a verification that failed leaves open what the token is worth.
+pub(super) fn says_nothing(error: &GitLabError) -> bool {
+    error.is_temporary() || !error.is_definite_refusal() || *error.kind() == ErrorKind::TokenUnknown
 }
 
 async fn take_back(

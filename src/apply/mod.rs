@@ -4,31 +4,36 @@
 //! announced in the journal before it is sent, and its answer is recorded there under seal before anything else; old
 //! tokens are touched only when all new ones are proved to work; files are written whole; the journal is closed last.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::observe::Ground;
-use crate::plan::message::{Done, New};
-use crate::plan::{Plan, Retire, Step};
+use crate::plan::message::{Done, New, Refused};
+use crate::plan::{Plan, Step, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
+use crate::sops;
 use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
 mod arrive;
 mod files;
+mod finish;
 mod journalled;
 mod mint;
 mod paste;
 mod preflight;
 mod push;
 pub mod rekey;
+mod revoke;
 mod withdraw;
 
 pub use arrive::arrive;
 use journalled::Journalled;
-use preflight::Prepared;
+use mint::Mints;
 
 /// A token whose value is at hand: just minted, or recorded by an interrupted run.
 #[derive(Debug)]
@@ -39,6 +44,10 @@ struct Fresh {
     mark: String,
     value: Secret,
     replaces: Option<TokenId>,
+    /// How long that one lives on, where it was said for this run.
+    overlap: Option<String>,
+    /// GitLab's rotate made it out of that one, which is dead.
+    rotated: bool,
 }
 
 /// How far it came.
@@ -68,13 +77,21 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, world, &journal, &mut done).await?;
     unless_asked_to_stop(ground, world, &journal, &[], &done)?;
-    let mut fresh = paste::all(plan, ground, world, &prepared, &mut journal)?;
-    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
-    fresh.extend(mint::all(plan, ground, world, &prepared, &journal).await?);
-    fresh.extend(finish(plan, ground, &mut prepared).await?);
+    let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
+    unless_asked_to_stop(ground, world, &journal, &pasted, &done)?;
+    let mints = mint::all(plan, ground, world, &prepared, &journal, progress).await?;
+    let Possible { plan, mut fresh, kept } = match possible(plan, ground, pasted, mints, &mut done) {
+        Ok(possible) => possible,
+        Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
+    };
+    let plan = &*plan;
+    fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     retire(plan, ground, world, &mut done).await;
     unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
+    let failed = revoke::all(plan, ground, world, &prepared, &mut done).await;
+    let plan =
+        &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
 
     progress.say(format!("{}: writing and committing", plan.environment));
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
@@ -90,7 +107,11 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
             return Ok(Applied::Overtaken(done));
         }
     }
-    journal.close().map_err(|error| half_way(error, &[], &done))?;
+    if plan.at_once().next().is_some() {
+        unless_asked_to_stop(ground, world, &journal, &[], &done)?;
+    }
+    retire_at_once(plan, ground, &mut done).await?;
+    journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
 }
 
@@ -123,27 +144,78 @@ fn unless_asked_to_stop(
     Err(interrupted(Kind::HalfWay))
 }
 
-/// Uses what an interrupted run recorded, once GitLab has said that it works.
-async fn finish(plan: &Plan, ground: &Ground, prepared: &mut Prepared) -> Result<Vec<Fresh>> {
-    let mut fresh = Vec::new();
-    for step in &plan.steps {
-        let Step::Finish { key, owner, record, mark, replaces } = step else { continue };
-        let Some(value) = prepared.recorded.remove(mark) else { continue };
-        let found = ground.client.verify(&value, "the recorded token").await.map_err(|error| {
-            Error::from(error)
-                .context(format!("token {} could not be verified", record.id))
-                .of_kind(Kind::HalfWay)
-        })?;
-        fresh.push(Fresh {
-            key: key.clone(),
-            owner: owner.clone(),
-            record: Record { access_level: record.access_level, ..found },
-            mark: mark.clone(),
-            value,
-            replaces: *replaces,
-        });
+/// What of a plan can be done with what GitLab made.
+struct Possible<'p> {
+    plan: Cow<'p, Plan>,
+    fresh: Vec<Fresh>,
+    /// The marks of tokens that wait in the journal for one that GitLab refused.
+    kept: BTreeSet<String>,
+}
+
+/// Leaves out what GitLab refused, and what cannot be without it. The mints themselves, where nothing is left.
+fn possible<'p>(
+    plan: &'p Plan,
+    ground: &Ground,
+    mut fresh: Vec<Fresh>,
+    mints: Mints,
+    done: &mut Done,
+) -> Result<Possible<'p>, Mints> {
+    if mints.refused.is_empty() {
+        fresh.extend(mints.fresh);
+        return Ok(Possible { plan: Cow::Borrowed(plan), fresh, kept: BTreeSet::new() });
     }
-    Ok(fresh)
+    let follows = |file: &str, path: &sops::Path| follows(ground, file, path);
+    let refused = mints.refused.iter().map(|(key, _)| key.clone()).collect();
+    let out = partial::left_out(plan, refused, &follows);
+    let Some(rest) = partial::without(plan, &out, &follows) else { return Err(mints) };
+    fresh.extend(mints.fresh);
+    let (waiting, fresh): (Vec<Fresh>, Vec<Fresh>) =
+        fresh.into_iter().partition(|fresh| out.contains(&fresh.key));
+    let finishing = plan.steps.iter().filter_map(|step| match step {
+        Step::Finish { key, mark, .. } if out.contains(key) => Some((key, mark)),
+        _ => None,
+    });
+    let waits = waiting.iter().map(|fresh| (&fresh.key, &fresh.mark)).chain(finishing);
+    let mut kept = BTreeSet::new();
+    for (key, mark) in waits {
+        kept.insert(mark.clone());
+        let why = "its file takes a token that GitLab refused too".to_owned();
+        done.refused.push(Refused { key: key.clone(), why });
+    }
+    done.refused.extend(mints.refused.into_iter().map(|(key, error)| Refused { key, why: said(&error) }));
+    Ok(Possible { plan: Cow::Owned(rest), fresh, kept })
+}
+
+/// The plan without the entries whose tokens GitLab did not revoke.
+fn revocable<'p>(
+    plan: &'p Plan,
+    ground: &Ground,
+    failed: Vec<(String, Error)>,
+    done: &mut Done,
+) -> Result<Cow<'p, Plan>> {
+    let follows = |file: &str, path: &sops::Path| follows(ground, file, path);
+    let out = partial::left_out(plan, failed.iter().map(|(key, _)| key.clone()).collect(), &follows);
+    let mut failed = failed.into_iter();
+    let Some((key, error)) = failed.next() else { return Ok(Cow::Borrowed(plan)) };
+    let Some(rest) = partial::without(plan, &out, &follows) else { return Err(error) };
+    let all = std::iter::once((key, error)).chain(failed);
+    done.refused.extend(all.map(|(key, error)| Refused { key, why: said(&error) }));
+    Ok(Cow::Owned(rest))
+}
+
+/// The tokens that a leaf takes, by the template, or by the lock where the template has it no more.
+fn follows(ground: &Ground, file: &str, path: &sops::Path) -> BTreeSet<String> {
+    let template = ground.file(file).map(|file| &file.template);
+    let leaf = template.and_then(|template| template.leaves().iter().find(|leaf| leaf.path == *path));
+    if let Some(leaf) = leaf {
+        return leaf.tokens.clone();
+    }
+    let holds = |entry: &lock::Entry| entry.slots.get(file).is_some_and(|slots| slots.contains_key(path));
+    ground.lock.tokens.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| key.clone()).collect()
+}
+
+fn said(error: &Error) -> String {
+    [&[error.message().to_owned()], error.causes()].concat().join(": ")
 }
 
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
@@ -153,17 +225,33 @@ async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
         if world.effects().asked_to_stop() {
             return;
         }
-        let revoked = match withdraw::revoke(ground, &retire.owner, retire.id, &expectation(retire)).await {
-            Err(error) if retire.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
-                withdraw::by_itself(retire, ground, world, error).await
+        let token = &retire.token;
+        let revoked = match withdraw::revoke(ground, token).await {
+            Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
+                withdraw::by_itself(&retire.key, token, ground, world, error).await
             }
             revoked => revoked,
         };
         match revoked {
-            Ok(()) => done.retired.push(retire.id),
-            Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", retire.id)),
+            Ok(()) => done.retired.push(token.id),
+            Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", token.id)),
         }
     }
+}
+
+/// Revokes what was replaced without an overlap, now that its successor is committed. The journal has it until then.
+async fn retire_at_once(plan: &Plan, ground: &Ground, done: &mut Done) -> Result<()> {
+    for retire in plan.at_once() {
+        let id = retire.token.id;
+        withdraw::revoke(ground, &retire.token).await.map_err(|error| {
+            error
+                .context(format!("token {id} of {} is replaced, but not revoked yet", retire.key))
+                .of_kind(Kind::HalfWay)
+                .hint_instead("run the same command again: it revokes it")
+        })?;
+        done.retired.push(id);
+    }
+    Ok(())
 }
 
 /// The commit that an earlier run made and did not push.
@@ -179,10 +267,6 @@ fn restore(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Resu
         done.restored.push(path.clone());
     }
     Ok(())
-}
-
-fn expectation(retire: &Retire) -> withdraw::Expected<'_> {
-    withdraw::Expected { mark: &retire.mark, name: Some(&retire.name), created: Some(retire.created) }
 }
 
 fn report(fresh: Vec<Fresh>, done: &mut Done) {

@@ -42,6 +42,8 @@ pub(super) fn all(
             mark,
             value: Secret::new(pasted.value.expose().to_owned()),
             replaces: mint.replaces,
+            overlap: mint.overlap.clone(),
+            rotated: false,
         });
     }
     Ok(fresh)

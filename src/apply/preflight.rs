@@ -9,7 +9,8 @@ use super::files::{self, Fact};
 use crate::error::{Error, Kind, Result};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
-use crate::plan::{Plan, Step, Write};
+use crate::plan::observed::Slot;
+use crate::plan::{Plan, Revoke, Step, Write};
 use crate::repo::RelPath;
 use crate::secret::Secret;
 use crate::sops::{Draft, Encrypted, Format, Opened, Outside, Rule, Sealed, seal_value, value_path};
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) recorded: BTreeMap<String, Secret>,
     /// Values read from a slot that still has them, by entry.
     pub(super) rendered: BTreeMap<String, Secret>,
+    /// Values of tokens that will be revoked, to be tried afterwards.
+    pub(super) revoked: BTreeMap<TokenId, Secret>,
     /// For whom a value is sealed into the journal, by entry.
     seals: BTreeMap<String, Rule>,
     /// What wraps it for readers that need a program.
@@ -98,6 +101,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         writers: BTreeMap::new(),
         recorded: BTreeMap::new(),
         rendered: BTreeMap::new(),
+        revoked: BTreeMap::new(),
         seals: BTreeMap::new(),
         outside: Arc::clone(world.outside()),
     };
@@ -105,7 +109,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         match step {
             Step::Write(write) => {
                 let file = file(ground, &write.file)?;
-                rehearse(write, file, ground, world)?;
+                rehearse(plan, write, file, ground, world)?;
                 prepared.writers.insert(write.file.clone(), Writer::open(file, world)?);
             }
             Step::Commit { paths } => {
@@ -116,12 +120,10 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
                 prepared.recorded.insert(mark.clone(), recorded(mark, ground, world)?);
             }
             Step::Render { key, from, .. } => {
-                let opened = file(ground, &from.file)?.open(&*world.identities()?)?;
-                let value = opened.map(|opened| opened.get(&from.path)).transpose()?.flatten();
-                let value = value.ok_or_else(|| {
-                    Error::new(Kind::Failed, format!("{} {} has no value", from.file, from.path))
-                })?;
-                prepared.rendered.insert(key.clone(), value);
+                prepared.rendered.insert(key.clone(), value_in(from, ground, world)?);
+            }
+            Step::Revoke(Revoke { retire, value: Some(from) }) => {
+                prepared.revoked.insert(retire.token.id, value_in(from, ground, world)?);
             }
             _ => {}
         }
@@ -133,6 +135,12 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         delivery.rehearse(world)?;
     }
     Ok(prepared)
+}
+
+fn value_in(slot: &Slot, ground: &Ground, world: &World) -> Result<Secret> {
+    let opened = file(ground, &slot.file)?.open(&*world.identities()?)?;
+    let value = opened.map(|opened| opened.get(&slot.path)).transpose()?.flatten();
+    value.ok_or_else(|| Error::new(Kind::Failed, format!("{} {} has no value", slot.file, slot.path)))
 }
 
 /// HEAD and the files are looked at again: time has passed since they were observed.
@@ -163,7 +171,7 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 }
 
 /// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
-fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
+fn rehearse(plan: &Plan, write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
     let placeholder = Secret::new(PLACEHOLDER.to_owned());
     let values = ground.environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
     let fact = |name: &str| Fact { id: TokenId(0), name: name.to_owned(), expires: None };
@@ -173,7 +181,7 @@ fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) ->
     files::fill(&mut writer, write, file, ground, &values, &facts)?;
     let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
     writer
-        .seal(now, &files::slots(file))
+        .seal(now, &files::filled(plan, file, ground))
         .map(drop)
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }

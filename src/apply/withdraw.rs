@@ -1,71 +1,70 @@
 //! Revoking a token, never before GitLab's own record of it was looked at.
 
-use jiff::Timestamp;
-
 use super::Fresh;
 use super::journalled::Journalled;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, carries};
+use crate::journal::Line;
 use crate::observe::{Ground, former};
 use crate::plan::message::Done;
-use crate::plan::{Plan, Retire, Step};
-use crate::token::{Owner, Record, TokenId};
+use crate::plan::{Plan, Step};
+use crate::token::{Known, Owner, Record, TokenId};
 use crate::world::World;
 
-/// What must be true of a token at the moment before it is revoked.
-pub(super) struct Expected<'a> {
-    /// In its description.
-    pub(super) mark: &'a str,
-    /// Its name, where a lock remembers it.
-    pub(super) name: Option<&'a str>,
-    /// When it was made, where a lock remembers it.
-    pub(super) created: Option<Timestamp>,
-}
-
-impl Expected<'_> {
-    fn contradiction(&self, record: &Record) -> Option<&'static str> {
-        let marked = record.description.as_deref().is_some_and(|text| carries(text, self.mark));
-        if !marked {
-            return Some("its description does not have our mark");
-        }
-        if self.name.is_some_and(|name| name != record.name) {
-            return Some("its name is another one");
-        }
-        if self.created.is_some_and(|created| created != record.created_at) {
-            return Some("it was made at another time");
-        }
-        None
-    }
-}
-
 /// Reads the token, compares, revokes. One that is no longer active is left as it is.
-pub(super) async fn revoke(
+///
+/// # Errors
+/// Where it is not the token that is meant, or GitLab refuses or cannot be reached.
+pub(super) async fn revoke(ground: &Ground, token: &Known) -> Result<()> {
+    revoke_where(ground, &token.owner, token.id, |record| token.contradiction(record)).await
+}
+
+async fn revoke_where(
     ground: &Ground,
     owner: &Owner,
     id: TokenId,
-    expected: &Expected<'_>,
+    contradiction: impl Fn(&Record) -> Option<String>,
 ) -> Result<()> {
+    let Some(record) = as_meant(ground, owner, id, contradiction).await? else { return Ok(()) };
+    if record.active {
+        ground.client.revoke(owner, id).await?;
+    }
+    Ok(())
+}
+
+/// The token as GitLab has it now, where it is the one that is meant; `None`: GitLab knows it no more.
+///
+/// # Errors
+/// Where it is another one, or the one that we act with.
+pub(super) async fn as_meant(
+    ground: &Ground,
+    owner: &Owner,
+    id: TokenId,
+    contradiction: impl Fn(&Record) -> Option<String>,
+) -> Result<Option<Record>> {
     if ground.operator == Some(id) {
         return Err(Error::new(Kind::Refused, format!("token {id} is the one that this run acts with")));
     }
-    let Some(record) = ground.client.get(owner, id).await? else { return Ok(()) };
-    if !record.active {
-        return Ok(());
+    let Some(record) = ground.client.get(owner, id).await? else { return Ok(None) };
+    match contradiction(&record) {
+        Some(why) if record.active => {
+            Err(Error::new(Kind::Refused, format!("token {id} is not ours to revoke")).because(why))
+        }
+        _ => Ok(Some(record)),
     }
-    if let Some(why) = expected.contradiction(&record) {
-        return Err(Error::new(Kind::Refused, format!("token {id} is not ours to revoke")).because(why));
-    }
-    ground.client.revoke(owner, id).await?;
-    Ok(())
 }
 
 /// Lets a personal token withdraw itself: what its owner acts with seldom has the scope that revoking another token takes.
 /// `refused`: what GitLab said to the operator.
-pub(super) async fn by_itself(retire: &Retire, ground: &Ground, world: &World, refused: Error) -> Result<()> {
-    let Some(value) = former::value(ground, &retire.key, retire.id, world)? else { return Err(refused) };
+pub(super) async fn by_itself(
+    key: &str,
+    token: &Known,
+    ground: &Ground,
+    world: &World,
+    refused: Error,
+) -> Result<()> {
+    let Some(value) = former::value(ground, key, token.id, world)? else { return Err(refused) };
     let record = ground.client.verify(&value, "the superseded token").await?;
-    let expected = Expected { mark: &retire.mark, name: Some(&retire.name), created: Some(retire.created) };
-    if record.id != retire.id || expected.contradiction(&record).is_some() {
+    if record.id != token.id || token.contradiction(&record).is_some() {
         return Err(refused);
     }
     Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
@@ -80,11 +79,14 @@ pub(super) async fn left_over(
     done: &mut Done,
 ) -> Result<()> {
     for step in &plan.steps {
-        let Step::Withdraw { owner, id, mark, .. } = step else { continue };
+        let Step::Withdraw { owner, id, mark, carries, .. } = step else { continue };
         if world.effects().asked_to_stop() {
             return Ok(());
         }
-        revoke(ground, owner, *id, &Expected { mark, name: None, created: None }).await?;
+        let contradiction = |record: &Record| {
+            (!record.carries(carries)).then(|| "its description does not have our mark".to_owned())
+        };
+        revoke_where(ground, owner, *id, contradiction).await?;
         journal.append(&Line::Withdrawn { mark: mark.clone() })?;
         done.withdrawn.push(*id);
     }

@@ -106,7 +106,7 @@ async fn known_one(
 ) -> Result<()> {
     let name = environment.name.clone();
     let client = connections.client(&environment.gitlab)?;
-    let wish = Wish { sync_template: false };
+    let wish = Wish::default();
     let look = async {
         let (ground, observed) =
             observe::environment(environment, Rc::clone(repo), client, world, wish).await?;

@@ -13,7 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
 use crate::observe::own::{self, Own};
 use crate::observe::{Wish, environments};
-use crate::plan::provision::{Options, plan};
+use crate::plan::options::Options;
+use crate::plan::provision::plan;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
@@ -102,13 +103,14 @@ async fn token(
         value = without_credential(&connections, &environment, repo, args.write.dry_run, ui, world).await?;
     }
     let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value });
-    let options = Options { commit: true };
+    let options = Options::default();
     let job = Job {
         verb: "bootstrap",
         environments: vec![environment],
-        wish: Wish { sync_template: false },
+        wish: Wish::default(),
         pasted,
-        plan: &|environment, observed| plan(environment, observed, options).map_err(Error::from),
+        plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
+        again: |environment, _| format!("provision bootstrap --env {environment}"),
     };
     writer::run_with(&job, Rc::clone(repo), &args.write, connections, ui, world).await
 }

@@ -107,6 +107,7 @@ fn scaffold(repo: &Repository, world: &World, gitlab: &Running, recipient: &str)
 
 fn environments(names: &[&str]) -> ProvisionArgs {
     ProvisionArgs {
+        prune: false,
         env: names.iter().map(|name| (*name).to_owned()).collect(),
         all: false,
         no_commit: false,

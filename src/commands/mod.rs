@@ -33,6 +33,9 @@ mod paste;
 pub mod provision;
 pub mod rekey;
 mod rekeying;
+pub mod resume;
+pub mod revoke;
+pub mod rotate;
 pub mod show;
 pub mod status;
 pub mod trust;
@@ -68,8 +71,11 @@ pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
     match cli.command {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),
+        Some(Command::Revoke(args)) => revoke::run(&args, ui, world).await,
         Some(Command::Adopt(args)) => adopt::run(&args, ui, world).await,
         Some(Command::Bootstrap(args)) => bootstrap::run(&args, ui, world).await,
+        Some(Command::Rotate(args)) => rotate::run(&args, ui, world).await,
+        Some(Command::Resume(args)) => resume::run(&args, ui, world).await,
         Some(Command::Status(args)) => status::run(&args, ui, world).await,
         Some(Command::Check(args)) => check::run(&args, ui, world),
         Some(Command::Rekey(args)) => rekey::run(&args, ui, world).await,

@@ -40,7 +40,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 None => None,
                 Some(connections) => {
                     let client = connections.client(&environment.gitlab)?;
-                    let records = live::records(&client, &lock).await?;
+                    let records = live::records(&client, &lock, &[]).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)
                 }

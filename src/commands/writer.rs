@@ -25,6 +25,9 @@ use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
 
+/// Decides about one environment; after somebody else was faster at the remote, with the plan that was shown.
+pub(super) type Planner<'a> = dyn Fn(&Environment, &Observed, Option<&Plan>) -> Result<Plan> + 'a;
+
 /// What a command wants done, and where.
 pub(super) struct Job<'a> {
     /// The command's name, as others that wait for it read it.
@@ -35,8 +38,10 @@ pub(super) struct Job<'a> {
     pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
     pub(super) pasted: Option<Beforehand>,
-    /// Decides about one environment.
-    pub(super) plan: &'a dyn Fn(&Environment, &Observed) -> Result<Plan>,
+    /// Decides.
+    pub(super) plan: &'a Planner<'a>,
+    /// The command that does for these entries of an environment what failed.
+    pub(super) again: fn(&str, &[&str]) -> String,
 }
 
 /// What is needed to look at an environment again.
@@ -127,12 +132,20 @@ fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
 impl Run<'_> {
     async fn whole(&self, args: &WriteArgs) -> Result<Exit> {
         let mut planned = Vec::new();
+        let mut failed = Failed::default();
         for environment in &self.job.environments {
-            planned.push(self.plan(environment).await?);
+            match self.plan(environment).await {
+                Ok(plan) => planned.push(plan),
+                Err(error) => failed.take(&environment.name, error)?,
+            }
         }
         let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
         if args.dry_run {
-            return dry_run(&plans, args, self.ui);
+            let exit = dry_run(&plans, args, self.ui)?;
+            return failed.error(&[], self.job).map_or(Ok(exit), Err);
+        }
+        if planned.is_empty() {
+            return failed.error(&[], self.job).map_or(Ok(Exit::Done), Err);
         }
         consent(&plans, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
@@ -141,9 +154,12 @@ impl Run<'_> {
             ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
         }
         interrupt::between_effects();
-        let done = self.apply(planned).await?;
+        let done = self.apply(planned, &mut failed).await?;
         report::done(self.ui, &done)?;
-        Ok(if attention { Exit::Attention } else { Exit::Done })
+        match failed.error(&done, self.job) {
+            Some(error) => Err(error),
+            None => Ok(if attention { Exit::Attention } else { Exit::Done }),
+        }
     }
 
     /// However the run ended, its worktrees go. What is to be finished is in the journal.
@@ -159,8 +175,8 @@ impl Run<'_> {
         let looking = format!("{}: looking at {}", environment.name, environment.gitlab);
         let progress = Progress::start(self.ui, &looking);
         let planned = match self.way {
-            None => self.look(environment, &self.repo).await,
-            Some(way) => self.look_to_deliver(environment, way).await,
+            None => self.look(environment, &self.repo, None, None).await,
+            Some(way) => self.look_to_deliver(environment, way, None).await,
         };
         let (ground, mut plan) = planned?;
         at_gitlab::before_minting(&ground, &mut plan).await?;
@@ -168,17 +184,32 @@ impl Run<'_> {
         Ok((ground, plan))
     }
 
-    async fn look(&self, environment: &Environment, repo: &Rc<Repository>) -> Result<(Ground, Plan)> {
+    /// `shown` is the plan that a person said yes to, where one was carried out as far as somebody else's push.
+    async fn look(
+        &self,
+        environment: &Environment,
+        repo: &Rc<Repository>,
+        delivery: Option<&Rc<Delivery>>,
+        shown: Option<&Plan>,
+    ) -> Result<(Ground, Plan)> {
         let client = self.connections.client(&environment.gitlab)?;
         let (environment, repo) = (environment.clone(), Rc::clone(repo));
-        let (ground, observed) =
-            observe::environment(environment, repo, client, self.world, self.job.wish).await?;
-        let plan = (self.job.plan)(&ground.environment, &observed)?;
+        let arrives_upstream = delivery.map_or(Ok(false), |delivery| delivery.arrives_upstream())?;
+        let wish = Wish { arrives_upstream, ..self.job.wish };
+        let (mut ground, observed) =
+            observe::environment(environment, repo, client, self.world, wish).await?;
+        let plan = (self.job.plan)(&ground.environment, &observed, shown)?;
+        ground.delivery = delivery.cloned();
         Ok((ground, plan))
     }
 
     /// In a worktree of our own, whose profile is the one that counts.
-    async fn look_to_deliver(&self, environment: &Environment, way: Way) -> Result<(Ground, Plan)> {
+    async fn look_to_deliver(
+        &self,
+        environment: &Environment,
+        way: Way,
+        shown: Option<&Plan>,
+    ) -> Result<(Ground, Plan)> {
         deliverable::check(&self.repo, environment, way)?;
         let client = self.connections.client(&environment.gitlab)?;
         let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Some(&client)).await?;
@@ -186,28 +217,35 @@ impl Run<'_> {
         self.deliveries.borrow_mut().push(Rc::clone(&delivery));
         let there = environments::read(delivery.repo(), &environment.name)?;
         deliverable::check(delivery.repo(), &there, way)?;
-        let (mut ground, mut plan) = self.look(&there, delivery.repo()).await?;
+        let (ground, mut plan) = self.look(&there, delivery.repo(), Some(&delivery), shown).await?;
         plan.notes.extend_from_slice(delivery.notes());
         plan.push_waiting(delivery.waiting(&ground.lock_path)?);
-        ground.delivery = Some(delivery);
         Ok((ground, plan))
     }
 
     /// One environment after the other, each with a commit of its own. From the second on it is looked at and planned
     /// again, since HEAD has moved; another plan than the one that was shown is not carried out.
-    async fn apply(&self, planned: Vec<(Ground, Plan)>) -> Result<Vec<Done>> {
+    async fn apply(&self, planned: Vec<(Ground, Plan)>, failed: &mut Failed) -> Result<Vec<Done>> {
         let mut all: Vec<Done> = Vec::new();
         for (ground, plan) in planned {
+            let name = plan.environment.clone();
             if self.world.effects().asked_to_stop() && !all.is_empty() {
                 report::done(self.ui, &all)?;
                 return Err(interrupted(Kind::HalfWay));
             }
             match self.one(ground, plan, all.iter().any(|done| done.commit.is_some())).await {
                 Ok(done) => all.push(done),
-                Err(error) if all.iter().all(|done| done.commit.is_none()) => return Err(error),
-                Err(error) => {
+                // What stopped this one half-way would stop the next one there too.
+                Err(error) if error.kind() == Kind::HalfWay => {
                     report::done(self.ui, &all)?;
-                    return Err(error.of_kind(Kind::HalfWay));
+                    return Err(error);
+                }
+                Err(error) => {
+                    if let Err(error) = failed.take(&name, error) {
+                        report::done(self.ui, &all)?;
+                        let something = all.iter().any(|done| !done.is_nothing());
+                        return Err(if something { error.of_kind(Kind::HalfWay) } else { error });
+                    }
                 }
             }
         }
@@ -232,13 +270,71 @@ impl Run<'_> {
         let environment = ground.environment.clone();
         let progress = Progress::start(self.ui, &plan.environment);
         let again = async || match self.way {
-            None => self.look(&environment, &self.repo).await,
-            Some(way) => self.look_to_deliver(&environment, way).await,
+            None => self.look(&environment, &self.repo, None, Some(&plan)).await,
+            Some(way) => self.look_to_deliver(&environment, way, Some(&plan)).await,
         };
         let done = arrive(ground, &plan, self.world, &progress, again).await;
         drop(progress);
         done
     }
+}
+
+/// The environments that failed while others did not.
+#[derive(Default)]
+struct Failed(Vec<(String, Error)>);
+
+impl Failed {
+    /// Takes note, so that the other environments have their turn.
+    ///
+    /// # Errors
+    /// The error itself, where the others cannot have it.
+    fn take(&mut self, environment: &str, error: Error) -> Result<()> {
+        if matches!(error.kind(), Kind::Unreachable | Kind::Interrupted) {
+            return Err(error);
+        }
+        self.0.push((environment.to_owned(), error));
+        Ok(())
+    }
+
+    /// What is to be said at the end, where anything failed: the first error, and the commands for what is not done.
+    fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
+        let only = job.environments.len() == 1;
+        let commands: Vec<String> = self.0.iter().map(|(name, _)| (job.again)(name, &[])).collect();
+        let something = done.iter().any(|done| !done.is_nothing());
+        let mut errors = self
+            .0
+            .into_iter()
+            .map(|(name, error)| if only { error } else { error.context(format!("{name} failed")) });
+        let refused = refused(done, job);
+        let first = errors.next();
+        let commands = commands.into_iter().filter(|_| !only);
+        let error = match (first, refused) {
+            (None, refused) => return refused,
+            (Some(error), None) => error,
+            (Some(error), Some(refused)) => {
+                refused.hints().iter().fold(error.because(refused.to_string()), Error::hint)
+            }
+        };
+        let error = errors.fold(error, |error, other| {
+            other.causes().iter().take(1).fold(error.because(other.to_string()), Error::because)
+        });
+        let error = commands.fold(error, |error, command| error.hint(format!("for the rest: {command}")));
+        Some(if something { error.of_kind(Kind::HalfWay) } else { error })
+    }
+}
+
+/// The tokens that were not made while others of their environment were.
+fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
+    let all: Vec<&Done> = done.iter().filter(|done| !done.refused.is_empty()).collect();
+    let first = all.first()?.refused.first()?;
+    let count: usize = all.iter().map(|done| done.refused.len()).sum();
+    let what =
+        if count == 1 { "1 token was not made".to_owned() } else { format!("{count} tokens were not made") };
+    let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
+    Some(all.iter().fold(error, |error, done| {
+        let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
+        error.hint(format!("for the rest: {}", (job.again)(&done.environment, &keys)))
+    }))
 }
 
 #[derive(Serialize)]

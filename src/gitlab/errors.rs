@@ -138,6 +138,8 @@ pub enum Action {
     Read,
     /// Withdraw one.
     Revoke,
+    /// Replace one in place.
+    Rotate,
 }
 
 impl Action {
@@ -146,6 +148,7 @@ impl Action {
             Self::Create => "create",
             Self::Read => "read",
             Self::Revoke => "revoke",
+            Self::Rotate => "rotate",
         }
     }
 }
@@ -323,10 +326,7 @@ impl GitLabError {
             }
             ErrorKind::Unreachable { reason } => format!("{origin} could not be reached: {reason}"),
             ErrorKind::OutcomeUnknown { because } => {
-                format!(
-                    "it is not known whether {origin} carried out \"{}\": {because}",
-                    call.subject.doing()
-                )
+                format!("{origin} may or may not have done it ({}): {because}", call.subject.doing())
             }
             ErrorKind::WrongOrigin { wanted } => {
                 format!("{token} belongs to {origin} and was not sent to {wanted}")

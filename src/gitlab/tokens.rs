@@ -105,6 +105,26 @@ impl Client {
         })
     }
 
+    /// Asks GitLab to revoke the token `id` of `owner` and to make its successor, in one go: same user, name, description,
+    /// scopes and role, another number and value. The expiry is always said: left out, it would be a week. Sent exactly
+    /// once: the token is revoked by then, and a second request could at best fail.
+    ///
+    /// # Errors
+    /// [`GitLabError::is_outcome_unknown`] tells whether the token may be dead, and its successor there, nevertheless.
+    pub async fn rotate(
+        &self,
+        owner: &Owner,
+        id: TokenId,
+        expires_at: Option<Date>,
+    ) -> Result<Minted, GitLabError> {
+        let mut url = self.one(owner, id);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push("rotate");
+        }
+        let body = json!({ "expires_at": expires_at });
+        self.post(url, body, &tokens_of(owner, Action::Rotate), wire::parse_minted).await
+    }
+
     /// The token `id` of `owner`, active or not; `None` where GitLab knows none (it forgets inactive ones).
     ///
     /// # Errors

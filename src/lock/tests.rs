@@ -173,9 +173,10 @@ prop_compose! {
 
 prop_compose! {
     fn superseded()(id in any::<u64>(), owner in owners(), name in any::<String>(), created in timestamps(),
-                    mark in option::of(any::<String>()), expires in option::of(dates())) -> Superseded {
+                    mark in option::of(any::<String>()), expires in option::of(dates()),
+                    overlap in option::of(any::<String>())) -> Superseded {
         let gitlab = "http://127.0.0.1:8080/git".parse().unwrap();
-        Superseded { id: TokenId(id), gitlab, owner, name, created, mark, expires }
+        Superseded { id: TokenId(id), gitlab, owner, name, created, mark, expires, overlap }
     }
 }
 
@@ -189,9 +190,9 @@ prop_compose! {
     fn entries()(current in superseded(), role in option::of(prop::sample::select(Role::ALL.to_vec())),
                  scopes in btree_set(any::<String>(), 0..4), requested in any::<String>(),
                  slots in btree_map(any::<String>(), btree_map(paths(), any::<String>(), 0..3), 0..3),
-                 accepted in btree_set(any::<String>(), 0..2), superseded in vec(superseded(), 0..3)) -> Entry {
-        let Superseded { id, gitlab, owner, name, created, mark, expires } = current;
-        Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, accepted, slots, superseded }
+                  accepted in btree_set(any::<String>(), 0..2), superseded in vec(superseded(), 0..3)) -> Entry {
+         let Superseded { id, gitlab, owner, name, created, mark, expires, overlap: _ } = current;
+         Entry { id, gitlab, owner, name, role, scopes, created, expires, requested, mark, accepted, slots, superseded }
     }
 }
 

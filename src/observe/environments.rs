@@ -117,20 +117,39 @@ fn text(repo: &Repository, path: &RelPath) -> Result<Option<String>> {
     std::fs::read_to_string(&real).map(Some).map_err(|error| cannot(error.to_string()))
 }
 
+/// The folder of all locks.
+pub const LOCKS: &str = "environments/locks";
+
 /// All locks of the work tree: the environment, the user of a personal one, and the lock.
 ///
 /// # Errors
 /// When one cannot be read.
 pub fn locks(repo: &Repository) -> Result<Vec<(String, Option<String>, Lock)>> {
-    let folder = repo.root().join("environments/locks");
-    let mut locks = Vec::new();
-    for path in yaml_files(&folder)? {
-        locks.push((stem(&path), None, lock(repo, &path)?));
-    }
-    for environment in folders(&folder)? {
-        for path in yaml_files(&environment)? {
-            locks.push((stem(&environment), Some(stem(&path)), lock(repo, &path)?));
+    let named = |(path, lock): (String, Lock)| {
+        let name =
+            path.trim_start_matches(LOCKS).trim_start_matches('/').trim_end_matches(".yaml").to_owned();
+        match name.split_once('/') {
+            Some((environment, user)) => (environment.to_owned(), Some(user.to_owned()), lock),
+            None => (name, None, lock),
         }
+    };
+    Ok(lock_files(repo)?.into_iter().map(named).collect())
+}
+
+/// All locks of the work tree by their paths: those of environments, then those of users.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn lock_files(repo: &Repository) -> Result<Vec<(String, Lock)>> {
+    let folder = repo.root().join(LOCKS);
+    let mut paths = yaml_files(&folder)?;
+    for environment in folders(&folder)? {
+        paths.extend(yaml_files(&environment)?);
+    }
+    let mut locks = Vec::new();
+    for path in paths {
+        let shown = path.strip_prefix(repo.root()).unwrap_or(&path).display().to_string();
+        locks.push((shown, lock(repo, &path)?));
     }
     Ok(locks)
 }
@@ -140,8 +159,8 @@ pub fn locks(repo: &Repository) -> Result<Vec<(String, Option<String>, Lock)>> {
 /// # Errors
 /// When a lock cannot be read.
 pub fn current_ids(repo: &Repository) -> Result<BTreeSet<TokenId>> {
-    let locks = locks(repo)?;
-    Ok(locks.iter().flat_map(|(_, _, lock)| lock.tokens.values().map(|entry| entry.id)).collect())
+    let locks = lock_files(repo)?;
+    Ok(locks.iter().flat_map(|(_, lock)| lock.tokens.values().map(|entry| entry.id)).collect())
 }
 
 fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
@@ -150,10 +169,6 @@ fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
         Error::new(Kind::Failed, format!("cannot read {shown}")).because(error.to_string())
     })?;
     Ok(Lock::read(&shown, &text)?)
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {

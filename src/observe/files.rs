@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::explain::cannot_open;
 use crate::gitlab::client::Client;
 use crate::lock::{self, Lock};
-use crate::plan::observed::{FileState, Leaf, Slot, SlotState};
+use crate::plan::observed::{FileState, Former, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::RelPath;
 use crate::secret::Secret;
@@ -87,7 +87,7 @@ impl GroundFile {
 ///
 /// # Errors
 /// Where it is no SOPS file that can be read.
-pub fn state(file: &GroundFile, lock: &Lock) -> Result<FileState> {
+pub fn state(file: &GroundFile, lock: &Lock, environment: &Environment) -> Result<FileState> {
     let encrypted = file.encrypted()?;
     let slots = file.template.slots().map(|leaf| SlotState {
         path: leaf.path.clone(),
@@ -101,6 +101,7 @@ pub fn state(file: &GroundFile, lock: &Lock) -> Result<FileState> {
         commit: file.commit,
         readers: file.rule.recipients().len(),
         slots: slots.collect(),
+        former: former(encrypted.as_ref(), file, lock, environment),
         differences: encrypted
             .iter()
             .flat_map(|document| document.differences(&file.rule))
@@ -118,6 +119,26 @@ fn compare(encrypted: Option<&Encrypted>, file: &GroundFile, leaf: &template::Le
         slots.and_then(|slots| slots.get(&leaf.path)) == Some(&digest)
     });
     if agrees { Leaf::Agrees } else { Leaf::Differs }
+}
+
+/// The leaves of entries that the profile has no more, as far as the lock remembers them as they are.
+fn former(
+    encrypted: Option<&Encrypted>,
+    file: &GroundFile,
+    lock: &Lock,
+    environment: &Environment,
+) -> Vec<Former> {
+    let mut former = Vec::new();
+    for (key, entry) in lock.tokens.iter().filter(|(key, _)| environment.token(key).is_none()) {
+        for (path, digest) in entry.slots.get(file.path.as_str()).into_iter().flatten() {
+            let is_slot = file.template.slots().any(|leaf| leaf.path == *path);
+            let stored = encrypted.and_then(|document| document.leaf(path));
+            if !is_slot && stored.is_some_and(|stored| lock::digest(stored) == *digest) {
+                former.push(Former { key: key.clone(), path: path.clone() });
+            }
+        }
+    }
+    former
 }
 
 /// The leaves without a token whose value is not what the template gives.
@@ -140,17 +161,17 @@ pub fn stale(file: &GroundFile, context: &Context<'_>, world: &World) -> Result<
 
 /// Slots from which the value of an entry can be read, for the entries that may need it: those with a slot that does
 /// not agree with the lock, and those that share a leaf with another entry. A slot that agrees is taken at its word; one
-/// that differs is opened and its value shown to GitLab, which says whose it is.
+/// that differs is opened and its value shown to GitLab, which says whose it is. With `all`, for every entry.
 ///
 /// # Errors
 /// Where a file cannot be opened.
 pub async fn at_hand(
     environment: &Environment,
-    files: &[GroundFile],
-    states: &[FileState],
+    (files, states): (&[GroundFile], &[FileState]),
     lock: &Lock,
     client: &Client,
     world: &World,
+    all: bool,
 ) -> Result<BTreeMap<String, Slot>> {
     let mut at_hand = BTreeMap::new();
     for token in &environment.tokens {
@@ -159,7 +180,7 @@ pub async fn at_hand(
             states.iter().flat_map(|state| state.slots.iter()).filter(|slot| slot.tokens.contains(&token.key))
         };
         let needed = followed().any(|slot| slot.leaf != Leaf::Agrees || slot.tokens.len() > 1);
-        if !needed {
+        if !needed && !all {
             continue;
         }
         for (file, slot) in plain_slots(&token.key, environment, files, states) {

@@ -10,9 +10,10 @@ use crate::gitlab::client::Client;
 use crate::journal::{Open, Replay};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
+use crate::repo::write;
 use crate::repo::{Difference, Head, ObjectId, RelPath, Repository};
 use crate::sops::{Encrypted, Format};
-use crate::token::TokenId;
+use crate::token::{Record, TokenId};
 use crate::world::World;
 
 use super::files::GroundFile;
@@ -21,6 +22,29 @@ use super::files::GroundFile;
 #[must_use]
 pub fn journal_path(repo: &Repository, environment: &str) -> PathBuf {
     repo.common_dir().join("provision").join(format!("{environment}.journal"))
+}
+
+/// The environments that have a journal, sorted.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn environments(repo: &Repository) -> Result<Vec<String>> {
+    let folder = repo.common_dir().join("provision");
+    let cannot = |error: std::io::Error| {
+        Error::new(Kind::Failed, format!("cannot read {}", folder.display())).because(error.to_string())
+    };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(cannot)?.file_name();
+        names.extend(name.to_str().and_then(|name| name.strip_suffix(".journal")).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Reads the journal; an absent one is an empty one.
@@ -32,7 +56,10 @@ pub fn replay(repo: &Repository, environment: &str) -> Result<Replay> {
     let shown = path.display().to_string();
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Replay::default()),
+        // A run that died while it wrote its first line left that behind: there is something to clear away.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Replay { exists: write::was_cut_off(&path), ..Replay::default() });
+        }
         Err(error) => {
             return Err(Error::new(Kind::Failed, format!("cannot read the journal {shown}"))
                 .because(error.to_string()));
@@ -67,25 +94,35 @@ pub async fn pending(
                 let record = now.unwrap_or_else(|| ended(record));
                 Outcome::Recorded { record, opens: opens(sealed, world), committed }
             }
-            None => {
-                match client.find_by_mark(&open.intent.owner, &open.intent.mark).await?.into_iter().next() {
-                    Some(record) => Outcome::Found(record),
-                    None => Outcome::NotFound,
-                }
-            }
+            None => unanswered(open, replay, lock, client).await?.map_or(Outcome::NotFound, Outcome::Found),
         };
         pending.push(Pending {
             intent: open.intent.clone(),
             outcome,
             same_ground: same_ground(open, repo, head, lock),
+            given_up: open.given_up,
         });
     }
     Ok(pending)
 }
 
+/// The token that a request without a reply has made. GitLab's rotate hands the mark on, so a successor is the youngest of
+/// those that have the mark and came after the one that was to be rotated, and that nobody has accounted for.
+async fn unanswered(open: &Open, replay: &Replay, lock: &Lock, client: &Client) -> Result<Option<Record>> {
+    let intent = &open.intent;
+    let Some(old) = &intent.rotates else {
+        return Ok(client.find_by_mark(&intent.owner, &intent.mark).await?.into_iter().next());
+    };
+    let mut found = client.find_by_mark(&old.owner, &old.mark).await?;
+    let recorded: BTreeSet<TokenId> =
+        replay.open.iter().filter_map(|open| open.minted.as_ref()).map(|(record, _)| record.id).collect();
+    found.retain(|record| record.id > old.id && !recorded.contains(&record.id) && !lock.names(record.id));
+    Ok(found.into_iter().max_by_key(|record| record.id))
+}
+
 /// GitLab no longer knows it: as good as revoked.
-fn ended(record: &crate::token::Record) -> crate::token::Record {
-    crate::token::Record { active: false, revoked: true, ..record.clone() }
+fn ended(record: &Record) -> Record {
+    Record { active: false, revoked: true, ..record.clone() }
 }
 
 fn opens(sealed: &str, world: &World) -> bool {

@@ -8,7 +8,7 @@ use crate::gitlab::client::Client;
 use crate::gitlab::errors::GitLabError;
 use crate::lock::Lock;
 use crate::plan::observed::Live;
-use crate::token::{Owner, TokenId};
+use crate::token::{Known, Owner, TokenId};
 
 /// How many requests are under way at once.
 pub const CONCURRENCY: usize = 8;
@@ -16,17 +16,24 @@ pub const CONCURRENCY: usize = 8;
 /// Below this many ids of one owner, each is asked for by itself; above, one list answers for all that are active.
 const LIST_FROM: usize = 3;
 
-/// GitLab's record of every id in the lock, current and superseded.
+/// GitLab's record of every id in the lock, current and superseded, and of those that an interrupted run was to revoke.
 ///
 /// # Errors
 /// Where GitLab refuses or cannot be reached; a token that it does not know is not an error.
-pub async fn records(client: &Client, lock: &Lock) -> Result<BTreeMap<TokenId, Live>, GitLabError> {
+pub async fn records(
+    client: &Client,
+    lock: &Lock,
+    retiring: &[(String, Known)],
+) -> Result<BTreeMap<TokenId, Live>, GitLabError> {
     let mut by_owner: BTreeMap<&Owner, BTreeSet<TokenId>> = BTreeMap::new();
     for entry in lock.tokens.values() {
         by_owner.entry(&entry.owner).or_default().insert(entry.id);
         for old in &entry.superseded {
             by_owner.entry(&old.owner).or_default().insert(old.id);
         }
+    }
+    for (_, token) in retiring {
+        by_owner.entry(&token.owner).or_default().insert(token.id);
     }
     let mut live = BTreeMap::new();
     let mut singly = Vec::new();

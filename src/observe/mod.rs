@@ -13,7 +13,7 @@ use crate::gitlab::client::Client;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
-use crate::profile::{Environment, NameError, Recipients, SecretsFile, UserName};
+use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
@@ -30,8 +30,10 @@ pub mod files;
 pub mod former;
 pub mod inspect;
 pub mod interrupted;
+pub mod leaked;
 pub mod live;
 pub mod names;
+pub mod orphans;
 pub mod own;
 pub mod readership;
 pub mod rekey;
@@ -103,10 +105,18 @@ impl Ground {
 }
 
 /// What to look at besides what is always looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Wish {
     /// Compare the template's other leaves too.
     pub sync_template: bool,
+    /// Current tokens may be revoked: the one that we act with must be known.
+    pub revokes: bool,
+    /// Find a slot for the value of every entry, not only where one is lost.
+    pub values: bool,
+    /// Look for tokens of the environment that no lock names.
+    pub orphans: bool,
+    /// What is committed will be upstream when the run ends.
+    pub arrives_upstream: bool,
 }
 
 /// Looks at one environment.
@@ -129,12 +139,14 @@ pub async fn environment(
     let lock_path = RelPath::new(&lock_path)?;
     let policy_path = RelPath::new(POLICY)?;
     own_file(&repo, &lock_path, &replay)?;
-    let lock = lock_at_head(&repo, &lock_path)?;
+    let mut lock = lock_at_head(&repo, &lock_path)?;
+    let moved = moved(&mut lock, &environment);
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
-    let live = live::records(&client, &lock).await?;
+    let live = live::records(&client, &lock, &replay.retiring).await?;
     let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
-    let mut states = files.iter().map(|file| files::state(file, &lock)).collect::<Result<Vec<_>>>()?;
+    let mut states =
+        files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
     if wish.sync_template {
         let (name, gitlab) = (&environment.name, &environment.gitlab);
         let context = Context { environment: name, gitlab, tokens: BTreeMap::new() };
@@ -142,19 +154,33 @@ pub async fn environment(
             state.stale = files::stale(file, &context, world)?;
         }
     }
-    let at_hand = files::at_hand(&environment, &files, &states, &lock, &client, world).await?;
+    let at_hand = files::at_hand(&environment, (&files, &states), &lock, &client, world, wish.values).await?;
     let pending = interrupted::pending(&replay, &client, &repo, &head, (&lock_path, &lock), world).await?;
     let left = interrupted::left(&replay, &repo, &files)?;
-    let touches_old = !pending.is_empty() || lock.tokens.values().any(|entry| !entry.superseded.is_empty());
+    let touches_old = wish.revokes
+        || !pending.is_empty()
+        || !replay.retiring.is_empty()
+        || lock.tokens.values().any(|entry| !entry.superseded.is_empty())
+        || environment.tokens.iter().any(|token| token.strategy == Strategy::InPlace);
     let operator = if touches_old { Some(client.own_token().await?.id) } else { None };
+    let orphans = if wish.orphans {
+        orphans::find(&environment.name, &owners, &lock, &client, &repo, world).await?
+    } else {
+        Vec::new()
+    };
     let active = live.iter().filter(|(_, live)| live.is_active()).map(|(id, _)| *id).collect();
-    let mut current_anywhere = environments::current_ids(&repo)?;
+    let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, view.others)?;
+    let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
+    current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));
+    current_anywhere.extend(environments::current_ids(&repo)?);
     current_anywhere.extend(view.current);
     let observed = Observed {
         now: client.server_time().unwrap_or_else(|| world.effects().now()),
         operator,
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
+        moved,
+        orphans,
         owners,
         live,
         files: states,
@@ -164,8 +190,11 @@ pub async fn environment(
         superseded_since: view.superseded_since,
         upstream_unknown: view.unknown,
         current_anywhere,
+        current_elsewhere,
+        retiring: replay.retiring.clone(),
         personal_by_api: user.as_ref().is_some_and(|user| user.is_admin),
         new_readers: new_readers(&files, view.policy.as_deref()),
+        arrives_upstream: wish.arrives_upstream,
     };
     let journal = interrupted::journal_path(&repo, &environment.name);
     let ground = Ground {
@@ -191,6 +220,21 @@ struct Me {
     id: u64,
     name: UserName,
     is_admin: bool,
+}
+
+/// Gives entries of the lock the keys that the profile has for them now. Returns the old and the new ones.
+fn moved(lock: &mut Lock, environment: &Environment) -> Vec<(String, String)> {
+    let mut moved = Vec::new();
+    for token in &environment.tokens {
+        let Some(from) = &token.moved_from else { continue };
+        if !lock.tokens.contains_key(&token.key)
+            && let Some(entry) = lock.tokens.remove(from)
+        {
+            lock.tokens.insert(token.key.clone(), entry);
+            moved.push((from.clone(), token.key.clone()));
+        }
+    }
+    moved
 }
 
 /// Who we act as, where a path or a personal token needs it.

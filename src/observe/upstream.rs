@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::environments;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::repo::{ObjectId, RelPath, Repository, Upstream};
@@ -17,6 +18,8 @@ pub struct UpstreamView {
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
     /// Ids that are current in the lock upstream.
     pub current: BTreeSet<TokenId>,
+    /// Ids that are current in the other locks upstream, with the path of the lock.
+    pub others: BTreeMap<TokenId, String>,
     /// Why nothing can be said, where that is so.
     pub unknown: Option<String>,
     /// The policy file there.
@@ -38,9 +41,38 @@ pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<
     Ok(UpstreamView {
         superseded_since: superseded_since(repo, commit, lock_path, &lock)?,
         current: lock.tokens.values().map(|entry| entry.id).collect(),
+        others: others(repo, commit, lock_path)?,
         unknown: None,
         policy: repo.content_at(commit, policy)?.and_then(|bytes| String::from_utf8(bytes).ok()),
     })
+}
+
+/// The locks of other environments and users upstream.
+fn others(repo: &Repository, commit: ObjectId, own: &RelPath) -> Result<BTreeMap<TokenId, String>> {
+    let mut others = BTreeMap::new();
+    for path in repo.files_at(commit, environments::LOCKS)?.iter().filter(|path| *path != own) {
+        let lock = read_lock(repo.content_at(commit, path)?.as_deref(), path);
+        others.extend(lock.tokens.values().map(|entry| (entry.id, format!("{path} upstream"))));
+    }
+    Ok(others)
+}
+
+/// Ids that are current in another lock than `own`, in the work tree or upstream, with the path of that lock.
+///
+/// # Errors
+/// When a lock of the work tree cannot be read.
+pub fn current_elsewhere(
+    repo: &Repository,
+    own: &RelPath,
+    upstream: BTreeMap<TokenId, String>,
+) -> Result<BTreeMap<TokenId, String>> {
+    let mut elsewhere = upstream;
+    for (path, lock) in environments::lock_files(repo)? {
+        if path != own.as_str() {
+            elsewhere.extend(lock.tokens.values().map(|entry| (entry.id, path.clone())));
+        }
+    }
+    Ok(elsewhere)
 }
 
 /// A lock upstream that cannot be read says nothing, and what is not said is not retired.

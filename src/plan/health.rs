@@ -5,7 +5,6 @@ use jiff::tz::TimeZone;
 
 use super::observed::Live;
 use super::{PlanError, Reason};
-use crate::journal::carries;
 use crate::lock;
 use crate::profile::Token;
 use crate::token::{Owner, Record, Scopes};
@@ -47,8 +46,8 @@ pub(super) fn foreign(entry: &lock::Entry, record: &Record) -> Option<String> {
     if record.created_at != entry.created {
         return Some(format!("it was made at {}, not at {}", record.created_at, entry.created));
     }
-    match (&entry.mark, &record.description) {
-        (Some(mark), Some(description)) if !carries(description, mark) => {
+    match &entry.mark {
+        Some(mark) if record.description.is_some() && !record.carries(mark) => {
             Some("its description does not have the lock's mark".to_owned())
         }
         _ => None,

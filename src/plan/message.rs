@@ -21,6 +21,15 @@ pub struct Done {
     pub retired: Vec<TokenId>,
     /// Superseded tokens that had ended by themselves.
     pub ended: Vec<TokenId>,
+    /// Tokens of entries that ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revoked>,
+    /// Entries that have another key now: the old and the new one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<(String, String)>,
+    /// Entries that left the lock.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
     /// Tokens of an interrupted run that were revoked.
     pub withdrawn: Vec<TokenId>,
     /// Files of an interrupted run that were brought back to what HEAD has.
@@ -35,6 +44,9 @@ pub struct Done {
     pub pushed: Option<String>,
     /// Address of the merge request, where the remote said it.
     pub merge_request: Option<String>,
+    /// Entries that got no token, because GitLab refused theirs or one that their files take too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
     /// Entries that needed nothing.
     pub healthy: Vec<Healthy>,
     /// What a person should know.
@@ -54,12 +66,43 @@ pub struct New {
     pub replaces: Option<TokenId>,
 }
 
+/// A token that was revoked for good.
+#[derive(Debug, Serialize)]
+pub struct Revoked {
+    /// Key of its entry.
+    pub key: String,
+    /// GitLab's number.
+    pub id: TokenId,
+    /// How that is known.
+    pub proof: Proof,
+}
+
+/// How it is known that a token is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// GitLab's record says so.
+    Record,
+    /// And GitLab refuses the value as that of a revoked token.
+    Itself,
+}
+
+/// An entry that got no token while others did.
+#[derive(Debug, Serialize)]
+pub struct Refused {
+    /// Key of the entry.
+    pub key: String,
+    /// Why.
+    pub why: String,
+}
+
 impl Done {
     /// Whether nothing was changed, neither at GitLab nor here.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.minted.is_empty()
             && self.retired.is_empty()
+            && self.revoked.is_empty()
             && self.withdrawn.is_empty()
             && self.restored.is_empty()
             && self.files.is_empty()
@@ -75,6 +118,7 @@ impl Done {
             self.retired.into_iter().filter(|id| !next.retired.contains(id)).collect::<Vec<_>>(),
         );
         next.withdrawn.splice(0..0, self.withdrawn);
+        next.revoked.splice(0..0, self.revoked);
         next
     }
 
@@ -98,7 +142,7 @@ impl Done {
         for new in &self.minted {
             let _ = writeln!(message, "Provision-Token: {} {}", new.key, new.token.id);
         }
-        for id in &self.retired {
+        for id in self.retired.iter().chain(self.revoked.iter().map(|revoked| &revoked.id)) {
             let _ = writeln!(message, "Provision-Retired: {id}");
         }
         message
@@ -117,6 +161,13 @@ impl Done {
         let rendered = self.rendered.iter().map(|(key, id)| format!("render {key} again from token {id}"));
         let retired = self.retired.iter().map(|id| format!("retire token {id}"));
         let ended = self.ended.iter().map(|id| format!("forget superseded token {id}, which has ended"));
+        let revoked =
+            self.revoked.iter().map(|revoked| format!("revoke token {} of {}", revoked.id, revoked.key));
+        let is_told = |key: &&String| !self.revoked.iter().any(|revoked| revoked.key == **key);
+        let removed =
+            self.removed.iter().filter(is_told).map(|key| format!("forget {key}, whose token has ended"));
+        let moved = self.moved.iter().map(|(from, to)| format!("call {from} {to}"));
+        let ended = ended.chain(revoked).chain(removed).chain(moved);
         let mut sentences: Vec<String> = minted.chain(rendered).chain(retired).chain(ended).collect();
         if sentences.is_empty() {
             sentences.push("write the template's leaves again".to_owned());
@@ -135,6 +186,8 @@ impl Done {
             counted(self.rendered.len(), "render", "entry again"),
             counted(self.retired.len(), "retire", "token"),
             counted(self.ended.len(), "forget", "ended token"),
+            counted(self.revoked.len(), "revoke", "token"),
+            counted(self.moved.len(), "rename", "entry"),
         ]
         .into_iter()
         .flatten()

@@ -3,32 +3,40 @@
 //! A planner is a pure function of what is wanted (the profile), what is (`observed`) and the time. `apply` does what
 //! a plan says and decides nothing.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::sops;
-use crate::token::{Owner, Record, Role, Scopes, TokenId};
+use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
 pub mod access;
 pub mod adopt;
 pub mod at_gitlab;
 pub mod deliver;
+mod end;
+mod error;
 pub mod health;
 pub mod message;
 pub mod observed;
+pub mod options;
+mod orphans;
+pub mod partial;
 pub mod pasted;
 pub mod provision;
+mod reason;
 pub mod recover;
 pub mod rekey;
 pub mod request;
 pub mod retire;
 pub mod review;
+mod write;
+
+pub use error::PlanError;
+pub use reason::Reason;
 
 /// What a run does to one environment, in order. Empty `steps`: all is as it should be.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     /// The environment.
     pub environment: String,
@@ -44,6 +52,9 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// Marks of requests without a reply that may still be committed at GitLab.
     pub watched: Vec<String>,
+    /// Those of them that a person gave up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<String>,
 }
 
 /// An entry that needs nothing.
@@ -58,7 +69,7 @@ pub struct Healthy {
 }
 
 /// One effect, or a group of effects that only make sense together.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Revoke a token of our own that an interrupted run made and nobody can use.
@@ -69,8 +80,10 @@ pub enum Step {
         owner: Owner,
         /// GitLab's number.
         id: TokenId,
-        /// The mark in its description, which must still be there.
+        /// The mark that the journal knows it by.
         mark: String,
+        /// The mark in its description, which must still be there; that of its predecessor where GitLab's rotate made it.
+        carries: String,
         /// Why it is of no use.
         why: String,
     },
@@ -86,10 +99,16 @@ pub enum Step {
         owner: Owner,
         /// What GitLab answered to the interrupted run.
         record: Record,
-        /// Its mark.
+        /// The mark that the journal knows it by.
         mark: String,
+        /// The mark in its description.
+        carries: String,
         /// The token that it takes the place of.
         replaces: Option<TokenId>,
+        /// How long that one lives on, as it was said for the interrupted run.
+        overlap: Option<String>,
+        /// Whether GitLab's rotate made it out of that one.
+        rotated: bool,
     },
     /// Render an entry's slots again from the value that one of them still holds.
     Render {
@@ -100,8 +119,19 @@ pub enum Step {
         /// The slot whose value is the token.
         from: observed::Slot,
     },
+    /// An entry has another key in the profile now.
+    Move {
+        /// Its key in the lock.
+        from: String,
+        /// Its key in the profile.
+        to: String,
+    },
+    /// Revoke a token of an entry that ends, and prove it.
+    Revoke(Revoke),
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
+    /// Revoke the token that was replaced as soon as its successor is committed.
+    RetireAtOnce(Retire),
     /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
     /// wanted any more.
     Restore {
@@ -116,6 +146,9 @@ pub enum Step {
         path: String,
         /// Superseded tokens that have ended, and leave it.
         ended: Vec<TokenId>,
+        /// Entries that leave it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<String>,
     },
     /// Commit exactly these paths.
     Commit {
@@ -132,7 +165,7 @@ pub enum Step {
 }
 
 /// A token to be made.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Mint {
     /// Key of the entry.
     pub key: String,
@@ -148,6 +181,12 @@ pub struct Mint {
     pub expires: AskedExpiry,
     /// The current token, which lives on until its overlap is over.
     pub replaces: Option<TokenId>,
+    /// How long that one lives on, as it was said for this run; `None`: as the profile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<String>,
+    /// Made by GitLab's rotate out of this token, which ends with that; `None`: made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotates: Option<Known>,
     /// Why it is made.
     pub because: Vec<Reason>,
 }
@@ -163,27 +202,58 @@ pub struct AskedExpiry {
     pub or_earlier: bool,
 }
 
-/// A token to be revoked, with all that must still be true of it.
+/// A token to be revoked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Retire {
-    /// Key of the entry that it belonged to.
+    /// Key of the entry that it belongs, or belonged, to.
     pub key: String,
-    /// GitLab's number.
-    pub id: TokenId,
-    /// Whose it is.
-    pub owner: Owner,
-    /// Its name, which must still be the same.
-    pub name: String,
-    /// When it was made, which must still be the same.
-    pub created: Timestamp,
-    /// The mark in its description, which must still be there.
-    pub mark: String,
-    /// When the overlap ended.
-    pub due_since: Timestamp,
+    /// The token.
+    #[serde(flatten)]
+    pub token: Known,
+    /// Why.
+    pub because: Why,
+}
+
+/// A token to be revoked whatever becomes of its entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Revoke {
+    /// Which, and why.
+    #[serde(flatten)]
+    pub retire: Retire,
+    /// The slot where its value can be read, so that it can be tried afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<observed::Slot>,
+}
+
+/// Why a token is revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Why {
+    /// It is superseded, and its overlap is over.
+    OverlapOver {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its successor takes its place without an overlap.
+    NoOverlap,
+    /// Somebody asked for it.
+    Asked,
+    /// The profile no longer has its entry.
+    NotInProfile,
+    /// No lock names it: the run that made it is gone.
+    Orphan {
+        /// When it was made.
+        created: Timestamp,
+    },
+    /// Its value is in the wrong hands.
+    Leaked {
+        /// When GitLab last saw it used.
+        last_used: Option<Timestamp>,
+    },
 }
 
 /// A secrets file to be written.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Write {
     /// Its path.
     pub file: String,
@@ -195,64 +265,9 @@ pub struct Write {
     pub readers: usize,
     /// The leaves that are set.
     pub leaves: Vec<sops::Path>,
-}
-
-/// Why a token is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-pub enum Reason {
-    /// There is none yet.
-    New,
-    /// GitLab no longer knows the current one.
-    Gone,
-    /// The current one was revoked.
-    Revoked,
-    /// The current one has come to its end.
-    Expired {
-        /// First day on which it no longer worked.
-        on: Date,
-    },
-    /// The current one comes to its end soon.
-    Due {
-        /// Its end.
-        expires: Date,
-        /// Since when it counts as due.
-        since: Date,
-    },
-    /// The profile asks for something else than was minted.
-    Changed {
-        /// Which field.
-        field: &'static str,
-        /// What was minted.
-        was: String,
-        /// What the profile asks for.
-        wanted: String,
-    },
-    /// A slot holds no value of this token, and no other slot does.
-    ValueLost {
-        /// The slot.
-        slot: observed::Slot,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::New => f.write_str("it does not exist yet"),
-            Self::Gone => f.write_str("GitLab no longer knows the current one"),
-            Self::Revoked => f.write_str("the current one was revoked"),
-            Self::Expired { on } => write!(f, "the current one expired on {on}"),
-            Self::Due { expires, since } => {
-                write!(f, "the current one expires on {expires} and is due since {since}")
-            }
-            Self::Changed { field, was, wanted } => {
-                write!(f, "{field} changes from {was} to {wanted}")
-            }
-            Self::ValueLost { slot } => {
-                write!(f, "its value is no longer in {} {}", slot.file, slot.path)
-            }
-        }
-    }
+    /// The leaves that are blanked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blank: Vec<sops::Path>,
 }
 
 /// Something that a person should know, and nothing is done about.
@@ -272,45 +287,6 @@ impl Note {
     pub(crate) fn attention(text: impl Into<String>) -> Self {
         Self { attention: true, text: text.into() }
     }
-}
-
-/// Why no plan is made: a rule refuses, and nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// A secrets file and the policy disagree; writing to it would be for the wrong readers.
-    #[error("{file} does not agree with the policy: {}", differences.join("; "))]
-    PolicyDiffers {
-        /// The secrets file.
-        file: String,
-        /// One sentence each.
-        differences: Vec<String>,
-    },
-    /// The lock names a token that is not the one it describes.
-    #[error("the lock's token {id} of {key} is another one at GitLab: {why}")]
-    NotOurs {
-        /// Key of the entry.
-        key: String,
-        /// The id in the lock.
-        id: TokenId,
-        /// What differs.
-        why: String,
-    },
-    /// The profile's expiry cannot be asked for today.
-    #[error("{profile}: token `{key}`: {why}")]
-    Expiry {
-        /// Path of the profile.
-        profile: String,
-        /// Key of the entry.
-        key: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The profile wants a kind of change that this version does not make.
-    #[error("{key} has `strategy: in-place`, which replaces a token by GitLab's rotate")]
-    InPlace {
-        /// Key of the entry.
-        key: String,
-    },
 }
 
 impl Plan {
@@ -353,6 +329,14 @@ impl Plan {
         })
     }
 
+    /// The tokens that are revoked as soon as the commit is there.
+    pub fn at_once(&self) -> impl Iterator<Item = &Retire> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::RetireAtOnce(retire) => Some(retire),
+            _ => None,
+        })
+    }
+
     /// Adds the push of what earlier runs committed and the remote does not have, unless a commit of this run takes it
     /// along. `waiting`: where to, and how many commits.
     pub fn push_waiting(&mut self, waiting: Option<(String, u64)>) {
@@ -374,6 +358,14 @@ impl Plan {
         })
     }
 
+    /// The tokens of entries that end.
+    pub fn revocations(&self) -> impl Iterator<Item = &Revoke> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Revoke(revoke) => Some(revoke),
+            _ => None,
+        })
+    }
+
     /// The files to be written, in order.
     pub fn writes(&self) -> impl Iterator<Item = &Write> {
         self.steps.iter().filter_map(|step| match step {
@@ -387,10 +379,17 @@ impl Plan {
 fn agreement(step: &Step) -> Option<String> {
     match step {
         Step::Mint(mint) | Step::Paste(mint) => serde_json::to_string(mint).ok(),
-        Step::Retire(retire) => Some(format!("retire {} of {}", retire.id, retire.owner.path)),
+        Step::Retire(retire) | Step::RetireAtOnce(retire) => {
+            Some(format!("revoke {} of {}", retire.token.id, retire.token.owner.path))
+        }
         Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
         Step::Push { to, .. } => Some(format!("push to {to}")),
-        Step::Withdraw { .. }
+        Step::Revoke(revoke) => {
+            let token = &revoke.retire.token;
+            Some(format!("revoke {} of {}", token.id, token.owner.path))
+        }
+        Step::Move { .. }
+        | Step::Withdraw { .. }
         | Step::Finish { .. }
         | Step::Render { .. }
         | Step::Restore { .. }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::journal::Intent;
 use crate::lock::Lock;
 use crate::sops;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Known, Owner, Record, TokenId};
 
 /// Everything that one environment's plan is made from, besides the profile itself.
 #[derive(Debug)]
@@ -20,6 +20,11 @@ pub struct Observed {
     pub lock: Lock,
     /// Where the lock is, relative to the repository root.
     pub lock_path: String,
+    /// Entries that have another key in the profile than in the lock at HEAD: the old one and the new one, which `lock`
+    /// has already.
+    pub moved: Vec<(String, String)>,
+    /// Tokens of the environment that no lock of any branch names, where they were looked for.
+    pub orphans: Vec<Orphan>,
     /// Owner of each entry of the profile, by its key.
     pub owners: BTreeMap<String, Owner>,
     /// GitLab's record of every id that the lock names.
@@ -39,10 +44,27 @@ pub struct Observed {
     pub upstream_unknown: Option<String>,
     /// Ids that are current in any lock of the repository, here or upstream.
     pub current_anywhere: BTreeSet<TokenId>,
+    /// Those of them that are current in the lock of another environment or user, with the path of that lock.
+    pub current_elsewhere: BTreeMap<TokenId, String>,
+    /// Tokens that an interrupted run was about to revoke once their successors are committed, by entry.
+    pub retiring: Vec<(String, Known)>,
     /// Whether GitLab makes personal tokens by API for whoever runs this: for administrators only.
     pub personal_by_api: bool,
     /// Readers that the policy at HEAD has and upstream's has not.
     pub new_readers: Vec<String>,
+    /// Whether what this run commits is upstream when it ends.
+    pub arrives_upstream: bool,
+}
+
+/// A token that carries a mark of the environment and that no lock names.
+#[derive(Debug)]
+pub struct Orphan {
+    /// The entry that it was made for, by its description.
+    pub key: String,
+    /// What must be true of it before it is revoked.
+    pub token: Known,
+    /// When GitLab last saw it used.
+    pub last_used: Option<Timestamp>,
 }
 
 /// What GitLab says of an id.
@@ -79,8 +101,19 @@ pub struct FileState {
     pub differences: Vec<String>,
     /// The leaves that follow tokens, in the order of the template.
     pub slots: Vec<SlotState>,
+    /// Leaves that the lock remembers as slots of entries that the profile has no more, and that are unchanged.
+    pub former: Vec<Former>,
     /// With `--sync-template`: other leaves whose value is not the template's.
     pub stale: Vec<sops::Path>,
+}
+
+/// A leaf that was a slot.
+#[derive(Debug)]
+pub struct Former {
+    /// Key of the entry in the lock.
+    pub key: String,
+    /// Where it is in the file.
+    pub path: sops::Path,
 }
 
 /// One slot of a secrets file.
@@ -123,12 +156,15 @@ pub struct Pending {
     pub outcome: Outcome,
     /// Whether worktree, branch and the lock entry it was planned on are still the same.
     pub same_ground: bool,
+    /// Whether a person gave it up.
+    pub given_up: bool,
 }
 
 /// What became of a mint whose run did not end.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The reply was never seen, and GitLab has a token with its mark: its value is lost.
+    /// The reply was never seen, and GitLab has a token with its mark (of a rotation: a younger one with the mark of the
+    /// token that was rotated): its value is lost.
     Found(Record),
     /// The reply was never seen, and GitLab has no such token (yet).
     NotFound,

@@ -77,6 +77,8 @@ mod tests {
 
     fn mint(date: Option<&str>, or_earlier: bool) -> Mint {
         Mint {
+            overlap: None,
+            rotates: None,
             key: "backstage".to_owned(),
             owner: Owner { kind: Kind::Personal, id: 7, path: "ana".to_owned() },
             name: "Backstage (localhost)".to_owned(),

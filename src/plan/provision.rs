@@ -1,42 +1,49 @@
-//! The plan of `provision --env NAME`: what is missing, changed, lost or at its end is made anew; nothing else is
-//! touched.
+//! The plan of `provision --env NAME`, `rotate` and `resume`: which entries need a successor, and what an interrupted run
+//! left of one; nothing else is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
-use super::recover::{Recovery, decide};
-use super::{AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Step, Write, health, retire};
+use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, SlotState};
+use super::options::{End, Options, Renew};
+use super::recover::{Recovery, decide, is_young};
+use super::{
+    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, end, health, orphans,
+    retire, write,
+};
 use crate::profile::{Environment, Expires, Strategy, Token};
-use crate::token::{Kind, Owner, TokenId};
-
-/// What the person who runs it chose.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Whether the result is committed. Without a commit nothing is retired either.
-    pub commit: bool,
-}
+use crate::token::{Kind, Known, Owner, TokenId};
 
 /// What becomes of one entry.
-enum Fate {
+pub(super) enum Fate {
+    /// Nothing is wrong with it.
     Healthy,
+    /// It is not looked after in this run.
+    Left,
+    /// Its slots are written again.
     Render(Slot),
+    /// It gets a successor.
     Mint(Vec<Reason>),
+    /// It gets the one that an interrupted run made.
+    Finish(Box<Step>),
+    /// It gets one made out of the one whose value an interrupted run lost.
+    Rotate(Known),
 }
 
-struct Entry<'a> {
-    token: &'a Token,
-    owner: &'a Owner,
-    fate: Fate,
+/// One entry of the profile on its way into the plan.
+pub(super) struct Entry<'a> {
+    pub(super) token: &'a Token,
+    pub(super) owner: &'a Owner,
+    pub(super) fate: Fate,
 }
 
 /// Plans one environment.
 ///
 /// # Errors
 /// Where a safety rule refuses; see [`PlanError`].
-pub fn plan(environment: &Environment, observed: &Observed, options: Options) -> Result<Plan, PlanError> {
+pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -> Result<Plan, PlanError> {
     let today = observed.now.to_zoned(TimeZone::UTC).date();
     let mut plan = Plan {
         environment: environment.name.clone(),
@@ -46,22 +53,79 @@ pub fn plan(environment: &Environment, observed: &Observed, options: Options) ->
         healthy: Vec::new(),
         notes: Vec::new(),
         watched: Vec::new(),
+        given_up: Vec::new(),
     };
-    let mut entries = judge(environment, observed, today)?;
+    options.check(environment, &observed.lock)?;
+    let ending = end::entries(environment, observed, options);
+    let mut entries = judge(environment, observed, options, &ending, today, &mut plan)?;
+    recover(&mut entries, environment, observed, options, &mut plan)?;
+    let moved = observed.moved.iter();
+    plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
     provide_values(&mut entries, observed);
-    let mut finishes = recover(&entries, observed, &mut plan);
-    for entry in &entries {
-        match (&entry.fate, finishes.remove(&entry.token.key)) {
-            (Fate::Healthy, _) => plan.healthy.extend(healthy(entry, observed)),
-            (Fate::Render(from), _) => plan.steps.extend(render(entry, from, observed)),
-            (Fate::Mint(_), Some(finish)) => plan.steps.push(finish),
-            (Fate::Mint(because), None) => {
-                plan.steps.push(mint(environment, entry, because, observed, today)?);
+    for entry in &mut entries {
+        match std::mem::replace(&mut entry.fate, Fate::Left) {
+            Fate::Left => continue,
+            Fate::Healthy => {
+                plan.healthy.extend(healthy(entry, observed));
+                continue;
+            }
+            Fate::Render(from) => {
+                plan.steps.extend(render(entry, &from, observed));
+                entry.fate = Fate::Render(from);
+            }
+            Fate::Finish(step) => {
+                entry.fate = Fate::Mint(Vec::new());
+                plan.steps.push(*step);
+            }
+            Fate::Mint(because) => {
+                let rotates = rotates(entry, &because, observed)?;
+                plan.notes.extend(another_bot(entry, rotates.as_ref(), observed));
+                let mint = mint(environment, entry, because, rotates, observed, options, today)?;
+                plan.steps.push(mint);
+                entry.fate = Fate::Mint(Vec::new());
+            }
+            Fate::Rotate(lost) => {
+                let because = vec![Reason::Asked];
+                let mint = mint(environment, entry, because, Some(lost), observed, options, today)?;
+                plan.steps.push(mint);
+                entry.fate = Fate::Mint(Vec::new());
             }
         }
     }
-    let ended = retire(environment, observed, options, &mut plan);
-    write(&entries, observed, ended, options, &mut plan)?;
+    if let Renew::Leaked { id, .. } = options.renew
+        && !observed.lock.names(id)
+    {
+        plan.notes.push(Note::attention(format!(
+            "token {id} is not in this lock: it is neither replaced nor revoked"
+        )));
+    }
+    let touched = touched(&entries);
+    let retirement = if options.commit {
+        retire::plan(environment, observed, options, &ending)
+    } else {
+        retire::Retirement::default()
+    };
+    plan.notes.extend(retirement.notes);
+    plan.steps.extend(retirement.due.into_iter().map(Step::Retire));
+    let (at_once, unproved) = at_once(&plan, observed, options);
+    plan.notes.extend(unproved);
+    let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
+    end::plan(&ending, &why, observed, &mut plan)?;
+    if let Some(age) = options.orphans {
+        let (revoked, notes) = orphans::plan(observed, age, options.force);
+        plan.steps.extend(revoked.into_iter().map(Step::Revoke));
+        plan.notes.extend(notes);
+    }
+    plan.notes.extend(end::left_behind(environment, observed, options));
+    let changes = write::Changes {
+        touched: &touched,
+        ended: retirement.ended,
+        removed: &ending,
+        blank: end::blanks(&ending, observed)?,
+        commit: options.commit,
+    };
+    write::plan(changes, observed, &mut plan)?;
+    plan.steps.extend(at_once.into_iter().map(Step::RetireAtOnce));
     plan.notes.extend(
         observed
             .new_readers
@@ -71,22 +135,39 @@ pub fn plan(environment: &Environment, observed: &Observed, options: Options) ->
     Ok(plan)
 }
 
-/// Judges each entry by its own life and its own slots.
+/// Judges each entry by its own life and its own slots, as far as this run looks after it.
 fn judge<'a>(
     environment: &'a Environment,
     observed: &'a Observed,
+    options: &Options,
+    ending: &BTreeSet<String>,
     today: Date,
+    plan: &mut Plan,
 ) -> Result<Vec<Entry<'a>>, PlanError> {
     let mut entries = Vec::new();
-    for token in &environment.tokens {
+    for token in environment.tokens.iter().filter(|token| !ending.contains(&token.key)) {
         let Some(owner) = observed.owners.get(&token.key) else { continue };
         let entry = observed.lock.tokens.get(&token.key);
         let live = entry.and_then(|entry| observed.live.get(&entry.id));
-        let reasons = health::reasons(token, owner, entry, live, today)?;
-        if token.strategy == Strategy::InPlace && matches!(reasons.as_slice(), [Reason::Due { .. }]) {
-            return Err(PlanError::InPlace { key: token.key.clone() });
-        }
-        let fate = if reasons.is_empty() { slots_fate(token, observed) } else { Fate::Mint(reasons) };
+        let found = health::reasons(token, owner, entry, live, today)?;
+        let reasons = options.renew.reasons(token, entry, &found);
+        let fate = if !reasons.is_empty() {
+            Fate::Mint(reasons)
+        } else if options.renew == Renew::Unhealthy {
+            slots_fate(token, observed)
+        } else if found.is_empty() && options.renew != Renew::Nothing {
+            Fate::Healthy
+        } else {
+            if options.renew != Renew::Nothing {
+                plan.notes.extend(found.iter().map(|reason| {
+                    Note::info(format!(
+                        "{} is left as it is, but {reason}: provision --env {}",
+                        token.key, environment.name
+                    ))
+                }));
+            }
+            Fate::Left
+        };
         entries.push(Entry { token, owner, fate });
     }
     Ok(entries)
@@ -125,7 +206,7 @@ fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) {
 fn touched<'a>(entries: &[Entry<'a>]) -> BTreeSet<&'a str> {
     entries
         .iter()
-        .filter(|entry| !matches!(entry.fate, Fate::Healthy))
+        .filter(|entry| !matches!(entry.fate, Fate::Healthy | Fate::Left))
         .map(|entry| entry.token.key.as_str())
         .collect()
 }
@@ -134,29 +215,70 @@ fn slots(observed: &Observed) -> impl Iterator<Item = (&FileState, &SlotState)> 
     observed.files.iter().flat_map(|file| file.slots.iter().map(move |slot| (file, slot)))
 }
 
-/// Plans withdrawals, and returns the tokens of an interrupted run that can be used, by entry.
-fn recover(entries: &[Entry<'_>], observed: &Observed, plan: &mut Plan) -> BTreeMap<String, Step> {
-    let mut finishes = BTreeMap::new();
+/// Plans withdrawals, and gives the entries what an interrupted run has made for them.
+fn recover(
+    entries: &mut [Entry<'_>],
+    environment: &Environment,
+    observed: &Observed,
+    options: &Options,
+    plan: &mut Plan,
+) -> Result<(), PlanError> {
     for pending in &observed.pending {
-        let wanted = entries
-            .iter()
-            .filter(|entry| matches!(entry.fate, Fate::Mint(_)))
-            .find(|entry| entry.token.key == pending.intent.key && !finishes.contains_key(&entry.token.key))
-            .map(|entry| (entry.token, entry.owner));
-        match decide(pending, wanted, observed) {
+        let key = &pending.intent.key;
+        let entry = entries
+            .iter_mut()
+            .find(|entry| entry.token.key == *key && !matches!(entry.fate, Fate::Finish(_)));
+        let wanted = entry.as_ref().map(|entry| (entry.token, entry.owner));
+        match decide(pending, wanted, observed, options) {
             Recovery::Finish(step) => {
-                finishes.insert(pending.intent.key.clone(), step);
+                if let Some(entry) = entry {
+                    entry.fate = Fate::Finish(step);
+                }
             }
-            Recovery::Withdraw(step) => plan.steps.push(step),
+            Recovery::Withdraw(step) => plan.steps.push(*step),
+            Recovery::Rotate(lost) => {
+                if let Some(entry) = entry {
+                    entry.fate = Fate::Rotate(lost);
+                }
+            }
             Recovery::Watch(note) => {
                 plan.notes.push(note);
                 plan.watched.push(pending.intent.mark.clone());
             }
+            Recovery::GiveUp(note) => {
+                plan.notes.push(note);
+                plan.watched.push(pending.intent.mark.clone());
+                plan.given_up.push(pending.intent.mark.clone());
+            }
             Recovery::Forget(note) => plan.notes.extend(note),
-            Recovery::Done => {}
+            Recovery::Done => {
+                if let Some(entry) = entry
+                    && was_asked_for(pending, entry, observed, options)
+                {
+                    plan.notes.push(Note::info(format!(
+                        "{key} has the successor that an interrupted run made at {}",
+                        pending.intent.at
+                    )));
+                    entry.fate = Fate::Healthy;
+                }
+            }
+            Recovery::Undecided { why, successor } => {
+                let environment = environment.name.clone();
+                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor });
+            }
         }
     }
-    finishes
+    Ok(())
+}
+
+/// Whether a run that was just broken off was this very rotation, and has given the entry its current token.
+fn was_asked_for(pending: &Pending, entry: &Entry<'_>, observed: &Observed, options: &Options) -> bool {
+    let Outcome::Recorded { record, .. } = &pending.outcome else { return false };
+    let is_rotation = matches!(&entry.fate, Fate::Mint(because) if because.as_slice() == [Reason::Asked]);
+    is_rotation
+        && options.renew.chooses(&entry.token.key)
+        && is_young(pending, observed)
+        && current(entry, observed) == Some(record.id)
 }
 
 fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
@@ -180,8 +302,10 @@ fn render(entry: &Entry<'_>, from: &Slot, observed: &Observed) -> Option<Step> {
 fn mint(
     environment: &Environment,
     entry: &Entry<'_>,
-    because: &[Reason],
+    because: Vec<Reason>,
+    rotates: Option<Known>,
     observed: &Observed,
+    options: &Options,
     today: Date,
 ) -> Result<Step, PlanError> {
     let token = entry.token;
@@ -202,76 +326,90 @@ fn mint(
             or_earlier: matches!(token.expires, Expires::Max),
         },
         replaces: current(entry, observed),
-        because: because.to_vec(),
+        overlap: options.overlap.as_ref().map(|overlap| overlap.written.clone()),
+        rotates,
+        because,
     };
-    let by_hand = mint.owner.kind == Kind::Personal && !observed.personal_by_api;
+    let by_hand = mint.rotates.is_none() && mint.owner.kind == Kind::Personal && !observed.personal_by_api;
     Ok(if by_hand { Step::Paste(mint) } else { Step::Mint(mint) })
 }
 
-/// Plans retirements; returns the superseded tokens that have ended by themselves.
-fn retire(environment: &Environment, observed: &Observed, options: Options, plan: &mut Plan) -> Vec<TokenId> {
-    if !options.commit {
-        return Vec::new();
-    }
-    let retirement = retire::plan(environment, observed);
-    plan.notes.extend(retirement.notes);
-    plan.steps.extend(retirement.due.into_iter().map(Step::Retire));
-    retirement.ended.into_iter().collect()
+fn another_bot(entry: &Entry<'_>, rotates: Option<&Known>, observed: &Observed) -> Option<Note> {
+    let token = entry.token;
+    let lost = token.strategy == Strategy::InPlace && rotates.is_none() && current(entry, observed).is_some();
+    lost.then(|| {
+        Note::info(format!(
+            "{} is made anew, with another bot user: GitLab's rotate takes a living token, and changes nothing but its \
+             value and its expiry",
+            token.key
+        ))
+    })
 }
 
-fn write(
-    entries: &[Entry<'_>],
-    observed: &Observed,
-    ended: Vec<TokenId>,
-    options: Options,
-    plan: &mut Plan,
-) -> Result<(), PlanError> {
-    let touched = touched(entries);
-    let mut paths = Vec::new();
-    let mut writes = Vec::new();
-    for file in &observed.files {
-        let follows = |slot: &&SlotState| slot.tokens.iter().any(|key| touched.contains(key.as_str()));
-        let mut leaves: Vec<_> = file.slots.iter().filter(follows).map(|slot| slot.path.clone()).collect();
-        leaves.extend(file.stale.iter().cloned());
-        if leaves.is_empty() {
-            plan.notes.extend(file.differences.iter().map(|difference| {
-                Note::attention(format!("{} does not agree with the policy: {difference}", file.path))
-            }));
+/// The token that GitLab's rotate takes, where the profile wants that and it would do. A token that is dead, or may die of a
+/// request that is still on its way, is never rotated.
+fn rotates(entry: &Entry<'_>, because: &[Reason], observed: &Observed) -> Result<Option<Known>, PlanError> {
+    let token = entry.token;
+    if token.strategy != Strategy::InPlace || !because.iter().all(Reason::is_met_by_rotating) {
+        return Ok(None);
+    }
+    let Some(current) = observed.lock.tokens.get(&token.key) else { return Ok(None) };
+    let Some(Live::Known(record)) = observed.live.get(&current.id) else { return Ok(None) };
+    let may_die = |pending: &Pending| {
+        pending.given_up && pending.intent.rotates.as_ref().is_some_and(|old| old.id == current.id)
+    };
+    if !record.active || observed.pending.iter().any(may_die) {
+        return Ok(None);
+    }
+    match retire::ours(current.known(), record, observed, retire::Stands::Current) {
+        Ok(known) => Ok(Some(known)),
+        Err(why) => Err(PlanError::NotOurs { key: token.key.clone(), id: current.id, why }),
+    }
+}
+
+/// Which tokens are revoked as soon as the commit is there: those that are replaced without an overlap, and those that an
+/// interrupted run was about to revoke.
+fn at_once(plan: &Plan, observed: &Observed, options: &Options) -> (Vec<Retire>, Vec<Note>) {
+    let (mut due, mut notes) = (Vec::new(), Vec::new());
+    let mut replaced = BTreeMap::new();
+    for step in &plan.steps {
+        match step {
+            Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
+                let why = match options.renew {
+                    Renew::Leaked { last_used, .. } => Some(Why::Leaked { last_used }),
+                    _ if options.at_once() && (options.force || observed.arrives_upstream) => {
+                        Some(Why::NoOverlap)
+                    }
+                    _ => None,
+                };
+                replaced.insert(mint.key.as_str(), why);
+            }
+            Step::Finish { key, rotated: false, .. } => {
+                replaced.insert(key.as_str(), None);
+            }
+            _ => {}
+        }
+    }
+    for (key, why) in &replaced {
+        let begun = observed.retiring.iter().any(|(of, _)| of == key).then_some(Why::NoOverlap);
+        let (Some(why), Some(entry)) = (why.clone().or(begun), observed.lock.tokens.get(*key)) else {
+            continue;
+        };
+        let Some(Live::Known(record)) = observed.live.get(&entry.id) else { continue };
+        if !record.active {
             continue;
         }
-        if !file.differences.is_empty() {
-            return Err(PlanError::PolicyDiffers {
-                file: file.path.clone(),
-                differences: file.differences.clone(),
-            });
-        }
-        if file.commit {
-            paths.push(file.path.clone());
-        }
-        writes.push(Step::Write(Write {
-            file: file.path.clone(),
-            template: file.template.clone(),
-            create: !file.exists,
-            readers: file.readers,
-            leaves,
-        }));
-    }
-    let changes = !ended.is_empty()
-        || !writes.is_empty()
-        || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
-    let written = |path: &String| {
-        (changes && *path == observed.lock_path)
-            || writes.iter().any(|step| matches!(step, Step::Write(write) if write.file == *path))
-    };
-    let restored = observed.left.iter().filter(|path| !written(path));
-    plan.steps.extend(restored.map(|path| Step::Restore { path: path.clone() }));
-    plan.steps.extend(writes);
-    if changes {
-        plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended });
-        paths.push(observed.lock_path.clone());
-        if options.commit {
-            plan.steps.push(Step::Commit { paths });
+        match retire::ours(entry.known(), record, observed, retire::Stands::Current) {
+            Ok(token) => due.push(Retire { key: (*key).to_owned(), token, because: why }),
+            Err(why) => notes.push(Note::attention(format!(
+                "token {} of {key} is replaced, but not revoked: {why}",
+                entry.id
+            ))),
         }
     }
-    Ok(())
+    let named = |id| observed.lock.names(id) || observed.current_elsewhere.contains_key(&id);
+    for (key, token) in observed.retiring.iter().filter(|(_, token)| !named(token.id)) {
+        due.push(Retire { key: key.clone(), token: token.clone(), because: Why::NoOverlap });
+    }
+    (due, notes)
 }

@@ -1,11 +1,15 @@
 //! What is to be done with what an interrupted run left: finish it where everything is still as it was planned,
 //! withdraw it otherwise. Only tokens whose mark stands in our own journal are ever touched here.
 
-use super::observed::{Observed, Outcome, Pending};
+use std::fmt;
+
+use super::observed::{Live, Observed, Outcome, Pending};
+use super::options::Options;
+use super::retire::{Stands, ours};
 use super::{Note, Step};
 use crate::journal::WATCH;
 use crate::profile::Token;
-use crate::token::Owner;
+use crate::token::{Known, Owner, Record, TokenId};
 
 /// What an interrupted run leaves to do.
 #[derive(Debug)]
@@ -13,65 +17,213 @@ pub(super) enum Recovery {
     /// The token is in the lock, here or on the branch that it was made on: the run had done its work.
     Done,
     /// Use it for its entry.
-    Finish(Step),
+    Finish(Box<Step>),
     /// Revoke it.
-    Withdraw(Step),
+    Withdraw(Box<Step>),
+    /// Rotate it in its turn: its value was lost, and a person wants its bot user kept.
+    Rotate(Known),
     /// No token has that mark yet, and the request is young enough to be committed late.
     Watch(Note),
+    /// The same for a rotation that a person gave up.
+    GiveUp(Note),
     /// No token that lives has that mark, and none will.
     Forget(Option<Note>),
+    /// A person has to decide.
+    Undecided {
+        /// What is known.
+        why: String,
+        /// The token that the lost reply was about, where there is one.
+        successor: Option<TokenId>,
+    },
 }
 
 /// Decides about one pending mint. `wanted` is the entry that it was meant for and its owner, where the profile
-/// still has it and its current token is to be replaced.
-pub(super) fn decide(pending: &Pending, wanted: Option<(&Token, &Owner)>, observed: &Observed) -> Recovery {
+/// still has it and it has got no other successor.
+pub(super) fn decide(
+    pending: &Pending,
+    wanted: Option<(&Token, &Owner)>,
+    observed: &Observed,
+    options: &Options,
+) -> Recovery {
     let intent = &pending.intent;
-    let withdraw = |id, why: &str| {
-        Recovery::Withdraw(Step::Withdraw {
-            key: intent.key.clone(),
-            owner: intent.owner.clone(),
-            id,
-            mark: intent.mark.clone(),
-            why: why.to_owned(),
-        })
-    };
-    match &pending.outcome {
-        Outcome::NotFound if observed.now.duration_since(intent.at) < WATCH => {
-            Recovery::Watch(Note::info(format!(
-                "a request for {} had no reply; it is watched for until it can no longer arrive",
-                intent.key
-            )))
-        }
-        Outcome::NotFound => Recovery::Forget(Some(never_found(pending))),
-        Outcome::Found(record) if !record.active => Recovery::Forget(None),
-        Outcome::Found(record) => withdraw(record.id, "its value was lost with the reply"),
-        Outcome::Recorded { record, opens, committed } => {
+    match (&pending.outcome, &intent.rotates) {
+        (Outcome::Recorded { record, opens, committed }, rotates) => {
             if *committed || observed.lock.names(record.id) {
                 return Recovery::Done;
             }
             if !record.active {
                 return Recovery::Forget(None);
             }
-            let Some((token, owner)) = wanted else {
-                return withdraw(record.id, "its entry needs no new token any more");
-            };
-            if !opens {
-                return withdraw(record.id, "no identity here opens its recorded value");
+            match unusable(pending, wanted, *opens, options) {
+                Some(why) if why.mends() && rotates.is_some() => {
+                    let text = format!("token {} cannot be used here: {why}", record.id);
+                    stuck_rotation(pending, record, wanted, text, observed, options)
+                }
+                Some(why) => withdraw(pending, record.id, &why.to_string()),
+                None => finish(pending, record, observed),
             }
-            if !pending.same_ground {
-                return withdraw(record.id, "branch, worktree or lock are not those it was planned on");
-            }
-            if !asks_for_the_same(pending, token, owner) {
-                return withdraw(record.id, "the profile asks for something else now");
-            }
-            Recovery::Finish(Step::Finish {
-                key: intent.key.clone(),
-                owner: owner.clone(),
-                record: record.clone(),
-                mark: intent.mark.clone(),
-                replaces: observed.lock.tokens.get(&intent.key).map(|entry| entry.id),
-            })
         }
+        (Outcome::Found(record), _) if !record.active => Recovery::Forget(None),
+        (Outcome::Found(record), Some(_)) if pending.given_up => {
+            withdraw(pending, record.id, &Unusable::Abandoned.to_string())
+        }
+        (Outcome::Found(record), Some(old)) => {
+            let text = format!(
+                "GitLab has rotated token {} into token {}, and the reply with its value was lost: the old value is \
+                 dead, and nobody has the new one",
+                old.id, record.id
+            );
+            stuck_rotation(pending, record, wanted, text, observed, options)
+        }
+        (Outcome::Found(record), None) => withdraw(pending, record.id, "its value was lost with the reply"),
+        (Outcome::NotFound, Some(old)) => {
+            unanswered_rotation(pending, old, wanted.is_some(), observed, options)
+        }
+        (Outcome::NotFound, None) if is_young(pending, observed) => Recovery::Watch(Note::info(format!(
+            "a request for {} had no reply; it is watched for until it can no longer arrive",
+            intent.key
+        ))),
+        (Outcome::NotFound, None) => Recovery::Forget(Some(never_found(pending))),
+    }
+}
+
+pub(super) fn is_young(pending: &Pending, observed: &Observed) -> bool {
+    observed.now.duration_since(pending.intent.at) < WATCH
+}
+
+/// Why a recorded token is not used.
+enum Unusable {
+    Abandoned,
+    NotWanted,
+    Sealed,
+    OtherGround,
+    OtherProfile,
+}
+
+impl Unusable {
+    /// Whether a person can bring back what it takes to use it.
+    fn mends(&self) -> bool {
+        matches!(self, Self::Sealed | Self::OtherGround)
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Abandoned => "the interrupted run is undone",
+            Self::NotWanted => "its entry needs no new token any more",
+            Self::Sealed => "no identity here opens its recorded value",
+            Self::OtherGround => "branch, worktree or lock are not those it was planned on",
+            Self::OtherProfile => "the profile asks for something else now",
+        })
+    }
+}
+
+fn unusable(
+    pending: &Pending,
+    wanted: Option<(&Token, &Owner)>,
+    opens: bool,
+    options: &Options,
+) -> Option<Unusable> {
+    if options.abandon {
+        return Some(Unusable::Abandoned);
+    }
+    let Some((token, owner)) = wanted else { return Some(Unusable::NotWanted) };
+    if !opens {
+        return Some(Unusable::Sealed);
+    }
+    if !pending.same_ground {
+        return Some(Unusable::OtherGround);
+    }
+    (!asks_for_the_same(pending, token, owner)).then_some(Unusable::OtherProfile)
+}
+
+fn withdraw(pending: &Pending, id: TokenId, why: &str) -> Recovery {
+    let intent = &pending.intent;
+    Recovery::Withdraw(Box::new(Step::Withdraw {
+        key: intent.key.clone(),
+        owner: intent.owner.clone(),
+        id,
+        mark: intent.mark.clone(),
+        carries: carries(pending),
+        why: why.to_owned(),
+    }))
+}
+
+/// The mark in the description of the token that the interrupted run made: GitLab's rotate hands on that of the old one.
+fn carries(pending: &Pending) -> String {
+    let intent = &pending.intent;
+    intent.rotates.as_ref().map_or(&intent.mark, |old| &old.mark).clone()
+}
+
+fn finish(pending: &Pending, record: &Record, observed: &Observed) -> Recovery {
+    let intent = &pending.intent;
+    Recovery::Finish(Box::new(Step::Finish {
+        key: intent.key.clone(),
+        owner: intent.owner.clone(),
+        record: record.clone(),
+        mark: intent.mark.clone(),
+        carries: carries(pending),
+        replaces: observed.lock.tokens.get(&intent.key).map(|entry| entry.id),
+        overlap: intent.overlap.clone(),
+        rotated: intent.rotates.is_some(),
+    }))
+}
+
+/// GitLab has rotated, and the value of the token that it made is out of reach. Whether to keep its bot user is not ours
+/// to say.
+fn stuck_rotation(
+    pending: &Pending,
+    record: &Record,
+    wanted: Option<(&Token, &Owner)>,
+    why: String,
+    observed: &Observed,
+    options: &Options,
+) -> Recovery {
+    if options.abandon {
+        return withdraw(pending, record.id, &Unusable::Abandoned.to_string());
+    }
+    if !wanted.is_some_and(|(token, owner)| asks_for_the_same(pending, token, owner)) {
+        return withdraw(pending, record.id, &Unusable::OtherProfile.to_string());
+    }
+    let decided = options.force && options.renew.chooses(&pending.intent.key);
+    let known = pending.intent.rotates.as_ref().map(|old| Known {
+        id: record.id,
+        created: record.created_at,
+        ..old.clone()
+    });
+    match ours(known, record, observed, Stands::Superseded) {
+        Ok(known) if decided => Recovery::Rotate(known),
+        _ => Recovery::Undecided { why, successor: Some(record.id) },
+    }
+}
+
+/// No successor is there. As long as the request may still arrive, the token that it was about may die any moment.
+fn unanswered_rotation(
+    pending: &Pending,
+    old: &Known,
+    is_wanted: bool,
+    observed: &Observed,
+    options: &Options,
+) -> Recovery {
+    let lives = observed.live.get(&old.id).is_some_and(Live::is_active);
+    let rotated_again = options.force && options.renew.chooses(&pending.intent.key);
+    if !lives || rotated_again || !is_young(pending, observed) {
+        return Recovery::Forget(None);
+    }
+    if options.abandon || pending.given_up || !is_wanted {
+        return Recovery::GiveUp(Note::info(format!(
+            "a rotation of token {} of {} had no answer and was given up; it is watched for until it can no longer \
+             arrive",
+            old.id, pending.intent.key
+        )));
+    }
+    Recovery::Undecided {
+        why: format!(
+            "GitLab was asked to rotate token {} at {} and gave no answer; it lives, and the request may still arrive",
+            old.id, pending.intent.at
+        ),
+        successor: None,
     }
 }
 

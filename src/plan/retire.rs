@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Span, Timestamp, Zoned};
 
 use super::observed::{Live, Observed};
-use super::{Note, Retire};
-use crate::journal::carries;
+use super::options::{Options, Renew};
+use super::{Note, Retire, Why};
 use crate::lock;
-use crate::profile::Environment;
-use crate::token::{Record, TokenId};
+use crate::profile::{Environment, Token, expiry};
+use crate::token::{Known, Record, TokenId};
 
 /// What is to be said and done about the superseded tokens of an environment.
 #[derive(Debug, Default)]
@@ -26,47 +26,41 @@ pub(super) struct Retirement {
     pub(super) notes: Vec<Note>,
 }
 
-pub(super) fn plan(environment: &Environment, observed: &Observed) -> Retirement {
+/// Entries that are `ending` are looked after elsewhere.
+pub(super) fn plan(
+    environment: &Environment,
+    observed: &Observed,
+    options: &Options,
+    ending: &BTreeSet<String>,
+) -> Retirement {
     let mut retirement = Retirement::default();
     let mut waits_for_upstream = false;
-    for token in &environment.tokens {
+    for token in environment.tokens.iter().filter(|token| !ending.contains(&token.key)) {
         let Some(entry) = observed.lock.tokens.get(&token.key) else { continue };
         for old in &entry.superseded {
-            let Some(Live::Known(record)) = observed.live.get(&old.id) else {
-                retirement.ended.insert(old.id);
-                continue;
+            let record = match observed.live.get(&old.id) {
+                Some(Live::Known(record)) if record.active => record,
+                _ => {
+                    retirement.ended.insert(old.id);
+                    continue;
+                }
             };
-            if !record.active {
-                retirement.ended.insert(old.id);
-                continue;
-            }
-            let Some(&since) = observed.superseded_since.get(&old.id) else {
-                waits_for_upstream = true;
-                continue;
-            };
-            let over = token.overlap_ends(since);
-            match verdict(old, record, observed, since, over, token.overlap) {
-                Verdict::Later => retirement.notes.push(Note::info(format!(
-                    "superseded token {} of {} lives until {over}",
-                    old.id, token.key
-                ))),
+            let verdict = verdict(old, token, record, observed, options);
+            let (id, key) = (old.id, &token.key);
+            match verdict {
+                Verdict::NotUpstream => waits_for_upstream = true,
+                Verdict::Later(until) => retirement
+                    .notes
+                    .push(Note::info(format!("superseded token {id} of {key} lives until {until}"))),
                 Verdict::InUse(used) => retirement.notes.push(Note::attention(format!(
-                    "superseded token {} of {} is still in use (last at {used}): not retired",
-                    old.id, token.key
+                    "superseded token {id} of {key} is still in use (last at {used}): not retired"
                 ))),
-                Verdict::Refuse(why) => retirement.notes.push(Note::attention(format!(
-                    "superseded token {} of {} is not retired: {why}",
-                    old.id, token.key
-                ))),
-                Verdict::Due(mark) => retirement.due.push(Retire {
-                    key: token.key.clone(),
-                    id: old.id,
-                    owner: old.owner.clone(),
-                    name: old.name.clone(),
-                    created: old.created,
-                    mark,
-                    due_since: over,
-                }),
+                Verdict::Refuse(why) => retirement
+                    .notes
+                    .push(Note::attention(format!("superseded token {id} of {key} is not retired: {why}"))),
+                Verdict::Due(token, because) => {
+                    retirement.due.push(Retire { key: key.clone(), token, because });
+                }
             }
         }
     }
@@ -84,60 +78,105 @@ fn waiting(observed: &Observed) -> Note {
 }
 
 enum Verdict {
-    Later,
+    NotUpstream,
+    Later(Timestamp),
     InUse(Timestamp),
     Refuse(String),
-    Due(String),
+    Due(Known, Why),
 }
 
 fn verdict(
     old: &lock::Superseded,
+    token: &Token,
     record: &Record,
     observed: &Observed,
-    since: Timestamp,
-    over: Timestamp,
-    overlap: jiff::Span,
+    options: &Options,
 ) -> Verdict {
-    let mark = match ours(old, record, observed) {
-        Ok(mark) => mark,
+    let since = observed.superseded_since.get(&old.id).copied();
+    if since.is_none() && !is_pressing(old.id, options) {
+        return Verdict::NotUpstream;
+    }
+    let stands = if is_pressing(old.id, options) { Stands::Pressing } else { Stands::Superseded };
+    let known = match ours(old.known(), record, observed, stands) {
+        Ok(known) => known,
         Err(why) => return Verdict::Refuse(why),
     };
+    if let Renew::Leaked { id, last_used } = options.renew
+        && id == old.id
+    {
+        return Verdict::Due(known, Why::Leaked { last_used });
+    }
+    let Some(since) = since else { return Verdict::Due(known, Why::NoOverlap) };
+    let overlap = overlap(old, token, options);
+    let over = utc(since).checked_add(overlap).map_or(Timestamp::MAX, |end| end.timestamp());
     if observed.now < over {
-        return Verdict::Later;
+        return Verdict::Later(over);
     }
     // A use before the successor was upstream says nothing; a use within the last overlap says that somebody
     // has not taken the successor yet.
     let quiet_since = before(observed.now, overlap);
     match record.last_used_at {
-        Some(used) if used > since && used > quiet_since => Verdict::InUse(used),
-        _ => Verdict::Due(mark),
+        Some(used) if used > since && used > quiet_since && !options.force => Verdict::InUse(used),
+        _ => Verdict::Due(known, Why::OverlapOver { since: over }),
     }
 }
 
-/// The mark, where lock and GitLab agree that the token is ours to withdraw.
-fn ours(old: &lock::Superseded, record: &Record, observed: &Observed) -> Result<String, String> {
-    if observed.operator == Some(old.id) {
+/// Whether it goes without the successor being upstream: it leaked, or the person said so twice.
+fn is_pressing(id: TokenId, options: &Options) -> bool {
+    matches!(options.renew, Renew::Leaked { id: leaked, .. } if leaked == id)
+        || (options.force && options.at_once())
+}
+
+/// What was said for this run, else when it was superseded, else what the profile says.
+fn overlap(old: &lock::Superseded, token: &Token, options: &Options) -> Span {
+    let said = options.overlap.as_ref().map(|overlap| overlap.span);
+    let noted = || old.overlap.as_deref().and_then(|text| expiry::fixed(text).ok());
+    said.or_else(noted).unwrap_or(token.overlap)
+}
+
+/// As what the lock has a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// The current one of its entry.
+    Current,
+    /// A superseded one.
+    Superseded,
+    /// A superseded one that is not to wait for upstream, whose lock may still have it as current.
+    Pressing,
+}
+
+/// What must stay true of the token, where lock and GitLab agree that it is ours to withdraw.
+pub(super) fn ours(
+    known: Option<Known>,
+    record: &Record,
+    observed: &Observed,
+    stands: Stands,
+) -> Result<Known, String> {
+    let id = record.id;
+    if observed.operator == Some(id) {
         return Err("it is the token that this run acts with".to_owned());
     }
-    if observed.current_anywhere.contains(&old.id) {
+    let is_current = match stands {
+        Stands::Current => false,
+        Stands::Superseded => observed.current_anywhere.contains(&id),
+        Stands::Pressing => observed.lock.tokens.values().any(|entry| entry.id == id),
+    };
+    if is_current {
         return Err("a lock names it as a current token".to_owned());
     }
-    if record.name != old.name {
-        return Err(format!("at GitLab its name is \"{}\", not \"{}\"", record.name, old.name));
+    if let Some(path) = observed.current_elsewhere.get(&id) {
+        return Err(format!("{path} names it as a current token too"));
     }
-    if record.created_at != old.created {
-        return Err(format!("at GitLab it was made at {}, not at {}", record.created_at, old.created));
-    }
-    let Some(mark) = &old.mark else {
+    let Some(known) = known else {
         return Err("it has no mark, so it cannot be proved to be ours".to_owned());
     };
-    match &record.description {
-        Some(description) if carries(description, mark) => Ok(mark.clone()),
-        _ => Err("at GitLab its description does not have the lock's mark".to_owned()),
+    match known.contradiction(record) {
+        Some(why) => Err(why),
+        None => Ok(known),
     }
 }
 
-fn before(time: Timestamp, span: jiff::Span) -> Timestamp {
+fn before(time: Timestamp, span: Span) -> Timestamp {
     utc(time).checked_sub(span).map_or(Timestamp::MIN, |earlier| earlier.timestamp())
 }
 

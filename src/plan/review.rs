@@ -113,10 +113,11 @@ impl Review {
 
     /// When the token that is replaced dies.
     fn end_of(&self, key: &str, old: &Entry, new: &Entry) -> String {
-        if !new.superseded.iter().any(|superseded| superseded.id == old.id) {
-            return format!("in place of token {}, which no longer works", old.id);
-        }
-        let overlap = self.overlaps.get(key).map(|overlap| format!("{overlap:#}"));
+        let Some(superseded) = new.superseded.iter().find(|superseded| superseded.id == old.id) else {
+            return format!("in place of token {}, which has ended, or ends with this", old.id);
+        };
+        let profile = || self.overlaps.get(key).map(|overlap| format!("{overlap:#}"));
+        let overlap = superseded.overlap.clone().or_else(profile);
         let mut line = format!(
             "in place of token {}, which is revoked {} after this is merged at the earliest",
             old.id,

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::date;
 
 use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
-use super::provision::{Options, plan};
+use super::options::Options;
+use super::provision::plan;
 use super::{Plan, PlanError, Step};
 use crate::journal::description;
 use crate::lock::{self, Lock};
@@ -80,6 +81,7 @@ fn entry(id: u64) -> lock::Entry {
 
 fn file(leaf: Leaf) -> FileState {
     FileState {
+        former: Vec::new(),
         path: "secrets/qa.sops.yaml".to_owned(),
         template: "backstage.yaml".to_owned(),
         exists: true,
@@ -98,6 +100,8 @@ fn file(leaf: Leaf) -> FileState {
 /// Token 42 was minted on 2026-11-21 and all agrees with the profile.
 fn healthy() -> Observed {
     Observed {
+        moved: Vec::new(),
+        orphans: Vec::new(),
         now: at("2026-12-01T12:00:00Z"),
         operator: Some(TokenId(1)),
         lock: Lock { tokens: BTreeMap::from([("backstage".to_owned(), entry(42))]) },
@@ -111,7 +115,10 @@ fn healthy() -> Observed {
         superseded_since: BTreeMap::new(),
         upstream_unknown: None,
         current_anywhere: BTreeSet::from([TokenId(42)]),
+        current_elsewhere: BTreeMap::new(),
+        retiring: Vec::new(),
         new_readers: Vec::new(),
+        arrives_upstream: false,
         personal_by_api: true,
     }
 }
@@ -138,7 +145,7 @@ fn superseded() -> Observed {
 }
 
 fn planned(observed: &Observed) -> Plan {
-    plan(&environment(PROFILE), observed, Options { commit: true }).unwrap()
+    plan(&environment(PROFILE), observed, &Options::default()).unwrap()
 }
 
 /// The plan as verbs, reasons and notes: what a reviewer would look at.
@@ -146,14 +153,18 @@ fn verbs(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| match step {
         Step::Withdraw { id, why, .. } => format!("withdraw {id}: {why}"),
         Step::Mint(mint) => {
+            let verb = if mint.rotates.is_some() { "rotate" } else { "mint" };
             let because: Vec<String> = mint.because.iter().map(ToString::to_string).collect();
             let replaces = mint.replaces.map(|id| format!(" in place of {id}")).unwrap_or_default();
-            format!("mint {}{replaces}: {}", mint.key, because.join("; "))
+            format!("{verb} {}{replaces}: {}", mint.key, because.join("; "))
         }
         Step::Paste(mint) => format!("paste {}", mint.key),
         Step::Finish { record, .. } => format!("finish with {}", record.id),
         Step::Render { key, from, .. } => format!("render {key} from {}", from.path),
-        Step::Retire(retire) => format!("retire {}", retire.id),
+        Step::Move { from, to } => format!("{from} is {to}"),
+        Step::Revoke(revoke) => format!("revoke {}", revoke.retire.token.id),
+        Step::Retire(retire) => format!("retire {}", retire.token.id),
+        Step::RetireAtOnce(retire) => format!("then revoke {}", retire.token.id),
         Step::Restore { path } => format!("restore {path}"),
         Step::Write(write) if write.create => format!("create {}", write.file),
         Step::Write(write) => format!("set {} leaves of {}", write.leaves.len(), write.file),
@@ -238,7 +249,7 @@ fn each_changed_field_is_named_with_both_values() {
         ("role:", "expires: 90d\n    role:", "expires changes from max to 90d"),
     ] {
         let environment = environment(&PROFILE.replace(from, to));
-        let plan = plan(&environment, &healthy(), Options { commit: true }).unwrap();
+        let plan = plan(&environment, &healthy(), &Options::default()).unwrap();
         assert_eq!(verbs(&plan)[0], format!("mint backstage in place of 42: {because}"));
     }
 }
@@ -287,7 +298,7 @@ fn a_leaf_of_two_tokens_takes_the_healthy_one_along() {
     });
     let from = Slot { file: "secrets/qa.sops.yaml".to_owned(), path: path("GITLAB_TOKEN") };
     observed.at_hand.insert("backstage".to_owned(), from);
-    let plan = plan(&environment(&two), &observed, Options { commit: true }).unwrap();
+    let plan = plan(&environment(&two), &observed, &Options::default()).unwrap();
     assert_eq!(
         verbs(&plan)[..2],
         ["render backstage from [\"GITLAB_TOKEN\"]", "mint mirror: it does not exist yet"]
@@ -303,7 +314,7 @@ fn a_file_for_other_readers_than_the_policy_names_is_never_written() {
         ["! secrets/qa.sops.yaml does not agree with the policy: age1mallory is not in the policy"]
     );
     observed.live.insert(TokenId(42), Live::Gone);
-    let error = plan(&environment(PROFILE), &observed, Options { commit: true }).unwrap_err();
+    let error = plan(&environment(PROFILE), &observed, &Options::default()).unwrap_err();
     assert!(matches!(error, PlanError::PolicyDiffers { .. }));
 }
 
@@ -317,7 +328,7 @@ fn a_lock_that_describes_another_token_stops_everything() {
     for record in foreign {
         let mut observed = healthy();
         observed.live.insert(TokenId(42), Live::Known(record));
-        let error = plan(&environment(PROFILE), &observed, Options { commit: true }).unwrap_err();
+        let error = plan(&environment(PROFILE), &observed, &Options::default()).unwrap_err();
         assert!(matches!(error, PlanError::NotOurs { .. }), "{error}");
     }
 }
@@ -338,7 +349,8 @@ fn a_superseded_token_is_retired_once_its_overlap_is_over() {
 
 #[test]
 fn without_a_commit_nothing_is_retired() {
-    let plan = plan(&environment(PROFILE), &superseded(), Options { commit: false }).unwrap();
+    let plan =
+        plan(&environment(PROFILE), &superseded(), &Options { commit: false, ..Options::default() }).unwrap();
     assert!(plan.is_empty());
 }
 

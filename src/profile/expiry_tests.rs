@@ -21,6 +21,7 @@ fn token(renew_before: &str, overlap: &str) -> Token {
         expires_as_written: "max".to_owned(),
         renew_before: days(renew_before).unwrap(),
         overlap: fixed(overlap).unwrap(),
+        moved_from: None,
         strategy: Replacing::Replace,
     }
 }

@@ -80,6 +80,8 @@ pub struct Token {
     pub renew_before: Span,
     /// How long a superseded token lives after its successor is upstream.
     pub overlap: Span,
+    /// The key that it had before, where it was renamed.
+    pub moved_from: Option<String>,
     /// How it is replaced.
     pub strategy: Strategy,
 }

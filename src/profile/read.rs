@@ -1,5 +1,6 @@
 //! Reads a profile. Goes on after a problem, so that a person sees all of them at once.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use jiff::{Span, ToSpan};
@@ -11,15 +12,26 @@ use super::{
 };
 use crate::instance::Instance;
 use crate::token::{Kind, Role, Scopes};
-use crate::yaml::{Node, Position};
+use crate::yaml::{Mapping, Node, Position};
 
 /// Where tokens live when a profile does not say.
 pub const DEFAULT_GITLAB: &str = "https://gitlab.com";
 
 pub(super) const ENVIRONMENT_KEYS: [&str; 3] = ["gitlab", "secrets", "tokens"];
 pub(super) const SECRETS_KEYS: [&str; 4] = ["file", "template", "recipients", "commit"];
-pub(super) const TOKEN_KEYS: [&str; 10] =
-    ["kind", "group", "project", "name", "role", "scopes", "expires", "renew_before", "overlap", "strategy"];
+pub(super) const TOKEN_KEYS: [&str; 11] = [
+    "kind",
+    "group",
+    "project",
+    "name",
+    "role",
+    "scopes",
+    "expires",
+    "renew_before",
+    "overlap",
+    "strategy",
+    "moved_from",
+];
 
 impl Environment {
     /// Reads the profile of the environment `name`. `path` is the profile's own path, relative to the repository
@@ -114,7 +126,34 @@ fn tokens(reader: &mut Reader, node: Node<'_>) -> Option<Vec<Token>> {
         }
         tokens.extend(token(reader, entry.key, entry.key_node, entry.value));
     }
+    check_moves(reader, mapping);
     Some(tokens)
+}
+
+/// An entry that moved has left its old key, and no other entry comes from there.
+fn check_moves(reader: &mut Reader, tokens: Mapping<'_>) {
+    let mut seen = BTreeSet::new();
+    for entry in tokens.entries() {
+        let Some(node) = entry.value.as_mapping().and_then(|fields| fields.get("moved_from")) else {
+            continue;
+        };
+        let Some(from) = node.as_str() else { continue };
+        if tokens.get(from).is_some() {
+            reader.report(
+                node,
+                format!("`{from}` is still an entry of its own; a renamed entry has one key only"),
+            );
+        }
+        if !seen.insert(from) {
+            reader.report(node, format!("two entries cannot both come from `{from}`"));
+        }
+    }
+}
+
+fn former_key(reader: &mut Reader, node: Node<'_>) -> Option<String> {
+    let key = reader.text(node)?;
+    names::token_key(key).map_err(|error| reader.report(node, error.to_string())).ok()?;
+    Some(key.to_owned())
 }
 
 fn token(reader: &mut Reader, key: &str, key_node: Node<'_>, node: Node<'_>) -> Option<Token> {
@@ -134,6 +173,7 @@ fn token(reader: &mut Reader, key: &str, key_node: Node<'_>, node: Node<'_>) -> 
     let overlap = span(reader, &fields, "overlap", expiry::fixed, 24.hours());
     let strategies = [("replace", Strategy::Replace), ("in-place", Strategy::InPlace)];
     let strategy = reader.choice(&fields, "strategy", Some(Strategy::Replace), &strategies);
+    let moved_from = fields.optional("moved_from").and_then(|node| former_key(reader, node));
     let (kind, owner) = owner?;
     Some(Token {
         key: key.to_owned(),
@@ -147,6 +187,7 @@ fn token(reader: &mut Reader, key: &str, key_node: Node<'_>, node: Node<'_>) -> 
         renew_before: renew_before?,
         overlap: overlap?,
         strategy: strategy?,
+        moved_from,
     })
 }
 

@@ -60,6 +60,7 @@ tokens:
     renew_before: P2W
     overlap: 90m
     strategy: in-place
+    moved_from: zeroth
   second:
     kind: personal
     name: Second
@@ -79,6 +80,7 @@ tokens:
     assert_eq!(first.renew_before.fieldwise(), 2.weeks().fieldwise());
     assert_eq!(first.overlap.fieldwise(), 90.minutes().fieldwise());
     assert_eq!(first.strategy, Strategy::InPlace);
+    assert_eq!(first.moved_from.as_deref(), Some("zeroth"));
     let second = environment.token("second").unwrap();
     assert_eq!((second.kind, second.owner.as_deref(), second.role), (Kind::Personal, None, None));
     assert!(second.scopes.contains("read_wiki"));
@@ -100,9 +102,9 @@ fn an_unknown_key_is_refused_with_its_place_and_the_key_that_was_meant() {
         problems(&with("backstage.yaml }", "backstage.yaml, recipient: self }")),
         "environments/qa.yaml:1:66: unknown key `recipient`, did you mean `recipients`?"
     );
-    let later = problems(&with("    kind: group", "    kind: group\n    moved_from: old"));
+    let later = problems(&with("    kind: group", "    kind: group\n    moved_by: old"));
     assert!(
-        later.starts_with("environments/qa.yaml:5:5: unknown key `moved_from`; token `backstage` has"),
+        later.starts_with("environments/qa.yaml:5:5: unknown key `moved_by`; token `backstage` has"),
         "{later}"
     );
 }
@@ -289,4 +291,13 @@ proptest::proptest! {
         profile.replace_range(at..at + 1, &text);
         let _ = read(&profile);
     }
+}
+
+#[test]
+fn an_entry_that_was_renamed_has_left_its_old_key() {
+    let text = with("    scopes:", "    moved_from: backstage\n    scopes:");
+    assert_eq!(
+        problems(&text),
+        "environments/qa.yaml:8:17: `backstage` is still an entry of its own; a renamed entry has one key only"
+    );
 }

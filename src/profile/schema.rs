@@ -145,6 +145,11 @@ fn token() -> Value {
                 "enum": ["replace", "in-place"],
                 "default": "replace",
             },
+            "moved_from": {
+                "description": "The key that this entry had before, where it was renamed: its token stays.",
+                "type": "string",
+                "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+            },
         },
         "if": { "required": ["kind"], "properties": { "kind": { "const": Kind::Personal } } },
         "then": { "properties": { "group": false, "project": false, "role": false } },

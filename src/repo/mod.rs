@@ -4,6 +4,7 @@
 //! It does things and decides nothing. The commit is made with gix behind the guards that each have a test in
 //! `tests/it/git_commit*.rs`, and handed to the user's `git` where gix cannot do what git would.
 
+mod branches;
 mod commit;
 mod content;
 mod durable;
@@ -35,6 +36,7 @@ pub mod write;
 
 use std::path::{Path, PathBuf};
 
+pub use branches::Branch;
 pub use commit::{By, CommitRequest, Committed, FileChange};
 pub use content::Difference;
 pub use error::{CommitError, RepoError};

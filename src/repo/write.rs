@@ -140,6 +140,19 @@ pub fn remove_durable(path: &Path) -> io::Result<()> {
     sync_directory(&directory_of(path))
 }
 
+/// Whether a process that was killed left the temporary file of a write to `target` behind.
+#[must_use]
+pub fn was_cut_off(target: &Path) -> bool {
+    target.with_file_name(staged_name(target)).exists()
+}
+
+fn staged_name(target: &Path) -> OsString {
+    let mut name = OsString::from(".provision-");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".tmp");
+    name
+}
+
 /// A temporary file beside its target, gone when it is dropped or a signal comes. A process that was killed leaves
 /// it behind: its name follows from the target's, so that the next write to the same target clears it away. One
 /// writer at a time is what the repository lock is for.
@@ -152,9 +165,7 @@ impl Staged {
     fn new(target: &Path, new: NewFile) -> io::Result<Self> {
         let _shield = signals::shield();
         let directory = directory_of(target);
-        let mut name = OsString::from(".provision-");
-        name.push(target.file_name().unwrap_or_default());
-        name.push(".tmp");
+        let name = staged_name(target);
         match fs::remove_file(directory.join(&name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{Style, Ui};
-use crate::plan::{Mint, Plan, Step};
+use crate::plan::{Mint, Plan, Retire, Revoke, Step, Why};
+use crate::sops;
 use crate::token::TokenId;
 
 /// Width of the verb column.
@@ -34,6 +35,7 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
 
 fn describe(step: &Step) -> (&'static str, Vec<String>) {
     match step {
+        Step::Mint(mint) if mint.rotates.is_some() => ("rotate", describe_mint(mint)),
         Step::Mint(mint) => ("mint", describe_mint(mint)),
         Step::Paste(mint) => {
             let mut lines = describe_mint(mint);
@@ -43,9 +45,9 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
         Step::Withdraw { key, id, why, .. } => {
             ("withdraw", vec![format!("token {id}, made for {key} by an interrupted run: {why}")])
         }
-        Step::Finish { key, record, replaces, .. } => {
+        Step::Finish { key, record, replaces, rotated, .. } => {
             let mut lines = vec![format!("{key} with token {}, made by an interrupted run", record.id)];
-            lines.extend(replaced(*replaces));
+            lines.extend(replaced(*replaces).filter(|_| !rotated));
             ("finish", lines)
         }
         Step::Render { key, id, from } => (
@@ -54,11 +56,15 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
         ),
         Step::Retire(retire) => (
             "retire",
-            vec![format!(
-                "{}: superseded token {}, overlap over since {}",
-                retire.key, retire.id, retire.due_since
-            )],
+            vec![format!("{}: superseded token {}, {}", retire.key, retire.token.id, why(&retire.because))],
         ),
+        Step::RetireAtOnce(retire) => {
+            ("revoke", vec![format!("{}: token {}, {}", retire.key, retire.token.id, why(&retire.because))])
+        }
+        Step::Revoke(Revoke { retire, .. }) => ("revoke", describe_revoke(retire)),
+        Step::Move { from, to } => {
+            ("rename", vec![format!("{from} is {to} in the profile now; its token stays")])
+        }
         Step::Restore { path } => {
             ("restore", vec![format!("{path} as HEAD has it: an interrupted run had replaced it")])
         }
@@ -67,8 +73,16 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
             vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],
         ),
         Step::Write(write) => {
-            let leaves = write.leaves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            ("set", vec![format!("{leaves} in {}", write.file)])
+            let listed =
+                |leaves: &[sops::Path]| leaves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let mut lines = Vec::new();
+            if !write.leaves.is_empty() {
+                lines.push(format!("{} in {}", listed(&write.leaves), write.file));
+            }
+            if !write.blank.is_empty() {
+                lines.push(format!("{} in {} to nothing", listed(&write.blank), write.file));
+            }
+            ("set", lines)
         }
         Step::Lock { path, .. } => ("lock", vec![path.clone()]),
         Step::Commit { paths } => ("commit", vec![paths.join(", ")]),
@@ -93,8 +107,42 @@ fn describe_mint(mint: &Mint) -> Vec<String> {
         format!("{role}{scopes}; {until}"),
     ];
     lines.extend(mint.because.iter().map(|reason| format!("because {reason}")));
-    lines.extend(replaced(mint.replaces));
+    match &mint.rotates {
+        Some(old) => lines.push(format!(
+            "token {} ends at once: until the new value is committed and delivered, nobody has one that works",
+            old.id
+        )),
+        None => lines.extend(replaced(mint.replaces)),
+    }
     lines
+}
+
+fn describe_revoke(retire: &Retire) -> Vec<String> {
+    let Retire { key, token, because } = retire;
+    let owner = &token.owner;
+    vec![
+        format!(
+            "{key}: {} token {} \"{}\" of {}, {}",
+            owner.kind,
+            token.id,
+            token.name,
+            owner.path,
+            why(because)
+        ),
+        "whoever uses it is locked out at once".to_owned(),
+    ]
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::OverlapOver { since } => format!("overlap over since {since}"),
+        Why::NoOverlap => "as soon as its successor is committed, without an overlap".to_owned(),
+        Why::Asked => "as it was asked for".to_owned(),
+        Why::NotInProfile => "as the profile no longer has it".to_owned(),
+        Why::Orphan { created } => format!("made at {created}, which no lock names"),
+        Why::Leaked { last_used: Some(used) } => format!("as it is in the wrong hands; last used at {used}"),
+        Why::Leaked { last_used: None } => "as it is in the wrong hands; never used".to_owned(),
+    }
 }
 
 fn replaced(old: Option<TokenId>) -> Option<String> {

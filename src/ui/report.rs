@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Style, Ui};
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::plan::message::Done;
+use crate::plan::message::{Done, Proof};
 
 /// Shows plans before they are confirmed.
 pub fn plans(ui: Ui, plans: &[&Plan]) {
@@ -69,8 +69,17 @@ fn lines(done: &Done) -> Vec<String> {
     }
     lines.extend(done.rendered.iter().map(|(key, id)| format!("{key} was rendered again from token {id}")));
     lines.extend(done.retired.iter().map(|id| format!("superseded token {id} is revoked")));
+    lines.extend(done.revoked.iter().map(|revoked| {
+        let proof = match revoked.proof {
+            Proof::Itself => "GitLab refuses its value",
+            Proof::Record => "GitLab says so",
+        };
+        format!("{}: token {} is revoked; {proof}", revoked.key, revoked.id)
+    }));
+    lines.extend(done.moved.iter().map(|(from, to)| format!("{from} is {to} now")));
     lines.extend(done.restored.iter().map(|path| format!("{path} is again as HEAD has it")));
     lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
+    lines.extend(done.refused.iter().map(|refused| format!("{} is as it was: {}", refused.key, refused.why)));
     lines.extend(done.healthy.iter().map(|healthy| {
         let expires =
             healthy.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));

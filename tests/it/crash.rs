@@ -79,7 +79,11 @@ fn recovery(scenario: Scenario, number: usize, fault: Fault) -> Vec<(Effect, Str
 fn broken(desk: &Desk, number: usize, fault: Fault) {
     let before = desk.untouched();
     let end = desk.run(&desk.effects(Some((number, fault))));
-    desk.head_is_live();
+    let locks_out = desk.locks_out();
+    desk.plain();
+    if !locks_out {
+        desk.head_is_live();
+    }
     if let End::Failed(error) = end
         && error.kind() != Kind::HalfWay
     {

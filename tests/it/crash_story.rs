@@ -2,7 +2,8 @@
 
 use crate::support::scenarios::{
     Scenario, first_mint, first_mint_pushed, into_an_existing_file, rendering_again, replacement,
-    replacement_requested, retirement, two_tokens, without_a_commit,
+    replacement_requested, retirement, rotation, rotation_in_place, rotation_without_an_overlap, two_tokens,
+    without_a_commit,
 };
 
 fn story(scenario: Scenario) -> String {
@@ -170,6 +171,63 @@ fn a_run_without_a_commit() {
     journal: writing secrets/qa.sops.yaml environments/locks/qa.yaml
     write secrets/qa.sops.yaml
     write environments/locks/qa.yaml
+    journal ends
+    ");
+}
+
+#[test]
+fn a_rotation() {
+    insta::assert_snapshot!(story(rotation), @r"
+    GET /groups/N/access_tokens/N
+    journal begins: empty
+    journal: intent backstage
+    POST /groups/N/access_tokens
+    journal: minted
+    GET /personal_access_tokens/self
+    journal: writing secrets/qa.sops.yaml environments/locks/qa.yaml
+    write secrets/qa.sops.yaml
+    write environments/locks/qa.yaml
+    commit secrets/qa.sops.yaml environments/locks/qa.yaml
+    journal ends
+    ");
+}
+
+#[test]
+fn a_rotation_in_place() {
+    insta::assert_snapshot!(story(rotation_in_place), @r"
+    GET /groups/N/access_tokens/N
+    GET /personal_access_tokens/self
+    journal begins: empty
+    GET /groups/N/access_tokens/N
+    journal: intent backstage
+    POST /groups/N/access_tokens/N/rotate
+    journal: minted
+    GET /personal_access_tokens/self
+    journal: writing secrets/qa.sops.yaml environments/locks/qa.yaml
+    write secrets/qa.sops.yaml
+    write environments/locks/qa.yaml
+    commit secrets/qa.sops.yaml environments/locks/qa.yaml
+    journal ends
+    ");
+}
+
+#[test]
+fn a_rotation_without_an_overlap() {
+    insta::assert_snapshot!(story(rotation_without_an_overlap), @r"
+    GET /groups/N/access_tokens/N
+    GET /personal_access_tokens/self
+    journal begins: empty
+    journal: intent backstage
+    POST /groups/N/access_tokens
+    journal: minted
+    GET /personal_access_tokens/self
+    journal: retiring the old backstage
+    journal: writing secrets/qa.sops.yaml environments/locks/qa.yaml
+    write secrets/qa.sops.yaml
+    write environments/locks/qa.yaml
+    commit secrets/qa.sops.yaml environments/locks/qa.yaml
+    GET /groups/N/access_tokens/N
+    DELETE /groups/N/access_tokens/N
     journal ends
     ");
 }

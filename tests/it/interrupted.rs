@@ -2,12 +2,23 @@
 //! stays locked, and the next run goes on.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::support::lab::{Lab, Said};
 use crate::support::proxy::Proxy;
 use crate::support::team::{Held, Team};
 
+/// Started with every signal as it is by default, whoever started the tests: what is ignored here would stay ignored in
+/// the program, but what is handled here is handled by nobody after exec.
 fn started(mut command: Command) -> Child {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let always = Arc::new(AtomicBool::new(true));
+        flag::register_conditional_shutdown(signal, 128 + signal, always).unwrap();
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 

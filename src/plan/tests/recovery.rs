@@ -18,9 +18,12 @@ fn pending(outcome: Outcome) -> Pending {
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
+            overlap: None,
+            rotates: None,
         },
         outcome,
         same_ground: true,
+        given_up: false,
     }
 }
 

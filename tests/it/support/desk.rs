@@ -1,6 +1,7 @@
 //! A lab whose runs happen in this process, over effects that the test chooses, and everything that must be true of
 //! it after a run that was broken off and the run after it.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,7 +21,8 @@ use provision::observe::{self, Ground, Wish, environments, interrupted};
 use provision::plan::Plan;
 use provision::plan::deliver::Way;
 use provision::plan::message::Done;
-use provision::plan::provision::{Options, plan};
+use provision::plan::options::{self, Options, Renew};
+use provision::plan::provision::plan;
 use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
 use provision::secret::Secret;
 use provision::sops::{Encrypted, Identities};
@@ -51,6 +53,10 @@ pub(crate) struct Desk {
     runtime: tokio::runtime::Runtime,
     repo: Repository,
     pub(crate) commit: bool,
+    /// What the next run is asked for. Whatever it is, plain runs recover from it.
+    pub(crate) wanted: RefCell<Options>,
+    /// Whether a run has revoked what HEAD holds, as it said it would.
+    locked_out: Cell<bool>,
     /// How its runs deliver, and where to.
     pub(crate) delivers: Option<(Way, Team)>,
 }
@@ -61,7 +67,16 @@ impl Desk {
         let system = Rc::new(System::new(None, &lab.variables(), &lab.repo()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let repo = Repository::discover(&lab.repo()).unwrap();
-        Self { lab, system, runtime, repo, commit: true, delivers: None }
+        Self {
+            lab,
+            system,
+            runtime,
+            repo,
+            commit: true,
+            delivers: None,
+            wanted: RefCell::default(),
+            locked_out: Cell::new(false),
+        }
     }
 
     /// A desk whose runs push, or open merge requests.
@@ -75,11 +90,37 @@ impl Desk {
         Faulty::new(&self.system, fault)
     }
 
+    fn options(&self) -> Options {
+        Options { commit: self.commit, ..self.wanted.borrow().clone() }
+    }
+
+    pub(crate) fn wants(&self, renew: Renew) {
+        self.wanted.replace(Options { renew, ..Options::default() });
+    }
+
+    /// Whether the next run says that tokens of HEAD die before the commit is there.
+    pub(crate) fn locks_out(&self) -> bool {
+        self.locked_out.get() || self.wanted.borrow().end != options::End::Nothing
+    }
+
+    /// From now on runs are those of `provision --env`, with `--prune` where that was asked for.
+    pub(crate) fn plain(&self) {
+        let end = self.wanted.borrow().end.clone();
+        self.locked_out.set(self.locked_out.get() || end != options::End::Nothing);
+        let pruned = end == options::End::Pruned;
+        let end = if pruned { options::End::Pruned } else { options::End::Nothing };
+        self.wanted.replace(Options { end, ..Options::default() });
+    }
+
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
-    async fn observed(&self, effects: &Rc<Faulty>) -> Result<(Ground, Plan, World), Error> {
+    async fn observed(
+        &self,
+        effects: &Rc<Faulty>,
+        shown: Option<&Plan>,
+    ) -> Result<(Ground, Plan, World), Error> {
         let world = World::new(effects.clone(), self.lab.variables(), self.lab.repo());
         let user = Rc::new(Repository::discover(&self.lab.repo())?);
         let delivery = match self.delivers {
@@ -92,10 +133,13 @@ impl Desk {
         let origin = environment.gitlab.origin().clone();
         let credential = Rc::new(Credential::new(origin, &operator, "GITLAB_TOKEN").unwrap());
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
-        let wish = Wish { sync_template: false };
+        let options = shown.map_or_else(|| self.options(), |shown| self.options().still(shown));
+        let arrives_upstream = delivery.as_ref().is_some_and(|delivery| delivery.arrives_upstream().unwrap());
+        let (revokes, values) = (options.revokes(), options.end != options::End::Nothing);
+        let wish = Wish { revokes, values, arrives_upstream, ..Wish::default() };
         let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;
-        let mut plan = plan(&environment, &observed, Options { commit: self.commit })?;
+        let mut plan = plan(&environment, &observed, &options)?;
         if let Some(delivery) = &delivery {
             plan.push_waiting(delivery.waiting(&ground.lock_path)?);
         }
@@ -104,9 +148,10 @@ impl Desk {
     }
 
     async fn attempt(&self, effects: &Rc<Faulty>) -> Result<Done, Error> {
-        let (ground, plan, world) = self.observed(effects).await?;
+        let (ground, plan, world) = self.observed(effects, None).await?;
         let delivery = ground.delivery.clone();
-        let again = async || self.observed(effects).await.map(|(ground, plan, _)| (ground, plan));
+        let again =
+            async || self.observed(effects, Some(&plan)).await.map(|(ground, plan, _)| (ground, plan));
         let done = arrive(ground, &plan, &world, &silent(), again).await;
         if let Some(delivery) = delivery {
             delivery.close(&world);
@@ -136,7 +181,7 @@ impl Desk {
 
     /// The plan that a run would make now.
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
-        let (ground, plan, world) = self.block_on(self.observed(&self.effects(None)))?;
+        let (ground, plan, world) = self.block_on(self.observed(&self.effects(None), None))?;
         if let Some(delivery) = ground.delivery {
             delivery.close(&world);
         }
@@ -238,7 +283,9 @@ impl Desk {
         let minted = self.lab.minted();
         let marks: BTreeSet<&str> =
             minted.iter().map(|token| token["description"].as_str().unwrap()).collect();
-        assert_eq!(marks.len(), minted.len(), "a mark was sent twice");
+        // What GitLab's rotate makes has the user and the mark of the one before.
+        let users: BTreeSet<u64> = minted.iter().map(|token| token["user_id"].as_u64().unwrap()).collect();
+        assert_eq!(marks.len(), users.len(), "a mark was sent twice");
     }
 
     #[track_caller]

@@ -141,6 +141,12 @@ impl Faulty {
         assert_eq!(reply.status, 201);
     }
 
+    /// The same, where GitLab may have a reason to refuse it by now.
+    pub(crate) async fn try_arrive(&self) {
+        let request = self.late.borrow_mut().take().unwrap();
+        self.system.send(request).await.unwrap();
+    }
+
     /// Counts one effect and says what is to go wrong with it.
     fn begin(&self, effect: Effect, what: String) -> Option<Fault> {
         assert!(!self.gone.get(), "a process that is gone did: {what}");
@@ -266,6 +272,8 @@ fn name(line: &Line) -> String {
         Line::Refused { .. } => "refused".to_owned(),
         Line::Minted { .. } => "minted".to_owned(),
         Line::Withdrawn { .. } => "withdrawn".to_owned(),
+        Line::GivenUp { .. } => "given up".to_owned(),
+        Line::Retiring { key, .. } => format!("retiring the old {key}"),
         Line::Writing { files } => {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
             format!("writing {}", paths.join(" "))

@@ -1,9 +1,9 @@
 //! What a refusal leaves: everything as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fmt, fs};
 
 use super::lab::{Lab, said};
 
@@ -12,8 +12,18 @@ use super::lab::{Lab, said};
 pub(crate) struct State {
     head: String,
     status: String,
-    files: BTreeMap<PathBuf, Vec<u8>>,
+    files: BTreeMap<PathBuf, Bytes>,
     active_tokens: BTreeSet<u64>,
+}
+
+/// Shown as text where two states differ.
+#[derive(PartialEq, Eq)]
+struct Bytes(Vec<u8>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(&self.0), f)
+    }
 }
 
 impl State {
@@ -34,13 +44,13 @@ impl State {
     }
 }
 
-fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Bytes>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.is_symlink() && !path.ends_with(".git") {
             collect(&path, files);
         } else if path.is_file() {
-            files.insert(path.clone(), fs::read(&path).unwrap());
+            files.insert(path.clone(), Bytes(fs::read(&path).unwrap()));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Desks just before a run that is worth looking at.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span};
 use provision::plan::deliver::Way;
+use provision::plan::options::{Chosen, End, Options, Overlap, Renew};
 use provision::sops::{Draft, Rule};
 
 use super::desk::{Desk, SECRETS};
@@ -102,4 +103,75 @@ pub(crate) fn retirement_pushed() -> Desk {
 
 pub(crate) fn one_more_slot(desk: &Desk, key: &str, text: &str) {
     desk.edit("templates/backstage.yaml", |template| format!("{template}{key}: \"{text}\"\n"));
+}
+
+/// A healthy token gets a successor.
+pub(crate) fn rotation() -> Desk {
+    let desk = Desk::new();
+    desk.whole_run();
+    desk.wants(Renew::Now(Chosen::new()));
+    desk
+}
+
+/// GitLab's rotate.
+pub(crate) fn rotation_in_place() -> Desk {
+    let desk = Desk::new();
+    desk.edit("environments/qa.yaml", |profile| profile + "    strategy: in-place\n");
+    desk.whole_run();
+    desk.wants(Renew::Now(Chosen::new()));
+    desk
+}
+
+/// The old token goes with the commit.
+pub(crate) fn rotation_without_an_overlap() -> Desk {
+    let desk = rotation();
+    let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
+    desk.wanted.replace(Options {
+        renew: Renew::Now(Chosen::new()),
+        overlap: Some(overlap),
+        force: true,
+        ..Options::default()
+    });
+    desk
+}
+
+/// All tokens of the environment go.
+pub(crate) fn revocation() -> Desk {
+    let desk = Desk::new();
+    desk.whole_run();
+    desk.wanted.replace(revoking());
+    desk
+}
+
+pub(crate) fn revocation_pushed() -> Desk {
+    let desk = Desk::that_delivers(Way::Push);
+    desk.whole_run();
+    desk.wanted.replace(revoking());
+    desk
+}
+
+fn revoking() -> Options {
+    Options { renew: Renew::Nothing, end: End::These(Chosen::new()), ..Options::default() }
+}
+
+/// The profile has one of two tokens no more.
+pub(crate) fn pruning() -> Desk {
+    let desk = two_tokens();
+    desk.whole_run();
+    desk.edit("environments/qa.yaml", |profile| profile.split("  mirror:").next().unwrap().to_owned());
+    desk.edit("templates/backstage.yaml", |template| template.split("MIRROR:").next().unwrap().to_owned());
+    desk.wanted.replace(Options { end: End::Pruned, ..Options::default() });
+    desk
+}
+
+pub(crate) fn rotation_pushed_without_an_overlap() -> Desk {
+    let desk = Desk::that_delivers(Way::Push);
+    desk.whole_run();
+    let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
+    desk.wanted.replace(Options {
+        renew: Renew::Now(Chosen::new()),
+        overlap: Some(overlap),
+        ..Options::default()
+    });
+    desk
 }

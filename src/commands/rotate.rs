@@ -1,0 +1,118 @@
+//! `provision rotate`: successors for tokens, whether they are due or not.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::Exit;
+use super::connection::Connections;
+use super::writer::{self, Job};
+use crate::cli::RotateArgs;
+use crate::error::{Error, Kind, Result};
+use crate::observe::Wish;
+use crate::observe::leaked::{Answer, find};
+use crate::plan::options::{Chosen, Options, Overlap, Renew};
+use crate::plan::provision::plan;
+use crate::profile::{Environment, expiry};
+use crate::repo::Repository;
+use crate::secret::Secret;
+use crate::ui::{Ui, interrupt, prompt};
+use crate::world::World;
+
+/// Observes, plans, shows, asks, applies, reports.
+///
+/// # Errors
+/// See the exit codes.
+pub async fn run(args: &RotateArgs, ui: Ui, world: &World) -> Result<Exit> {
+    interrupt::before_any_effect();
+    let repo = Rc::new(Repository::discover(&world.directory)?);
+    let chosen = writer::chosen(&args.env, args.all || args.env.is_empty(), &repo)?;
+    if args.leaked {
+        return leaked(args, &chosen, repo, ui, world).await;
+    }
+    let renew = renew(args);
+    rotate(args, chosen, options(args, renew)?, repo, ui, world).await
+}
+
+async fn rotate(
+    args: &RotateArgs,
+    environments: Vec<Environment>,
+    options: Options,
+    repo: Rc<Repository>,
+    ui: Ui,
+    world: &World,
+) -> Result<Exit> {
+    let job = Job {
+        verb: "provision rotate",
+        environments,
+        wish: Wish { revokes: options.revokes(), ..Wish::default() },
+        pasted: None,
+        plan: &|environment, observed, shown| {
+            let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
+            plan(environment, observed, &options).map_err(Error::from)
+        },
+        again: |environment, keys| match keys {
+            [] => format!("provision rotate --env {environment}"),
+            _ => format!("provision rotate --env {environment} --token {}", keys.join(",")),
+        },
+    };
+    writer::run(&job, repo, &args.write, ui, world).await
+}
+
+/// Finds the entry of a token that is in the wrong hands, and rotates that.
+async fn leaked(
+    args: &RotateArgs,
+    environments: &[Environment],
+    repo: Rc<Repository>,
+    ui: Ui,
+    world: &World,
+) -> Result<Exit> {
+    let value = leaked_value(ui, world)?;
+    let instances: BTreeSet<_> = environments.iter().map(|environment| &environment.gitlab).collect();
+    let [instance] = instances.into_iter().collect::<Vec<_>>()[..] else {
+        return Err(Error::new(Kind::Usage, "the environments are of several GitLabs")
+            .because("a token is sent to its own GitLab only, and it does not say which that is")
+            .hint("name an environment of the token's GitLab with --env"));
+    };
+    let client = Connections::new(&args.write.connection, ui, world)?.client(instance)?;
+    match find(&value, environments, &repo, &client).await? {
+        Answer::Ended { how } => {
+            ui.say(&format!("{instance} says that this token {how}: nobody can use it any more"));
+            Ok(Exit::Done)
+        }
+        Answer::Lives { environment, id, last_used } => {
+            let renew = Renew::Leaked { id, last_used };
+            let environments = writer::chosen(&[environment], false, &repo)?;
+            rotate(args, environments, options(args, renew)?, repo, ui, world).await
+        }
+    }
+}
+
+fn leaked_value(ui: Ui, world: &World) -> Result<Secret> {
+    if ui.interactive {
+        return prompt::secret(ui, "The token that leaked")
+            .map_err(|_| Error::new(Kind::Interrupted, "no token was given; nothing was changed"));
+    }
+    world.read_secret_stdin()
+}
+
+fn renew(args: &RotateArgs) -> Renew {
+    let chosen: Chosen = args.token.iter().cloned().collect();
+    if args.due { Renew::Due(chosen) } else { Renew::Now(chosen) }
+}
+
+fn options(args: &RotateArgs, renew: Renew) -> Result<Options> {
+    let overlap = args.overlap.as_deref().map(overlap).transpose()?;
+    let options = Options { renew, overlap, force: args.force, ..Options::default() };
+    if options.at_once() && !options.force && !args.write.delivery.push {
+        let what = "--overlap 0s would revoke tokens whose successors nobody has yet";
+        return Err(Error::new(Kind::Usage, what)
+            .hint("--push as well: they are revoked once their successors are upstream")
+            .hint("or --force as well: they are revoked as soon as their successors are committed"));
+    }
+    Ok(options)
+}
+
+fn overlap(text: &str) -> Result<Overlap> {
+    let span = expiry::fixed(text).map_err(|error| Error::new(Kind::Usage, format!("--overlap: {error}")))?;
+    Ok(Overlap { written: text.to_owned(), span })
+}

@@ -1,0 +1,102 @@
+//! Which token a value in the wrong hands is: asked of GitLab with the value itself.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{environments, live};
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::client::Client;
+use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::lock::Lock;
+use crate::plan::observed::Live;
+use crate::profile::Environment;
+use crate::repo::Repository;
+use crate::secret::Secret;
+use crate::token::{Record, TokenId};
+
+/// What GitLab says of a value.
+#[derive(Debug)]
+pub enum Answer {
+    /// It works, and a lock names it.
+    Lives {
+        /// Name of the environment whose lock it is.
+        environment: String,
+        /// GitLab's number.
+        id: TokenId,
+        /// When GitLab had last seen it used before we asked with it, which is a use too.
+        last_used: Option<Timestamp>,
+    },
+    /// Nobody can use it any more.
+    Ended {
+        /// In GitLab's words: `was revoked`, `has expired`.
+        how: &'static str,
+    },
+}
+
+/// Finds the token in the locks of `environments`, all of which are of the instance of `client`.
+///
+/// # Errors
+/// Where GitLab does not know it, or it is in no lock that this run could change.
+pub async fn find(
+    value: &Secret,
+    environments: &[Environment],
+    repo: &Repository,
+    client: &Client,
+) -> Result<Answer> {
+    let mut locks = environments::locks(repo)?;
+    locks.retain(|(name, _, _)| environments.iter().any(|environment| environment.name == *name));
+    let last_uses = last_uses(&locks, client).await?;
+    let record = match client.verify(value, "the leaked token").await {
+        Ok(record) => record,
+        Err(error) => return ended(error),
+    };
+    let id = record.id;
+    let Some((environment, user, _)) = locks.into_iter().find(|(_, _, lock)| lock.names(id)) else {
+        return Err(of_no_lock(&record, client));
+    };
+    if let Some(user) = user
+        && client.whoami().await?.username.as_deref() != Some(user.as_str())
+    {
+        return Err(Error::new(Kind::Refused, format!("token {id} is {user}'s, of {environment}"))
+            .because("what is in a personal file can be replaced by its owner only")
+            .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
+    }
+    let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
+    Ok(Answer::Lives { environment, id, last_used })
+}
+
+/// When each token of the locks was last used, before the question with the value counts as a use.
+async fn last_uses(
+    locks: &[(String, Option<String>, Lock)],
+    client: &Client,
+) -> Result<BTreeMap<TokenId, Option<Timestamp>>> {
+    let mut last_uses = BTreeMap::new();
+    for (_, _, lock) in locks {
+        for (id, live) in live::records(client, lock, &[]).await? {
+            if let Live::Known(record) = live {
+                last_uses.insert(id, record.last_used_at);
+            }
+        }
+    }
+    Ok(last_uses)
+}
+
+fn ended(error: GitLabError) -> Result<Answer> {
+    match error.kind() {
+        ErrorKind::TokenRevoked => Ok(Answer::Ended { how: "was revoked" }),
+        ErrorKind::TokenExpired => Ok(Answer::Ended { how: "has expired" }),
+        ErrorKind::TokenUnknown => Err(Error::from(error)
+            .of_kind(Kind::Refused)
+            .hint_instead("look whether all of it was given, and whether it is of another GitLab")),
+        _ => Err(error.into()),
+    }
+}
+
+fn of_no_lock(record: &Record, client: &Client) -> Error {
+    let Record { id, name, .. } = record;
+    let what = format!("token {id} (\"{name}\") of {} works, and no lock here names it", client.instance());
+    Error::new(Kind::Refused, what)
+        .because("only tokens that were minted from a profile can be replaced and revoked from here")
+        .hint("its owner revokes it at GitLab, under Access tokens")
+}

@@ -1,0 +1,92 @@
+//! Tokens of an environment that nobody has: made by a run whose clone is gone, and in no lock of any branch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, Kind, Result};
+use crate::gitlab::client::Client;
+use crate::journal::mark_in;
+use crate::lock::Lock;
+use crate::plan::observed::Orphan;
+use crate::repo::{Chosen, ObjectId, Repository};
+use crate::token::{Known, Owner, Record, TokenId};
+use crate::world::World;
+
+use super::environments;
+
+/// Lists the tokens of all owners that the profile or the lock names, and leaves those that carry a mark of this environment
+/// and stand in no lock: not in the work tree, not on a branch here, not on one of the remote, which is asked.
+///
+/// # Errors
+/// Where GitLab or the remote cannot be asked, or a lock cannot be read: a token that it names would be taken for an orphan.
+pub async fn find(
+    environment: &str,
+    owners: &BTreeMap<String, Owner>,
+    lock: &Lock,
+    client: &Client,
+    repo: &Repository,
+    world: &World,
+) -> Result<Vec<Orphan>> {
+    let named = named_anywhere(repo, world)?;
+    let mut all: BTreeSet<&Owner> = owners.values().collect();
+    for entry in lock.tokens.values() {
+        all.insert(&entry.owner);
+        all.extend(entry.superseded.iter().map(|old| &old.owner));
+    }
+    // The path of an owner may have changed since; its number has not.
+    let by_id: BTreeMap<_, &Owner> = all.into_iter().map(|owner| ((owner.kind, owner.id), owner)).collect();
+    let mut orphans = Vec::new();
+    for owner in by_id.into_values() {
+        let listed = client.list_active(owner).await?;
+        let unnamed =
+            listed.into_iter().filter(|record| !named.contains(&record.id) && !lock.names(record.id));
+        orphans.extend(unnamed.filter_map(|record| orphan(environment, owner, record)));
+    }
+    orphans.sort_by_key(|orphan| orphan.token.id);
+    Ok(orphans)
+}
+
+/// A token whose description is one of ours for this environment: `provision qa/backstage <mark>`.
+fn orphan(environment: &str, owner: &Owner, record: Record) -> Option<Orphan> {
+    let description = record.description.as_deref()?;
+    let mark = mark_in(description)?.to_owned();
+    let entry = description.strip_prefix("provision ")?.split(' ').next()?;
+    let (of, key) = entry.split_once('/')?;
+    let token =
+        Known { id: record.id, owner: owner.clone(), name: record.name, created: record.created_at, mark };
+    (of == environment).then(|| Orphan { key: key.to_owned(), token, last_used: record.last_used_at })
+}
+
+fn named_anywhere(repo: &Repository, world: &World) -> Result<BTreeSet<TokenId>> {
+    match repo.remote()? {
+        Chosen::None => {}
+        Chosen::One(remote) => {
+            world.effects().look(repo, &remote, &["*"]).map_err(Error::from)?;
+        }
+        Chosen::Unknown { why } => {
+            return Err(Error::new(Kind::Usage, "it cannot be told which remote has the locks").because(why));
+        }
+    }
+    let mut commits: BTreeSet<ObjectId> = repo.branches()?.into_iter().map(|branch| branch.commit).collect();
+    commits.extend(repo.head()?.commit);
+    let mut named = BTreeSet::new();
+    let mut read = BTreeSet::new();
+    for commit in commits {
+        for path in repo.files_at(commit, environments::LOCKS)? {
+            let Some(bytes) = repo.content_at(commit, &path)? else { continue };
+            if read.insert(bytes.clone()) {
+                let lock = Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {
+                    Error::from(error).context(format!("a lock at {commit} cannot be read"))
+                })?;
+                named.extend(ids(&lock));
+            }
+        }
+    }
+    for (_, lock) in environments::lock_files(repo)? {
+        named.extend(ids(&lock));
+    }
+    Ok(named)
+}
+
+fn ids(lock: &Lock) -> impl Iterator<Item = TokenId> + '_ {
+    lock.tokens.values().flat_map(|entry| entry.superseded.iter().map(|old| old.id).chain([entry.id]))
+}

@@ -1,0 +1,79 @@
+//! Why no plan is made.
+
+use crate::sops;
+use crate::token::TokenId;
+
+/// Why no plan is made: a rule refuses, and nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A secrets file and the policy disagree; writing to it would be for the wrong readers.
+    #[error("{file} does not agree with the policy: {}", differences.join("; "))]
+    PolicyDiffers {
+        /// The secrets file.
+        file: String,
+        /// One sentence each.
+        differences: Vec<String>,
+    },
+    /// The lock names a token that is not the one it describes.
+    #[error("the lock's token {id} of {key} is another one at GitLab: {why}")]
+    NotOurs {
+        /// Key of the entry.
+        key: String,
+        /// The id in the lock.
+        id: TokenId,
+        /// What differs.
+        why: String,
+    },
+    /// A token that is to be revoked cannot be proved to be the one that is meant.
+    #[error("token {id} of {key} is not revoked: {why}")]
+    NotRevoked {
+        /// Key of the entry.
+        key: String,
+        /// The token.
+        id: TokenId,
+        /// What speaks against it.
+        why: String,
+    },
+    /// A slot would be blanked that takes another token too.
+    #[error("{file} {path} takes {other} too")]
+    SharedSlot {
+        /// The secrets file.
+        file: String,
+        /// The slot.
+        path: sops::Path,
+        /// The entry that stays.
+        other: String,
+    },
+    /// The profile's expiry cannot be asked for today.
+    #[error("{profile}: token `{key}`: {why}")]
+    Expiry {
+        /// Path of the profile.
+        profile: String,
+        /// Key of the entry.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// GitLab's rotate was asked for and did not answer; or it answered, and what it said can be used nowhere.
+    #[error("it is not decided what becomes of {key}: {why}")]
+    Undecided {
+        /// The environment.
+        environment: String,
+        /// Key of the entry.
+        key: String,
+        /// What is known.
+        why: String,
+        /// The successor, where GitLab has one.
+        successor: Option<TokenId>,
+    },
+    /// What was named on the command line is not there.
+    #[error("{environment} has no token {key}")]
+    NoSuchToken {
+        /// The environment.
+        environment: String,
+        /// As it was named.
+        key: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+}

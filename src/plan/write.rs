@@ -1,0 +1,80 @@
+//! The files that a plan writes, puts back, and commits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::observed::{Observed, SlotState};
+use super::{Note, Plan, PlanError, Step, Write};
+use crate::sops;
+use crate::token::TokenId;
+
+/// What makes files change.
+pub(super) struct Changes<'a> {
+    /// Entries whose slots are written.
+    pub(super) touched: &'a BTreeSet<&'a str>,
+    /// Superseded tokens that have ended by themselves.
+    pub(super) ended: BTreeSet<TokenId>,
+    /// Entries that leave the lock.
+    pub(super) removed: &'a BTreeSet<String>,
+    /// By file: leaves that are blanked.
+    pub(super) blank: BTreeMap<String, Vec<sops::Path>>,
+    /// Whether the result is committed.
+    pub(super) commit: bool,
+}
+
+/// Adds the steps that restore, write and commit.
+pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -> Result<(), PlanError> {
+    let mut paths = Vec::new();
+    let mut writes = Vec::new();
+    for file in &observed.files {
+        let follows =
+            |slot: &&SlotState| slot.tokens.iter().any(|key| changes.touched.contains(key.as_str()));
+        let mut leaves: Vec<_> = file.slots.iter().filter(follows).map(|slot| slot.path.clone()).collect();
+        leaves.extend(file.stale.iter().cloned());
+        let blank = changes.blank.get(&file.path).cloned().unwrap_or_default();
+        if leaves.is_empty() && blank.is_empty() {
+            plan.notes.extend(file.differences.iter().map(|difference| {
+                Note::attention(format!("{} does not agree with the policy: {difference}", file.path))
+            }));
+            continue;
+        }
+        if !file.differences.is_empty() {
+            return Err(PlanError::PolicyDiffers {
+                file: file.path.clone(),
+                differences: file.differences.clone(),
+            });
+        }
+        if file.commit {
+            paths.push(file.path.clone());
+        }
+        writes.push(Step::Write(Write {
+            file: file.path.clone(),
+            template: file.template.clone(),
+            create: !file.exists,
+            readers: file.readers,
+            leaves,
+            blank,
+        }));
+    }
+    let ended: Vec<TokenId> = changes.ended.into_iter().collect();
+    let any = !ended.is_empty()
+        || !writes.is_empty()
+        || !changes.removed.is_empty()
+        || !observed.moved.is_empty()
+        || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
+    let written = |path: &String| {
+        (any && *path == observed.lock_path)
+            || writes.iter().any(|step| matches!(step, Step::Write(write) if write.file == *path))
+    };
+    let restored = observed.left.iter().filter(|path| !written(path));
+    plan.steps.extend(restored.map(|path| Step::Restore { path: path.clone() }));
+    plan.steps.extend(writes);
+    if any {
+        let removed = changes.removed.iter().cloned().collect();
+        plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended, removed });
+        paths.push(observed.lock_path.clone());
+        if changes.commit {
+            plan.steps.push(Step::Commit { paths });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! `revoke`, `--prune` and `moved_from:` of the built program.
+
+use jiff::SignedDuration;
+
+use crate::support::lab::Lab;
+use crate::support::team::Team;
+
+const SECRETS: &str = "secrets/qa.sops.yaml";
+const LOCK: &str = "environments/locks/qa.yaml";
+const MIRROR: &str = "  mirror:
+    kind: group
+    group: alithya-csna
+    name: Mirror
+    role: reporter
+    scopes: [read_repository]
+";
+
+fn live(lab: &Lab) -> Vec<u64> {
+    let minted = lab.minted();
+    let live = minted.iter().filter(|token| token["active"] == true);
+    live.map(|token| token["id"].as_u64().unwrap()).collect()
+}
+
+/// Two tokens, each with a slot of its own.
+fn two_tokens() -> Lab {
+    let lab = Lab::today();
+    lab.write("environments/qa.yaml", &(lab.read("environments/qa.yaml") + MIRROR));
+    let template = lab.read("templates/backstage.yaml") + "MIRROR: \"{{ tokens.mirror }}\"\n";
+    lab.write("templates/backstage.yaml", &template);
+    lab.commit_all("mirror");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab
+}
+
+#[test]
+fn a_token_is_revoked_and_proved_to_be_and_its_slot_and_lock_entry_are_blanked() {
+    let lab = two_tokens();
+    let mirror = lab.value(SECRETS, "MIRROR");
+    let said = lab.provision(["revoke", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    assert!(said.out.contains("is revoked; GitLab refuses its value"), "{}", said.out);
+    assert_eq!(live(&lab).len(), 1);
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN"), "");
+    assert_eq!(lab.value(SECRETS, "MIRROR"), mirror);
+    assert!(!lab.read(LOCK).contains("backstage:"), "{}", lab.read(LOCK));
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    assert!(lab.git(["log", "-1", "--format=%s"]).contains("of backstage"));
+    // What is left can still be written, and a plain run makes a new one.
+    lab.provision(["rotate", "--env", "qa", "--token", "mirror", "--yes"]).ok();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.value(SECRETS, "GITLAB_TOKEN").starts_with("glpat-"));
+}
+
+#[test]
+fn an_environment_is_revoked_as_a_whole_superseded_tokens_too() {
+    let lab = two_tokens();
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 4);
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 0);
+    assert_eq!(
+        (lab.value(SECRETS, "GITLAB_TOKEN"), lab.value(SECRETS, "MIRROR")),
+        (String::new(), String::new())
+    );
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+}
+
+#[test]
+fn a_file_that_hides_nothing_else_is_blanked_too() {
+    let lab = Lab::today();
+    lab.write("templates/backstage.yaml", "GITLAB_TOKEN: \"{{ tokens.backstage }}\"\n");
+    lab.commit_all("nothing else");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN").trim(), "");
+    assert!(lab.read(SECRETS).contains("ENC["));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.value(SECRETS, "GITLAB_TOKEN").starts_with("glpat-"));
+}
+
+#[test]
+fn a_revocation_is_delivered() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    lab.provision(["revoke", "--env", "qa", "--push", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 0);
+    assert!(!team.show("main", LOCK).contains("backstage:"));
+    assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
+}
+
+#[test]
+fn what_gitlab_does_not_revoke_keeps_its_slot_and_its_entry() {
+    let lab = two_tokens();
+    lab.gitlab.add_fault("DELETE * x1 403".parse().unwrap());
+    let said = lab
+        .provision(["revoke", "--env", "qa", "--yes"])
+        .refused(4, "for the rest: provision revoke --env qa");
+    assert!(said.out.contains("is revoked"), "{}{}", said.out, said.err);
+    assert_eq!(live(&lab).len(), 1);
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN").is_empty(), !lab.read(LOCK).contains("backstage:"));
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 0);
+}
+
+#[test]
+fn an_entry_that_left_the_profile_is_reported_and_revoked_by_prune_only() {
+    let lab = two_tokens();
+    lab.write("environments/qa.yaml", &lab.read("environments/qa.yaml").replace(MIRROR, ""));
+    let template = lab.read("templates/backstage.yaml").replace("MIRROR: \"{{ tokens.mirror }}\"\n", "");
+    lab.write("templates/backstage.yaml", &template);
+    lab.commit_all("no mirror");
+    let said = lab.provision(["--env", "qa", "--yes"]).refused(3, "provision --env qa --prune revokes it");
+    assert!(said.out.contains("backstage is healthy"), "{}", said.out);
+    assert_eq!(live(&lab).len(), 2);
+    lab.provision(["--env", "qa", "--prune", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 1);
+    assert_eq!(lab.value(SECRETS, "MIRROR"), "");
+    assert!(!lab.read(LOCK).contains("mirror:"));
+    let said = lab.provision(["--env", "qa", "--prune", "--yes"]).ok();
+    assert!(said.out.contains("backstage is healthy"), "{}", said.out);
+}
+
+#[test]
+fn a_renamed_entry_keeps_its_token() {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let value = lab.value(SECRETS, "GITLAB_TOKEN");
+    let profile = lab.read("environments/qa.yaml");
+    lab.write(
+        "environments/qa.yaml",
+        &profile.replace("  backstage:\n", "  portal:\n    moved_from: backstage\n"),
+    );
+    let template = lab.read("templates/backstage.yaml");
+    lab.write("templates/backstage.yaml", &template.replace("tokens.backstage", "tokens.portal"));
+    lab.commit_all("rename");
+    let said = lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(said.out.contains("backstage is portal now"), "{}", said.out);
+    assert_eq!(live(&lab).len(), 1);
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN"), value);
+    assert!(lab.read(LOCK).contains("  portal:") && !lab.read(LOCK).contains("  backstage:"));
+    let head = lab.head();
+    let said = lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(said.out.contains("portal is healthy"), "{}", said.out);
+    assert_eq!(lab.head(), head);
+}
+
+#[test]
+fn orphans_are_revoked_once_they_are_old_and_no_branch_of_the_remote_names_them() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    // A container that is gone before it pushed; and a request that is open.
+    let container = team.another_clone("container");
+    assert!(container.command(&lab, &["--env", "qa", "--yes"]).output().unwrap().status.success());
+    drop(container);
+    lab.provision(["--env", "dev", "--mr", "--yes"]).ok();
+    let waiting = live(&lab)[1];
+    lab.git(["update-ref", "-d", "refs/remotes/origin/provision/dev"]);
+
+    let said = lab.provision(["revoke", "--all", "--orphans", "--yes"]).ok();
+    assert!(said.err.contains("not revoked yet"), "{}", said.err);
+    assert_eq!(live(&lab).len(), 2);
+    lab.gitlab.advance(SignedDuration::from_hours(25));
+    let said = lab.provision(["revoke", "--all", "--orphans", "--yes"]).ok();
+    assert!(said.out.contains("is revoked; GitLab says so"), "{}{}", said.out, said.err);
+    assert_eq!(live(&lab), [waiting]);
+}
+
+#[test]
+fn an_orphan_that_somebody_has_used_needs_force() {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let value = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.git(["reset", "-q", "--hard", "HEAD~1"]);
+    lab.gitlab.advance(SignedDuration::from_hours(30));
+    super::rotate::used(&lab, &value);
+    lab.provision(["revoke", "--env", "qa", "--orphans", "--yes"]).refused(3, "not revoked without --force");
+    assert_eq!(live(&lab).len(), 1);
+    lab.provision(["revoke", "--env", "qa", "--orphans", "--force", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 0);
+}

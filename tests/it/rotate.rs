@@ -1,0 +1,244 @@
+//! `rotate` and `resume` of the built program.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use jiff::SignedDuration;
+
+use crate::support::lab::{Lab, Said};
+use crate::support::team::Team;
+
+const SECRETS: &str = "secrets/qa.sops.yaml";
+const LOCK: &str = "environments/locks/qa.yaml";
+
+fn lab() -> Lab {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab
+}
+
+fn live(lab: &Lab) -> Vec<u64> {
+    let minted = lab.minted();
+    let live = minted.iter().filter(|token| token["active"] == true);
+    live.map(|token| token["id"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_healthy_token_gets_a_successor_and_is_retired_after_its_overlap() {
+    let lab = lab();
+    let old = lab.value(SECRETS, "GITLAB_TOKEN");
+    let said = lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    assert!(said.out.contains("qa: backstage is group token"), "{}", said.out);
+    assert_eq!(live(&lab).len(), 2);
+    assert_ne!(lab.value(SECRETS, "GITLAB_TOKEN"), old);
+    lab.gitlab.advance(SignedDuration::from_hours(25));
+    lab.provision(["rotate", "--env", "qa", "--due", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 1);
+    assert!(lab.git(["log", "-1", "--format=%s"]).contains("retire token"));
+}
+
+#[test]
+fn nothing_is_due_so_nothing_is_done() {
+    let lab = lab();
+    let head = lab.head();
+    let said = lab.provision(["rotate", "--all", "--due", "--yes"]);
+    assert_eq!(live(&lab).len(), 1, "{}", said.err);
+    assert_eq!(lab.head(), head);
+    assert!(said.err.contains("dev") && said.status == 0, "{}{}", said.out, said.err);
+}
+
+#[test]
+fn without_an_overlap_the_old_token_ends_when_its_successor_is_upstream() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    let said = lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 1, "{}{}", said.out, said.err);
+    assert!(team.show("main", LOCK).contains(&format!("id: {}", live(&lab)[0])));
+    assert!(!team.show("main", LOCK).contains("superseded:\n"), "{}", team.show("main", LOCK));
+}
+
+#[test]
+fn a_push_to_another_branch_leaves_the_old_token_until_its_successor_is_upstream() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    lab.git(["checkout", "-q", "-b", "feature"]);
+    lab.git(["push", "-q", "-u", "origin", "feature"]);
+    lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 2);
+    lab.git(["push", "-q", "origin", "feature:main"]);
+    lab.git(["checkout", "-q", "main"]);
+    lab.git(["pull", "-q"]);
+    lab.gitlab.advance(SignedDuration::from_mins(5));
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 1);
+    assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
+}
+
+#[test]
+fn two_clones_that_rotate_at_once_end_with_the_winners_successor() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    let ben = team.another_clone("ben");
+    let mut held = ben.hold_next_push(&lab);
+    let args = ["rotate", "--env", "qa", "--push", "--yes"];
+    let late = ben.command(&lab, &args).stdout(Stdio::piped()).spawn().unwrap();
+    held.wait();
+    lab.provision(args).ok();
+    let winner = *live(&lab).last().unwrap();
+    held.let_go();
+    let said = Said::of(&late.wait_with_output().unwrap()).ok();
+    // The first token, which is superseded, and the winner's.
+    assert_eq!(live(&lab).len(), 2, "{}", said.out);
+    assert!(live(&lab).contains(&winner), "{}", said.out);
+    assert!(team.show("main", LOCK).contains(&format!("id: {winner}")));
+    assert_eq!(ben.git(&lab, &["rev-parse", "HEAD"]), team.git(["rev-parse", "main"]));
+}
+
+#[test]
+fn without_a_journal_there_is_nothing_to_resume() {
+    let lab = lab();
+    let said = lab.provision(["resume", "--yes"]).ok();
+    assert!(said.err.contains("no run was interrupted here"), "{}", said.err);
+}
+
+#[test]
+fn what_an_interrupted_run_made_is_finished_or_undone() {
+    for (flag, left) in [(None, 2), (Some("--abandon"), 1)] {
+        let lab = lab();
+        let old = lab.value(SECRETS, "GITLAB_TOKEN");
+        // The commit fails, so that files and journal are left.
+        lab.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n");
+        make_executable(&lab, ".git/hooks/pre-commit");
+        lab.provision(["rotate", "--env", "qa", "--yes"]).refused(4, "git commit failed");
+        std::fs::remove_file(lab.repo().join(".git/hooks/pre-commit")).unwrap();
+        let args: Vec<&str> = ["resume", "--yes"].into_iter().chain(flag).collect();
+        lab.provision(args).ok();
+        assert_eq!(live(&lab).len(), left, "{flag:?}");
+        assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN") == old, flag.is_some());
+        assert_eq!(lab.git(["status", "--porcelain"]), "");
+        assert!(!lab.repo().join(".git/provision/qa.journal").exists());
+    }
+}
+
+fn make_executable(lab: &Lab, path: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = lab.repo().join(path);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn piped(lab: &Lab, args: &[&str], input: &str) -> Said {
+    let mut command = lab.command(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    Said::of(&child.wait_with_output().unwrap())
+}
+
+/// Uses a token as a thief would.
+pub(crate) fn used(lab: &Lab, value: &str) {
+    let url = format!("{}/api/v4/personal_access_tokens/self", lab.gitlab.url());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
+    assert!(runtime.block_on(request.header("PRIVATE-TOKEN", value).send()).unwrap().status().is_success());
+}
+
+#[test]
+fn a_leaked_token_is_found_by_its_value_replaced_and_revoked_now() {
+    let lab = lab();
+    let leaked = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.gitlab.advance(SignedDuration::from_hours(1));
+    used(&lab, &leaked);
+    lab.gitlab.advance(SignedDuration::from_hours(1));
+    let said = piped(&lab, &["rotate", "--leaked", "--yes"], &format!("{leaked}\n")).ok();
+    assert!(said.err.contains("in the wrong hands; last used at"), "{}", said.err);
+    assert!(!said.err.contains(&leaked) && !said.out.contains(&leaked));
+    let minted = lab.minted();
+    assert_eq!(minted[0]["revoked"], true);
+    assert_eq!(live(&lab).len(), 1);
+    assert_ne!(lab.value(SECRETS, "GITLAB_TOKEN"), leaked);
+    let said = piped(&lab, &["rotate", "--leaked", "--yes"], &leaked).ok();
+    assert!(said.err.contains("was revoked: nobody can use it any more"), "{}", said.err);
+    assert_eq!(live(&lab).len(), 1);
+}
+
+#[test]
+fn a_leaked_token_that_was_superseded_is_revoked_without_another_successor() {
+    let lab = lab();
+    let leaked = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    let current = lab.value(SECRETS, "GITLAB_TOKEN");
+    piped(&lab, &["rotate", "--leaked", "--env", "qa", "--yes"], &leaked).ok();
+    assert_eq!(lab.value(SECRETS, "GITLAB_TOKEN"), current);
+    assert_eq!((live(&lab).len(), lab.minted().len()), (1, 2));
+    assert!(!lab.read(LOCK).contains("superseded"), "{}", lab.read(LOCK));
+}
+
+#[test]
+fn what_no_lock_names_is_not_touched_even_if_it_leaked() {
+    let lab = lab();
+    let operator = lab.gitlab.operator_token();
+    piped(&lab, &["rotate", "--leaked", "--yes"], operator.expose()).refused(5, "no lock here names it");
+    piped(&lab, &["rotate", "--leaked", "--yes"], "glpat-00000000000000000000").refused(5, "does not accept");
+    assert_eq!(live(&lab).len(), 1);
+}
+
+/// An environment with this many tokens, each with a slot of its own.
+fn many(lab: &Lab, count: usize) {
+    let mut profile = lab.read("environments/qa.yaml");
+    let mut template = lab.read("templates/backstage.yaml");
+    for number in 1..count {
+        profile += &format!(
+            "  t{number}: {{ kind: group, group: alithya-csna, name: T{number}, role: reporter, scopes: [read_api], expires: 90d }}\n"
+        );
+        template += &format!("T{number}: \"{{{{ tokens.t{number} }}}}\"\n");
+    }
+    lab.write("environments/qa.yaml", &profile);
+    lab.write("templates/backstage.yaml", &template);
+    lab.commit_all("more");
+}
+
+#[test]
+fn what_expired_or_was_revoked_is_revived_in_bulk_with_one_commit() {
+    let lab = Lab::today();
+    many(&lab, 12);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 12);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 100));
+    assert_eq!(live(&lab).len(), 1);
+    let head = lab.head();
+    lab.provision(["rotate", "--all", "--due", "--yes"]);
+    assert_eq!(live(&lab).len(), 12);
+    assert_eq!(lab.git(["rev-parse", "HEAD~1"]), head);
+    assert!(lab.value(SECRETS, "T7").starts_with("glpat-"));
+}
+
+#[test]
+fn what_gitlab_refuses_does_not_take_the_others_along_and_the_error_says_what_to_run() {
+    let lab = Lab::today();
+    many(&lab, 3);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.gitlab.add_fault("POST /groups/*/access_tokens after 1 x1 403".parse().unwrap());
+    let said = lab.provision(["rotate", "--env", "qa", "--yes"]).refused(4, "1 token was not made");
+    assert!(said.err.contains("for the rest: provision rotate --env qa --token t1"), "{}", said.err);
+    assert_eq!(live(&lab).len(), 5);
+    assert!(!lab.repo().join(".git/provision/qa.journal").exists());
+    let before = [lab.value(SECRETS, "T1"), lab.value(SECRETS, "T2")];
+    lab.provision(["rotate", "--env", "qa", "--token", "t1", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 6);
+    assert_ne!(lab.value(SECRETS, "T1"), before[0]);
+    assert_eq!(lab.value(SECRETS, "T2"), before[1]);
+}
+
+#[test]
+fn an_environment_that_cannot_be_planned_does_not_hold_up_the_others() {
+    let lab = lab();
+    let lock = lab.read(LOCK);
+    lab.write(LOCK, &lock.replace("name: Backstage (qa", "name: Another (qa"));
+    lab.commit_all("forged");
+    let said = lab.provision(["--env", "qa,dev", "--yes"]).refused(4, "qa failed");
+    assert!(said.out.contains("dev: backstage is group token"), "{}", said.out);
+    assert!(said.err.contains("for the rest: provision --env qa"), "{}", said.err);
+}
