@@ -7,8 +7,6 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::plan::deliver::Way;
-
 mod adopt;
 mod bootstrap;
 mod doctor;
@@ -20,6 +18,7 @@ mod resume;
 mod revoke;
 mod rotate;
 mod trust;
+mod write;
 
 pub use adopt::AdoptArgs;
 pub use bootstrap::BootstrapArgs;
@@ -27,11 +26,12 @@ pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs, KeysRequestArgs};
 pub use keyservice::KeyserviceArgs;
-pub use rekey::{FileWriteArgs, RekeyArgs};
+pub use rekey::RekeyArgs;
 pub use resume::ResumeArgs;
 pub use revoke::RevokeArgs;
 pub use rotate::RotateArgs;
 pub use trust::TrustArgs;
+pub use write::{ConnectionArgs, DeliveryArgs, FileWriteArgs, RunArgs, WriteArgs};
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
@@ -223,78 +223,6 @@ pub struct ProvisionArgs {
     /// Options of every writer.
     #[command(flatten)]
     pub write: WriteArgs,
-}
-
-/// Options of every command that makes or revokes tokens.
-#[derive(Args, Debug)]
-pub struct WriteArgs {
-    /// Go ahead without asking
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// With --dry-run: exit with 3 when there is something to do
-    #[arg(long, requires = "dry_run")]
-    pub exit_code: bool,
-
-    /// Take a pasted personal token that may do more, or lives longer, than the profile asks for
-    #[arg(long)]
-    pub accept_more: bool,
-
-    /// Wait this long for another run in this clone, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub lock_timeout: jiff::SignedDuration,
-
-    /// What becomes of the commit.
-    #[command(flatten)]
-    pub delivery: DeliveryArgs,
-
-    /// How to reach GitLab.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
-}
-
-/// What becomes of the commit.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct DeliveryArgs {
-    /// Push the commit to the branch that the current one follows
-    #[arg(long, conflicts_with = "mr")]
-    pub push: bool,
-
-    /// Push it to provision/NAME, and open a merge request
-    #[arg(long)]
-    pub mr: bool,
-}
-
-impl DeliveryArgs {
-    /// The way that was chosen; none: the commit stays here.
-    #[must_use]
-    pub fn way(self) -> Option<Way> {
-        match (self.push, self.mr) {
-            (true, _) => Some(Way::Push),
-            (false, true) => Some(Way::MergeRequest),
-            (false, false) => None,
-        }
-    }
-}
-
-/// Where the operator credential comes from and how GitLab is reached.
-#[derive(Args, Debug, Default)]
-pub struct ConnectionArgs {
-    /// Read the operator token from FILE
-    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin", help_heading = "GitLab")]
-    pub token_file: Option<PathBuf>,
-
-    /// Read the operator token from standard input
-    #[arg(long, help_heading = "GitLab")]
-    pub token_stdin: bool,
-
-    /// Trust the certificates in FILE (PEM) besides the system's
-    #[arg(long, value_name = "FILE", help_heading = "GitLab")]
-    pub ca_file: Option<PathBuf>,
 }
 
 /// Options of `init`.

@@ -1,10 +1,10 @@
-//! Options of `rekey`, and of every command that changes files and asks nothing of GitLab.
+//! Options of `rekey`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::DeliveryArgs;
+use super::FileWriteArgs;
 
 /// Options of `rekey`.
 #[derive(Args, Debug)]
@@ -30,32 +30,4 @@ pub struct RekeyArgs {
     /// What every such command has.
     #[command(flatten)]
     pub write: FileWriteArgs,
-}
-
-/// Options of every command that changes files and asks nothing of GitLab.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct FileWriteArgs {
-    /// Go ahead without asking
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// With --dry-run: exit with 3 when there is something to do
-    #[arg(long, requires = "dry_run")]
-    pub exit_code: bool,
-
-    /// Leave the files in the work tree, uncommitted
-    #[arg(long, conflicts_with_all = ["push", "mr"])]
-    pub no_commit: bool,
-
-    /// Wait this long for another run in this clone, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub lock_timeout: jiff::SignedDuration,
-
-    /// What becomes of the commit.
-    #[command(flatten)]
-    pub delivery: DeliveryArgs,
 }

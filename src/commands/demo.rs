@@ -4,7 +4,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{provision, status};
-use crate::cli::{ConnectionArgs, DeliveryArgs, DemoArgs, FailOn, ProvisionArgs, StatusArgs, WriteArgs};
+use crate::cli::{
+    ConnectionArgs, DeliveryArgs, DemoArgs, FailOn, ProvisionArgs, RunArgs, StatusArgs, WriteArgs,
+};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::emulator::{Config, Emulator, Running};
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository, write};
@@ -114,11 +116,13 @@ fn environments(names: &[&str]) -> ProvisionArgs {
         sync_template: false,
         write: WriteArgs {
             accept_more: false,
-            yes: true,
-            dry_run: false,
-            exit_code: false,
-            lock_timeout: jiff::SignedDuration::ZERO,
-            delivery: DeliveryArgs::default(),
+            run: RunArgs {
+                yes: true,
+                dry_run: false,
+                exit_code: false,
+                lock_timeout: jiff::SignedDuration::ZERO,
+                delivery: DeliveryArgs::default(),
+            },
             connection: ConnectionArgs::default(),
         },
     }

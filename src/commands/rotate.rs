@@ -103,7 +103,7 @@ fn renew(args: &RotateArgs) -> Renew {
 fn options(args: &RotateArgs, renew: Renew) -> Result<Options> {
     let overlap = args.overlap.as_deref().map(overlap).transpose()?;
     let options = Options { renew, overlap, force: args.force, ..Options::default() };
-    if options.at_once() && !options.force && !args.write.delivery.push {
+    if options.at_once() && !options.force && !args.write.run.delivery.push {
         let what = "--overlap 0s would revoke tokens whose successors nobody has yet";
         return Err(Error::new(Kind::Usage, what)
             .hint("--push as well: they are revoked once their successors are upstream")

@@ -84,10 +84,10 @@ pub(super) async fn run_with(
     world: &World,
 ) -> Result<Exit> {
     environments::check_disjoint(&repo, &job.environments)?;
-    let way = args.delivery.way();
+    let way = args.run.delivery.way();
     // A run that delivers has a worktree, which is one writer's, even if it only looks.
-    let alone = !args.dry_run || way.is_some();
-    let _lock = if alone { Some(lock(&repo, job.verb, args.lock_timeout, ui)?) } else { None };
+    let alone = !args.run.dry_run || way.is_some();
+    let _lock = if alone { Some(lock(&repo, job.verb, args.run.lock_timeout, ui)?) } else { None };
     let run = Run { job, repo, way, deliveries: RefCell::default(), connections, ui, world };
     let exit = run.whole(args).await;
     run.close();
@@ -125,8 +125,8 @@ fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
         return Ok(());
     }
     report::plans(ui, plans);
-    need_yes(ui, args.yes)?;
-    if args.yes { Ok(()) } else { prompt::confirm(ui, "Go ahead?", "--yes") }
+    need_yes(ui, args.run.yes)?;
+    if args.run.yes { Ok(()) } else { prompt::confirm(ui, "Go ahead?", "--yes") }
 }
 
 impl Run<'_> {
@@ -140,7 +140,7 @@ impl Run<'_> {
             }
         }
         let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
-        if args.dry_run {
+        if args.run.dry_run {
             let exit = dry_run(&plans, args, self.ui)?;
             return failed.error(&[], self.job).map_or(Ok(exit), Err);
         }
@@ -352,5 +352,5 @@ fn dry_run(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<Exit> {
         report::notes(ui, plans);
     }
     let something = plans.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
-    Ok(if args.exit_code && something { Exit::Attention } else { Exit::Done })
+    Ok(if args.run.exit_code && something { Exit::Attention } else { Exit::Done })
 }
