@@ -99,6 +99,7 @@ impl Cli {
             Some(Command::Rotate(args)) => &args.write.connection,
             Some(Command::Resume(args)) => &args.write.connection,
             Some(Command::Doctor(args)) => &args.connection,
+            Some(Command::Keys(KeysArgs { command: KeysCommand::Remove(args) })) => &args.connection,
             Some(_) => return None,
         };
         connection.ca_file.as_deref()
