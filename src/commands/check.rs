@@ -13,9 +13,13 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::POLICY;
 use crate::observe::inspect::{Files, Inspected, Of, inspect};
 use crate::observe::secrets::is_within;
-use crate::repo::{Repository, write};
+use crate::repo::{RelPath, Repository, write};
 use crate::ui::Ui;
 use crate::world::World;
+
+/// For a person who has edited the policy: no other command can mend what the edit asks for before it is committed.
+const WITH_POLICY: &str = ".sops.yaml is not committed yet; it and the files that follow it, in one commit: \
+     provision rekey --with-policy";
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -33,7 +37,12 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let mut inspected = inspect(&files)?;
     inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
-    finish(inspected, &within, args.code_quality.as_deref(), ui, world)
+    let with_policy = with_policy(&inspected, &repo)?;
+    let exit = finish(inspected, &within, args.code_quality.as_deref(), ui, world)?;
+    if with_policy {
+        ui.say(WITH_POLICY);
+    }
+    Ok(exit)
 }
 
 /// The same for `rekey --check`: what a rekey would mend, and what keeps one from doing so.
@@ -54,6 +63,13 @@ pub(super) fn readers(
     let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
     inspected.findings.retain(|finding| is_about_readers(finding.check));
     finish(inspected, &within, code_quality, ui, world)
+}
+
+/// Whether files do not follow a policy that is not committed yet.
+fn with_policy(inspected: &Inspected, repo: &Repository) -> Result<bool> {
+    let mut found = inspected.findings.iter();
+    let lags = found.any(|finding| finding.path != POLICY && is_about_readers(finding.check));
+    Ok(lags && repo.differs_from_head(&RelPath::new(POLICY)?)?.is_some())
 }
 
 fn finish(

@@ -118,7 +118,8 @@ fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
     if let Some(difference) = repo.differs_from_head(&path)? {
         let there = repo.work_tree_content(&path)?;
         if wanted.is_none() || there.as_deref() != wanted.map(str::as_bytes) {
-            return Err(uncommitted(&path, difference));
+            return Err(uncommitted(&path, difference)
+                .hint("or commit it together with the files that follow it: provision rekey --with-policy"));
         }
     }
     let text = match wanted {
