@@ -69,7 +69,8 @@ impl<'a> Rotation<'a> {
         Ok(Self { name: &args.name, options, write, connections, ui, world })
     }
 
-    /// Finds out before anybody is taken out whether their tokens can be replaced.
+    /// Finds out before anybody is taken out whether GitLab will let their tokens be replaced. What only the repository is
+    /// against may be what the removal mends: files that do not follow the policy, or an edit that was interrupted.
     ///
     /// # Errors
     /// Why not.
@@ -78,9 +79,15 @@ impl<'a> Rotation<'a> {
         let planner = self.planner(&keys);
         let job = self.job(environments, &planner);
         let rehearsed = writer::rehearse(&job, Rc::clone(repo), &self.connections, self.ui, self.world).await;
-        let plans = rehearsed.map_err(|error| {
-            error.hint(format!("provision keys remove {} without --rotate-tokens needs no GitLab", self.name))
-        })?;
+        let plans = match rehearsed {
+            Err(error) if matches!(error.kind(), Kind::Refused | Kind::HalfWay) => return Ok(()),
+            Err(error) => {
+                let without =
+                    format!("provision keys remove {} without --rotate-tokens needs no GitLab", self.name);
+                return Err(error.hint(without));
+            }
+            Ok(plans) => plans,
+        };
         let count: usize = plans.iter().map(|plan| plan.mints().count() + plan.pastes().count()).sum();
         let tokens = if count == 1 { "1 token".to_owned() } else { format!("{count} tokens") };
         if count > 0 {

@@ -317,8 +317,9 @@ impl Desk {
         let left = fs::read_dir(journal.parent().unwrap()).map_or(Vec::new(), |entries| {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         });
-        // The note on the index's lock, empty, where a commit was made.
-        let other: Vec<&String> = left.iter().filter(|name| *name != "index-lock").collect();
+        // The repository lock, free; and the note on the index's lock, empty, where a commit was made.
+        let other: Vec<&String> =
+            left.iter().filter(|name| *name != "index-lock" && *name != "lock").collect();
         assert!(other.is_empty(), "left beside the journal: {other:?}");
     }
 
