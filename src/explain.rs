@@ -299,9 +299,9 @@ pub(crate) fn cannot_open(error: OpenError, names: &Names) -> Error {
     match error {
         OpenError::LockedOut(locked) => locked_out(&locked, names),
         OpenError::Outside { error: ref cause, .. } => {
-            with_outside_hint(Error::from_source(Kind::CannotDecrypt, &error), cause)
+            with_outside_hint(Error::new(Kind::CannotDecrypt, error.sentence(names)), cause)
         }
-        _ => Error::from_source(Kind::Refused, &error),
+        _ => Error::new(Kind::Refused, error.sentence(names)),
     }
 }
 

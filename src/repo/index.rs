@@ -1,6 +1,6 @@
-//! The index: locked first, read after, written into the lock, and published last.
+//! The index: locked first (`index_lock`), read after, written into the lock, and published last.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use gix::index::entry::{Flags, Mode, Stage, Stat};
 use gix::objs::tree::EntryKind;
 
 use super::error::{Doing, RepoError, why};
+use super::index_lock::{IndexLock, lock_path};
 use super::path::RelPath;
-use super::remnant::Note;
 use super::sharing::Sharing;
-use super::signals::{self, Litter, Shield};
+use super::signals::Shield;
 
 /// How long another git may hold the index before we give up.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -28,19 +28,9 @@ pub(super) fn read(git: &gix::Repository) -> Result<gix::index::File, RepoError>
     git.open_index().doing("read the index")
 }
 
-/// `<index>.lock`, where git puts it.
-pub(super) fn lock_path(git: &gix::Repository) -> PathBuf {
-    let mut lock = git.index_path().into_os_string();
-    lock.push(".lock");
-    lock.into()
-}
-
 /// The index under our lock.
 pub(super) struct LockedIndex {
-    /// Both are there until the lock is given up.
-    held: Option<(gix::lock::File, Litter)>,
-    /// Tells a later run whose lock it was, should this one be killed. Wiped after the lock is given up.
-    note: Option<Note>,
+    lock: IndexLock,
     pub(super) index: gix::index::File,
 }
 
@@ -48,30 +38,29 @@ impl LockedIndex {
     /// Takes the lock, waiting a moment for another git, and reads the index under it.
     pub(super) fn acquire(git: &gix::Repository, sharing: Sharing) -> Result<Self, RepoError> {
         let deadline = Instant::now() + PATIENCE;
-        let held = loop {
-            match try_lock(git, sharing) {
-                Ok(held) => break held,
-                Err(error) if !is_held(&error) => return Err(not_lockable(git, &error)),
+        let lock = loop {
+            match IndexLock::take(git, sharing) {
+                Ok(lock) => break lock,
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(RepoError::NotWritable { dir: git.git_dir().to_owned(), source: error });
+                }
                 Err(_) if Instant::now() >= deadline => {
                     return Err(RepoError::Locked { lock: lock_path(git) });
                 }
                 Err(_) => std::thread::sleep(PAUSE),
             }
         };
-        let empty = gix::index::State::new(git.object_hash());
-        let index = gix::index::File::from_state(empty, git.index_path());
-        // Made before the index is read, so that an error gives the lock up as it should.
-        let mut locked = Self { held: Some(held), note: Note::hold(git.git_dir()), index };
-        locked.announce(git, None);
-        locked.index = read(git)?;
-        Ok(locked)
+        Ok(Self { lock, index: read(git)? })
     }
 
     /// Notes which commit the index is for.
-    pub(super) fn announce(&mut self, git: &gix::Repository, commit: Option<gix::ObjectId>) {
-        if let Some(note) = &mut self.note {
-            note.write(&lock_path(git), commit);
-        }
+    pub(super) fn announce(&mut self, commit: gix::ObjectId) {
+        self.lock.announce(commit);
+    }
+
+    /// Notes that these locks on references are ours too.
+    pub(super) fn beside(&mut self, locks: &[PathBuf]) {
+        self.lock.beside(locks);
     }
 
     /// Makes the entry of `path` say what was committed. `None` takes it out.
@@ -112,17 +101,12 @@ impl LockedIndex {
         // (GitoxideLabs/gitoxide issue 2421).
         self.index.remove_tree();
         self.smudge_racy(git)?;
-        let index = &self.index;
-        let Some((lock, _)) = &mut self.held else { return Ok(()) };
-        let lock_path = lock.lock_path().to_owned();
-        lock.with_mut(|file| {
-            let mut out = io::BufWriter::new(file);
-            index
-                .write_to(&mut out, gix::index::write::Options::default())
-                .map_err(|error| io::Error::other(why(&error)))?;
-            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-        })
-        .map_err(|source| RepoError::Io { doing: "write", path: lock_path, source })
+        let mut out = io::BufWriter::new(self.lock.file());
+        let written = self.index.write_to(&mut out, gix::index::write::Options::default());
+        let written = written.map_err(|error| io::Error::other(why(&error)));
+        written
+            .and_then(|_| out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all())
+            .map_err(|source| RepoError::Io { doing: "write", path: self.lock.path().to_owned(), source })
     }
 
     /// As git does on each write: an entry as young as the index itself gets the size 0, so that an edit of
@@ -139,49 +123,9 @@ impl LockedIndex {
     }
 
     /// Puts the written index in place. The caller holds the shield: the reference has just moved.
-    pub(super) fn publish(mut self, _shield: &Shield) -> Result<PathBuf, String> {
-        let Some((lock, litter)) = self.held.take() else { return Err("its lock is gone".to_owned()) };
-        let published = lock.commit().map(|(path, _)| path).map_err(|error| error.error.to_string());
-        drop(litter);
-        published
+    pub(super) fn publish(self, shield: &Shield) -> io::Result<PathBuf> {
+        self.lock.publish(shield)
     }
-}
-
-/// Gives the lock up without a change. Not under a shield of the same thread.
-impl Drop for LockedIndex {
-    fn drop(&mut self) {
-        if let Some((lock, litter)) = self.held.take() {
-            let _shield = signals::shield();
-            drop(lock);
-            drop(litter);
-        }
-    }
-}
-
-fn try_lock(git: &gix::Repository, sharing: Sharing) -> Result<(gix::lock::File, Litter), gix::Error> {
-    let _shield = signals::shield();
-    let lock = gix::lock::File::acquire_to_update_resource(
-        git.index_path(),
-        gix::lock::acquire::Fail::Immediately,
-        None,
-        sharing.for_lock(),
-    )?;
-    let litter = signals::litter(lock.lock_path());
-    Ok((lock, litter))
-}
-
-fn not_lockable(git: &gix::Repository, error: &gix::Error) -> RepoError {
-    match error.downcast_any_ref::<io::Error>() {
-        Some(cause) => RepoError::NotWritable {
-            dir: git.git_dir().to_owned(),
-            source: io::Error::new(cause.kind(), cause.to_string()),
-        },
-        None => RepoError::Git { doing: "lock the index".to_owned(), why: why(error) },
-    }
-}
-
-fn is_held(error: &gix::Error) -> bool {
-    error.downcast_any_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
 }
 
 /// A file as it goes into the commit.

@@ -15,6 +15,7 @@ mod handover;
 mod history;
 mod hooks;
 mod index;
+mod index_lock;
 mod inherited;
 mod init;
 mod linked;

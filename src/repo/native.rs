@@ -5,7 +5,7 @@
 //! visible.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gix::ObjectId;
@@ -238,13 +238,15 @@ fn publish(
     let files = RefFiles::of(git, request.expected_head.branch.as_deref());
     let committer = git.committer().transpose().doing("read the committer's identity")?;
     let missing = files.missing_directories();
+    let locks = reference_locks(git, request.expected_head.branch.as_deref());
     let shield = signals::shield();
+    locked.announce(id);
     let transaction = git
         .refs
         .transaction()
         .prepare([head_edit(request, id, message)?], REF_PATIENCE.into(), PACKED_PATIENCE.into())
         .map_err(|error| ref_refused(git, request, &error))?;
-    locked.announce(git, Some(id));
+    locked.beside(&locks);
     // Until here nothing has moved: an error is a refusal.
     files.sync_lock(sharing).map_err(|source| RepoError::Io {
         doing: "flush",
@@ -255,7 +257,8 @@ fn publish(
     let index = locked.publish(&shield);
     // The reference is flushed whatever became of the index.
     let settled = files.settle(sharing, &missing);
-    let index = index.map_err(|why| CommitError::IndexNotReplaced { commit: id, why })?;
+    let index =
+        index.map_err(|error| CommitError::IndexNotReplaced { commit: id, why: error.to_string() })?;
     settled.doing_commit(id)?;
     durable::sync_parent(&index).doing_commit(id)
 }
@@ -273,12 +276,24 @@ fn head_edit(request: &CommitRequest, id: ObjectId, message: &str) -> Result<Ref
     Ok(RefEdit::update(head, id, expected, log).with_deref(true))
 }
 
-/// The reference was not moved: because it is elsewhere by now, or for another reason.
+/// What moving HEAD locks: HEAD, the branch it is on, and the packed references, which are read under their lock.
+pub(super) fn reference_locks(git: &gix::Repository, branch: Option<&str>) -> Vec<PathBuf> {
+    let own = [git.git_dir().join("HEAD.lock"), git.common_dir().join("packed-refs.lock")];
+    let branch = branch.map(|name| git.common_dir().join(format!("{name}.lock")));
+    own.into_iter().chain(branch).collect()
+}
+
+/// The reference was not moved: because it is elsewhere by now, is locked, or for another reason.
 fn ref_refused(git: &gix::Repository, request: &CommitRequest, error: &gix::Error) -> CommitError {
-    match refuse_moved_head(git, &request.expected_head) {
-        Err(moved @ CommitError::HeadMoved { .. }) => moved,
-        _ => RepoError::Git { doing: "move HEAD to the new commit".to_owned(), why: why(error) }.into(),
+    if let Err(moved @ CommitError::HeadMoved { .. }) = refuse_moved_head(git, &request.expected_head) {
+        return moved;
     }
+    let mut locks = reference_locks(git, request.expected_head.branch.as_deref()).into_iter();
+    let refused = match locks.find(|lock| lock.exists()) {
+        Some(lock) => RepoError::Locked { lock },
+        None => RepoError::Git { doing: "move HEAD to the new commit".to_owned(), why: why(error) },
+    };
+    refused.into()
 }
 
 trait DoingCommit<T> {

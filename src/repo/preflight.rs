@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::durable::RefFiles;
 use super::error::{RepoError, why};
 use super::handover::{self, Need};
 use super::index::LockedIndex;
@@ -80,6 +79,6 @@ fn refuse_unwritable(git: &gix::Repository) -> Result<(), RepoError> {
 
 fn refuse_locked_reference(git: &gix::Repository) -> Result<(), RepoError> {
     let branch = head(git)?.branch;
-    let lock = RefFiles::of(git, branch.as_deref()).lock_path();
-    if lock.exists() { Err(RepoError::Locked { lock }) } else { Ok(()) }
+    let locks = native::reference_locks(git, branch.as_deref());
+    locks.into_iter().find(|lock| lock.exists()).map_or(Ok(()), |lock| Err(RepoError::Locked { lock }))
 }

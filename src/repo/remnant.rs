@@ -1,7 +1,7 @@
-//! The lock on the index that a killed run of ours left, told from the lock of a git that is at work.
+//! The locks that a killed run of ours left on the index and on references, told from those of a git that is at work.
 //!
-//! Beside each lock on the index that we take lies a note: which file the lock is, and which commit it is for. The note
-//! itself is held under a lock of the system's, which ends with the process. So a note that can be had, and that
+//! Before each lock on the index that we take lies a note: which file the lock will be, and then which commit it is for.
+//! The note itself is held under a lock of the system's, which ends with the process. So a note that can be had, and that
 //! names the very lock that is there, is the note of a dead run.
 #![expect(
     clippy::disallowed_methods,
@@ -9,18 +9,19 @@
 )]
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use gix::ObjectId;
 
 use super::error::RepoError;
-use super::{Repository, index};
+use super::{Repository, index_lock, native};
 
 /// The note on our lock, wiped when dropped and kept when the process dies.
 pub(super) struct Note {
     file: File,
+    new_file: PathBuf,
     written: bool,
 }
 
@@ -32,22 +33,46 @@ impl Repository {
     /// When HEAD cannot be read, or the lock cannot be renamed or removed.
     pub fn settle_interrupted_commit(&self) -> Result<(), RepoError> {
         let git = self.fresh()?;
-        let lock = index::lock_path(&git);
+        let lock = index_lock::lock_path(&git);
         let Some(mut note) = lock.exists().then(|| Note::hold(git.git_dir())).flatten() else {
             return Ok(());
         };
-        let Some((identity, commit)) = note.read() else { return Ok(()) };
-        if Identity::of(&lock) != Some(identity) {
+        let Some(noted) = note.read() else { return Ok(()) };
+        if Identity::of(&lock) != Some(noted.index.clone()) {
             return Ok(());
         }
-        let head = super::head(&git)?.commit.map(|id| id.to_string());
-        let settled = if commit.is_some() && commit == head {
-            // It was written and flushed before HEAD moved.
-            fs::rename(&lock, git.index_path())
-        } else {
-            fs::remove_file(&lock)
+        let cleared = |path: &Path, done: io::Result<()>| {
+            done.map_err(|source| RepoError::Io { doing: "clear away", path: path.to_owned(), source })
         };
-        settled.map_err(|source| RepoError::Io { doing: "clear away", path: lock, source })
+        let head = super::head(&git)?;
+        for left in native::reference_locks(&git, head.branch.as_deref()) {
+            if noted.is_ours(&left) {
+                cleared(&left, fs::remove_file(&left))?;
+            }
+        }
+        if noted.commit.is_some() && noted.commit == head.commit.map(|id| id.to_string()) {
+            // It was written and flushed before HEAD moved.
+            return cleared(&lock, fs::rename(&lock, git.index_path()));
+        }
+        cleared(&lock, fs::remove_file(&lock))
+    }
+}
+
+/// What a note says.
+struct Noted {
+    index: Identity,
+    commit: Option<String>,
+    /// Locks on references that were held beside it.
+    locks: Vec<Identity>,
+}
+
+impl Noted {
+    /// Whether a lock on a reference is one that the dead run held: it was noted, or has the commit that nobody else
+    /// knew. One that was made a moment before the end is empty and may be anybody's.
+    fn is_ours(&self, lock: &Path) -> bool {
+        let noted = Identity::of(lock).is_some_and(|identity| self.locks.contains(&identity));
+        let commit = || fs::read_to_string(lock).ok().map(|text| text.trim_end().to_owned());
+        noted || self.commit.is_some() && self.commit == commit()
     }
 }
 
@@ -67,26 +92,62 @@ impl Note {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(directory.join("index-lock")).ok()?;
         file.try_lock().ok()?;
-        Some(Self { file, written: false })
+        Some(Self { file, new_file: directory.join("index-lock.new"), written: false })
     }
 
-    /// Says that `lock` is ours, and which commit its index belongs to once that is known.
-    pub(super) fn write(&mut self, lock: &Path, commit: Option<ObjectId>) {
+    /// Where [`announce_new`](Self::announce_new) makes the file.
+    pub(super) fn new_file(&self) -> &Path {
+        &self.new_file
+    }
+
+    /// Makes the file that is to be linked as the lock, and says that it is ours. What a dead run left in its place may be
+    /// its lock as well, by another name, so it is not written into.
+    pub(super) fn announce_new(&mut self) -> io::Result<File> {
+        match fs::remove_file(&self.new_file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(&self.new_file)?;
+        let path = self.new_file.clone();
+        self.announce(&path);
+        Ok(file)
+    }
+
+    /// Says that the lock that is this file is ours.
+    pub(super) fn announce(&mut self, lock: &Path) {
         let Some(Identity(identity)) = Identity::of(lock) else { return };
-        let commit = commit.map(|id| id.to_string()).unwrap_or_default();
         self.written = true;
         let wiped = self.file.set_len(0).and_then(|()| self.file.rewind());
         // Without the note nothing is lost but the help.
-        let _ = wiped.and_then(|()| self.file.write_all(format!("{identity}\n{commit}\n").as_bytes()));
+        let _ = wiped.and_then(|()| self.file.write_all(format!("{identity}\n").as_bytes()));
     }
 
-    /// `None` where it says nothing, or was cut short.
-    fn read(&mut self) -> Option<(Identity, Option<String>)> {
+    /// Says which commit the index in the lock belongs to.
+    pub(super) fn for_commit(&mut self, commit: ObjectId) {
+        let _ = self.file.write_all(format!("commit {commit}\n").as_bytes());
+    }
+
+    /// Says that these locks, where they are there, are ours too.
+    pub(super) fn beside(&mut self, locks: &[PathBuf]) {
+        let identities = locks.iter().filter_map(|lock| Identity::of(lock));
+        let lines: String = identities.map(|Identity(identity)| format!("lock {identity}\n")).collect();
+        let _ = self.file.write_all(lines.as_bytes());
+    }
+
+    /// `None` where it says nothing; a line that was cut short counts for nothing.
+    fn read(&mut self) -> Option<Noted> {
         let mut text = String::new();
         self.file.rewind().and_then(|()| self.file.read_to_string(&mut text)).ok()?;
-        let (identity, rest) = text.split_once('\n')?;
-        let commit = rest.strip_suffix('\n')?;
-        Some((Identity(identity.to_owned()), Some(commit.to_owned()).filter(|commit| !commit.is_empty())))
+        let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let mut noted = Noted { index: Identity(lines.next()?.to_owned()), commit: None, locks: Vec::new() };
+        for line in lines {
+            match line.split_once(' ') {
+                Some(("commit", id)) => noted.commit = Some(id.to_owned()),
+                Some(("lock", identity)) => noted.locks.push(Identity(identity.to_owned())),
+                _ => {}
+            }
+        }
+        Some(noted)
     }
 }
 
@@ -99,7 +160,7 @@ impl Drop for Note {
 }
 
 /// What no other file has: device, number, and the moment of its birth.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity(String);
 
 impl Identity {
@@ -138,7 +199,10 @@ mod tests {
         let lock = repo.git_dir().join("index.lock");
         fs::write(&lock, "new").unwrap();
         let mut note = Note::hold(repo.git_dir()).unwrap();
-        note.write(&lock, commit);
+        note.announce(&lock);
+        if let Some(commit) = commit {
+            note.for_commit(commit);
+        }
         note.written = false;
     }
 
@@ -174,6 +238,75 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_dies_at_any_moment_leaves_no_lock_or_one_that_is_known() {
+        let (_folder, repo) = repository();
+        fs::write(repo.git_dir().join("index"), "old").unwrap();
+        let lock = repo.git_dir().join("index.lock");
+        let note_path = repo.git_dir().join("provision/index-lock");
+
+        // Before the link: with no note, with any part of it, with all of it.
+        let mut note = Note::hold(repo.git_dir()).unwrap();
+        note.announce_new().unwrap();
+        let whole = fs::read(&note_path).unwrap();
+        let new_file = note.new_file().to_owned();
+        note.written = false;
+        drop(note);
+        for cut in 0..=whole.len() {
+            fs::write(&note_path, &whole[..cut]).unwrap();
+            repo.settle_interrupted_commit().unwrap();
+            assert!(!lock.exists());
+        }
+
+        // Behind the link: with a commit that was noted in part, or wholly but never became HEAD.
+        for commit in ["", "commit 0123", "commit 0123456789012345678901234567890123456789\n"] {
+            for tidied in [false, true] {
+                fs::write(&note_path, [&whole, commit.as_bytes()].concat()).unwrap();
+                fs::hard_link(&new_file, &lock).unwrap();
+                if tidied {
+                    fs::rename(&new_file, repo.git_dir().join("kept")).unwrap();
+                }
+                repo.settle_interrupted_commit().unwrap();
+                assert!(!lock.exists(), "{commit:?}");
+                if tidied {
+                    fs::rename(repo.git_dir().join("kept"), &new_file).unwrap();
+                }
+            }
+        }
+        assert_eq!(fs::read(repo.git_dir().join("index")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn the_locks_on_references_go_that_were_noted_or_that_hold_the_commit() {
+        let (_folder, repo) = repository();
+        let branch = repo.head().unwrap().branch.unwrap();
+        let [head, branch, packed] = ["HEAD.lock", &format!("{branch}.lock"), "packed-refs.lock"]
+            .map(|name| repo.git_dir().join(name));
+        let commit = ObjectId::null(gix::hash::Kind::Sha1);
+        let all = [&head, &branch, &packed];
+        for noted in [false, true] {
+            for (contents, stay) in
+                [([&*format!("{commit}\n"), "", ""], [false, true, true]), (["", "", ""], [true; 3])]
+            {
+                for (path, content) in all.iter().zip(contents) {
+                    fs::write(path, content).unwrap();
+                }
+                fs::write(repo.git_dir().join("index.lock"), "new").unwrap();
+                let mut note = Note::hold(repo.git_dir()).unwrap();
+                note.announce(&repo.git_dir().join("index.lock"));
+                note.for_commit(commit);
+                if noted {
+                    note.beside(&all.map(PathBuf::clone));
+                }
+                note.written = false;
+                drop(note);
+                repo.settle_interrupted_commit().unwrap();
+                let left = all.map(|path| path.exists());
+                assert_eq!(left, if noted { [false; 3] } else { stay }, "{contents:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_lock_of_anybody_else_or_of_a_run_that_lives_stays() {
         let (_folder, repo) = repository();
         let lock = repo.git_dir().join("index.lock");
@@ -188,7 +321,7 @@ mod tests {
         assert!(lock.exists());
 
         let mut alive = Note::hold(repo.git_dir()).unwrap();
-        alive.write(&lock, None);
+        alive.announce(&lock);
         repo.settle_interrupted_commit().unwrap();
         assert!(lock.exists());
     }

@@ -25,11 +25,6 @@ impl Sharing {
             .doing("read core.sharedRepository")
     }
 
-    /// The encoding that gix's lock files take.
-    pub(super) fn for_lock(self) -> i32 {
-        self.0
-    }
-
     /// Gives a file or directory of the git directory its mode. One that belongs to somebody else is left
     /// alone: it has been given its mode by its owner, and git does not fail either.
     pub(super) fn apply(self, path: &Path) -> io::Result<()> {

@@ -11,6 +11,7 @@ use super::encrypted::Encrypted;
 use super::format::Format;
 use super::keys::{Identities, Outside, OutsideError, UnwrapError};
 use super::locked::LockedOut;
+use super::names::Names;
 use super::path::Path;
 use super::reader::Reader;
 use super::readers::{Entry, Share};
@@ -29,10 +30,10 @@ pub enum OpenError {
     #[error("{0}")]
     LockedOut(Box<LockedOut>),
     /// The file names one of our keys, but what stands there is not for it.
-    #[error("the entry of {recipient} is damaged: {reason}")]
+    #[error("{}", self.sentence(&Names::default()))]
     Unwrap {
         /// Our own public key.
-        recipient: String,
+        recipient: Box<Reader>,
         /// What is wrong.
         reason: UnwrapError,
     },
@@ -43,10 +44,10 @@ pub enum OpenError {
         reason: ShamirError,
     },
     /// What would open the file needs a program or an answer.
-    #[error("{}{error}", of.as_ref().map(|of| format!("the entry of {of}: ")).unwrap_or_default())]
+    #[error("{}", self.sentence(&Names::default()))]
     Outside {
         /// For whom the entry is, where that is known.
-        of: Option<String>,
+        of: Option<Box<Reader>>,
         /// What is missing.
         error: OutsideError,
     },
@@ -84,6 +85,22 @@ pub enum OpenError {
         "the MAC of the file does not match: a value was changed, added, removed or moved by other means than sops"
     )]
     MacMismatch,
+}
+
+impl OpenError {
+    /// What it says, with the names that a policy has for keys.
+    #[must_use]
+    pub fn sentence(&self, names: &Names) -> String {
+        match self {
+            Self::LockedOut(locked) => locked.sentence(names),
+            Self::Unwrap { recipient, reason } => {
+                format!("the entry of {} is damaged: {reason}", names.label(recipient))
+            }
+            Self::Outside { of: Some(of), error } => format!("the entry of {}: {error}", names.label(of)),
+            Self::Outside { of: None, error } => error.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// A file whose MAC was verified, and the changes that wait for [`Opened::seal`].

@@ -54,9 +54,12 @@ impl Encrypted {
             [only] if readers.groups.len() == 1 => Share::clone(only),
             shares => shamir::combine(shares).map_err(|reason| OpenError::Shares { reason })?,
         };
-        let key = DataKey::from_slice(&together).ok_or_else(|| {
-            let first = readers.entries().next().map(|entry| entry.reader.to_string());
-            OpenError::Unwrap { recipient: first.unwrap_or_default(), reason: UnwrapError::NotADataKey }
+        let key = DataKey::from_slice(&together).ok_or_else(|| match readers.entries().next() {
+            Some(first) => {
+                let recipient = Box::new(first.reader.clone());
+                OpenError::Unwrap { recipient, reason: UnwrapError::NotADataKey }
+            }
+            None => self.locked_out(identities, 0, Vec::new()),
         })?;
         Ok(Unlocked { key, shares })
     }
@@ -130,7 +133,7 @@ impl Identities {
         match recipient(key) {
             Some(recipient) => Some(self.unwrap(&[(&recipient, wrapped)])?.map_err(OpenError::from)),
             None => Some(self.outside().service_decrypt(key, wrapped).map_err(|error| {
-                let of = Some(key.to_string());
+                let of = Some(Box::new(Reader::Other(key.clone().into())));
                 OpenError::Outside { of, error }
             })),
         }
@@ -140,8 +143,10 @@ impl Identities {
 impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Damaged { recipient, reason } => Self::Unwrap { recipient, reason },
-            Failure::Outside { of, error } => Self::Outside { of, error },
+            Failure::Damaged { recipient, reason } => {
+                Self::Unwrap { recipient: Box::new(recipient.into()), reason }
+            }
+            Failure::Outside { of, error } => Self::Outside { of: of.map(|of| Box::new(of.into())), error },
         }
     }
 }

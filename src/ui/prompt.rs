@@ -1,10 +1,18 @@
 //! Questions. They are asked on a terminal only; each has a flag that answers it.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Ui;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
+
+/// Held while a question stands on the terminal: files are opened on all cores, and two of them may need an answer.
+static ASKING: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    ASKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Asks for a yes; the default is no. Ctrl-C and end of input are a no.
 ///
@@ -15,6 +23,7 @@ pub fn confirm(ui: Ui, question: &str, flag: &str) -> Result<()> {
         return Err(Error::new(Kind::Usage, "this needs a yes, and there is no terminal to ask on")
             .hint(format!("add {flag} to go ahead without being asked")));
     }
+    let _turn = turn();
     let answer = dialoguer::Confirm::new().with_prompt(question).default(false).interact_opt();
     match answer {
         Ok(Some(true)) => Ok(()),
@@ -34,6 +43,7 @@ pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result
                 .hint(format!("add {flag}"))
         });
     }
+    let _turn = turn();
     let mut input = dialoguer::Input::<String>::new().with_prompt(question);
     if let Some(default) = default {
         input = input.default(default.to_owned());
@@ -58,6 +68,7 @@ pub fn secret(ui: Ui, question: &str) -> Result<Secret, SecretError> {
     if !ui.interactive {
         return Err(SecretError::NoTerminal);
     }
+    let _turn = turn();
     let answer = dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact();
     answer.map(Secret::new).map_err(|_| SecretError::NotGiven)
 }
@@ -68,6 +79,7 @@ pub fn choose(ui: Ui, question: &str, yes: &str, no: &str) -> Option<bool> {
     if !ui.interactive {
         return None;
     }
+    let _turn = turn();
     let prompt = dialoguer::Confirm::new().with_prompt(format!("{question} (y: {yes}, n: {no})"));
     prompt.interact_opt().ok()?
 }

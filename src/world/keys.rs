@@ -23,6 +23,9 @@ pub struct Keys {
     /// What plugins were answered, once that has opened something: a second file needs no second answer. An answer that
     /// did not work is not given again, as a hardware key counts wrong ones.
     answers: Arc<Mutex<Answers>>,
+    /// Held while a plugin runs: two would ask on one terminal, and for the same PIN. In it, identities for which a wrong
+    /// answer was given, with what their plugin said: nobody is asked again for the next file.
+    plugins: Mutex<Vec<(Secret, OutsideError)>>,
     services: Services,
 }
 
@@ -32,7 +35,8 @@ impl Keys {
     /// Asks on the terminal of `ui`, where it has one; `directory` is where the run is, and near it its policy.
     #[must_use]
     pub fn new(ui: Ui, variables: &Variables, directory: PathBuf) -> Self {
-        Self { ui, answers: Arc::default(), services: Services::new(variables, directory) }
+        let services = Services::new(variables, directory);
+        Self { ui, answers: Arc::default(), plugins: Mutex::default(), services }
     }
 
     fn person(&self) -> Person {
@@ -85,24 +89,26 @@ impl Outside for Keys {
     fn plugin_wrap(&self, recipient: &str, data: &[u8]) -> Result<String, OutsideError> {
         let recipient: age::plugin::Recipient = recipient.parse().map_err(failed)?;
         let name = recipient.plugin().to_owned();
+        let _turn = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         let plugin = RecipientPluginV1::new(&name, &[recipient], &[], self.person()).map_err(no_plugin)?;
-        age::encrypt_and_armor(&plugin, data)
-            .map_err(|error| failed(format!("age-plugin-{name}: {}", one_line(&error))))
+        age::encrypt_and_armor(&plugin, data).map_err(|error| plugin_failed(&name, &error))
     }
 
     fn plugin_unwrap(&self, identity: &Secret, armored: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
-        let identity: age::plugin::Identity = identity.expose().parse().map_err(failed)?;
-        let name = identity.plugin().to_owned();
+        let mut refused = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, error)) = refused.iter().find(|(known, _)| known.expose() == identity.expose()) {
+            return Err(error.clone());
+        }
         let person = self.person();
-        let plugin = IdentityPluginV1::new(&name, &[identity], person.clone()).map_err(no_plugin)?;
-        let refused = |error: age::DecryptError| failed(format!("age-plugin-{name}: {}", one_line(&error)));
-        let decryptor =
-            age::Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(refused)?;
-        let reader = decryptor.decrypt(std::iter::once(&plugin as &dyn age::Identity)).map_err(refused)?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(64));
-        reader.take(34).read_to_end(&mut bytes).map_err(failed)?;
-        person.remember();
-        Ok(bytes)
+        let opened = unwrap(identity, armored, &person);
+        match &opened {
+            Ok(_) => person.remember(),
+            Err(error) if person.has_answered() => {
+                refused.push((Secret::new(identity.expose().to_owned()), error.clone()));
+            }
+            Err(_) => {}
+        }
+        opened
     }
 
     fn service_encrypt(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
@@ -114,9 +120,26 @@ impl Outside for Keys {
     }
 }
 
-/// The messages of plugins may have several lines.
-fn one_line(error: &dyn std::fmt::Display) -> String {
-    let text = error.to_string();
+fn unwrap(identity: &Secret, armored: &str, person: &Person) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
+    let identity: age::plugin::Identity = identity.expose().parse().map_err(failed)?;
+    let name = identity.plugin().to_owned();
+    let plugin = IdentityPluginV1::new(&name, &[identity], person.clone()).map_err(no_plugin)?;
+    let refused = |error: age::DecryptError| plugin_failed(&name, &error);
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(refused)?;
+    let reader = decryptor.decrypt(std::iter::once(&plugin as &dyn age::Identity)).map_err(refused)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(64));
+    reader.take(34).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn plugin_failed(name: &str, error: &dyn std::fmt::Display) -> OutsideError {
+    failed(format!("age-plugin-{name}: {}", one_line(&error.to_string())))
+}
+
+/// The messages of plugins may have several lines; age puts what they say between marks of text direction.
+fn one_line(text: &str) -> String {
+    let is_mark = |symbol: char| ('\u{2066}'..='\u{2069}').contains(&symbol);
+    let text: String = text.chars().filter(|symbol| !is_mark(*symbol)).collect();
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
@@ -129,6 +152,11 @@ struct Person {
 }
 
 impl Person {
+    /// Whether the plugin was told something secret.
+    fn has_answered(&self) -> bool {
+        !self.given.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// What was given has worked.
     fn remember(&self) {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);

@@ -56,7 +56,7 @@ fn status_and_signal_of_the_program_are_ours() {
         assert_eq!(run(&format!("exit {status}")).code(), Some(status));
     }
     assert_eq!(run("kill -TERM $$").signal(), Some(15));
-    assert_eq!(run("kill -INT $$").signal(), Some(2));
+    assert_eq!(run("kill -USR1 $$").signal(), Some(10));
     assert_eq!(run("kill -PIPE $$").signal(), Some(13));
 }
 

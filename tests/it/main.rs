@@ -44,6 +44,8 @@ mod git_commit_signals;
 mod git_environment;
 mod hook;
 mod interrupted;
+mod key_questions;
+mod key_types;
 mod keys;
 mod keys_leaving;
 mod keyservice;

@@ -261,9 +261,9 @@ pub(in super::super) type Bytes = Zeroizing<Vec<u8>>;
 /// Why something that is for us did not open.
 pub(in super::super) enum Failure {
     /// The entry of this recipient is not what it says.
-    Damaged { recipient: String, reason: UnwrapError },
+    Damaged { recipient: Recipient, reason: UnwrapError },
     /// A program or an answer was needed.
-    Outside { of: Option<String>, error: OutsideError },
+    Outside { of: Option<Recipient>, error: OutsideError },
 }
 
 struct Attempt<'a> {
@@ -306,7 +306,7 @@ impl Attempt<'_> {
         match unwrap(key.as_age(), armored) {
             Ok(bytes) => Some(bytes),
             Err(reason) => {
-                self.fail(Failure::Damaged { recipient: recipient.to_string(), reason });
+                self.fail(Failure::Damaged { recipient: recipient.clone(), reason });
                 None
             }
         }
@@ -327,7 +327,9 @@ impl Attempt<'_> {
                             return Some(bytes);
                         }
                     }
-                    Err(error) => self.fail(Failure::Outside { of: Some(recipient.to_string()), error }),
+                    Err(error) => {
+                        self.fail(Failure::Outside { of: Some(Recipient::clone(recipient)), error });
+                    }
                 }
             }
         }
@@ -354,8 +356,8 @@ impl Attempt<'_> {
             match self.outside.plugin_unwrap(&plugin.identity, armored) {
                 Ok(bytes) => return Some(bytes),
                 Err(error) => {
-                    let of = format!("{recipient}, with the identity in {}", plugin.source);
-                    self.fail(Failure::Outside { of: Some(of), error });
+                    let error = error.about(&format!("the identity in {}", plugin.source));
+                    self.fail(Failure::Outside { of: Some(Recipient::clone(recipient)), error });
                 }
             }
         }

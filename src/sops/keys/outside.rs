@@ -73,6 +73,17 @@ pub enum OutsideError {
     },
 }
 
+impl OutsideError {
+    /// The same; what was being tried stands behind it.
+    #[must_use]
+    pub(super) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Failed { reason } => Self::Failed { reason: format!("{reason} ({what})") },
+            other => other,
+        }
+    }
+}
+
 /// Nothing outside: refuses everything. What needs no program and no answer works with it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alone;

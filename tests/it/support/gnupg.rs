@@ -8,16 +8,32 @@ pub(crate) struct GnuPg {
 }
 
 impl GnuPg {
-    /// A key without a passphrase, made by gpg itself.
-    pub(crate) fn new() -> Self {
+    fn empty() -> Self {
         // The path of the agent's socket must be short.
         let folder = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap();
-        let mut made = Self { folder, fingerprint: String::new() };
+        Self { folder, fingerprint: String::new() }
+    }
+
+    /// A key without a passphrase, made by gpg itself.
+    pub(crate) fn new() -> Self {
+        let mut made = Self::empty();
         let user = "Ana <ana@example.com>";
         made.gpg(&["--quick-generate-key", user, "rsa2048", "sign,cert,encrypt", "never"]);
         let listed = made.gpg(&["--list-keys", "--with-colons"]);
         let line = listed.lines().find(|line| line.starts_with("fpr:")).unwrap();
         made.fingerprint = line.split(':').nth(9).unwrap().to_owned();
+        made
+    }
+
+    /// No key but the public ones of these.
+    pub(crate) fn knowing(others: &[&Self]) -> Self {
+        let made = Self::empty();
+        for other in others {
+            let exported = made.folder.path().join("exported");
+            let exported = exported.to_str().unwrap();
+            other.gpg(&["--yes", "--output", exported, "--export", &other.fingerprint]);
+            made.gpg(&["--import", exported]);
+        }
         made
     }
 
