@@ -222,7 +222,7 @@ pub struct EditedFiles {
 /// [`EditedFiles`]: nothing may be written over them, and nothing of theirs committed.
 pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
     let Observed { files, in_line, new_readers, new_policy } = observed;
-    let mut plan = Plan { new_policy, new_readers, in_line, ..Plan::default() };
+    let mut plan = Plan { new_policy, in_line, new_readers, ..Plan::default() };
     let mut edited = Vec::new();
     for file in files {
         let path = file.path;

@@ -111,7 +111,7 @@ fn a_removal_with_successors_broken_at_every_effect() {
                 End::Done(_) if *effect == Effect::Read || fault == Fault::Asked => {}
                 End::Done(exit) => assert_eq!(*exit, Exit::Attention, "{case}"),
                 End::Failed(error) if number > out => {
-                    assert_eq!(error.kind(), Kind::HalfWay, "{case}: {error}")
+                    assert_eq!(error.kind(), Kind::HalfWay, "{case}: {error}");
                 }
                 End::Failed(_) | End::Gone => {}
             }
