@@ -183,17 +183,17 @@ pub fn variables(files: &[Listed<'_>], wish: &Wish) -> Result<Vec<Variable>, Env
     let mut variables = Vec::new();
     for (index, listed) in files.iter().enumerate() {
         for leaf in listed.file.leaves().filter(|leaf| leaf.form != Form::Encrypted("comment")) {
-            let is_leaf = |variable: &Variable| variable.file == index && variable.path == *leaf.path;
-            if mapped.iter().any(is_leaf) || !is_wanted(&only, index, leaf.path, !wish.only.is_empty()) {
+            let is_leaf = |variable: &Variable| variable.file == index && variable.path == leaf.path;
+            if mapped.iter().any(is_leaf) || !is_wanted(&only, index, &leaf.path, !wish.only.is_empty()) {
                 continue;
             }
-            let shown = place(listed, leaf.path);
-            let name = name(leaf.path).ok_or_else(|| EnvironError::Nameless { leaf: shown.clone() })?;
+            let shown = place(listed, &leaf.path);
+            let name = name(&leaf.path).ok_or_else(|| EnvironError::Nameless { leaf: shown.clone() })?;
             let name = checked_name(&format!("{}{name}", wish.prefix))?.to_owned();
             if let Some(why) = guard::danger(&name) {
                 return Err(EnvironError::Dangerous { name, leaf: shown, why });
             }
-            variables.push(Variable { name, file: index, path: leaf.path.clone() });
+            variables.push(Variable { name, file: index, path: leaf.path });
         }
     }
     variables.extend(mapped);

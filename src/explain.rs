@@ -131,10 +131,12 @@ impl From<PolicyEditError> for Error {
                 start.hint("add somebody else first, or take the rule and its files out")
             }
             PolicyEditError::NameTaken { .. } => start.hint("choose another name"),
-            PolicyEditError::NoAge { .. }
-            | PolicyEditError::SeveralGroups { .. }
-            | PolicyEditError::Layout { .. }
-            | PolicyEditError::Reach => start.hint("edit it by hand, commit that, then run provision rekey"),
+            PolicyEditError::SeveralGroups { .. } | PolicyEditError::NoGroup { .. } => start.hint(
+                "provision keys add … --group NUMBER says into which one; --env and --file choose the rules",
+            ),
+            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
+                start.hint("edit it by hand, commit that, then run provision rekey")
+            }
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
         }
     }
@@ -270,6 +272,10 @@ fn with_outside_hint(refused: Error, error: &OutsideError) -> Error {
         OutsideError::NoProgram { program } => {
             refused.hint(format!("install {program}, and have it on the PATH"))
         }
+        OutsideError::NotInPolicy => refused.hint(UNKNOWN_KEY),
+        OutsideError::Failed { reason } if reason.contains("No public key") => {
+            refused.hint("import their public key: gpg --import FILE")
+        }
         OutsideError::Failed { .. } => refused,
     }
 }
@@ -305,8 +311,16 @@ pub(crate) fn cannot_open(error: OpenError, names: &Names) -> Error {
     }
 }
 
+/// The way away from a key that the policy lost longer ago.
+const UNKNOWN_KEY: &str = "if the key is yours: put it back into .sops.yaml beside the others and commit that, run provision rekey, then take it out again";
+
 fn locked_out(locked: &LockedOut, names: &Names) -> Error {
-    let start = Error::new(Kind::CannotDecrypt, locked.sentence(names));
+    let mut sentences = locked.sentences(names).into_iter();
+    let start = Error::new(Kind::CannotDecrypt, sentences.next().unwrap_or_default());
+    let start = sentences.fold(start, Error::because);
+    if locked.has_unknown_key() {
+        return start.hint(UNKNOWN_KEY);
+    }
     if let Some(program) = locked.missing_program() {
         return start.hint(format!("install {program}, and have it on the PATH"));
     }

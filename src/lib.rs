@@ -6,6 +6,7 @@
 
 // -- core ---------------------------------------------------------------------------------------------------
 pub mod checks;
+pub mod cores;
 pub mod environ;
 pub mod error;
 pub mod instance;

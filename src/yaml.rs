@@ -253,6 +253,11 @@ impl Tree {
         Position { line, column: before.chars().count() + 1 }
     }
 
+    /// How many nodes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The node with this id.
     pub(crate) fn node(&self, id: Id) -> Node<'_> {
         Node::new(self, id)

@@ -85,7 +85,7 @@ pub(super) fn fill(
 fn blank(write: &Write, file: &GroundFile) -> Result<&'static str> {
     let Some(document) = file.encrypted()? else { return Ok("") };
     let mut others = document.leaf_paths().filter(|path| !write.blank.contains(path));
-    let any = others.any(|path| document.leaf(path).is_some_and(|text| text.starts_with("ENC[")));
+    let any = others.any(|path| document.leaf(&path).is_some_and(|text| text.starts_with("ENC[")));
     Ok(if any { "" } else { " " })
 }
 

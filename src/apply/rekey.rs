@@ -227,8 +227,11 @@ impl Work<'_> {
         let rule = self.policy.rule_for(file.path.as_str()).map_err(|error| because(&error))?;
         let readers = readers(&encrypted, self.names);
         let opened = encrypted.open(self.identities).map_err(|error| match error {
-            OpenError::LockedOut(_) => Why::CannotOpen { readers },
-            other => because(&other),
+            OpenError::LockedOut(locked) if locked.refused.is_empty() => Why::CannotOpen { readers },
+            other => {
+                let names = self.names.first().cloned().unwrap_or_default();
+                Why::Because { reason: other.sentence(&names) }
+            }
         })?;
         let slots: Vec<Path> = file.leaves.keys().cloned().collect();
         let rekeyed = opened.rekey(rule, self.now, &slots).map_err(|error| because(&error))?;

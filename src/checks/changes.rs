@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::sops::{Encrypted, Path};
+use crate::sops::Encrypted;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,19 +52,21 @@ impl fmt::Display for Change {
 /// The changes from `old` to `new`, keys in the order of the files, then readers.
 #[must_use]
 pub fn between(old: &Encrypted, new: &Encrypted) -> Vec<Change> {
-    let before: BTreeMap<&Path, &str> = old.leaves().map(|leaf| (leaf.path, leaf.stored)).collect();
-    let after: BTreeMap<&Path, &str> = new.leaves().map(|leaf| (leaf.path, leaf.stored)).collect();
+    let before: BTreeMap<_, &str> =
+        old.leaves().map(|leaf| ((leaf.document, leaf.path), leaf.stored)).collect();
+    let after: BTreeSet<_> = new.leaves().map(|leaf| (leaf.document, leaf.path)).collect();
     let change = |kind, what: &dyn fmt::Display| Change { kind, what: what.to_string() };
     let mut changes = Vec::new();
     for leaf in new.leaves() {
-        match before.get(leaf.path) {
-            None => changes.push(change(Kind::Added, leaf.path)),
-            Some(stored) if *stored != leaf.stored => changes.push(change(Kind::Changed, leaf.path)),
+        let place = leaf.place();
+        match before.get(&(leaf.document, leaf.path)) {
+            None => changes.push(change(Kind::Added, &place)),
+            Some(stored) if *stored != leaf.stored => changes.push(change(Kind::Changed, &place)),
             Some(_) => {}
         }
     }
-    let gone = old.leaves().filter(|leaf| !after.contains_key(leaf.path));
-    changes.extend(gone.map(|leaf| change(Kind::Removed, leaf.path)));
+    let gone = old.leaves().filter(|leaf| !after.contains(&(leaf.document, leaf.path.clone())));
+    changes.extend(gone.map(|leaf| change(Kind::Removed, &leaf.place())));
     let (could, can) = (readers(old), readers(new));
     changes.extend(can.difference(&could).map(|reader| change(Kind::ReaderAdded, reader)));
     changes.extend(could.difference(&can).map(|reader| change(Kind::ReaderRemoved, reader)));
@@ -102,6 +104,22 @@ mod tests {
     fn a_file_does_not_differ_from_itself() {
         let file = sealed("a: x\nb: y\n", &Rule::own([generate_identity().1]));
         assert_eq!(between(&file, &file), []);
+    }
+
+    #[test]
+    fn equal_paths_of_several_documents_are_told_apart() {
+        let rule = Rule::own([generate_identity().1]);
+        let old = sealed("a: x\n---\na: y\nb: z\n", &rule);
+        let new = sealed("a: x\n---\nb: z\n---\na: y\n", &rule);
+        assert_eq!(
+            said(&old, &new),
+            [
+                "~ [\"a\"] changed",
+                "~ document 2: [\"b\"] changed",
+                "+ document 3: [\"a\"] added",
+                "- document 2: [\"a\"] removed",
+            ]
+        );
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub struct KeysAddArgs {
     #[arg(short, long = "file", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
+    /// Where a rule has several groups of keys: into this one, counted from 1
+    #[arg(long, value_name = "NUMBER")]
+    pub group: Option<usize>,
+
     /// What every command that changes files has.
     #[command(flatten)]
     pub write: FileWriteArgs,

@@ -93,15 +93,14 @@ fn textconv(file: &Path, reveal: bool, ui: Ui, world: &World) -> Result<()> {
     if reveal && let Some(text) = revealed(&name, &bytes, world) {
         return ui.result(&text);
     }
-    ui.result(&listing::stable(&encrypted, |_| None))
+    ui.result(&listing::stable(&encrypted, std::iter::repeat(None)))
 }
 
 /// The lines with the values; `None` where no identity opens the file.
 fn revealed(name: &str, bytes: &[u8], world: &World) -> Option<String> {
     let file: Encrypted = secrets::parse(name, bytes).ok()?;
     let opened = file.open(&*world.identities().ok()?).ok()?;
-    Some(listing::stable(opened.file(), |path| {
-        let value = opened.raw(path).ok()??;
-        Some(String::from_utf8_lossy(&value).into_owned())
-    }))
+    let values = opened.raw_values();
+    let shown = values.map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned()));
+    Some(listing::stable(opened.file(), shown))
 }

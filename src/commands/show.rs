@@ -6,7 +6,6 @@ use crate::cli::ShowArgs;
 use crate::error::{Error, Kind, Result};
 use crate::explain::cannot_open;
 use crate::observe::environments;
-use crate::observe::names;
 use crate::observe::secrets::{self, Secrets};
 use crate::repo::Repository;
 use crate::sops::{LocateError, Opened, Path, RevealError};
@@ -109,7 +108,7 @@ fn reveal_one(files: Vec<Secrets>, path: &Path, ui: Ui, world: &World) -> Result
             return Err(Error::new(Kind::Usage, format!("{path} is a mapping or a list, not one value"))
                 .hint("add --json to print all of it, or name one of the values in it"));
         }
-        let value = opened.raw(path)?;
+        let value = opened.raw(path);
         ui.secret(value.as_deref().map_or(&[], Vec::as_slice))?;
     }
     Ok(())
@@ -135,9 +134,9 @@ fn reveal_all(files: Vec<Secrets>, ui: Ui, world: &World) -> Result<()> {
 fn open(file: Secrets, world: &World) -> Result<Opened> {
     let identities = world.identities()?;
     let name = file.name;
-    file.file.open(&identities).map_err(|error| {
-        cannot_open(error, &names::near(&world.directory)).context(format!("{name} cannot be opened"))
-    })
+    file.file
+        .open(&identities)
+        .map_err(|error| cannot_open(error, &world.names_near()).context(format!("{name} cannot be opened")))
 }
 
 fn shown(error: RevealError) -> Error {

@@ -117,7 +117,7 @@ fn look_into(file: &str, bytes: &[u8], identities: &Identities, search: &mut Sea
     let leaves: Vec<(Path, String)> = encrypted
         .leaves()
         .filter(|leaf| leaf.selected)
-        .map(|leaf| (leaf.path.clone(), lock::digest(leaf.stored)))
+        .map(|leaf| (leaf.path, lock::digest(leaf.stored)))
         .collect();
     let opened = match encrypted.open(identities) {
         Ok(opened) => opened,

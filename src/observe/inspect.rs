@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::finding::Finding;
 use crate::checks::repository::{File, Judge, Judged, Own as OwnFiles, Source};
 use crate::checks::rules::{PathRule, covers};
+use crate::cores;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::profile::{Environment, Recipients, SecretsFile};
 use crate::repo::{RelPath, Repository, Tracked};
 use crate::template::Template;
-use crate::world::cores;
 
 use super::{POLICY, secrets};
 

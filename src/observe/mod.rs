@@ -32,7 +32,6 @@ pub mod inspect;
 pub mod interrupted;
 pub mod leaked;
 pub mod live;
-pub mod names;
 pub mod orphans;
 pub mod own;
 pub mod readership;

@@ -97,7 +97,7 @@ pub fn readers(file: &Encrypted) -> Vec<Reader> {
 
 fn encrypted(file: &Encrypted) -> Vec<Path> {
     let leaves = file.leaves().filter(|leaf| matches!(leaf.form, Form::Encrypted(_)));
-    leaves.map(|leaf| leaf.path.clone()).collect()
+    leaves.map(|leaf| leaf.path).collect()
 }
 
 /// The tracked secrets files of the work tree.

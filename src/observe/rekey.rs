@@ -4,18 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::cores;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Fingerprint, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
-use crate::world::{World, cores};
+use crate::world::World;
 
 use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};
-
-/// How many commits are looked at to find the policy before this one.
-const LOOK_BACK: usize = 200;
 
 /// What `apply` stands on.
 pub struct Ground {
@@ -135,13 +133,9 @@ fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
 fn names(repo: &Repository, head: &Head, policy: &Policy, wanted: Option<&str>) -> Result<Vec<Names>> {
     let mut names = vec![policy.names().clone()];
     let Some(commit) = head.commit else { return Ok(names) };
-    let mut now = wanted.map(|text| text.as_bytes().to_vec());
-    for revision in repo.first_parent_content(commit, &RelPath::new(POLICY)?)?.take(LOOK_BACK) {
-        let Some(content) = revision?.content else { break };
-        if *now.get_or_insert_with(|| content.clone()) != content {
-            names.extend(Policy::parse(&String::from_utf8_lossy(&content)).ok().map(|it| it.names().clone()));
-            break;
-        }
+    let wanted = wanted.map(|text| text.as_bytes().to_vec());
+    if let Some(before) = repo.content_before(commit, &RelPath::new(POLICY)?, wanted)? {
+        names.extend(Policy::parse(&String::from_utf8_lossy(&before)).ok().map(|it| it.names().clone()));
     }
     Ok(names)
 }

@@ -1,6 +1,6 @@
 //! Values of secrets files as the environment variables that a program gets.
 
-use super::{environments, names, secrets};
+use super::{environments, secrets};
 use crate::cli::VariablesArgs;
 use crate::environ::{self, Assignment, EnvironError, Listed, Mapping, Variable, Wish};
 use crate::error::{Error, Kind, Result};
@@ -41,13 +41,13 @@ impl Chosen {
             let name = file.name;
             let opened = file.file.open(&identities);
             opened.map_err(|error| {
-                cannot_open(error, &names::near(&world.directory)).context(format!("{name} cannot be opened"))
+                cannot_open(error, &world.names_near()).context(format!("{name} cannot be opened"))
             })
         };
         let opened = self.files.into_iter().map(open).collect::<Result<Vec<Opened>>>()?;
         let mut values = Vec::new();
         for Variable { name, file, path } in self.variables {
-            if let Some(value) = opened[file].raw(&path)? {
+            if let Some(value) = opened[file].raw(&path) {
                 if value.contains(&0) {
                     return Err(EnvironError::Nul { name }.into());
                 }

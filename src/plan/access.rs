@@ -72,7 +72,7 @@ pub fn plan(
             access.files.push(file.clone());
         }
     }
-    let edit = PolicyEdit::Add { recipient: recipient.clone(), name, rules };
+    let edit = PolicyEdit::Add { recipient: recipient.clone(), name, rules, group: None };
     Ok(Some((access, edit.apply(policy)?)))
 }
 

@@ -6,6 +6,9 @@ use super::error::{Doing, RepoError};
 use super::path::RelPath;
 use super::{Repository, program};
 
+/// How many commits [`Repository::content_before`] looks at.
+const LOOK_BACK: usize = 200;
+
 /// One commit of the history, and the file in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
@@ -34,6 +37,26 @@ impl Repository {
     pub fn first_parent_content(&self, from: ObjectId, path: &RelPath) -> Result<FirstParent<'_>, RepoError> {
         let path = self.resolve(path)?;
         Ok(FirstParent { repo: self, path, next: Some(from), reached_boundary: false })
+    }
+
+    /// The newest content on that way which is another than `now` (`None`: than at `from`), within 200 commits. `None`
+    /// where there is none, or the file was not there.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or an object cannot be read.
+    pub fn content_before(
+        &self,
+        from: ObjectId,
+        path: &RelPath,
+        mut now: Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>, RepoError> {
+        for revision in self.first_parent_content(from, path)?.take(LOOK_BACK) {
+            let Some(content) = revision?.content else { break };
+            if *now.get_or_insert_with(|| content.clone()) != content {
+                return Ok(Some(content));
+            }
+        }
+        Ok(None)
     }
 }
 

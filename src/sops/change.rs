@@ -10,7 +10,7 @@ use super::encrypted::Encrypted;
 use super::open::{Change, Opened};
 use super::path::{Path, Segment};
 use super::shape;
-use super::value::{Plain, Type};
+use super::value::{PlainRef, Type};
 
 /// Why a leaf cannot be set or removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -173,9 +173,7 @@ impl Opened {
     pub fn set_bytes(&mut self, path: &Path, value: &[u8]) -> Result<(), ChangeError> {
         let place = self.locate(path)?;
         let encrypted = self.file.encrypts(path, &place);
-        if let Place::Leaf(node) = place
-            && self.holds(path, node, encrypted, value)
-        {
+        if matches!(place, Place::Leaf(_)) && self.holds(path, value) {
             self.changes.retain(|(changed, _)| changed != path);
             return Ok(());
         }
@@ -215,9 +213,8 @@ impl Opened {
     }
 
     /// Whether the leaf is this string already.
-    fn holds(&self, path: &Path, node: Node<'_>, encrypted: bool, value: &[u8]) -> bool {
-        let current = self.file.value(&self.cipher, path, node, encrypted);
-        matches!(current, Ok(Some(plain)) if plain == Plain::new(Type::Str, value))
+    fn holds(&self, path: &Path, value: &[u8]) -> bool {
+        self.value(path) == Some(PlainRef { kind: Type::Str, bytes: value })
     }
 
     fn record(&mut self, path: &Path, change: Change) -> Result<(), ChangeError> {

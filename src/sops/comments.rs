@@ -257,7 +257,7 @@ fn line(document: &Document, remark: &Remark) -> usize {
 }
 
 fn ciphertext(cipher: &Cipher, plain: &Plain, path: &Path) -> Result<String, SealError> {
-    cipher.encrypt(plain, &path.additional_data()).map_err(|error| match error {
+    cipher.encrypt(plain.as_ref(), &path.additional_data()).map_err(|error| match error {
         ValueError::NoRandomness(error) => SealError::NoRandomness(error),
         other => SealError::unsound(other.to_string()),
     })

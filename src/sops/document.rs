@@ -4,7 +4,7 @@ use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Style, Tree};
 
 use super::format::Format;
 use super::json;
-use super::path::{Path, Segment};
+use super::path::{LeafPath, Path, Step};
 use super::scalar::{self, ScalarError};
 use super::value::Plain;
 
@@ -50,13 +50,32 @@ pub enum StructureError {
 
 /// One scalar of a document.
 #[derive(Debug)]
-pub(super) struct Leaf {
-    path: Path,
+struct Leaf {
+    /// The number of the collection that it is in.
+    collection: u32,
+    last: Last,
     node: Id,
     /// Which of the documents it is in, from 0.
     document: u32,
     /// Whether an alias leads to it, so that its node stands elsewhere.
     is_copy: bool,
+}
+
+/// The step from a collection to what is in it.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    /// The node of the key.
+    Key(Id),
+    Index(u32),
+}
+
+impl Last {
+    fn step(self, tree: &Tree) -> Step<'_> {
+        match self {
+            Self::Key(key) => Step::Key(tree.node(key).as_str().unwrap_or_default()),
+            Self::Index(index) => Step::Index(index as usize),
+        }
+    }
 }
 
 /// A document with its leaves; the `sops` block is not among them.
@@ -67,6 +86,8 @@ pub(super) struct Document {
     exact_integers: bool,
     tree: Tree,
     leaves: Vec<Leaf>,
+    /// Paths of the collections that leaves are in.
+    collections: Vec<Path>,
 }
 
 impl Document {
@@ -81,18 +102,20 @@ impl Document {
         if format == Format::Binary && !first.as_mapping().is_some_and(is_binary) {
             return Err(StructureError::NotBinary);
         }
-        let mut walk = Walk::default();
+        let mut walk = Walk::new(&tree);
         for (index, root) in roots.into_iter().enumerate() {
-            walk.document = u32::try_from(index).unwrap_or(u32::MAX);
+            walk.document = narrow(index);
             match root {
-                Some(root) if matches!(root.kind(), Kind::Mapping(_)) => walk.node(root, true)?,
+                Some(root) if matches!(root.kind(), Kind::Mapping(_)) => {
+                    walk.collection(root, Path::default(), true)?;
+                }
                 // Behind the first one a document may be empty.
                 root if index > 0 && root.is_none_or(Node::is_null) => {}
                 _ => return Err(StructureError::RootNotMapping),
             }
         }
-        let leaves = walk.leaves;
-        Ok(Self { format, exact_integers: false, tree, leaves })
+        let Walk { leaves, collections, .. } = walk;
+        Ok(Self { format, exact_integers: false, tree, leaves, collections })
     }
 
     pub(super) fn format(&self) -> Format {
@@ -143,13 +166,37 @@ impl Document {
     }
 
     /// Scalars that paths lead to, `true`, and those of further documents.
-    pub(super) fn all_leaves(&self) -> impl Iterator<Item = (bool, &Path, Node<'_>)> {
-        self.leaves.iter().map(|leaf| (leaf.document == 0, &leaf.path, self.tree.node(leaf.node)))
+    pub(super) fn all_leaves(&self) -> impl Iterator<Item = (bool, LeafPath<'_>, Node<'_>)> {
+        self.leaves.iter().map(|leaf| (leaf.document == 0, self.path(leaf), self.tree.node(leaf.node)))
     }
 
     /// All scalars of all documents, null ones too, in order.
-    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, Node<'_>)> + Clone {
-        self.leaves.iter().map(|leaf| (&leaf.path, self.tree.node(leaf.node)))
+    pub(super) fn leaves(&self) -> impl ExactSizeIterator<Item = (LeafPath<'_>, Node<'_>)> + Clone {
+        self.leaves_from(0)
+    }
+
+    /// Those from this number on.
+    pub(super) fn leaves_from(
+        &self,
+        first: usize,
+    ) -> impl ExactSizeIterator<Item = (LeafPath<'_>, Node<'_>)> + Clone {
+        let leaves = self.leaves.get(first..).unwrap_or_default();
+        leaves.iter().map(|leaf| (self.path(leaf), self.tree.node(leaf.node)))
+    }
+
+    /// Their paths.
+    pub(super) fn paths(&self) -> impl ExactSizeIterator<Item = LeafPath<'_>> + Clone {
+        self.leaves.iter().map(|leaf| self.path(leaf))
+    }
+
+    fn path(&self, leaf: &Leaf) -> LeafPath<'_> {
+        let collection = &self.collections[leaf.collection as usize];
+        LeafPath { collection, last: leaf.last.step(&self.tree) }
+    }
+
+    /// For each leaf, which of the documents it is in, from 0.
+    pub(super) fn documents(&self) -> impl Iterator<Item = usize> {
+        self.leaves.iter().map(|leaf| leaf.document as usize)
     }
 
     /// For each leaf, whether an alias leads to it. sops sees a copy there; in the text its node stands elsewhere, and has
@@ -165,7 +212,7 @@ impl Document {
 
     /// The number of the scalar at `path` in the first document.
     pub(super) fn index_of(&self, path: &Path) -> Option<usize> {
-        self.leaves.iter().position(|leaf| leaf.document == 0 && leaf.path == *path)
+        self.leaves.iter().position(|leaf| leaf.document == 0 && self.path(leaf).is(path))
     }
 
     /// The scalar with this number.
@@ -182,10 +229,10 @@ fn is_binary(root: Mapping<'_>) -> bool {
 
 /// Goes through a document as sops does, which sees what an alias stands for in the place of the alias
 /// (stores/yaml/store.go, `nodeToTreeValue`).
-#[derive(Default)]
 struct Walk<'t> {
+    tree: &'t Tree,
     leaves: Vec<Leaf>,
-    path: Path,
+    collections: Vec<Path>,
     document: u32,
     /// The alias that led to the node.
     alias: Option<Node<'t>>,
@@ -196,23 +243,20 @@ struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
-    fn node(&mut self, node: Node<'t>, is_root: bool) -> Result<(), StructureError> {
-        self.check_bounds(node)?;
+    fn new(tree: &'t Tree) -> Self {
+        // Most nodes are keys and values.
+        let leaves = Vec::with_capacity(tree.len() / 2);
+        let (collections, document, alias) = (Vec::new(), 0, None);
+        Self { tree, leaves, collections, document, alias, copies: 0, copied_bytes: 0 }
+    }
+
+    fn collection(&mut self, node: Node<'t>, path: Path, is_root: bool) -> Result<(), StructureError> {
+        let own = self.collections.len();
+        self.collections.push(path);
         match node.kind() {
-            Kind::Alias(_) => {
-                let outer = self.alias;
-                self.alias = outer.or(Some(node));
-                self.node(node.resolve(), false)?;
-                self.alias = outer;
-            }
-            Kind::Scalar(..) => {
-                let (path, document) = (self.path.clone(), self.document);
-                let is_copy = self.alias.is_some();
-                self.leaves.push(Leaf { path, node: node.id(), document, is_copy });
-            }
             Kind::Sequence(sequence) => {
                 for (index, item) in sequence.items().enumerate() {
-                    self.step(Segment::Index(index), item)?;
+                    self.item(own, Last::Index(narrow(index)), item)?;
                 }
             }
             Kind::Mapping(mapping) => {
@@ -222,16 +266,39 @@ impl<'t> Walk<'t> {
                         return Err(StructureError::KeyNotText { position, key: entry.key.to_owned() });
                     }
                     if !(is_root && entry.key == METADATA) {
-                        self.step(Segment::Key(entry.key.to_owned()), entry.value)?;
+                        self.item(own, Last::Key(entry.key_node.id()), entry.value)?;
                     }
                 }
+            }
+            Kind::Scalar(..) | Kind::Alias(_) => {}
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, collection: usize, last: Last, node: Node<'t>) -> Result<(), StructureError> {
+        self.check_bounds(node, self.collections[collection].0.len() + 1)?;
+        match node.kind() {
+            Kind::Alias(_) => {
+                let outer = self.alias;
+                self.alias = outer.or(Some(node));
+                self.item(collection, last, node.resolve())?;
+                self.alias = outer;
+            }
+            Kind::Scalar(..) => {
+                let (document, is_copy) = (self.document, self.alias.is_some());
+                let collection = narrow(collection);
+                self.leaves.push(Leaf { collection, last, node: node.id(), document, is_copy });
+            }
+            Kind::Sequence(_) | Kind::Mapping(_) => {
+                let path = LeafPath { collection: &self.collections[collection], last: last.step(self.tree) };
+                self.collection(node, path.to_path(), false)?;
             }
         }
         Ok(())
     }
 
     /// The text bounds a document without aliases. With them, a short text can stand for a large and deep one.
-    fn check_bounds(&mut self, node: Node<'_>) -> Result<(), StructureError> {
+    fn check_bounds(&mut self, node: Node<'_>, depth: usize) -> Result<(), StructureError> {
         let Some(alias) = self.alias else { return Ok(()) };
         self.copies += 1;
         if self.copies > MAX_COPIES {
@@ -243,18 +310,16 @@ impl<'t> Walk<'t> {
         if self.copied_bytes > yaml::MAX_BYTES {
             return Err(StructureError::CopiesTooLong { position: alias.position() });
         }
-        if self.path.0.len() > yaml::MAX_DEPTH {
+        if depth > yaml::MAX_DEPTH {
             return Err(yaml::Error::TooDeep { position: alias.position() }.into());
         }
         Ok(())
     }
+}
 
-    fn step(&mut self, segment: Segment, node: Node<'t>) -> Result<(), StructureError> {
-        self.path.0.push(segment);
-        self.node(node, false)?;
-        self.path.0.pop();
-        Ok(())
-    }
+/// Nodes are numbered in 32 bits, so there are no more documents, collections and items.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

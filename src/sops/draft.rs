@@ -16,7 +16,7 @@ use super::mac::Mac;
 use super::marks::Marks;
 use super::metadata::{NewBlock, yaml_block};
 use super::open::OpenError;
-use super::path::Path;
+use super::path::{LeafPath, Path};
 use super::policy::Rule;
 use super::readers::Readers;
 use super::render::Place;
@@ -94,7 +94,7 @@ pub struct Draft {
 /// Shows where values were put, and nothing else.
 impl std::fmt::Debug for Draft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let paths: Vec<&Path> = self.document.leaves().map(|(path, _)| path).collect();
+        let paths: Vec<Path> = self.document.paths().map(LeafPath::to_path).collect();
         f.debug_list().entries(self.values.iter().filter_map(|(index, _)| paths.get(*index))).finish()
     }
 }
@@ -125,7 +125,7 @@ impl Draft {
             }
             document.scalar(node).map_err(|reason| DraftError::Scalar {
                 position: node.position(),
-                path: path.clone(),
+                path: path.to_path(),
                 reason,
             })?;
         }
@@ -139,8 +139,9 @@ impl Draft {
     }
 
     /// Every scalar in order: its path, its text as in the document (not what was set), and where it stands.
-    pub fn leaves(&self) -> impl ExactSizeIterator<Item = (&Path, &str, Position)> {
-        self.document.leaves().map(|(path, node)| (path, node.as_str().unwrap_or_default(), node.position()))
+    pub fn leaves(&self) -> impl ExactSizeIterator<Item = (Path, &str, Position)> {
+        let leaves = self.document.leaves();
+        leaves.map(|(path, node)| (path.to_path(), node.as_str().unwrap_or_default(), node.position()))
     }
 
     /// Lets the leaf at `path`, in the first document, be `value`, a string.
@@ -234,7 +235,7 @@ impl Draft {
             if !encrypts && self.document.is_ambiguous(node) && !is_set {
                 return Err(SealError::Value(OpenError::Scalar {
                     position: node.position(),
-                    path: path.clone(),
+                    path: path.to_path(),
                     reason: ScalarError::Ambiguous,
                 }));
             }
@@ -243,11 +244,11 @@ impl Draft {
                 continue;
             }
             if !encrypts {
-                shape::check_clear(self.document.format(), path, &value.bytes)?;
+                shape::check_clear(self.document.format(), &path.to_path(), &value.bytes)?;
             }
             // A ciphertext has no use for the quotes of the draft.
             let place = if encrypts { Place { style: Style::Plain, ..place } } else { place };
-            let value = stored(cipher, encrypts, path, &value)?;
+            let value = stored(cipher, encrypts, &path.additional_data(), value.as_ref())?;
             splice::replace(&mut edits, &self.document, node, &value, place);
         }
         comments::encrypt(&mut edits, &self.document, cipher, selection, &remarks, &marks)?;
@@ -257,7 +258,7 @@ impl Draft {
 
     /// Every leaf of the draft is there, in its place, with its value, and encrypted where the rule says so.
     fn check(&self, sealed: &Encrypted, values: &Values) -> Result<(), SealError> {
-        if !self.document.leaves().map(|(path, _)| path).eq(sealed.leaf_paths()) {
+        if !self.document.paths().eq(sealed.document.paths()) {
             return Err(SealError::unsound("other keys than the document has"));
         }
         let leaves = self.document.leaves().zip(sealed.marked_leaves()).zip(values.iter());

@@ -10,7 +10,7 @@ use super::keys::Recipient;
 use super::marks::Marks;
 use super::metadata::{Metadata, MetadataError};
 use super::other::OtherReader;
-use super::path::Path;
+use super::path::{LeafPath, Path};
 use super::policy::Rule;
 use super::reader::Reader;
 use super::selection::Selection;
@@ -55,7 +55,7 @@ impl Encrypted {
 
     fn of(document: Document) -> Result<Self, DocumentError> {
         let root = document.root().ok_or(StructureError::RootNotMapping)?;
-        let metadata = Metadata::read(root)?;
+        let metadata = Metadata::read(root, document.format())?;
         let marks = Marks::of(&document, &metadata.selection);
         Ok(Self { document, metadata, marks })
     }
@@ -135,11 +135,17 @@ impl Encrypted {
     }
 
     /// All scalars in order, and whether the file's rule selects them.
-    pub(super) fn marked_leaves(&self) -> impl Iterator<Item = (&Path, Node<'_>, bool)> + Clone {
-        self.document
-            .leaves()
-            .zip(self.marks.leaves())
-            .map(|((path, node), is_marked)| (path, node, is_marked))
+    pub(super) fn marked_leaves(&self) -> impl Iterator<Item = (LeafPath<'_>, Node<'_>, bool)> + Clone {
+        self.marked_leaves_from(0)
+    }
+
+    /// Those from this number on.
+    pub(super) fn marked_leaves_from(
+        &self,
+        first: usize,
+    ) -> impl Iterator<Item = (LeafPath<'_>, Node<'_>, bool)> + Clone {
+        let leaves = self.document.leaves_from(first).zip(self.marks.leaves_from(first));
+        leaves.map(|((path, node), is_marked)| (path, node, is_marked))
     }
 
     /// The scalar at `path` in the first document, and whether the file's rule selects it.
@@ -150,8 +156,8 @@ impl Encrypted {
 
     /// Paths of all scalars in the order of the file. In a file of several documents two may have the same path; a path
     /// leads to the first document.
-    pub fn leaf_paths(&self) -> impl ExactSizeIterator<Item = &Path> {
-        self.document.leaves().map(|(path, _)| path)
+    pub fn leaf_paths(&self) -> impl ExactSizeIterator<Item = Path> {
+        self.document.paths().map(LeafPath::to_path)
     }
 
     /// The text of the file.

@@ -29,39 +29,36 @@ pub struct LockedOut {
 }
 
 impl LockedOut {
-    /// All of it in a sentence, with the names that a policy has for keys.
+    /// All of it, with the names that a policy has for keys: who we are, for whom the file is, then what went wrong with
+    /// each key that was tried.
     #[must_use]
-    pub fn sentence(&self, names: &Names) -> String {
-        let mut text = match self.own.as_slice() {
+    pub fn sentences(&self, names: &Names) -> Vec<String> {
+        let from = self.sources.join(", ");
+        let who = match self.own.as_slice() {
             [] if self.sources.is_empty() => "there is no age identity to open this file with".to_owned(),
-            [] => format!("no identity opens this file: tried {}", self.sources.join(", ")),
+            [] => format!("no identity opens this file: tried {from}"),
             own => {
                 let own: Vec<String> = own.iter().map(|key| names.label(&key.clone().into())).collect();
-                let from = self.sources.join(", ");
                 format!("no identity opens this file: you are {} (tried {from})", own.join(", "))
             }
         };
-        text += "; it is for ";
-        text += &match self.groups.as_slice() {
-            [] => "nobody".to_owned(),
-            [only] => labels(only, names),
+        let whose = match self.groups.as_slice() {
+            [] => "it is for nobody".to_owned(),
+            [only] => format!("it is for {}", labels(only, names)),
             groups => {
-                let each = groups
-                    .iter()
-                    .enumerate()
-                    .map(|(number, group)| format!("group {}: {}", number + 1, labels(group, names)));
+                let numbered = groups.iter().enumerate();
+                let each = numbered.map(|(at, group)| format!("group {}: {}", at + 1, labels(group, names)));
                 let each: Vec<String> = each.collect();
                 let (opened, threshold, all) = (self.opened, self.threshold, groups.len());
-                format!("{threshold} of {all} groups of keys, of which {opened} opened ({})", each.join("; "))
+                format!(
+                    "it is for {threshold} of {all} groups of keys, of which {opened} opened ({})",
+                    each.join("; ")
+                )
             }
         };
-        if !self.skipped.is_empty() {
-            text += &format!(" ({})", self.skipped.join("; "));
-        }
-        for (reader, error) in &self.refused {
-            text += &format!("; {}: {error}", names.label(reader));
-        }
-        text
+        let refused = self.refused.iter();
+        let refused = refused.map(|(reader, error)| format!("{}: {error}", names.label(reader)));
+        [who, whose].into_iter().chain(self.skipped.iter().cloned()).chain(refused).collect()
     }
 
     /// Whom to ask: names of readers, as far as they have one.
@@ -75,6 +72,12 @@ impl LockedOut {
         }
         people.truncate(NAMED);
         people
+    }
+
+    /// Whether a key was left alone because no policy has it.
+    #[must_use]
+    pub fn has_unknown_key(&self) -> bool {
+        self.refused.iter().any(|(_, error)| *error == OutsideError::NotInPolicy)
     }
 
     /// The program that is missing, where one is.
@@ -98,10 +101,10 @@ fn labels(readers: &[Reader], names: &Names) -> String {
     labels.join(", ")
 }
 
-/// Without names.
+/// Without names, on one line.
 impl fmt::Display for LockedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence(&Names::default()))
+        f.write_str(&self.sentences(&Names::default()).join("; "))
     }
 }
 
@@ -128,7 +131,7 @@ mod tests {
             ..LockedOut::default()
         };
         assert_eq!(
-            locked.sentence(policy.names()),
+            locked.sentences(policy.names()).join("; "),
             "no identity opens this file: you are age1ql3z7hjy…aqmcac8p (tried keys.txt); it is for ana (age1h0fy9xvz…jqp5tpms)"
         );
         assert_eq!(locked.people(policy.names()), ["ana"]);

@@ -9,7 +9,7 @@ use crate::yaml::{Id, Kind, Node};
 use super::comments::{Remark, remarks};
 use super::document::{Document, METADATA};
 use super::format::Format;
-use super::path::Path;
+use super::path::{LeafPath, Path};
 use super::re2::Pattern;
 use super::selection::Selection;
 
@@ -28,7 +28,7 @@ impl Marks {
     /// The marks of a document whose comments are as they stand in it.
     pub(super) fn of(document: &Document, rule: &Selection) -> Self {
         if rule.encrypts(&Path::default()).is_some() {
-            let leaves = document.leaves().map(|(path, _)| rule.encrypts(path) == Some(true));
+            let leaves = document.paths().map(|path| rule.encrypts_below(path.keys()) == Some(true));
             return Self { leaves: leaves.collect(), ..Self::default() };
         }
         Self::with_remarks(document, rule, &remarks(document))
@@ -71,7 +71,12 @@ impl Marks {
 
     /// For each leaf, in the order of the document.
     pub(super) fn leaves(&self) -> impl Iterator<Item = bool> + Clone {
-        self.leaves.iter().copied()
+        self.leaves_from(0)
+    }
+
+    /// For each leaf from this number on.
+    pub(super) fn leaves_from(&self, first: usize) -> impl Iterator<Item = bool> + Clone {
+        self.leaves.get(first..).unwrap_or_default().iter().copied()
     }
 
     /// The number of a leaf that an alias leads to and that would be stored otherwise in the place of the alias: one is
@@ -80,7 +85,7 @@ impl Marks {
         if !document.copies().any(|is_copy| is_copy) {
             return None;
         }
-        let stored = |index: usize, path: &Path| self.leaf(index).then(|| path.additional_data());
+        let stored = |index: usize, path: LeafPath<'_>| self.leaf(index).then(|| path.additional_data());
         let mut originals = HashMap::new();
         for (index, ((path, node), is_copy)) in document.leaves().zip(document.copies()).enumerate() {
             if !is_copy {

@@ -2,6 +2,7 @@
 
 use crate::yaml::{Id, Kind, Mapping, Node, Position, Style};
 
+use super::format::Format;
 use super::readers::{Field, Item, Readers};
 use super::render::{self, Place};
 use super::scalar;
@@ -66,15 +67,14 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// Reads the block that stands under the root's `sops`.
-    pub(super) fn read(root: Mapping<'_>) -> Result<Self, MetadataError> {
+    pub(super) fn read(root: Mapping<'_>, format: Format) -> Result<Self, MetadataError> {
         let node = root.get(super::document::METADATA).ok_or(MetadataError::Missing)?;
         let Kind::Mapping(block) = node.kind() else {
             return Err(wrong(node, super::document::METADATA, "a mapping"));
         };
-        let position = node.position();
         let readers = Readers::read(block)?;
         let selection = Selection::from_fields(|field| block.get(field).and_then(Node::as_str))
-            .map_err(|source| MetadataError::Selection { position, source })?;
+            .map_err(|source| MetadataError::Selection { position: node.position(), source })?;
         let last_modified = required(block, "lastmodified")?;
         let time = last_modified.as_str().and_then(Time::parse_rfc3339);
         let time = time.ok_or_else(|| wrong(last_modified, "lastmodified", "a time as in RFC 3339"))?;
@@ -85,7 +85,7 @@ impl Metadata {
         Ok(Self {
             readers,
             selection,
-            mac_only_encrypted: flag(block, MAC_ONLY_ENCRYPTED)?,
+            mac_only_encrypted: flag(block, MAC_ONLY_ENCRYPTED, format)?,
             last_modified_seconds: time.seconds(),
             mac: mac(block)?,
         })
@@ -110,10 +110,14 @@ fn mac(block: Mapping<'_>) -> Result<Option<Id>, MetadataError> {
     }
 }
 
-fn flag(block: Mapping<'_>, field: &str) -> Result<bool, MetadataError> {
+/// A boolean. Where everything is a text, sops takes `true` for one and all others for false (stores.go,
+/// `DecodeNonStrings`); an other spelling was meant otherwise by whoever wrote it.
+fn flag(block: Mapping<'_>, field: &str, format: Format) -> Result<bool, MetadataError> {
     let Some(node) = block.get(field) else { return Ok(false) };
-    match scalar::value(node) {
-        Ok(Some(Plain { kind: Type::Bool, bytes })) => Ok(*bytes == b"True"),
+    let is_flat = matches!(format, Format::Dotenv | Format::Ini);
+    match (scalar::value(node), node.as_str()) {
+        (_, Some(text @ ("true" | "false"))) if is_flat => Ok(text == "true"),
+        (Ok(Some(Plain { kind: Type::Bool, bytes })), _) if !is_flat => Ok(*bytes == b"True"),
         _ => Err(wrong(node, field, "true or false")),
     }
 }

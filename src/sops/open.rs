@@ -12,12 +12,12 @@ use super::format::Format;
 use super::keys::{Identities, Outside, OutsideError, UnwrapError};
 use super::locked::LockedOut;
 use super::names::Names;
-use super::path::Path;
+use super::path::{LeafPath, Path};
 use super::reader::Reader;
 use super::readers::{Entry, Share};
 use super::scalar::ScalarError;
 use super::shamir::ShamirError;
-use super::value::{Cipher, DataKey, Plain, Type, ValueError};
+use super::value::{Cipher, DataKey, Plain, PlainRef, Type, ValueError};
 use super::values::{Known, Values};
 
 /// Where a value stands that is not in the file yet.
@@ -92,7 +92,7 @@ impl OpenError {
     #[must_use]
     pub fn sentence(&self, names: &Names) -> String {
         match self {
-            Self::LockedOut(locked) => locked.sentence(names),
+            Self::LockedOut(locked) => locked.sentences(names).join("; "),
             Self::Unwrap { recipient, reason } => {
                 format!("the entry of {} is damaged: {reason}", names.label(recipient))
             }
@@ -187,18 +187,18 @@ impl Encrypted {
     pub(super) fn value(
         &self,
         cipher: &Cipher,
-        path: &Path,
+        path: LeafPath<'_>,
         node: Node<'_>,
         encrypted: bool,
     ) -> Result<Option<Plain>, OpenError> {
         if !encrypted {
             return self.document.scalar(node).map_err(|reason| OpenError::Scalar {
                 position: node.position(),
-                path: path.clone(),
+                path: path.to_path(),
                 reason,
             });
         }
-        let error = |reason| OpenError::Value { position: node.position(), path: path.clone(), reason };
+        let error = |reason| OpenError::Value { position: node.position(), path: path.to_path(), reason };
         let text = match node.kind() {
             Kind::Scalar(text, _) => text,
             _ => "",
@@ -255,7 +255,11 @@ impl Opened {
                 Change::Remove => None,
             });
         }
-        let value = self.file.document.index_of(path).and_then(|index| self.values.get(index));
-        Ok(value.map(|value| Zeroizing::new(value.bytes.to_owned())))
+        Ok(self.value(path).map(|value| Zeroizing::new(value.bytes.to_owned())))
+    }
+
+    /// The value that the leaf at `path` has in the file; `None` where there is no leaf, or null.
+    pub(super) fn value(&self, path: &Path) -> Option<PlainRef<'_>> {
+        self.values.get(self.file.document.index_of(path)?)
     }
 }

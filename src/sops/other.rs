@@ -122,28 +122,24 @@ impl ServiceKey {
     /// The name of the list in a file.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Kms { .. } => "kms",
-            Self::GcpKms { .. } => "gcp_kms",
-            Self::Hckms { .. } => "hckms",
-            Self::AzureKeyVault { .. } => "azure_kv",
-            Self::Vault { .. } => "hc_vault",
-            Self::Age { .. } => "age",
-            Self::Pgp { .. } => "pgp",
-        }
+        self.names().0
     }
 
     /// What people call keys of this kind.
     #[must_use]
     pub fn family(&self) -> &'static str {
+        self.names().1
+    }
+
+    fn names(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Kms { .. } => "AWS KMS",
-            Self::GcpKms { .. } => "GCP KMS",
-            Self::Hckms { .. } => "HuaweiCloud KMS",
-            Self::AzureKeyVault { .. } => "Azure Key Vault",
-            Self::Vault { .. } => "HashiCorp Vault",
-            Self::Age { .. } => "age",
-            Self::Pgp { .. } => "PGP",
+            Self::Kms { .. } => ("kms", "AWS KMS"),
+            Self::GcpKms { .. } => ("gcp_kms", "GCP KMS"),
+            Self::Hckms { .. } => ("hckms", "HuaweiCloud KMS"),
+            Self::AzureKeyVault { .. } => ("azure_kv", "Azure Key Vault"),
+            Self::Vault { .. } => ("hc_vault", "HashiCorp Vault"),
+            Self::Age { .. } => ("age", "age"),
+            Self::Pgp { .. } => ("pgp", "PGP"),
         }
     }
 

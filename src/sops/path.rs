@@ -26,7 +26,7 @@ impl Path {
     }
 
     /// The keys on the way; list indices are left out, as sops does where a rule or a ciphertext is bound to a path.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
+    pub fn keys(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Key(key) => Some(key.as_str()),
             Segment::Index(_) => None,
@@ -43,15 +43,90 @@ impl Path {
     /// What a ciphertext at this path is bound to: the keys, each followed by a colon; a lone colon at the root
     /// (sops.go:549 and 605).
     pub(super) fn additional_data(&self) -> String {
-        let mut data = String::new();
-        for key in self.keys() {
-            data.push_str(key);
-            data.push(':');
+        additional_data(self.keys())
+    }
+}
+
+fn additional_data<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> String {
+    let length: usize = keys.clone().map(|key| key.len() + 1).sum();
+    let mut data = String::with_capacity(length.max(1));
+    for key in keys {
+        data.push_str(key);
+        data.push(':');
+    }
+    if data.is_empty() {
+        data.push(':');
+    }
+    data
+}
+
+/// The path of a leaf that is in a document: a file has many leaves, and few collections that they are in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct LeafPath<'d> {
+    /// The path of the collection.
+    pub(super) collection: &'d Path,
+    /// From the collection to the leaf.
+    pub(super) last: Step<'d>,
+}
+
+/// One step of a [`LeafPath`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step<'d> {
+    Key(&'d str),
+    Index(usize),
+}
+
+impl Step<'_> {
+    pub(super) fn to_segment(self) -> Segment {
+        match self {
+            Self::Key(key) => Segment::Key(key.to_owned()),
+            Self::Index(index) => Segment::Index(index),
         }
-        if data.is_empty() {
-            data.push(':');
-        }
-        data
+    }
+}
+
+impl<'d> LeafPath<'d> {
+    pub(super) fn to_path(self) -> Path {
+        let mut segments = Vec::with_capacity(self.collection.0.len() + 1);
+        segments.extend_from_slice(&self.collection.0);
+        segments.push(self.last.to_segment());
+        Path(segments)
+    }
+
+    /// Whether `path` is the same.
+    pub(super) fn is(self, path: &Path) -> bool {
+        let is_last = |segment: &Segment| match (segment, self.last) {
+            (Segment::Key(key), Step::Key(last)) => key == last,
+            (Segment::Index(index), Step::Index(last)) => *index == last,
+            _ => false,
+        };
+        let collection = &self.collection.0;
+        path.0.split_last().is_some_and(|(last, rest)| is_last(last) && rest == collection.as_slice())
+    }
+
+    /// Whether `path` leads to the leaf, or to something that it is in.
+    pub(super) fn starts_with(self, path: &Path) -> bool {
+        self.collection.0.starts_with(&path.0) || self.is(path)
+    }
+
+    /// The keys on the way, as in [`Path::keys`].
+    pub(super) fn keys(self) -> impl Iterator<Item = &'d str> + Clone {
+        let last = match self.last {
+            Step::Key(key) => Some(key),
+            Step::Index(_) => None,
+        };
+        self.collection.keys().chain(last)
+    }
+
+    /// As [`Path::additional_data`].
+    pub(super) fn additional_data(self) -> String {
+        additional_data(self.keys())
+    }
+}
+
+impl fmt::Display for LeafPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_path().fmt(f)
     }
 }
 
@@ -131,6 +206,24 @@ mod tests {
         let path: Path = r#"["list"][3]["k"]"#.parse().unwrap();
         assert_eq!(path.additional_data(), "list:k:");
         assert_eq!(Path::default().additional_data(), ":");
+    }
+
+    #[test]
+    fn the_path_of_a_leaf_is_like_any_other() {
+        for text in [r#"["a"]"#, r#"["list"][3]["k"]"#, r#"["a"]["list"][3]"#] {
+            let path: Path = text.parse().unwrap();
+            let (collection, last) = (path.parent().unwrap(), path.0.last().unwrap());
+            let last = match last {
+                Segment::Key(key) => Step::Key(key),
+                Segment::Index(index) => Step::Index(*index),
+            };
+            let leaf = LeafPath { collection: &collection, last };
+            assert_eq!(leaf.to_path(), path);
+            assert_eq!(leaf.to_string(), text);
+            assert_eq!(leaf.additional_data(), path.additional_data());
+            assert!(leaf.is(&path) && leaf.starts_with(&path) && leaf.starts_with(&collection));
+            assert!(!leaf.is(&collection) && !leaf.is(&Path::default()));
+        }
     }
 
     #[test]

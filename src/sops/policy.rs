@@ -135,12 +135,12 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
 }
 
 fn threshold(groups: usize) -> String {
-    if groups == 1 {
-        "`shamir_threshold` must be 0 or 1 where there is one group of keys".to_owned()
-    } else {
-        format!(
+    match groups {
+        1 => "`shamir_threshold` must be 0 or 1 where there is one group of keys".to_owned(),
+        2 => "`shamir_threshold` must be 2 where there are two groups of keys; 0 means all".to_owned(),
+        _ => format!(
             "`shamir_threshold` must be a number from 2 to {groups}, the number of groups, or 0 for all of them"
-        )
+        ),
     }
 }
 

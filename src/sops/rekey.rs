@@ -301,10 +301,11 @@ impl Opened {
         cipher: &Cipher,
         rule: &Rule,
     ) -> Result<(), SealError> {
-        if !self.file.leaf_paths().eq(sealed.leaf_paths()) {
+        let paths = sealed.document.paths();
+        if !self.file.document.paths().eq(paths.clone()) {
             return Err(SealError::unsound("other keys than the file had"));
         }
-        for (path, (before, after)) in sealed.leaf_paths().zip(self.values.iter().zip(values.iter())) {
+        for (path, (before, after)) in paths.zip(self.values.iter().zip(values.iter())) {
             if !is_same(self.file.format(), before, after) {
                 return Err(SealError::unsound(format!("{path} has changed")));
             }

@@ -21,10 +21,12 @@ mod yaml;
 pub use clear::RevealError;
 
 /// One scalar as it stands in the file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Leaf<'a> {
     /// Where it hangs in the tree.
-    pub path: &'a Path,
+    pub path: Path,
+    /// Which of the documents it is in, from 0; only YAML has more than one.
+    pub document: usize,
     /// Its first byte in [`Encrypted::text`].
     pub offset: usize,
     /// Its text: `ENC[…]`, or a value in the clear.
@@ -33,6 +35,17 @@ pub struct Leaf<'a> {
     pub form: Form<'a>,
     /// Whether the file's own rule wants it encrypted.
     pub selected: bool,
+}
+
+impl Leaf<'_> {
+    /// Its place in words: the path, and the number of the document behind the first one.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.document {
+            0 => self.path.to_string(),
+            document => format!("document {}: {}", document + 1, self.path),
+        }
+    }
 }
 
 /// How a scalar is stored.
@@ -73,10 +86,12 @@ pub enum LocateError {
 impl Encrypted {
     /// All scalars in the order of the file, the `sops` block left out.
     pub fn leaves(&self) -> impl Iterator<Item = Leaf<'_>> {
-        self.marked_leaves().map(|(path, node, selected)| {
+        let leaves = self.marked_leaves().zip(self.document.documents());
+        leaves.map(|((path, node, selected), document)| {
             let stored = node.as_str().unwrap_or_default();
             Leaf {
-                path,
+                path: path.to_path(),
+                document,
                 offset: node.span().start,
                 stored,
                 form: if node.is_null() { Form::Empty } else { form(stored) },
@@ -131,7 +146,7 @@ impl Encrypted {
         let missing = || LocateError::Missing { text: text.to_owned() };
         if text.starts_with('[') {
             let path: Path = text.parse()?;
-            let exists = self.leaf_paths().any(|leaf| leaf.0.starts_with(&path.0));
+            let exists = self.document.paths().any(|leaf| leaf.starts_with(&path));
             return if exists { Ok(path) } else { Err(missing()) };
         }
         let mut found: Option<Path> = None;

@@ -95,7 +95,7 @@ fn tagged(tag: &str, text: &str) -> Result<Option<Plain>, ScalarError> {
 }
 
 /// Length of `false`, the longest text that starts with a letter and is no string.
-const LONGEST_WORD: usize = 5;
+pub(super) const LONGEST_WORD: usize = 5;
 
 /// go-yaml's `resolve` for a scalar without quotes.
 fn resolve(tag: &str, text: &str) -> Result<Option<Plain>, ScalarError> {

@@ -11,7 +11,7 @@ use super::encrypted::{DocumentError, Encrypted};
 use super::keys::OutsideError;
 use super::marks::Marks;
 use super::open::{Change, OpenError, Opened};
-use super::path::Path;
+use super::path::{LeafPath, Path};
 use super::random::NoRandomness;
 use super::render;
 use super::selection::Selection;
@@ -165,17 +165,17 @@ impl From<DocumentError> for SealError {
 pub(super) fn stored(
     cipher: &Cipher,
     encrypted: bool,
-    path: &Path,
-    value: &Plain,
+    additional_data: &str,
+    value: PlainRef<'_>,
 ) -> Result<Stored, SealError> {
     if encrypted {
-        return match cipher.encrypt(value, &path.additional_data()) {
+        return match cipher.encrypt(value, additional_data) {
             Ok(text) => Ok(Stored::Encrypted(text)),
             Err(ValueError::NoRandomness(error)) => Err(error.into()),
             Err(error) => Err(SealError::unsound(error.to_string())),
         };
     }
-    let text = str::from_utf8(&value.bytes).map_err(|_| SealError::unsound("a value that is not text"))?;
+    let text = str::from_utf8(value.bytes).map_err(|_| SealError::unsound("a value that is not text"))?;
     Ok(Stored::Clear(text.to_owned()))
 }
 
@@ -186,7 +186,7 @@ pub(super) fn last_modified(now: Timestamp) -> String {
 
 /// The MAC as it is stored.
 pub(super) fn encrypted_mac(cipher: &Cipher, mac: &str, last_modified: &str) -> Result<String, SealError> {
-    cipher.encrypt(&Plain::str(mac), last_modified).map_err(|error| match error {
+    cipher.encrypt(Plain::str(mac).as_ref(), last_modified).map_err(|error| match error {
         ValueError::NoRandomness(error) => error.into(),
         other => SealError::unsound(other.to_string()),
     })
@@ -235,7 +235,8 @@ impl Opened {
             };
             let Some(node) = document.leaf_at(index) else { return Ok(None) };
             let value = Plain::new(Type::Str, value.as_slice());
-            let stored = stored(&self.cipher, self.file.marks.leaf(index), path, &value)?;
+            let stored =
+                stored(&self.cipher, self.file.marks.leaf(index), &path.additional_data(), value.as_ref())?;
             splice::replace(&mut edits, document, node, &stored, render::Place::of(node));
             new.insert(index, value);
         }
@@ -267,7 +268,8 @@ impl Opened {
             let Change::Set(value) = change else { continue };
             let place = locate(root, path)?;
             let encrypted = edited.encrypts(path, &place);
-            let stored = stored(&self.cipher, encrypted, path, &Plain::new(Type::Str, value.as_slice()))?;
+            let value = Plain::new(Type::Str, value.as_slice());
+            let stored = stored(&self.cipher, encrypted, &path.additional_data(), value.as_ref())?;
             match place {
                 Place::Leaf(node) => {
                     splice::replace(&mut edits, document, node, &stored, render::Place::of(node));
@@ -290,13 +292,14 @@ impl Opened {
         if self.file.selection().comment_pattern().is_none() {
             return Ok(());
         }
-        let is_removed =
-            |path: &Path| self.changes.iter().any(|(known, change)| known == path && change.is_removal());
+        let is_removed = |path: LeafPath<'_>| {
+            self.changes.iter().any(|(known, change)| path.is(known) && change.is_removal())
+        };
         let leaves = self.file.document.all_leaves().zip(self.file.marks.leaves());
-        let kept = leaves.filter(|((is_first, path, _), _)| !(*is_first && is_removed(path)));
+        let kept = leaves.filter(|((is_first, path, _), _)| !(*is_first && is_removed(*path)));
         let shifted = kept.zip(edited.marks.leaves()).find(|((_, was), is)| was != is);
         match shifted {
-            Some((((_, path, _), _), _)) => Err(SealError::Shifted { path: path.clone() }),
+            Some((((_, path, _), _), _)) => Err(SealError::Shifted { path: path.to_path() }),
             None => Ok(()),
         }
     }
@@ -323,10 +326,10 @@ impl Opened {
     }
 
     /// Paths and sources of the leaves that no change is about.
-    fn kept_leaves<'d>(&self, document: &'d Document) -> impl Iterator<Item = (&'d Path, &'d str)> {
-        let is_changed = |path: &Path| self.changes.iter().any(|(changed, _)| changed == path);
+    fn kept_leaves<'d>(&self, document: &'d Document) -> impl Iterator<Item = (LeafPath<'d>, &'d str)> {
+        let is_changed = |path: LeafPath<'_>| self.changes.iter().any(|(changed, _)| path.is(changed));
         let leaves = document.all_leaves();
-        let kept = leaves.filter(move |(is_first, path, _)| !(*is_first && is_changed(path)));
+        let kept = leaves.filter(move |(is_first, path, _)| !(*is_first && is_changed(*path)));
         kept.map(|(_, path, node)| (path, node.source()))
     }
 
@@ -376,7 +379,7 @@ pub(super) fn refuse_unlike_copies(document: &Document, marks: &Marks) -> Result
     else {
         return Ok(());
     };
-    Err(SealError::Aliased { position: node.position(), path: path.clone() })
+    Err(SealError::Aliased { position: node.position(), path: path.to_path() })
 }
 
 /// A value that must be encrypted and that the rule leaves in the clear is refused before anything is made.

@@ -88,11 +88,16 @@ impl Selection {
     /// Whether a leaf at `path` is encrypted; `None` where that depends on comments, so that only the document can tell.
     #[must_use]
     pub fn encrypts(&self, path: &Path) -> Option<bool> {
+        self.encrypts_below(path.keys())
+    }
+
+    /// The same for a leaf below these keys.
+    pub(super) fn encrypts_below<'k>(&self, mut keys: impl Iterator<Item = &'k str>) -> Option<bool> {
         match self {
-            Self::UnencryptedSuffix(suffix) => Some(!path.keys().any(|key| key.ends_with(suffix))),
-            Self::EncryptedSuffix(suffix) => Some(path.keys().any(|key| key.ends_with(suffix))),
-            Self::UnencryptedRegex(pattern) => Some(!path.keys().any(|key| pattern.is_match(key))),
-            Self::EncryptedRegex(pattern) => Some(path.keys().any(|key| pattern.is_match(key))),
+            Self::UnencryptedSuffix(suffix) => Some(!keys.any(|key| key.ends_with(suffix))),
+            Self::EncryptedSuffix(suffix) => Some(keys.any(|key| key.ends_with(suffix))),
+            Self::UnencryptedRegex(pattern) => Some(!keys.any(|key| pattern.is_match(key))),
+            Self::EncryptedRegex(pattern) => Some(keys.any(|key| pattern.is_match(key))),
             Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => None,
         }
     }

@@ -113,14 +113,15 @@ fn open_group(group: &Group, identities: &Identities, trouble: &mut Trouble) -> 
 
 /// What a key service is asked: one key, one share.
 impl Identities {
-    /// `data` wrapped for a key: here for age, else by the key service outside.
+    /// `data` wrapped for a key: here for age, else by the key service outside, which works with keys of the policy.
     ///
     /// # Errors
     /// A plugin or a key service that is needed and does not work.
     pub fn encrypt_for(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
         match recipient(key) {
             Some(recipient) => recipient.wrap(data, &**self.outside()),
-            None => self.outside().service_encrypt(key, data),
+            None if self.outside().is_in_policy(key) => self.outside().service_encrypt(key, data),
+            None => Err(OutsideError::NotInPolicy),
         }
     }
 

@@ -203,13 +203,13 @@ impl Cipher {
     }
 
     /// `ENC[…]`; nothing for an empty value, which sops never encrypts (aes/cipher.go:125).
-    pub(super) fn encrypt(&self, plain: &Plain, additional_data: &str) -> Result<String, ValueError> {
+    pub(super) fn encrypt(&self, plain: PlainRef<'_>, additional_data: &str) -> Result<String, ValueError> {
         if plain.bytes.is_empty() {
             return Ok(String::new());
         }
         let mut nonce = Nonce::<U32>::default();
         fill(&mut nonce)?;
-        let mut data = plain.bytes.clone();
+        let mut data = Zeroizing::new(plain.bytes.to_owned());
         let tag = self
             .gcm
             .encrypt_inout_detached(&nonce, additional_data.as_bytes(), data.as_mut_slice().into())
@@ -305,7 +305,7 @@ mod tests {
             Plain::new(Type::Comment, " note"),
         ];
         for plain in values {
-            let text = cipher.encrypt(&plain, "a:b:").unwrap();
+            let text = cipher.encrypt(plain.as_ref(), "a:b:").unwrap();
             assert!(is_encrypted(&text));
             assert!(cipher.decrypt(&text, "a:b:").unwrap() == plain, "{text}");
         }
@@ -315,18 +315,21 @@ mod tests {
     fn the_same_value_never_gives_the_same_text() {
         let cipher = cipher();
         let plain = Plain::str("x");
-        assert_ne!(cipher.encrypt(&plain, "a:").unwrap(), cipher.encrypt(&plain, "a:").unwrap());
+        assert_ne!(
+            cipher.encrypt(plain.as_ref(), "a:").unwrap(),
+            cipher.encrypt(plain.as_ref(), "a:").unwrap()
+        );
     }
 
     #[test]
     fn an_empty_value_stays_empty() {
-        assert_eq!(cipher().encrypt(&Plain::str(""), "a:").unwrap(), "");
+        assert_eq!(cipher().encrypt(Plain::str("").as_ref(), "a:").unwrap(), "");
         assert!(cipher().decrypt("", "a:").unwrap() == Plain::str(""));
     }
 
     #[test]
     fn another_path_or_key_does_not_open_it() {
-        let text = cipher().encrypt(&Plain::str("x"), "a:").unwrap();
+        let text = cipher().encrypt(Plain::str("x").as_ref(), "a:").unwrap();
         assert_eq!(cipher().decrypt(&text, "b:").err(), Some(ValueError::NotAuthentic));
         let other = Cipher::new(&DataKey::from_slice(&[8; 32]).unwrap());
         assert_eq!(other.decrypt(&text, "a:").err(), Some(ValueError::NotAuthentic));
@@ -334,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_type_that_was_edited_is_noticed_when_the_bytes_do_not_fit() {
-        let text = cipher().encrypt(&Plain::str("x"), "a:").unwrap().replace("type:str", "type:int");
+        let text = cipher().encrypt(Plain::str("x").as_ref(), "a:").unwrap().replace("type:str", "type:int");
         assert_eq!(cipher().decrypt(&text, "a:").err(), Some(ValueError::NotOfItsType));
         let unknown = text.replace("type:int", "type:uuid");
         assert_eq!(cipher().decrypt(&unknown, "a:").err(), Some(ValueError::UnknownType));
@@ -342,7 +345,7 @@ mod tests {
 
     #[test]
     fn damaged_texts_are_errors() {
-        let good = cipher().encrypt(&Plain::str("x"), "a:").unwrap();
+        let good = cipher().encrypt(Plain::str("x").as_ref(), "a:").unwrap();
         let rows = [
             ("plain", ValueError::NotEncrypted),
             ("ENC[AES256_GCM,data:,iv:,tag:,type:]", ValueError::NotEncrypted),

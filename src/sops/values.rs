@@ -2,13 +2,17 @@
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::cores;
 use crate::yaml::Node;
 
 use super::encrypted::Encrypted;
 use super::mac::Mac;
 use super::open::OpenError;
-use super::path::Path;
+use super::path::LeafPath;
 use super::value::{Cipher, Plain, PlainRef, Type};
+
+/// How many values are worth a core of their own.
+const PART: usize = 1000;
 
 /// How many leaves may be gone before a leaf that is still there for it to be found again.
 const GONE: usize = 8;
@@ -29,14 +33,37 @@ impl Values {
     /// Decrypts the values of `file`. One that stands in `known` in the same place, under the same path and as the same
     /// ciphertext is taken from there, since nothing else decides what it decrypts to.
     pub(super) fn of(file: &Encrypted, cipher: &Cipher, known: Option<Known<'_>>) -> Result<Self, OpenError> {
+        match known {
+            Some(known) => Self::with_known(file, cipher, known),
+            None => Self::on_all_cores(file, cipher),
+        }
+    }
+
+    fn on_all_cores(file: &Encrypted, cipher: &Cipher) -> Result<Self, OpenError> {
+        let count = file.document.leaves().len();
+        let parts = cores::on_all(count.div_ceil(PART), |part| {
+            let mut values = Self::default();
+            for (path, node, encrypted) in file.marked_leaves_from(part * PART).take(PART) {
+                values.push(file.value(cipher, path, node, encrypted)?.as_ref().map(Plain::as_ref));
+            }
+            Ok::<_, OpenError>(values)
+        });
+        let mut parts = parts.into_iter();
+        let mut values = parts.next().transpose()?.unwrap_or_default();
+        for part in parts {
+            let part = part?;
+            values.leaves.reserve(count - values.leaves.len());
+            part.iter().for_each(|value| values.push(value));
+        }
+        Ok(values)
+    }
+
+    fn with_known(file: &Encrypted, cipher: &Cipher, known: Known<'_>) -> Result<Self, OpenError> {
         let mut values = Self::default();
-        let mut before = known.map(|(file, values)| (file.marked_leaves().enumerate(), values));
+        let mut before = known.0.marked_leaves().enumerate();
         for leaf in file.marked_leaves() {
-            let found = before.as_mut().and_then(|(before, values)| {
-                let gone =
-                    before.clone().take(GONE).position(|(_, other)| is_same_ciphertext(&leaf, &other))?;
-                values.get(before.nth(gone)?.0)
-            });
+            let gone = before.clone().take(GONE).position(|(_, other)| is_same_ciphertext(&leaf, &other));
+            let found = gone.and_then(|gone| before.nth(gone)).and_then(|(index, _)| known.1.get(index));
             let (path, node, encrypted) = leaf;
             match found {
                 Some(value) => values.push(Some(value)),
@@ -96,7 +123,7 @@ pub(super) fn mac<'v>(file: &Encrypted, values: impl Iterator<Item = Option<Plai
     mac.finish()
 }
 
-type Leaf<'l> = (&'l Path, Node<'l>, bool);
+type Leaf<'l> = (LeafPath<'l>, Node<'l>, bool);
 
 fn is_same_ciphertext(one: &Leaf<'_>, two: &Leaf<'_>) -> bool {
     let ((path, node, encrypted), (other_path, other, other_encrypted)) = (one, two);
@@ -113,7 +140,7 @@ fn is_same_ciphertext(one: &Leaf<'_>, two: &Leaf<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{NOW, person};
-    use super::super::{Draft, Format, Opened, Policy};
+    use super::super::{Draft, Format, Opened, Path, Policy};
     use super::*;
 
     fn opened(draft: &str) -> Opened {

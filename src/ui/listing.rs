@@ -17,7 +17,7 @@ pub struct File<'a> {
 
 #[derive(Debug, Serialize)]
 struct Key<'a> {
-    path: &'a Path,
+    path: Path,
     encrypted: bool,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<&'a str>,
@@ -45,8 +45,7 @@ pub fn readers(file: &Encrypted) -> Vec<String> {
 /// One line for each key: its path, and how it is stored.
 #[must_use]
 pub fn keys(file: &Encrypted) -> String {
-    let lines: Vec<(String, Form<'_>)> =
-        file.leaves().map(|leaf| (leaf.path.to_string(), leaf.form)).collect();
+    let lines: Vec<(String, Form<'_>)> = file.leaves().map(|leaf| (leaf.place(), leaf.form)).collect();
     let width = lines.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
     lines.iter().fold(String::new(), |mut text, (path, form)| {
         let _ = writeln!(text, "{path:width$}  {form}");
@@ -55,13 +54,14 @@ pub fn keys(file: &Encrypted) -> String {
 }
 
 /// A text of a file that changes in a line exactly where the file changed in a key, a reader or the rule: for
-/// `git diff`. `value` gives what a leaf holds, where that may be shown.
+/// `git diff`. `values` are what
+/// the leaves hold, where that may be shown.
 #[must_use]
-pub fn stable(file: &Encrypted, value: impl Fn(&Path) -> Option<String>) -> String {
+pub fn stable(file: &Encrypted, values: impl Iterator<Item = Option<String>>) -> String {
     let mut text = String::new();
-    for leaf in file.leaves() {
-        let path = leaf.path;
-        let _ = match (value(path), leaf.form) {
+    for (leaf, value) in file.leaves().zip(values) {
+        let path = leaf.place();
+        let _ = match (value, leaf.form) {
             (Some(shown), _) => writeln!(text, "{path}: {}", quoted(&shown)),
             (None, Form::Encrypted(kind)) => {
                 let digest = digest(leaf.stored);

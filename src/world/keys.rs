@@ -111,6 +111,10 @@ impl Outside for Keys {
         opened
     }
 
+    fn is_in_policy(&self, key: &ServiceKey) -> bool {
+        self.services.trusted(key).is_some()
+    }
+
     fn service_encrypt(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
         self.services.encrypt(key, data)
     }

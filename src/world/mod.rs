@@ -17,14 +17,14 @@ use crate::repo::{
     RepoError, Repository,
 };
 use crate::secret::Secret;
-use crate::sops::{Alone, Identities, Outside, Sealed};
+use crate::sops::{Alone, Identities, Names, Outside, Sealed};
 
 pub mod approvals;
 pub mod browser;
-pub mod cores;
 pub mod glab;
 pub mod identities;
 mod keys;
+pub mod policy;
 pub mod program;
 mod service;
 mod system;
@@ -232,6 +232,12 @@ impl World {
         let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside))?);
         *self.identities.borrow_mut() = Some(Rc::clone(&identities));
         Ok(identities)
+    }
+
+    /// What the policy near this run calls the readers of files: for messages.
+    #[must_use]
+    pub fn names_near(&self) -> Names {
+        policy::near(&self.directory).map(|policy| policy.names().clone()).unwrap_or_default()
     }
 
     /// Makes a file of identities, and counts them among those of whoever runs this. A file that is there is never

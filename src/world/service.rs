@@ -6,8 +6,7 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use super::Variables;
-use super::program;
+use super::{Variables, policy, program};
 use crate::keyservice::{Client, ClientError, Started, start};
 use crate::sops::{OutsideError, Policy, ServiceKey};
 
@@ -19,6 +18,7 @@ pub(super) struct Services {
     path: Option<OsString>,
     directory: PathBuf,
     policy: OnceLock<Option<Policy>>,
+    policy_before: OnceLock<Option<Policy>>,
 }
 
 impl Services {
@@ -31,6 +31,7 @@ impl Services {
             path: variables.path.clone(),
             directory,
             policy: OnceLock::new(),
+            policy_before: OnceLock::new(),
         }
     }
 
@@ -39,26 +40,22 @@ impl Services {
         self.ask(|client| client.encrypt(key, data))
     }
 
-    /// What is wrapped with a key that stands in a file. A key that the policy does not have is not asked for: whoever can
-    /// write a file could have it sent anywhere.
+    /// What is wrapped with a key that stands in a file. A key that no policy has is not asked for: whoever can write a
+    /// file could have it sent anywhere.
     pub(super) fn decrypt(
         &self,
         key: &ServiceKey,
         wrapped: &str,
     ) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
-        let policy = self.policy.get_or_init(|| self.read_policy()).as_ref();
-        let Some(key) = policy.and_then(|policy| policy.service_key_like(key)) else {
-            let reason = "this key is not in .sops.yaml, so no key service is asked for it".to_owned();
-            return Err(OutsideError::Failed { reason });
-        };
+        let key = self.trusted(key).ok_or(OutsideError::NotInPolicy)?;
         self.ask(|client| client.decrypt(&key, wrapped))
     }
 
-    /// As stock sops finds it.
-    fn read_policy(&self) -> Option<Policy> {
-        let files = self.directory.ancestors().map(|folder| folder.join(".sops.yaml"));
-        let text = files.into_iter().find_map(|file| std::fs::read_to_string(file).ok())?;
-        Policy::parse(&text).ok()
+    /// The key as the policy has it; or as the version before it had it, as a file that still needs a rekey has.
+    pub(super) fn trusted(&self, key: &ServiceKey) -> Option<ServiceKey> {
+        let like = |policy: &Option<Policy>| policy.as_ref()?.service_key_like(key);
+        like(self.policy.get_or_init(|| policy::near(&self.directory)))
+            .or_else(|| like(self.policy_before.get_or_init(|| policy::before(&self.directory))))
     }
 
     /// The first answer; where there is none, what each of them said.

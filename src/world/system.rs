@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
-use super::{Content, Effects, Variables, cores};
+use super::{Content, Effects, Variables};
+use crate::cores;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::http::{ExtraRoots, HttpOptions, HttpTransport, pause};
 use crate::gitlab::transport::{Request, Response, SendError, Transport};

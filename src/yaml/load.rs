@@ -1,7 +1,7 @@
 //! From the parser's events to a [`Tree`].
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -9,9 +9,6 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle,
 
 use super::nodes::{Content, Nodes};
 use super::{Comment, DocumentData, Error, Id, MAX_BYTES, MAX_DEPTH, Placement, Position, Style, Tree};
-
-/// Mappings up to this size are searched for a duplicate key without a hash table.
-const SMALL_MAPPING: usize = 8;
 
 /// What may follow `|` or `>`: the chomping and indentation indicators (YAML 1.2.2 §8.1.1).
 const HEADER_FIELDS: [char; 11] = ['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
@@ -36,18 +33,17 @@ struct Loader<'s> {
     documents: Vec<DocumentData>,
     comments: Vec<Comment>,
     /// Collections that are open, with the key that waits for its value.
-    open: Vec<Open<'s>>,
+    open: Vec<Open>,
     anchors: HashMap<usize, Id>,
+    hasher: RandomState,
     block_scalars: Vec<Id>,
     /// Plain scalars that are not there.
     absent: Vec<Id>,
 }
 
-struct Open<'s> {
+struct Open {
     id: Id,
     key: Option<Id>,
-    /// Keys seen, once there are more than a few.
-    keys: HashMap<Cow<'s, str>, Id>,
 }
 
 impl<'s> Loader<'s> {
@@ -55,11 +51,12 @@ impl<'s> Loader<'s> {
         Self {
             text,
             // Most lines have a key and a value.
-            nodes: Nodes::with_capacity(2 * text.bytes().filter(|byte| *byte == b'\n').count()),
+            nodes: Nodes::with_capacity(2 * line_breaks(text)),
             documents: Vec::new(),
             comments: Vec::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
+            hasher: RandomState::new(),
             block_scalars: Vec::new(),
             absent: Vec::new(),
         }
@@ -134,7 +131,7 @@ impl<'s> Loader<'s> {
                 let id = self.nodes.sequence(range, style == StructureStyle::Flow);
                 self.open(id, anchor, tag.as_deref(), span)?;
             }
-            Event::MappingEnd | Event::SequenceEnd => self.close(&range),
+            Event::MappingEnd | Event::SequenceEnd => self.close(&range)?,
             _ => {}
         }
         Ok(())
@@ -153,18 +150,20 @@ impl<'s> Loader<'s> {
             return Err(Error::TooDeep { position: self.position(self.nodes.span(id).start) });
         }
         self.add(id, anchor, tag, span)?;
-        self.open.push(Open { id, key: None, keys: HashMap::new() });
+        self.open.push(Open { id, key: None });
         Ok(())
     }
 
     /// Ends a collection: a flow one with its bracket, a block one with its last child.
-    fn close(&mut self, range: &Range<usize>) {
-        let Some(Open { id, .. }) = self.open.pop() else { return };
+    fn close(&mut self, range: &Range<usize>) -> Result<(), Error> {
+        let Some(Open { id, .. }) = self.open.pop() else { return Ok(()) };
+        self.check_keys(id)?;
         let start = self.nodes.span(id).start;
         let last_end = self.nodes.last(id).map(|last| self.nodes.span(last).end);
         let flow = self.nodes.is_flow(id);
         let end = if flow { range.end } else { last_end.unwrap_or(range.start).max(start) };
         self.nodes.set_span(id, start..end);
+        Ok(())
     }
 
     /// Puts a node where it belongs.
@@ -185,43 +184,41 @@ impl<'s> Loader<'s> {
             return Ok(());
         };
         self.nodes.set_parent(id, Some(open.id));
-        let outcome = self.attach(&mut open, id);
+        let attached = self.attach(&mut open, id);
         self.open.push(open);
-        outcome
+        attached
     }
 
-    fn attach(&mut self, open: &mut Open<'s>, id: Id) -> Result<(), Error> {
+    fn attach(&mut self, open: &mut Open, id: Id) -> Result<(), Error> {
         let is_mapping = matches!(self.nodes.content(open.id), Content::Mapping(..));
         match open.key.take() {
             Some(key) => self.nodes.push_entry(open.id, key, id),
-            None if is_mapping => {
-                self.check_key(open, id)?;
-                open.key = Some(id);
+            None if is_mapping && !matches!(self.nodes.content(id), Content::Scalar(..)) => {
+                return Err(Error::KeyNotScalar { position: self.position(self.nodes.span(id).start) });
             }
+            None if is_mapping => open.key = Some(id),
             None => self.nodes.push_item(open.id, id),
         }
         Ok(())
     }
 
-    fn check_key(&self, open: &mut Open<'s>, id: Id) -> Result<(), Error> {
-        if !matches!(self.nodes.content(id), Content::Scalar(..)) {
-            return Err(Error::KeyNotScalar { position: self.position(self.nodes.span(id).start) });
-        }
-        let entries = self.nodes.entries(open.id);
-        let key = self.nodes.text(self.text, id);
-        let first = if entries.len() < SMALL_MAPPING {
-            entries.iter().map(|(other, _)| *other).find(|other| self.nodes.text(self.text, *other) == key)
-        } else {
-            if open.keys.is_empty() {
-                open.keys =
-                    entries.iter().map(|(other, _)| (self.nodes.cow(self.text, *other), *other)).collect();
-            }
-            open.keys.insert(self.nodes.cow(self.text, id), id)
+    /// A mapping has each of its keys once.
+    fn check_keys(&self, mapping: Id) -> Result<(), Error> {
+        let keyed = |key: Id| {
+            let text = self.nodes.text(self.text, key);
+            // Numbers are sorted faster than texts.
+            (self.hasher.hash_one(text), text, key)
         };
-        match first {
+        let mut keys: Vec<_> = self.nodes.entries(mapping).iter().map(|(key, _)| keyed(*key)).collect();
+        keys.sort_unstable();
+        let twice = keys.windows(2).filter_map(|pair| match pair {
+            [(_, one, first), (_, two, second)] if one == two => Some((*second, *first, *one)),
+            _ => None,
+        });
+        match twice.min() {
             None => Ok(()),
-            Some(first) => Err(Error::DuplicateKey {
-                position: self.position(self.nodes.span(id).start),
+            Some((second, first, key)) => Err(Error::DuplicateKey {
+                position: self.position(self.nodes.span(second).start),
                 first: self.position(self.nodes.span(first).start),
                 key: key.to_owned(),
             }),
@@ -324,6 +321,12 @@ impl<'s> Loader<'s> {
             }
         }
     }
+}
+
+/// Counted in pieces that fit into a byte, which a processor adds up many at a time.
+fn line_breaks(text: &str) -> usize {
+    let count = |piece: &[u8]| usize::from(piece.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>());
+    text.as_bytes().chunks(usize::from(u8::MAX)).map(count).sum()
 }
 
 fn style_of(style: ScalarStyle) -> Style {

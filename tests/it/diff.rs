@@ -105,3 +105,14 @@ fn git_log_and_git_diff_show_keys_once_it_is_installed() {
     assert!(!git(&lab, &["config", "diff.provision.textconv"]).status.success());
     assert_eq!(lab.read(".gitattributes"), attributes);
 }
+
+#[test]
+fn a_file_of_several_documents_is_shown_with_the_values_of_each() {
+    let lab = Lab::new();
+    encrypted_by_sops(&lab, FILE, "a: hunter2\n---\na: hunter3\n");
+    lab.commit_all("x");
+    let shown = lab.provision(["diff", "--textconv", FILE, "--reveal"]).ok().out;
+    assert!(shown.starts_with("[\"a\"]: \"hunter2\"\ndocument 2: [\"a\"]: \"hunter3\"\n"), "{shown}");
+    lab.sops(["set", FILE, "[\"a\"]", "\"changed\""]).ok();
+    assert!(lab.provision(["diff"]).ok().out.starts_with(&format!("{FILE}: ~ [\"a\"] changed")));
+}

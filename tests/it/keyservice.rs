@@ -87,13 +87,10 @@ fn a_pgp_key_beside_age_is_added_read_and_renewed() {
     let alone = lab.read(FILE);
     assert!(!alone.contains(&age) && !alone.contains("age:"), "{alone}");
     assert_eq!(stock(&lab, &environment, &["decrypt", "--extract", "[\"a\"]", FILE]).ok().out, "two");
-    // And back. The PGP key is asked for while the policy has it, and only then.
-    policy(&lab, &format!("age: ['{age}']"));
-    lab.commit_all("policy");
-    ours(&lab, true, &environment, &["rekey", "--yes"]).refused(3, "no key here opens it");
-    rekey(&lab, &environment, &format!("age: ['{age}']\n  pgp: {}", gpg.fingerprint));
+    // And back, in one step: the PGP key is asked for as the version of the policy before has it.
     rekey(&lab, &environment, &format!("age: ['{age}']"));
     assert_eq!(lab.value(FILE, "a"), "two");
+    assert!(!lab.read(FILE).contains(&gpg.fingerprint));
 }
 
 #[test]
@@ -130,11 +127,49 @@ fn a_vault_is_asked_through_the_key_service_and_only_where_the_policy_names_it()
     assert_eq!(vault.seen(), ["PUT /v1/transit/decrypt/k"]);
     assert_eq!(ours(&lab, false, &environment, &["show", FILE, "a", "--reveal"]).ok().out.trim(), "one");
     assert_eq!(vault.seen(), ["PUT /v1/transit/decrypt/k"]);
-    // A file may name any address.
-    policy(&lab, &format!("age: ['{}']", lab.recipient));
-    ours(&lab, false, &environment, &["show", FILE, "a", "--reveal"])
-        .refused(7, "this key is not in .sops.yaml, so no key service is asked for it");
-    assert_eq!(vault.seen(), [""; 0]);
+    // Who moves away from it does that in one step, with nothing but the key that goes.
+    let eva = provision::sops::generate_identity().1;
+    policy(&lab, &format!("age: ['{eva}']"));
+    lab.commit_all("policy");
+    ours(&lab, false, &environment, &["rekey", "--yes"]).ok();
+    assert_eq!(vault.seen(), ["PUT /v1/transit/decrypt/k"]);
+    assert!(lab.read(FILE).contains(eva.as_str()) && !lab.read(FILE).contains("hc_vault"));
+}
+
+/// Whoever can write a file can put any address into it.
+#[test]
+fn a_vault_that_stands_in_a_file_alone_is_never_contacted() {
+    let (vault, attacker) = (Answering::vault(), Answering::vault());
+    let environment = [("VAULT_TOKEN", "root"), ("VAULT_ADDR", vault.url())];
+    let lab = lab("age: [AGE]", &[]);
+    let rule =
+        format!("age: ['{}']\n  hc_vault_transit_uri: [{}/v1/transit/keys/k]", lab.recipient, vault.url());
+    rekey(&lab, &environment, &rule);
+    lab.write(FILE, &lab.read(FILE).replace(vault.url(), attacker.url()));
+    lab.commit_all("an address of the attacker's");
+    vault.seen();
+    let commands: [&[&str]; 12] = [
+        &["show", FILE, "--reveal"],
+        &["exec", "--file", FILE, "--", "true"],
+        &["export", "--file", FILE],
+        &["check"],
+        &["doctor"],
+        &["status"],
+        &["keys", "list"],
+        &["keys", "who", FILE],
+        &["keyservice", "--", "sops", "decrypt", FILE],
+        &["keyservice", "--", "sops", "rotate", "-i", FILE],
+        &["rekey", "--check"],
+        &["rekey", "--yes"],
+    ];
+    for with_key in [false, true] {
+        for args in commands {
+            ours(&lab, with_key, &environment, args);
+            assert_eq!(attacker.seen(), [""; 0], "{args:?}");
+        }
+    }
+    assert_eq!(vault.seen(), ["PUT /v1/transit/encrypt/k"], "the rekey with the age key");
+    assert!(!lab.read(FILE).contains(attacker.url()));
 }
 
 #[test]

@@ -45,6 +45,7 @@ mod git_environment;
 mod hook;
 mod interrupted;
 mod key_questions;
+mod key_sources;
 mod key_types;
 mod keys;
 mod keys_leaving;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules that decide: they may not know the shell or the face.
-const CORE: [&str; 15] = [
+const CORE: [&str; 16] = [
     "checks",
+    "cores",
     "environ",
     "error",
     "instance",

@@ -41,8 +41,8 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
             Some(wanted) => rules(&policy, wanted, &files)?,
             None => policy.positions().collect(),
         };
-        let edit = PolicyEdit::Add { recipient: recipient.clone(), name: Some(args.name.clone()), rules };
-        Ok(edit.apply(text)?)
+        let (recipient, name) = (recipient.clone(), Some(args.name.clone()));
+        Ok(PolicyEdit::Add { recipient, name, rules, group: args.group }.apply(text)?)
     };
     let job = Job {
         verb: "keys add",

@@ -36,6 +36,12 @@ pub trait Outside: Send + Sync {
     /// The plugin is not there, or fails, or the file is not for that identity.
     fn plugin_unwrap(&self, identity: &Secret, armored: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError>;
 
+    /// Whether a key of the key service stands in the policy. Whoever serves such keys to others asks here first.
+    fn is_in_policy(&self, key: &ServiceKey) -> bool {
+        let _ = key;
+        false
+    }
+
     /// `data` wrapped with a key that only SOPS's key service can work with. The key is one of the policy.
     ///
     /// # Errors
@@ -65,6 +71,9 @@ pub enum OutsideError {
         /// Its name.
         program: String,
     },
+    /// A file names a key, and no policy does.
+    #[error("this key is not in .sops.yaml, so no key service is asked for it")]
+    NotInPolicy,
     /// Anything else.
     #[error("{reason}")]
     Failed {

@@ -22,6 +22,8 @@ pub enum PolicyEdit {
         name: Option<String>,
         /// Positions of the rules ([`Rule::position`]).
         rules: Vec<Position>,
+        /// Into which group of keys, from 1; not needed where a rule has but one.
+        group: Option<usize>,
     },
     /// Takes somebody out of `keys` and out of every rule.
     Remove {
@@ -49,12 +51,22 @@ pub enum PolicyEditError {
         position: Position,
     },
     /// Nothing says into which of the groups.
-    #[error(
-        "{position}: the rule has several groups of keys: write the recipient into the one that is meant"
-    )]
+    #[error("{position}: the rule has {groups} groups of keys, and nothing says into which one")]
     SeveralGroups {
         /// The rule.
         position: Position,
+        /// How many it has.
+        groups: usize,
+    },
+    /// There is no such group.
+    #[error("{position}: the rule has no group {group}; {}", count(*groups))]
+    NoGroup {
+        /// The rule.
+        position: Position,
+        /// Which one was meant.
+        group: usize,
+        /// How many it has.
+        groups: usize,
     },
     /// The name could not stand behind `&`.
     #[error("`{name}` cannot be the name of a recipient: use letters, digits, `-` and `_`")]
@@ -95,6 +107,10 @@ pub enum PolicyEditError {
     Reach,
 }
 
+fn count(groups: usize) -> String {
+    if groups == 1 { "it has one".to_owned() } else { format!("it has {groups}") }
+}
+
 impl PolicyEdit {
     /// The text of the policy with the change; the same text where there is nothing to change.
     ///
@@ -104,9 +120,11 @@ impl PolicyEdit {
         let before = Policy::parse(text)?;
         let tree = Tree::parse(text).map_err(PolicyError::from)?;
         let after = match self {
-            Self::Add { recipient, name, rules } => {
-                check_rules(&before, rules)?;
-                add(&tree, &before, recipient, name.as_deref(), rules)?
+            Self::Add { recipient, name, rules, group } => {
+                check_rules(&before, rules, *group)?;
+                let group = group.map_or(0, |number| number - 1);
+                let place = Place { rules, group };
+                add(&tree, &before, recipient, name.as_deref(), place)?
             }
             Self::Remove { recipient } => remove::remove(&tree, recipient)?,
         };
@@ -138,9 +156,10 @@ impl PolicyEdit {
     fn wanted(&self, rule: &Rule) -> Rule {
         let mut groups = rule.groups.clone();
         match self {
-            Self::Add { recipient, rules, .. } => {
+            Self::Add { recipient, rules, group, .. } => {
                 let is_wanted = rule.position.is_some_and(|position| rules.contains(&position));
-                if let Some(group) = groups.first_mut().filter(|_| is_wanted) {
+                let group = groups.get_mut(group.map_or(0, |number| number - 1));
+                if let Some(group) = group.filter(|_| is_wanted) {
                     group.add(recipient.clone().into());
                 }
             }
@@ -164,13 +183,25 @@ impl Rule {
     }
 }
 
-fn check_rules(policy: &Policy, rules: &[Position]) -> Result<(), PolicyEditError> {
+/// Where somebody is added: in these rules, in the group with this index.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    rules: &'a [Position],
+    group: usize,
+}
+
+fn check_rules(policy: &Policy, rules: &[Position], group: Option<usize>) -> Result<(), PolicyEditError> {
     for position in rules {
         let entry = policy.entries.iter().find(|entry| entry.position == *position);
         let entry = entry.ok_or(PolicyEditError::NoRule { position: *position })?;
         let rule = entry.rule.as_ref().map_err(Clone::clone)?;
-        if rule.groups.len() > 1 {
-            return Err(PolicyEditError::SeveralGroups { position: *position });
+        let (position, groups) = (*position, rule.groups.len());
+        match group {
+            None if groups > 1 => return Err(PolicyEditError::SeveralGroups { position, groups }),
+            Some(group) if !(1..=groups).contains(&group) => {
+                return Err(PolicyEditError::NoGroup { position, group, groups });
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -181,7 +212,7 @@ fn add(
     policy: &Policy,
     recipient: &Recipient,
     name: Option<&str>,
-    rules: &[Position],
+    place: Place<'_>,
 ) -> Result<String, PolicyEditError> {
     let text = tree.text();
     if let Some(name) = name.filter(|name| !is_name(name)) {
@@ -190,9 +221,11 @@ fn add(
     let mut edits = Edits::default();
     let lacking = |position: &&Position| {
         let entry = policy.entries.iter().find(|entry| entry.position == **position);
-        entry.is_some_and(|entry| entry.rule.as_ref().is_ok_and(|rule| !rule.recipients.contains(recipient)))
+        let rule = entry.and_then(|entry| entry.rule.as_ref().ok());
+        let group = rule.and_then(|rule| rule.groups.get(place.group));
+        group.is_some_and(|group| !group.has(&recipient.clone().into()))
     };
-    let lacking: Vec<&Position> = rules.iter().filter(lacking).collect();
+    let lacking: Vec<&Position> = place.rules.iter().filter(lacking).collect();
     if lacking.is_empty() {
         return Ok(text.to_owned());
     }
@@ -202,7 +235,8 @@ fn add(
         if !lacking.contains(&&node.position()) {
             continue;
         }
-        let age = age_of(node).ok_or_else(|| PolicyEditError::NoAge { position: node.position() })?;
+        let age =
+            age_of(node, place.group).ok_or_else(|| PolicyEditError::NoAge { position: node.position() })?;
         if edited.contains(&age.id()) {
             continue;
         }
@@ -260,11 +294,11 @@ fn find_anchor(node: Option<Node<'_>>, name: &str) -> Option<Position> {
     }
 }
 
-/// The value of `age` of a rule, or of its only group, without its alias.
-fn age_of(rule: Node<'_>) -> Option<Node<'_>> {
+/// The value of `age` of a rule, or of one of its groups, without its alias.
+fn age_of(rule: Node<'_>, group: usize) -> Option<Node<'_>> {
     let rule = rule.as_mapping()?;
     let groups = read::groups(rule).ok()?;
-    let holder: Mapping<'_> = groups.first().copied().unwrap_or(rule);
+    let holder: Mapping<'_> = if groups.is_empty() { rule } else { *groups.get(group)? };
     holder.get("age").filter(|node| !is_empty(*node)).map(Node::resolve)
 }
 

@@ -12,7 +12,17 @@ fn rules(text: &str) -> Vec<Position> {
 
 fn add(text: &str, who: &str, name: &str, which: &[usize]) -> Result<String, PolicyEditError> {
     let rules = which.iter().map(|index| rules(text)[*index]).collect();
-    PolicyEdit::Add { recipient: who.parse().unwrap(), name: Some(name.to_owned()), rules }.apply(text)
+    add_to(text, who, name, rules, None)
+}
+
+fn add_to(
+    text: &str,
+    who: &str,
+    name: &str,
+    rules: Vec<Position>,
+    group: Option<usize>,
+) -> Result<String, PolicyEditError> {
+    PolicyEdit::Add { recipient: who.parse().unwrap(), name: Some(name.to_owned()), rules, group }.apply(text)
 }
 
 fn remove(text: &str, who: &str) -> Result<String, PolicyEditError> {
@@ -128,12 +138,7 @@ fn what_cannot_be_added_is_refused() {
     let people = people(3);
     let text = filled(ROWS[0].0, &people);
     let nowhere = Position { line: 1, column: 1 };
-    let edit = |name: &str, position| {
-        let recipient = people[2].parse().unwrap();
-        PolicyEdit::Add { recipient, name: Some(name.to_owned()), rules: vec![position] }
-            .apply(&text)
-            .unwrap_err()
-    };
+    let edit = |name: &str, position| add_to(&text, &people[2], name, vec![position], None).unwrap_err();
     let first = rules(&text)[0];
     assert_eq!(edit("new", nowhere), PolicyEditError::NoRule { position: nowhere });
     assert!(matches!(edit("a b", first), PolicyEditError::Name { .. }));
@@ -141,6 +146,35 @@ fn what_cannot_be_added_is_refused() {
     assert!(matches!(remove(&text, &people[2]), Err(PolicyEditError::Unknown { .. })));
     let pgp = "creation_rules:\n- pgp: AB\n";
     assert!(matches!(add(pgp, &people[2], "new", &[0]), Err(PolicyEditError::NoAge { .. })));
+}
+
+#[test]
+fn a_recipient_joins_the_group_that_is_meant() {
+    let people = people(3);
+    let text = filled(
+        "creation_rules:\n- key_groups:\n  - age: [A]\n  - age:\n    - B\n  - pgp: [AB]\n- age: A\n",
+        &people,
+    );
+    let rules = rules(&text);
+    let to = |rules: &[Position], group| add_to(&text, &people[2], "new", rules.to_vec(), group);
+    let (ana, ben, new) = (&people[0], &people[1], &people[2]);
+    let second = to(&rules[..1], Some(2)).unwrap();
+    assert_eq!(second, text.replace(&format!("- {ben}\n"), &format!("- {ben}\n    - {new} # new\n")));
+    let everywhere = to(&rules, Some(1)).unwrap();
+    let first = text.replace(&format!("[{ana}]"), &format!("[{ana}, {new}]"));
+    assert_eq!(everywhere, first.replace(&format!("age: {ana}\n"), &format!("age: {ana},{new}\n")));
+    let position = rules[0];
+    assert_eq!(to(&rules, None), Err(PolicyEditError::SeveralGroups { position, groups: 3 }));
+    for group in [0, 4] {
+        assert_eq!(to(&rules, Some(group)), Err(PolicyEditError::NoGroup { position, group, groups: 3 }));
+    }
+    let only = PolicyEditError::NoGroup { position: rules[1], group: 2, groups: 1 };
+    assert_eq!(to(&rules[1..], Some(2)), Err(only));
+    assert_eq!(
+        to(&rules, Some(3)),
+        Err(PolicyEditError::NoGroup { position: rules[1], group: 3, groups: 1 })
+    );
+    assert!(matches!(to(&rules[..1], Some(3)), Err(PolicyEditError::NoAge { .. })));
 }
 
 proptest! {

@@ -221,7 +221,7 @@ proptest! {
         prop_assert_eq!(plan.is_empty(), file.text() == end.text());
         let value = |file: &Encrypted| {
             let opened = again(file).open(&all).unwrap();
-            opened.file().leaf_paths().map(|path| opened.get(path).unwrap().unwrap().expose().to_owned()).collect::<Vec<_>>()
+            opened.file().leaf_paths().map(|path| opened.get(&path).unwrap().unwrap().expose().to_owned()).collect::<Vec<_>>()
         };
         prop_assert_eq!(value(&file), value(&end));
         for present in 0u8..8 {

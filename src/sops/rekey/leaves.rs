@@ -9,11 +9,11 @@ use super::super::format::Format;
 use super::super::json;
 use super::super::marks::Marks;
 use super::super::open::Opened;
-use super::super::path::Path;
+use super::super::path::LeafPath;
 use super::super::render::Place;
-use super::super::seal::{SealError, refuse_unlike_copies, stored};
+use super::super::seal::{refuse_unlike_copies, stored};
 use super::super::splice;
-use super::super::value::{Cipher, Plain, Type};
+use super::super::value::{Cipher, PlainRef, Type};
 use super::RekeyError;
 
 impl Opened {
@@ -28,19 +28,24 @@ impl Opened {
         let document = &self.file.document;
         refuse_unlike_copies(document, will)?;
         let leaves = self.file.marked_leaves().zip(will.leaves()).zip(document.copies());
-        for (((path, node, was), will), is_copy) in leaves {
+        for ((((path, node, was), will), is_copy), value) in leaves.zip(self.values.iter()) {
             if is_copy || was == will && !(will && new_data_key) {
                 continue;
             }
-            let value = self.file.value(&self.cipher, path, node, was).map_err(SealError::from)?;
             let Some(value) = value.filter(|value| !value.bytes.is_empty()) else { continue };
             if will {
                 let place = Place::of(node);
                 // What was in the clear has quotes that an ENC[…] does not need.
                 let place = if was { place } else { Place { style: Style::Plain, ..place } };
-                splice::replace(edits, document, node, &stored(cipher, will, path, &value)?, place);
+                splice::replace(
+                    edits,
+                    document,
+                    node,
+                    &stored(cipher, will, &path.additional_data(), value)?,
+                    place,
+                );
             } else {
-                clear(edits, document, path, node, &value)?;
+                clear(edits, document, path, node, value)?;
             }
         }
         Ok(())
@@ -51,12 +56,12 @@ impl Opened {
 fn clear(
     edits: &mut Edits,
     document: &Document,
-    path: &Path,
+    path: LeafPath<'_>,
     node: Node<'_>,
-    value: &Plain,
+    value: PlainRef<'_>,
 ) -> Result<(), RekeyError> {
-    let refused = || RekeyError::CannotClear { position: node.position(), path: path.clone() };
-    let plain = str::from_utf8(&value.bytes).map_err(|_| refused())?;
+    let refused = || RekeyError::CannotClear { position: node.position(), path: path.to_path() };
+    let plain = str::from_utf8(value.bytes).map_err(|_| refused())?;
     if value.kind == Type::Str {
         if !document.format().holds(plain) {
             return Err(refused());

@@ -10,9 +10,9 @@ use super::super::comments::{Remark, remarks};
 use super::super::document::{Document, METADATA};
 use super::super::format::Format;
 use super::super::open::{OpenError, Opened};
-use super::super::path::Path;
+use super::super::path::{LeafPath, Path};
 use super::super::render::Place;
-use super::super::value::{Plain, Type, is_encrypted};
+use super::super::value::{PlainRef, Type, is_encrypted};
 use super::super::{dotenv, ini, json, splice};
 use super::{Bytes, yaml};
 use crate::yaml::Node;
@@ -34,13 +34,14 @@ pub(super) type Change = (Range<usize>, Zeroizing<String>);
 impl Opened {
     /// The bytes of the value at `path`: texts as they are, numbers in decimal, `true` and `false`, times as in RFC 3339.
     /// `None` where there is no leaf, or null. Changes that wait are not seen.
-    ///
-    /// # Errors
-    /// The value does not decrypt.
-    pub fn raw(&self, path: &Path) -> Result<Option<Bytes>, OpenError> {
-        let Some((node, encrypted)) = self.file.marked_leaf(path) else { return Ok(None) };
-        let plain = self.file.value(&self.cipher, path, node, encrypted)?;
-        Ok(plain.map(|plain| if plain.kind == Type::Bool { lower(&plain) } else { plain.bytes }))
+    #[must_use]
+    pub fn raw(&self, path: &Path) -> Option<Bytes> {
+        self.value(path).map(raw)
+    }
+
+    /// The same for each leaf in the order of [`Encrypted::leaves`](super::super::Encrypted::leaves).
+    pub fn raw_values(&self) -> impl Iterator<Item = Option<Bytes>> {
+        self.values.iter().map(|value| value.map(raw))
     }
 
     /// The whole document in the clear: layout, order and comments stay as they are in the file, the `sops` block is gone.
@@ -52,23 +53,28 @@ impl Opened {
         let document = &self.file.document;
         let format = self.file.format();
         if format == Format::Binary {
-            return Ok(self.raw(&Path::of_keys([json::DATA]))?.unwrap_or_default());
+            return Ok(self.raw(&Path::of_keys([json::DATA])).unwrap_or_default());
         }
         let mut changes = blocks(document).ok_or(RevealError::Layout)?;
         let mut values = Vec::new();
-        for ((path, node, encrypted), is_copy) in self.file.marked_leaves().zip(document.copies()) {
-            let plain = self.file.value(&self.cipher, path, node, encrypted)?;
-            let is_comment = plain.as_ref().is_some_and(|plain| plain.kind == Type::Comment);
-            if let Some(plain) = &plain
+        let leaves = self.file.marked_leaves().zip(document.copies());
+        for (((_, node, encrypted), is_copy), plain) in leaves.zip(self.values.iter()) {
+            let is_comment = plain.is_some_and(|plain| plain.kind == Type::Comment);
+            if let Some(plain) = plain
                 && node.as_str().is_some_and(is_encrypted)
                 && encrypted
                 && !is_copy
+                && !(is_comment && format == Format::Json)
             {
                 changes.push(shown(document, node, plain).ok_or(RevealError::Layout)?);
             }
             if !is_comment {
                 values.push(plain.map(|plain| read(format, plain)));
             }
+        }
+        if format == Format::Json {
+            let comments = super::json::without_comments(document).into_iter();
+            changes.extend(comments.map(|range| (range, Zeroizing::default())));
         }
         changes.extend(self.comments());
         let mut text = apply(document.text(), changes).ok_or(RevealError::Layout)?;
@@ -79,7 +85,7 @@ impl Opened {
     }
 
     /// The leaves that no alias leads to, whose nodes are in the order of the text.
-    fn own_leaves(&self) -> impl Iterator<Item = (&Path, Node<'_>)> {
+    fn own_leaves(&self) -> impl Iterator<Item = (LeafPath<'_>, Node<'_>)> {
         let document = &self.file.document;
         document.leaves().zip(document.copies()).filter_map(|(leaf, is_copy)| (!is_copy).then_some(leaf))
     }
@@ -87,7 +93,7 @@ impl Opened {
     /// The comments that decrypt. One that does not is passed through, as stock sops does: nothing vouches for comments.
     fn comments(&self) -> Vec<Change> {
         let document = &self.file.document;
-        let leaves: Vec<(usize, &Path)> =
+        let leaves: Vec<(usize, LeafPath<'_>)> =
             self.own_leaves().map(|(path, node)| (node.span().start, path)).collect();
         let open = |remark: &Remark| {
             let stored = remark.text.trim();
@@ -127,12 +133,12 @@ fn blocks(document: &Document) -> Option<Vec<Change>> {
 }
 
 /// What stands in the place of an encrypted value; `None` where the format has no way to write it.
-fn shown(document: &Document, node: Node<'_>, plain: &Plain) -> Option<Change> {
+fn shown(document: &Document, node: Node<'_>, plain: PlainRef<'_>) -> Option<Change> {
     let format = document.format();
     if format == Format::Yaml {
         return Some(yaml::value(document.text(), node, plain));
     }
-    let text = str::from_utf8(&plain.bytes).ok()?;
+    let text = str::from_utf8(plain.bytes).ok()?;
     let is_number =
         matches!(plain.kind, Type::Int | Type::Float) && text.parse::<f64>().is_ok_and(f64::is_finite);
     let text = match (format, plain.kind) {
@@ -145,22 +151,22 @@ fn shown(document: &Document, node: Node<'_>, plain: &Plain) -> Option<Change> {
 }
 
 /// The bytes that are read where this value is shown. A dotenv line has no other way to write `\n` than a line break has.
-fn read(format: Format, plain: Plain) -> Bytes {
-    match (format, plain.kind, str::from_utf8(&plain.bytes)) {
-        (Format::Dotenv | Format::Ini, Type::Bool, _) => lower(&plain),
+fn read(format: Format, plain: PlainRef<'_>) -> Bytes {
+    match (format, plain.kind, str::from_utf8(plain.bytes)) {
+        (Format::Dotenv | Format::Ini, Type::Bool, _) => lower(plain.bytes),
         (Format::Dotenv, _, Ok(text)) => Zeroizing::new(text.replace("\\n", "\n").into_bytes()),
-        _ => plain.bytes,
+        _ => Zeroizing::new(plain.bytes.to_owned()),
     }
 }
 
 /// Collections that a comment at `offset` can belong to: those around the leaf before it and the leaf behind it, the
 /// innermost first. Its ciphertext is bound to one of them, so that decryption itself says which.
-fn around(leaves: &[(usize, &Path)], offset: usize) -> Vec<Path> {
+fn around(leaves: &[(usize, LeafPath<'_>)], offset: usize) -> Vec<Path> {
     let next = leaves.partition_point(|(start, _)| *start < offset);
     let around = [leaves.get(next), next.checked_sub(1).and_then(|at| leaves.get(at))];
     let mut owners = Vec::new();
     for (_, path) in around.into_iter().flatten() {
-        let mut owner = Some((*path).clone());
+        let mut owner = Some(path.to_path());
         while let Some(path) = owner {
             owner = path.parent();
             owners.push(path);
@@ -173,10 +179,15 @@ fn around(leaves: &[(usize, &Path)], offset: usize) -> Vec<Path> {
 }
 
 /// Go writes booleans with a capital letter; no format has them so.
-pub(super) fn lower(plain: &Plain) -> Bytes {
-    let mut bytes = plain.bytes.clone();
-    bytes.make_ascii_lowercase();
-    bytes
+pub(super) fn lower(boolean: &[u8]) -> Bytes {
+    Zeroizing::new(boolean.to_ascii_lowercase())
+}
+
+fn raw(value: PlainRef<'_>) -> Bytes {
+    match value.kind {
+        Type::Bool => lower(value.bytes),
+        _ => Zeroizing::new(value.bytes.to_owned()),
+    }
 }
 
 fn apply(text: &str, mut changes: Vec<Change>) -> Option<Zeroizing<String>> {

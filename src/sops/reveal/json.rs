@@ -1,14 +1,17 @@
 //! Values as JSON, with the types that they have in the file.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use zeroize::Zeroizing;
 
-use super::super::document::METADATA;
+use super::super::document::{Document, METADATA};
 use super::super::open::{OpenError, Opened};
 use super::super::path::{Path, Segment};
-use super::super::value::{Plain, Type, ValueError};
+use super::super::value::{PlainRef, Type, ValueError};
 use super::{Bytes, RevealError};
 use crate::secret::Secret;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Id, Kind, Node, Sequence};
 
 impl Opened {
     /// What stands at `path` (the whole document for the empty path) as JSON, indented, without a newline at its end.
@@ -19,7 +22,7 @@ impl Opened {
     pub fn json(&self, path: &Path) -> Result<Secret, RevealError> {
         let root = self.file.document.root().ok_or(RevealError::Layout)?;
         let node = path.0.iter().try_fold(root.node(), |node, segment| step(node, segment));
-        let leaf = self.file.leaf_paths().position(|leaf| leaf.0.starts_with(&path.0)).unwrap_or_default();
+        let leaf = self.file.document.paths().position(|leaf| leaf.starts_with(path)).unwrap_or_default();
         let mut writer = Writer { opened: self, path: path.clone(), leaf, out: room(self) };
         writer.node(node.ok_or(RevealError::Layout)?, 0)?;
         let text = str::from_utf8(&writer.out).map_err(|_| RevealError::Layout)?;
@@ -38,6 +41,29 @@ fn step<'t>(node: Node<'t>, segment: &Segment) -> Option<Node<'t>> {
         (Kind::Sequence(list), Segment::Index(index)) => list.items().nth(*index),
         _ => None,
     }
+}
+
+/// What takes the comments out of the lists, each with the comma that parts it from its neighbour.
+pub(super) fn without_comments(document: &Document) -> Vec<Range<usize>> {
+    let comments = document.leaves().map(|(_, node)| node).filter(|node| is_comment(*node));
+    let lists: BTreeMap<Id, Node<'_>> =
+        comments.filter_map(Node::parent).map(|list| (list.id(), list)).collect();
+    lists.into_values().filter_map(Node::as_sequence).flat_map(without_comments_of).collect()
+}
+
+fn without_comments_of(list: Sequence<'_>) -> Vec<Range<usize>> {
+    let items: Vec<Node<'_>> = list.items().collect();
+    let last = items.iter().rposition(|item| !is_comment(*item));
+    let range = |at: usize| {
+        let span = items[at].span();
+        match (items.get(at + 1), at.checked_sub(1)) {
+            // Up to what stays behind it.
+            (Some(next), _) if last.is_some_and(|last| at < last) => span.start..next.span().start,
+            (_, Some(before)) => items[before].span().end..span.end,
+            (_, None) => span,
+        }
+    };
+    (0..items.len()).filter(|at| is_comment(items[*at])).map(range).collect()
 }
 
 /// Stock sops keeps a comment in a list as an element.
@@ -85,10 +111,9 @@ impl Writer<'_> {
             }
             Kind::Scalar(..) | Kind::Alias(_) => {
                 let node = node.resolve();
-                let encrypted = self.opened.file.marks.leaf(self.leaf);
+                let value = self.opened.values.get(self.leaf);
                 self.leaf += 1;
-                let plain = self.opened.file.value(&self.opened.cipher, &self.path, node, encrypted)?;
-                self.value(node, plain.as_ref())?;
+                self.value(node, value)?;
             }
         }
         Ok(())
@@ -101,21 +126,21 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn value(&mut self, node: Node<'_>, plain: Option<&Plain>) -> Result<(), RevealError> {
+    fn value(&mut self, node: Node<'_>, plain: Option<PlainRef<'_>>) -> Result<(), RevealError> {
         let Some(plain) = plain else {
             self.out.extend_from_slice(b"null");
             return Ok(());
         };
-        let text = str::from_utf8(&plain.bytes).map_err(|_| OpenError::Value {
+        let text = str::from_utf8(plain.bytes).map_err(|_| OpenError::Value {
             position: node.position(),
             path: self.path.clone(),
             reason: ValueError::NotText,
         })?;
         match plain.kind {
             Type::Bool => self.out.extend(text.bytes().map(|byte| byte.to_ascii_lowercase())),
-            Type::Int => self.out.extend_from_slice(&plain.bytes),
+            Type::Int => self.out.extend_from_slice(plain.bytes),
             Type::Float if text.ends_with(|char: char| char.is_ascii_digit()) => {
-                self.out.extend_from_slice(&plain.bytes);
+                self.out.extend_from_slice(plain.bytes);
             }
             _ => self.text(text),
         }

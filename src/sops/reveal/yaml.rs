@@ -8,14 +8,14 @@ use zeroize::Zeroizing;
 
 use super::super::render::{self, Place};
 use super::super::scalar;
-use super::super::value::{Plain, Type};
+use super::super::value::{Plain, PlainRef, Type};
 use super::clear::{Change, lower};
 use crate::yaml::{Node, Tree};
 
 /// What stands in the place of an encrypted value.
-pub(super) fn value(text: &str, node: Node<'_>, plain: &Plain) -> Change {
+pub(super) fn value(text: &str, node: Node<'_>, plain: PlainRef<'_>) -> Change {
     let span = node.span();
-    let (Ok(shown), Type::Str | Type::Comment) = (str::from_utf8(&plain.bytes), plain.kind) else {
+    let (Ok(shown), Type::Str | Type::Comment) = (str::from_utf8(plain.bytes), plain.kind) else {
         return (span, scalar_of(plain));
     };
     if plain.kind == Type::Comment {
@@ -32,6 +32,9 @@ pub(super) fn value(text: &str, node: Node<'_>, plain: &Plain) -> Change {
 /// Whether a text in a place without quotes needs none, as with `https://…`. What YAML 1.1 takes for a boolean gets them.
 fn reads_plain(value: &str, node: Node<'_>) -> bool {
     let place = Place::of(node);
+    if place == Place::BLOCK && is_words(value) {
+        return true;
+    }
     let old_booleans = ["y", "n", "yes", "no", "on", "off"];
     if place != Place::BLOCK
         || value.chars().any(char::is_control)
@@ -47,14 +50,23 @@ fn reads_plain(value: &str, node: Node<'_>) -> bool {
             .is_some_and(|node| matches!(scalar::value(node), Ok(Some(plain)) if plain == Plain::str(value)))
 }
 
+/// Whether a text is words of letters and digits, longer than any word that is no text: no YAML has another meaning for it.
+fn is_words(value: &str) -> bool {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || " _-./+=@".contains(char);
+    value.len() > scalar::LONGEST_WORD
+        && value.starts_with(|first: char| first.is_ascii_alphabetic())
+        && value.chars().all(is_part)
+        && !value.ends_with(' ')
+}
+
 /// A value that is no text, as go-yaml reads it back.
-fn scalar_of(plain: &Plain) -> Zeroizing<String> {
-    let text = str::from_utf8(&plain.bytes).unwrap_or_default();
+fn scalar_of(plain: PlainRef<'_>) -> Zeroizing<String> {
+    let text = str::from_utf8(plain.bytes).unwrap_or_default();
     Zeroizing::new(match (plain.kind, text) {
         (Type::Str | Type::Bytes | Type::Comment, _) => {
-            format!("!!binary {}", STANDARD.encode(&*plain.bytes))
+            format!("!!binary {}", STANDARD.encode(plain.bytes))
         }
-        (Type::Bool, _) => String::from_utf8_lossy(&lower(plain)).into_owned(),
+        (Type::Bool, _) => String::from_utf8_lossy(&lower(plain.bytes)).into_owned(),
         (Type::Float, "NaN") => ".nan".to_owned(),
         (Type::Float, "+Inf") => ".inf".to_owned(),
         (Type::Float, "-Inf") => "-.inf".to_owned(),

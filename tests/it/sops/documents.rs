@@ -24,7 +24,7 @@ fn a_file_of_several_documents_opens_and_is_edited() {
     let at = path(r#"["a"]"#);
     let opened = shop.open(&before);
     assert_eq!(opened.get(&at).unwrap().unwrap().expose(), "x");
-    assert_eq!(opened.file().leaf_paths().filter(|known| **known == at).count(), 3);
+    assert_eq!(opened.file().leaf_paths().filter(|known| *known == at).count(), 3);
 
     let after = shop.edit(&before, |opened| {
         opened.set(&at, &secret("new")).unwrap();

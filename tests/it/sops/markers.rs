@@ -39,7 +39,7 @@ const DOCUMENTS: &[&str] = &[
 fn leaves(format: Format, text: &str) -> Vec<(String, bool)> {
     let file = Encrypted::parse(format, text.as_bytes()).unwrap();
     let leaves =
-        file.leaf_paths().map(|path| (path.to_string(), file.leaf(path).unwrap().starts_with("ENC[")));
+        file.leaf_paths().map(|path| (path.to_string(), file.leaf(&path).unwrap().starts_with("ENC[")));
     leaves.collect()
 }
 

@@ -108,7 +108,7 @@ fn what_is_sealed_and_opened_is_not_left_in_memory() {
         let sealed = Draft::parse(format, &text).unwrap().seal(&rule, &Alone, now(), &[]).unwrap();
         drop(text);
         let mut file = opened(format, sealed.bytes(), &shop);
-        let paths: Vec<Path> = file.file().leaf_paths().cloned().collect();
+        let paths: Vec<Path> = file.file().leaf_paths().collect();
         for path in &paths {
             assert!(file.get(path).unwrap().unwrap().expose().contains(&value.expose()[64..]));
         }

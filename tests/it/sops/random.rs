@@ -139,7 +139,7 @@ fn random_edits_change_their_leaves_and_no_other() {
         .run(&inputs, |(text, changes)| {
             let before = Workshop::seal(&text, &rule);
             let paths: Vec<Path> =
-                Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap().leaf_paths().cloned().collect();
+                Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap().leaf_paths().collect();
             let mut wanted = Vec::new();
             let after = shop.edit(&before, |opened| {
                 for (at, value, is_new) in &changes {
@@ -176,7 +176,7 @@ fn random_edits_are_read_by_stock_sops() {
         .run(&inputs, |(documents, at, value)| {
             let before = Workshop::seal(&batch(&documents), &rule);
             let file = Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap();
-            let paths: Vec<&Path> = file.leaf_paths().collect();
+            let paths: Vec<Path> = file.leaf_paths().collect();
             let path = paths[at.index(paths.len())].clone();
             let mut beside = path.parent().unwrap();
             beside.0.push(Segment::Key("new".to_owned()));

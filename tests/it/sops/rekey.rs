@@ -182,7 +182,12 @@ fn an_edited_policy_and_the_rekeyed_file_agree_in_the_stock_sops() {
     );
     let before = Workshop::seal(DOCUMENT, &Rule::own([shop.recipient.clone()]));
     let rules = vec![Policy::parse(&text).unwrap().rule_for("file.yaml").unwrap().position().unwrap()];
-    let add = PolicyEdit::Add { recipient: ben.recipient.clone(), name: Some("ben".to_owned()), rules };
+    let add = PolicyEdit::Add {
+        recipient: ben.recipient.clone(),
+        name: Some("ben".to_owned()),
+        rules,
+        group: None,
+    };
     let more = add.apply(&text).unwrap();
     let less = PolicyEdit::Remove { recipient: ben.recipient.clone() }.apply(&more).unwrap();
     assert_eq!(less, text);

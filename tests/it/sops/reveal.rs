@@ -122,3 +122,24 @@ fn values_as_json_are_those_that_stock_sops_gives() {
         assert_eq!(ours, stock, "{name}");
     }
 }
+
+#[test]
+fn a_comment_in_a_list_of_json_is_left_out_as_stock_sops_does() {
+    let shop = Workshop::new();
+    shop.rule("");
+    for plain in [
+        "a: x\nlist:\n    - one\n    # note\n    - two\n",
+        "list:\n    # first\n    # second\n    - one\n    - b: c\n    # note\n    - two\n    # last\n    # of all\nz: x\n",
+        "list:\n    - - one\n      # deep\n      - two\n    # note\n    - []\n    - [x]\n",
+    ] {
+        shop.write("plain.yaml", plain);
+        let theirs = shop.sops(&["encrypt", "--output-type", "json", "plain.yaml"]).stdout;
+        assert!(theirs.contains("type:comment]"), "{theirs}");
+        shop.write("file.json", &theirs);
+        let wanted = shop.sops(&["decrypt", "file.json"]).stdout;
+        let opened = shop.open_as(Format::Json, &theirs);
+        assert_eq!(String::from_utf8(opened.document().unwrap().to_vec()).unwrap(), wanted);
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(opened.json(&Path::default()).unwrap().expose()), read(&wanted));
+    }
+}

@@ -77,7 +77,7 @@ fn document() -> String {
 fn encrypted(text: &str) -> Vec<(String, bool)> {
     let file = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap();
     let leaves =
-        file.leaf_paths().map(|path| (path.to_string(), file.leaf(path).unwrap().starts_with("ENC[")));
+        file.leaf_paths().map(|path| (path.to_string(), file.leaf(&path).unwrap().starts_with("ENC[")));
     leaves.collect()
 }
 

@@ -1,5 +1,12 @@
 //! What stock sops writes opens here to the same values; what we write it decrypts to the same.
 
+use aes_gcm::aead::array::ArraySize;
+use aes_gcm::aead::array::typenum::{U1, U8, U12, U15, U16, U17, U32, U60, U64};
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::aes::Aes256;
+use aes_gcm::{AesGcm, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use provision::sops::{Draft, Encrypted, Format, Rule};
 
 use super::workshop::{Workshop, assert_same_values, now, path, secret};
@@ -192,4 +199,60 @@ fn a_rule_that_does_not_compile_is_an_error_here_though_stock_sops_writes_plaint
     assert!(theirs.contains("canary"));
     assert!(provision::sops::Policy::parse(&policy).unwrap().rule_for("plain.yaml").is_err());
     assert!(Encrypted::parse(Format::Yaml, theirs.as_bytes()).is_err());
+}
+
+#[test]
+fn values_with_nonces_of_any_length_open_as_they_do_for_stock_sops() {
+    fn encrypted<N: ArraySize>(key: &[u8]) -> (usize, String) {
+        let nonce = Nonce::<N>::from_fn(|at| u8::try_from(at).unwrap() ^ 0xa5);
+        let cipher = AesGcm::<Aes256, N>::new_from_slice(key).unwrap();
+        let mut data = cipher.encrypt(&nonce, Payload { msg: b"canary, of two blocks", aad: b"a:" }).unwrap();
+        let tag = data.split_off(data.len() - 16);
+        let (data, iv, tag) = (STANDARD.encode(data), STANDARD.encode(nonce), STANDARD.encode(tag));
+        (N::USIZE, format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:str]"))
+    }
+    let shop = Workshop::new();
+    shop.rule("");
+    let text = shop.encrypt("a: canary, of two blocks\n");
+    let before = shop.open(&text).file().leaf(&path(r#"["a"]"#)).unwrap().to_owned();
+    let key = shop.data_key(&text);
+    for (length, leaf) in [
+        encrypted::<U1>(&key),
+        encrypted::<U8>(&key),
+        encrypted::<U12>(&key),
+        encrypted::<U15>(&key),
+        encrypted::<U16>(&key),
+        encrypted::<U17>(&key),
+        encrypted::<U32>(&key),
+        encrypted::<U60>(&key),
+        encrypted::<U64>(&key),
+    ] {
+        let other = text.replace(&before, &leaf);
+        assert_eq!(shop.decrypt(&other), serde_json::json!({"a": "canary, of two blocks"}), "{length}");
+        let opened = shop.open(&other);
+        assert_eq!(opened.get(&path(r#"["a"]"#)).unwrap().unwrap().expose(), "canary, of two blocks");
+    }
+}
+
+/// In dotenv and INI everything is a text, and stock sops knows one that is true; what is neither `true` nor `false` is
+/// refused here.
+#[test]
+fn a_flag_in_flat_formats_is_true_for_the_one_text_that_is_true_for_stock_sops() {
+    let shop = Workshop::new();
+    shop.rule("mac_only_encrypted: true");
+    for (name, plain) in [("x.env", "A=x\nB_unencrypted=y\n"), ("x.ini", "[s]\nA = x\nB_unencrypted = y\n")] {
+        shop.write(name, plain);
+        shop.sops(&["encrypt", "-i", name]);
+        let text = shop.read(name);
+        let at = text.find("mac_only_encrypted").unwrap();
+        let (head, tail) = text.split_at(at);
+        for spelling in ["true", "True", "TRUE", "t", "1", "yes", "false", ""] {
+            let other = format!("{head}{}", tail.replacen("true", spelling, 1));
+            shop.write(name, &other);
+            let theirs = shop.run(&["decrypt", name]).status.success();
+            let ours = Encrypted::parse(Format::of_path(name), other.as_bytes());
+            let ours = ours.is_ok_and(|file| file.open(&shop.identities()).is_ok());
+            assert_eq!(ours, theirs, "{name} {spelling}");
+        }
+    }
 }

@@ -167,7 +167,7 @@ pub(super) fn assert_same_values(opened: &Opened, json: &serde_json::Value) {
     let file = opened.file();
     let mut compared = 0;
     for at in file.leaf_paths() {
-        let leaf = file.leaf(at).unwrap();
+        let leaf = file.leaf(&at).unwrap();
         if leaf.contains("type:comment]") {
             // Stock sops keeps a comment in a list as an element, and JSON has no place for it.
             return;
@@ -176,7 +176,7 @@ pub(super) fn assert_same_values(opened: &Opened, json: &serde_json::Value) {
             provision::sops::Segment::Key(key) => &value[key.as_str()],
             provision::sops::Segment::Index(index) => &value[*index],
         });
-        let value = opened.get(at).unwrap();
+        let value = opened.get(&at).unwrap();
         match (value.as_ref().map(Secret::expose), wanted) {
             (None, serde_json::Value::Null) => {}
             (Some(text), serde_json::Value::String(wanted)) => assert_eq!(text, wanted, "{at}"),

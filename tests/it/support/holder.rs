@@ -72,7 +72,7 @@ impl Machine {
         Self { plugin: Plugin::new(), public, tools }
     }
 
-    fn path(&self) -> OsString {
+    pub(crate) fn path(&self) -> OsString {
         let own = [self.tools.path(), self.plugin.on_path()].map(Path::to_owned);
         let rest = std::env::var_os("PATH").unwrap_or_default();
         std::env::join_paths(own.into_iter().chain(std::env::split_paths(&rest))).unwrap()

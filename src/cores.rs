@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Does `work` for each number below `count`, and gives the results in that order. Where there is one core, or next to
 /// nothing to do, everything happens on this thread.
 pub fn on_all<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+    // Finding out how many cores there are takes longer than a little work does.
+    let cores = if count < 2 { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let cores = cores.min(count);
     if cores < 2 {
         return (0..count).map(work).collect();
     }
