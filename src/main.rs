@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     };
     let is_exec = matches!(cli.command, Some(Command::Exec(_) | Command::Keyservice(_)));
     let variables = Variables::read();
-    let ui = Ui::new(&cli.global, variables.no_color);
+    let ui = Ui::new(&cli.global, variables.no_color, variables.dumb_terminal);
     logs(&cli.global);
     match run(cli, ui, variables) {
         Ok(exit) => exit.into(),

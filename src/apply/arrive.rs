@@ -35,7 +35,7 @@ where
         if world.effects().asked_to_stop() {
             return Err(interrupted(Kind::HalfWay));
         }
-        progress.say(format!("{}: somebody else was faster; looking again", shown.environment));
+        progress.say(&format!("{}: somebody else was faster; looking again", shown.environment));
         let (ground, plan) = again().await.map_err(|error| error.of_kind(Kind::HalfWay))?;
         if plan.exceeds(shown) {
             return Err(other_plan(shown));

@@ -46,7 +46,7 @@ pub(super) async fn all(
     let attempts = plan.mints().map(|mint| async {
         let result = one(plan, mint, ground, world, prepared, journal).await;
         made.set(made.get() + usize::from(result.is_ok()));
-        progress.say(format!("{}: {} of {total} tokens are made", plan.environment, made.get()));
+        progress.say(&format!("{}: {} of {total} tokens are made", plan.environment, made.get()));
         (mint.key.clone(), result)
     });
     let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;

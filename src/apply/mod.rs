@@ -74,7 +74,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let mut prepared = preflight::prepare(plan, ground, world)?;
     let mut journal = Journalled::open(plan, ground, world)?;
 
-    progress.say(format!("{}: talking to {}", plan.environment, plan.gitlab));
+    progress.say(&format!("{}: talking to {}", plan.environment, plan.gitlab));
     withdraw::left_over(plan, ground, world, &journal, &mut done).await?;
     unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
@@ -93,7 +93,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let plan =
         &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
 
-    progress.say(format!("{}: writing and committing", plan.environment));
+    progress.say(&format!("{}: writing and committing", plan.environment));
     restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
     let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
         .map_err(|error| half_way(error, &fresh, &done))?;
@@ -102,7 +102,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let commit = commit(plan, ground, world, changes, &mut done)?.or_else(|| waiting(plan, ground));
     if let (Some(delivery), Some(commit)) = (&ground.delivery, commit) {
         unless_asked_to_stop(ground, world, &journal, &[], &done)?;
-        progress.say(format!("{}: pushing to {}", plan.environment, delivery.destination()));
+        progress.say(&format!("{}: pushing to {}", plan.environment, delivery.destination()));
         if !push::push(delivery, commit, ground, world, &journal, &mut done)? {
             return Ok(Applied::Overtaken(done));
         }

@@ -64,7 +64,7 @@ pub fn rekey(
         return Ok((done, None));
     }
     unless_asked_to_stop(world)?;
-    progress.say("committing".to_owned());
+    progress.say("committing");
     if let Some(text) = &ground.new_policy {
         files.push(FileChange::of(RelPath::new(POLICY)?, text.as_bytes()));
     }
@@ -163,7 +163,7 @@ fn write(
     let make = |number: usize| -> Option<Sealed> {
         let change = &changes[number];
         let outcome = work.file(change, &read);
-        progress.say(format!("rekeying {} of {count} files", finished.fetch_add(1, Ordering::Relaxed) + 1));
+        progress.say(&format!("rekeying {} of {count} files", finished.fetch_add(1, Ordering::Relaxed) + 1));
         let (outcome, sealed) = match outcome {
             Ok((written, sealed)) => (Ok(written), sealed),
             Err(why) => (Err(why), None),

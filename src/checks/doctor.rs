@@ -152,19 +152,36 @@ pub struct Repository {
     pub check: Result<(usize, Option<String>), Error>,
     /// Names of the environments; those that cannot be read with the reason.
     pub environments: Vec<(String, Option<Error>)>,
+    /// Those of them that are for each developer alone.
+    pub personal: Vec<String>,
     /// The secrets files, and whether one of our identities is among their readers.
     pub files: Vec<File>,
     /// As the locks say.
     pub tokens: Vec<Row>,
+    /// Tokens that lack scopes of the profile, as the locks say.
+    pub lacking: Vec<Lacking>,
     /// Interrupted runs: environment, and how many requests are open, or why that cannot be told.
     pub journals: Vec<(String, Result<usize, Error>)>,
     /// A file that has a pipeline run `provision`.
     pub scheduled: Option<String>,
 }
 
+/// A token that may do less than its profile asks for.
+#[derive(Debug)]
+pub struct Lacking {
+    /// Its environment.
+    pub environment: String,
+    /// Key of its entry.
+    pub key: String,
+    /// What it lacks.
+    pub scopes: Vec<String>,
+}
+
 /// A secrets file, looked at without opening it.
 #[derive(Debug)]
 pub struct File {
+    /// The first environment that names it.
+    pub environment: String,
     /// Relative to the root.
     pub path: String,
     /// Whether one of our identities is among its readers.
@@ -230,6 +247,8 @@ pub struct Source {
     pub name: String,
     /// What says that it belongs to the instance, such as `GITLAB_HOST`.
     pub bound_by: String,
+    /// It is the developer's own out of their secrets file, which is to mint nothing.
+    pub own: bool,
 }
 
 /// What GitLab said.
@@ -278,7 +297,7 @@ struct Check {
 }
 
 /// All checks, in the order in which they are shown.
-const CHECKS: [Check; 23] = [
+const CHECKS: [Check; 24] = [
     Check { topic: "git", name: "repository", look: repository::place },
     Check { topic: "git", name: "commit", look: repository::commit },
     Check { topic: "git", name: "upstream", look: repository::upstream },
@@ -288,6 +307,7 @@ const CHECKS: [Check; 23] = [
     Check { topic: "policy", name: "files", look: repository::check },
     Check { topic: "environments", name: "profiles", look: repository::profiles },
     Check { topic: "environments", name: "tokens", look: repository::tokens },
+    Check { topic: "environments", name: "scopes", look: repository::scopes },
     Check { topic: "environments", name: "interrupted", look: repository::interrupted },
     Check { topic: "environments", name: "schedule", look: repository::schedule },
     Check { topic: "keys", name: "identities", look: machine::identities },

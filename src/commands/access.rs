@@ -15,7 +15,7 @@ use crate::plan::deliver::Way;
 use crate::profile::Environment;
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
 use crate::sops::Recipient;
-use crate::ui::{Ui, prompt};
+use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, World};
 
 /// How far the person agreed beforehand.
@@ -45,6 +45,7 @@ pub(super) async fn request(
     let Some(recipient) = own.first() else {
         return Err(Error::new(Kind::CannotDecrypt, "there is no key of your own to ask for"));
     };
+    interrupt::before_any_effect();
     need_yes(ui, consent.yes)?;
     let called = access::name(called);
     let _lock = writer::lock(repo, consent.verb, consent.lock_timeout, ui)?;
@@ -61,6 +62,7 @@ pub(super) async fn request(
         if !asked.replace(true) {
             prompt::confirm(ui, "Ask for it in a merge request?", "--yes")?;
         }
+        interrupt::under_way();
         commit(&access, &text, repo, world)
     };
     let done = deliver(world, repo, Some(Way::MergeRequest), &format!("access-{called}"), work).await?;

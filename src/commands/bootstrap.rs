@@ -47,6 +47,7 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
         return Ok(exit);
     }
     if !wanted.is_empty() {
+        interrupt::something_was_made();
         let own = own::find(&environment, &repo, world)?.map(|own| own.user.to_string());
         let called = args.name.clone().or(own).ok_or_else(|| {
             Error::new(Kind::Usage, "it is not known what you are called").hint("add --name NAME")

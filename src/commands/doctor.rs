@@ -8,8 +8,11 @@ use crate::checks::doctor::{Asked, Finding, Instance, Observed, Operator, Source
 use crate::cli::DoctorArgs;
 use crate::error::Result;
 use crate::gitlab::client::Client;
-use crate::observe::doctor;
+use crate::gitlab::credential::Given;
+use crate::instance::Instance as GitLab;
+use crate::observe::{doctor, own};
 use crate::profile::Environment;
+use crate::repo::Repository;
 use crate::token::Kind;
 use crate::ui::{Ui, diagnosis};
 use crate::world::World;
@@ -30,7 +33,8 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
         Approvals::read(world).map(|approvals| approvals.map(|all| all.origins()).unwrap_or_default());
     if observed.approvals.is_ok() {
         let connections = Connections::without_questions(&args.connection, ui, world)?;
-        ask(&mut observed, &environments, &connections, args.offline).await;
+        let own = if args.offline { None } else { own_token(args, &environments, &connections, ui, world)? };
+        ask(&mut observed, &environments, &connections, own.as_ref(), args.offline).await;
     }
     let findings = diagnose(&observed);
     if ui.json() {
@@ -42,10 +46,40 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
     Ok(if needs_care { Exit::Attention } else { Exit::Done })
 }
 
+/// A developer's own token, and the instance that it is of.
+struct OwnToken<'a> {
+    gitlab: GitLab,
+    connections: Connections<'a>,
+}
+
+/// The token in the person's own secrets file, where nothing else gives one. It is for its own instance alone.
+fn own_token<'a>(
+    args: &DoctorArgs,
+    environments: &[Environment],
+    connections: &Connections<'_>,
+    ui: Ui,
+    world: &'a World,
+) -> Result<Option<OwnToken<'a>>> {
+    let Ok(repo) = Repository::discover(&world.directory) else { return Ok(None) };
+    for environment in environments.iter().filter(|environment| environment.is_personal()) {
+        if !connections.is_empty(&environment.gitlab) {
+            continue;
+        }
+        // What cannot be read is reported by the checks of the files and keys.
+        if let Ok(Some(own)) = own::find(environment, &repo, world) {
+            let connections = Connections::without_questions(&args.connection, ui, world)?;
+            connections.act_with(Given { value: own.value, option: own.file });
+            return Ok(Some(OwnToken { gitlab: environment.gitlab.clone(), connections }));
+        }
+    }
+    Ok(None)
+}
+
 async fn ask(
     observed: &mut Observed,
     environments: &[Environment],
     connections: &Connections<'_>,
+    own: Option<&OwnToken<'_>>,
     offline: bool,
 ) {
     for environment in environments {
@@ -56,7 +90,8 @@ async fn ask(
             known.needs_api |= needs_api;
             continue;
         }
-        let client = connections.client(&environment.gitlab);
+        let own = own.filter(|own| own.gitlab == environment.gitlab);
+        let client = own.map_or(connections, |own| &own.connections).client(&environment.gitlab);
         let asked = match &client {
             Ok(client) if !offline => Some(asked(client).await),
             _ => None,
@@ -64,6 +99,7 @@ async fn ask(
         let credential = client.map(|client| Source {
             name: client.credential().source().to_owned(),
             bound_by: client.credential().bound_by().to_owned(),
+            own: own.is_some(),
         });
         let environments = vec![environment.name.clone()];
         observed.instances.push(Instance { address, environments, needs_api, credential, asked });

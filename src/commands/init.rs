@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
 use crate::repo::{RelPath, Repository};
 use crate::sops::{Recipient, RecipientError};
-use crate::ui::{Ui, prompt};
+use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, Variables, World};
 
 mod ci;
@@ -20,6 +20,7 @@ const TEMPLATE: &str = include_str!("../../templates/backstage.yaml");
 /// # Errors
 /// Outside a repository, with an address, group or recipient that cannot be one, or where a file cannot be written.
 pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
+    interrupt::before_any_effect();
     let repo = Repository::discover(&world.directory)?;
     if args.ci {
         scaffold(ci::files(), args, &repo, ui, world)?;
@@ -75,6 +76,7 @@ fn scaffold(
     if !args.yes {
         prompt::confirm(ui, "Go ahead?", "--yes")?;
     }
+    interrupt::under_way();
     for (path, text) in &missing {
         write(repo, world, path, text)?;
     }

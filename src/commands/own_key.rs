@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::sops::{Recipient, generate_identity, with_passphrase};
-use crate::ui::{Ui, prompt};
+use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{World, identities};
 
 /// What the person chose beforehand.
@@ -61,6 +61,7 @@ pub(super) fn own(wish: Wish, ui: Ui, world: &World) -> Result<bool> {
         text
     };
     world.make_key_file(&path, &text)?;
+    interrupt::something_was_made();
     ui.say(&format!("key: {recipient}, in {} for you alone", path.display()));
     ui.say("     keep a copy where it cannot get lost (a password manager): nothing else opens what is for you alone");
     Ok(true)
@@ -74,7 +75,7 @@ fn another(wish: Wish, ssh: &Recipient, ui: Ui) -> Result<bool> {
     let question = format!("Use your SSH key {}, or make an age key?", short(ssh));
     match prompt::choose(ui, &question, "use it", "make one") {
         Some(uses) => Ok(!uses),
-        None => Err(Error::new(Kind::Interrupted, "declined; nothing was changed")),
+        None => Err(interrupt::error("declined")),
     }
 }
 
@@ -85,9 +86,7 @@ fn passphrase(ui: Ui) -> Result<Secret> {
                 Kind::Usage,
                 "a passphrase has to be asked for, and there is no terminal to ask on",
             ),
-            prompt::SecretError::NotGiven => {
-                Error::new(Kind::Interrupted, "no passphrase; nothing was changed")
-            }
+            prompt::SecretError::NotGiven => interrupt::error("no passphrase"),
         })
     };
     loop {

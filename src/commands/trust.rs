@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
 use crate::observe::environments;
 use crate::repo::Repository;
-use crate::ui::{Ui, prompt};
+use crate::ui::{Ui, interrupt, prompt};
 use crate::world::World;
 use crate::world::approvals::Approvals;
 
@@ -21,6 +21,7 @@ struct Report {
 /// # Errors
 /// Outside a repository, with an address that is none, where the file of approvals cannot be used.
 pub fn run(args: &TrustArgs, ui: Ui, world: &World) -> Result<()> {
+    interrupt::before_any_effect();
     let repo = Repository::discover(&world.directory)?;
     let approvals = Approvals::read(world)?.ok_or_else(|| {
         Error::new(Kind::Failed, "there is no place to remember it").hint("set HOME or XDG_STATE_HOME")

@@ -14,6 +14,7 @@ use super::{Entry, Lock, LockError, Slots, Superseded, VERSION};
 use crate::instance::Instance;
 use crate::sops::Path;
 use crate::token::{Kind, Owner, Role, Scopes, TokenId};
+use crate::yaml::Tree;
 
 const HEADER: &str = "\
 # Public facts of the tokens that provision minted; no secret is in here.
@@ -66,6 +67,9 @@ struct OwnerOnDisk<'a> {
 }
 
 pub(super) fn read(path: &str, text: &str) -> Result<Lock, LockError> {
+    if opens_deeper_than(MAX_DEPTH, text) {
+        shallow(path, text)?;
+    }
     let invalid = |error: serde_yaml::Error| invalid(path, &error);
     // A newer format may have changed anything else, so the version is looked at alone, and first.
     let Versioned { version } = serde_yaml::from_str(text).map_err(invalid)?;
@@ -74,6 +78,33 @@ pub(super) fn read(path: &str, text: &str) -> Result<Lock, LockError> {
     }
     let file: LockFile<'_> = serde_yaml::from_str(text).map_err(invalid)?;
     Ok(Lock { tokens: file.tokens.into_iter().map(|(key, entry)| (key, entry.into())).collect() })
+}
+
+/// A lock is a few levels deep. serde_yaml reads thousands of nested brackets, in a time that grows with their square.
+const MAX_DEPTH: usize = 50;
+
+fn opens_deeper_than(limit: usize, text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > limit
+    })
+}
+
+/// Brackets in names count for nothing: a parser that knows them decides.
+fn shallow(path: &str, text: &str) -> Result<(), LockError> {
+    let Err(error) = Tree::parse(text) else { return Ok(()) };
+    let place = error.position();
+    Err(LockError::Invalid {
+        path: path.to_owned(),
+        line: place.map_or(1, |place| place.line),
+        column: place.map_or(1, |place| place.column),
+        message: error.message(),
+    })
 }
 
 pub(super) fn write(lock: &Lock) -> String {

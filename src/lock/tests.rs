@@ -214,3 +214,10 @@ proptest! {
         prop_assert_eq!(again.write(), text);
     }
 }
+
+#[test]
+fn a_lock_of_thousands_of_brackets_is_refused_before_anything_reads_them() {
+    let deep = format!("version: 1\ntokens: {}{}\n", "[".repeat(100_000), "]".repeat(100_000));
+    let error = Lock::read("l.yaml", &deep).unwrap_err();
+    assert!(error.to_string().contains("nested deeper than"), "{error}");
+}

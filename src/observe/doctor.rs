@@ -6,7 +6,7 @@ use std::path::Path;
 use url::Url;
 
 use super::{POLICY, environments, inspect, interrupted, secrets};
-use crate::checks::doctor::{File, Hook, Keys, Machine, Observed, ReadKeys, Repository as Facts};
+use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKeys, Repository as Facts};
 use crate::checks::{Row, status};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
@@ -62,8 +62,10 @@ fn facts(
         has_policy: repo.root().join(POLICY).is_file(),
         check: check(repo),
         environments: named,
+        personal: read.iter().filter(|one| one.is_personal()).map(|one| one.name.clone()).collect(),
         files: files(repo, identities, read),
         tokens: tokens(repo, world, read),
+        lacking: lacking(repo, read),
         journals: journals(repo)?,
         scheduled: scheduled(repo)?,
     })
@@ -139,7 +141,8 @@ fn files(repo: &Repository, identities: Option<&Identities>, environments: &[Env
                 let readers = recipients.len() + found.file.other_readers().len();
                 let personal = wanted.recipients == Recipients::Own;
                 if !files.iter().any(|file| file.path == found.name) {
-                    files.push(File { path: found.name, ours, readers, personal });
+                    let environment = environment.name.clone();
+                    files.push(File { environment, path: found.name, ours, readers, personal });
                 }
             }
         }
@@ -163,6 +166,23 @@ fn tokens(repo: &Repository, world: &World, read: &[Environment]) -> Vec<Row> {
         }
     }
     rows
+}
+
+fn lacking(repo: &Repository, read: &[Environment]) -> Vec<Lacking> {
+    // A lock that cannot be read is reported by the checks of the files.
+    let locks = environments::locks(repo).unwrap_or_default();
+    let mut lacking = Vec::new();
+    for (name, _, lock) in &locks {
+        let Some(environment) = read.iter().find(|environment| environment.name == *name) else { continue };
+        for token in &environment.tokens {
+            let Some(entry) = lock.tokens.get(&token.key) else { continue };
+            let scopes: Vec<String> = token.scopes.difference(&entry.scopes).cloned().collect();
+            if !scopes.is_empty() {
+                lacking.push(Lacking { environment: name.clone(), key: token.key.clone(), scopes });
+            }
+        }
+    }
+    lacking
 }
 
 /// Journals that are there, of environments that have a profile and of others.

@@ -12,8 +12,10 @@ use crate::template::Template;
 use crate::template::disjoint::{self, Shape};
 use crate::token::TokenId;
 
-/// The largest profile or template that is read, in bytes.
-const LIMIT: u64 = 1024 * 1024;
+/// The largest profile, template or policy that is read, in bytes.
+pub(super) const LIMIT: u64 = 1024 * 1024;
+/// The largest lock: some kilobytes a token.
+const LOCK_LIMIT: u64 = 64 * LIMIT;
 
 /// Names of all environments, sorted: `environments/*.yaml`.
 ///
@@ -105,11 +107,15 @@ fn templates(repo: &Repository, environment: &Environment) -> Result<Vec<Templat
 
 /// The text of a file in the work tree; `None` where there is none. Symlinks may not lead out of the repository.
 fn text(repo: &Repository, path: &RelPath) -> Result<Option<String>> {
+    text_up_to(LIMIT, repo, path)
+}
+
+fn text_up_to(limit: u64, repo: &Repository, path: &RelPath) -> Result<Option<String>> {
     let real = repo.resolve(path)?.below(repo.root());
     let cannot = |why: String| Error::new(Kind::Usage, format!("cannot read {path}")).because(why);
     match std::fs::metadata(&real) {
         Ok(found) if !found.is_file() => return Err(cannot("it is not a file".to_owned())),
-        Ok(found) if found.len() > LIMIT => return Err(cannot(format!("it is larger than {LIMIT} bytes"))),
+        Ok(found) if found.len() > limit => return Err(cannot(format!("it is larger than {limit} bytes"))),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot(error.to_string())),
@@ -165,9 +171,7 @@ pub fn current_ids(repo: &Repository) -> Result<BTreeSet<TokenId>> {
 
 fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
     let shown = path.strip_prefix(repo.root()).unwrap_or(path).display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Error::new(Kind::Failed, format!("cannot read {shown}")).because(error.to_string())
-    })?;
+    let text = text_up_to(LOCK_LIMIT, repo, &RelPath::new(&shown)?)?.unwrap_or_default();
     Ok(Lock::read(&shown, &text)?)
 }
 

@@ -48,6 +48,17 @@ pub fn on_signal(farewell: Farewell) {
     *lock(&FAREWELL) = Some(farewell);
 }
 
+/// Sets it where nothing has set it before.
+pub fn on_signal_otherwise(farewell: Farewell) {
+    watch();
+    lock(&FAREWELL).get_or_insert(farewell);
+}
+
+/// From now on a signal ends the process at once again, also after [`stop_between_effects`].
+pub fn end_at_once() {
+    *lock(&ASKING) = None;
+}
+
 /// From now on the first signal asks to stop: `said` is called, and [`asked_to_stop`] is true after it. SIGQUIT does not
 /// ask. What [`on_signal`] has set is for the second one.
 pub fn stop_between_effects(said: Farewell) {

@@ -67,10 +67,19 @@ const PROPERTIES: [&str; 49] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is not a valid regular expression: {reason}")]
 pub struct PatternError {
-    /// The pattern.
+    /// The pattern, or the beginning of a long one.
     pub pattern: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// As much of a pattern as an error can show.
+fn beginning(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A compiled pattern; equal to another when its text is.
@@ -94,7 +103,7 @@ impl Pattern {
     /// # Errors
     /// A pattern that Go would refuse, or that cannot be given the same meaning here.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        let error = |reason: String| PatternError { pattern: text.to_owned(), reason };
+        let error = |reason: String| PatternError { pattern: beginning(text), reason };
         let translated = Translation::run(text).map_err(|reason| error(reason.to_owned()))?;
         let regex = Regex::new(&translated).map_err(|cause| {
             // The first lines of the engine's message show the translated pattern, which nobody wrote.

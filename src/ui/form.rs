@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Ui, prompt};
+use super::{Ui, interrupt, prompt};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::ValueError;
 use crate::gitlab::routable::{Wholeness, wholeness};
@@ -64,9 +64,7 @@ fn not_given(error: prompt::SecretError) -> Error {
         prompt::SecretError::NoTerminal => {
             Error::new(Kind::Usage, "a token has to be pasted, and there is no terminal to ask on")
         }
-        prompt::SecretError::NotGiven => {
-            Error::new(Kind::Interrupted, "no token was pasted; nothing was changed")
-        }
+        prompt::SecretError::NotGiven => interrupt::error("no token was pasted"),
     }
 }
 

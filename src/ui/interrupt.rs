@@ -1,14 +1,42 @@
 //! What is said when a signal ends the run, and the exit code that goes with it.
 
-use std::io::{self, IsTerminal as _};
+#[cfg(unix)]
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::sync::{Mutex, PoisonError};
 
 use super::to_stderr;
-use crate::error::Kind;
-use crate::repo::signals::{on_signal, stop_between_effects};
+use crate::error::{Error, Kind};
+use crate::repo::signals::{Farewell, end_at_once, on_signal, on_signal_otherwise, stop_between_effects};
 
-/// Before any effect: nothing was changed.
+/// Whether this run has made something that stays, and has said so.
+static MADE: AtomicBool = AtomicBool::new(false);
+
+/// Something was made that stays whatever comes, and was reported: what is declined from now on changed nothing *else*.
+pub fn something_was_made() {
+    MADE.store(true, Ordering::SeqCst);
+}
+
+/// `declined; nothing was changed`, for whatever the person did in place of an answer.
+#[must_use]
+pub fn error(what: &str) -> Error {
+    Error::new(Kind::Interrupted, unchanged(what))
+}
+
+fn unchanged(what: &str) -> String {
+    let other = if MADE.load(Ordering::SeqCst) { "else " } else { "" };
+    format!("{what}; nothing {other}was changed")
+}
+
+/// Before any effect of what the person is asked about.
 pub fn before_any_effect() {
-    on_signal(Box::new(|_| leave("interrupted; nothing was changed", Kind::Interrupted)));
+    end_at_once();
+    on_signal(unchanged_farewell());
+}
+
+fn unchanged_farewell() -> Farewell {
+    Box::new(|_| leave(&unchanged("interrupted"), Kind::Interrupted))
 }
 
 /// While effects are under way: what was done is in the journal.
@@ -26,27 +54,40 @@ pub fn between_effects() {
     }));
 }
 
-/// A prompt or a spinner may have hidden the cursor, and a prompt for a secret what is typed.
+/// A prompt for a secret hides what is typed.
 #[expect(clippy::exit, reason = "a signal handler has no caller to return an exit code to")]
 fn leave(message: &str, kind: Kind) {
-    echo_again();
-    let show_cursor = if io::stderr().is_terminal() { "\x1b[?25h" } else { "" };
-    to_stderr(&format!("{show_cursor}\n{message}\n"));
+    #[cfg(unix)]
+    terminal_as_it_was();
+    to_stderr(&format!("\n{message}\n"));
     std::process::exit(i32::from(kind.exit_code()));
 }
 
+/// The modes of the terminal from before a prompt changed them.
 #[cfg(unix)]
-fn echo_again() {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let stdin = io::stdin();
-    if let Ok(mut modes) = tcgetattr(&stdin)
-        && !modes.local_modes.contains(LocalModes::ECHO)
-    {
-        modes.local_modes.insert(LocalModes::ECHO);
-        // There is nobody left to tell.
-        let _ = tcsetattr(&stdin, OptionalActions::Now, &modes);
-    }
+static AS_IT_WAS: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
+
+/// Does `ask`, which hides what is typed. A signal meanwhile gives the terminal back as it is now.
+#[cfg(unix)]
+pub(super) fn while_hidden<T>(ask: impl FnOnce() -> T) -> T {
+    on_signal_otherwise(unchanged_farewell());
+    let remember = |modes| *AS_IT_WAS.lock().unwrap_or_else(PoisonError::into_inner) = modes;
+    remember(rustix::termios::tcgetattr(io::stdin()).ok());
+    let answer = ask();
+    remember(None);
+    answer
 }
 
 #[cfg(not(unix))]
-fn echo_again() {}
+pub(super) fn while_hidden<T>(ask: impl FnOnce() -> T) -> T {
+    ask()
+}
+
+#[cfg(unix)]
+fn terminal_as_it_was() {
+    use rustix::termios::{OptionalActions, tcsetattr};
+    if let Some(modes) = AS_IT_WAS.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        // There is nobody left to tell.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+    }
+}

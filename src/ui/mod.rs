@@ -19,6 +19,9 @@ pub mod prompt;
 pub mod rekey;
 pub mod report;
 pub mod status;
+mod visible;
+
+use visible::visible;
 
 /// How this run talks.
 #[derive(Clone, Copy, Debug)]
@@ -33,21 +36,21 @@ pub struct Ui {
 
 impl Ui {
     /// From the command line and what standard streams are. `no_color` is the variable NO_COLOR being set and not
-    /// empty (no-color.org).
+    /// empty (no-color.org); `dumb`: the terminal knows no escape sequences.
     #[must_use]
-    pub fn new(args: &GlobalArgs, no_color: bool) -> Self {
+    pub fn new(args: &GlobalArgs, no_color: bool, dumb: bool) -> Self {
         let stderr = io::stderr().is_terminal();
         let color = match args.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => stderr && io::stdout().is_terminal() && !no_color,
+            ColorChoice::Auto => stderr && io::stdout().is_terminal() && !no_color && !dumb,
         };
         Self {
             json: args.json,
             quiet: args.quiet,
             color,
             interactive: stderr && io::stdin().is_terminal(),
-            progress: stderr && !args.quiet && !args.json,
+            progress: stderr && !dumb && !args.quiet && !args.json,
         }
     }
 
@@ -62,7 +65,7 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written.
     pub fn result(&self, text: &str) -> Result<()> {
-        to_stdout(text.as_bytes())
+        to_stdout(visible(text).as_bytes())
     }
 
     /// Prints a result as JSON, one document with a newline.
@@ -72,7 +75,7 @@ impl Ui {
     pub fn result_json(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Error::new(Kind::Failed, "cannot make JSON").because(error.to_string()))?;
-        self.result(&format!("{text}\n"))
+        to_stdout(format!("{text}\n").as_bytes())
     }
 
     /// Prints a value that was asked for, byte by byte; with a newline behind it only for a person to read.
@@ -151,6 +154,16 @@ pub enum Style {
 }
 
 impl Style {
+    const ALL: [Self; 5] = [Self::Bad, Self::Warn, Self::Good, Self::Bold, Self::Dim];
+
+    /// The sequence of a style, or the one that ends it, that `text` begins with.
+    fn sequence_at(text: &str) -> Option<&str> {
+        let codes = Self::ALL.into_iter().map(Self::code).chain(["0"]);
+        let after = text.strip_prefix("\x1b[")?;
+        let is_first = |code: &&str| after.strip_prefix(*code).is_some_and(|rest| rest.starts_with('m'));
+        codes.into_iter().find(is_first).map(|code| &text[.."\x1b[".len() + code.len() + 1])
+    }
+
     fn code(self) -> &'static str {
         match self {
             Self::Bad => "1;31",
@@ -173,7 +186,7 @@ fn indented(label: &str, text: &str) -> String {
 
 /// Standard error may be closed; there is nobody left to tell then.
 fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(visible(text).as_bytes());
 }
 
 fn to_stdout(bytes: &[u8]) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
+use super::visible::visible;
 
 /// A line on standard error that disappears when dropped.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ impl Progress {
         if !ui.progress {
             return Self(ProgressBar::hidden());
         }
-        let bar = ProgressBar::new_spinner().with_message(message.to_owned());
+        let bar = ProgressBar::new_spinner().with_message(visible(message).into_owned());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
@@ -26,8 +27,8 @@ impl Progress {
     }
 
     /// Says what is going on now.
-    pub fn say(&self, message: String) {
-        self.0.set_message(message);
+    pub fn say(&self, message: &str) {
+        self.0.set_message(visible(message).into_owned());
     }
 }
 

@@ -1,9 +1,15 @@
 //! Questions. They are asked on a terminal only; each has a flag that answers it.
+//!
+//! An answer is a line, as everywhere in a shell: nothing moves the cursor or takes the terminal out of its mode, so that
+//! questions of any length stay readable on narrow and dumb terminals, an Enter behind an answer is part of it, and Ctrl-C
+//! is a signal.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Ui;
+use console::Term;
+
+use super::{Ui, interrupt, to_stderr};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
@@ -14,7 +20,7 @@ fn turn() -> MutexGuard<'static, ()> {
     ASKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks for a yes; the default is no. Ctrl-C and end of input are a no.
+/// Asks for a yes; the default is no, and the end of input is a no.
 ///
 /// # Errors
 /// Without a terminal: `flag` would have answered. Declined: as an interruption before any effect.
@@ -24,18 +30,16 @@ pub fn confirm(ui: Ui, question: &str, flag: &str) -> Result<()> {
             .hint(format!("add {flag} to go ahead without being asked")));
     }
     let _turn = turn();
-    let answer = dialoguer::Confirm::new().with_prompt(question).default(false).interact_opt();
-    match answer {
-        Ok(Some(true)) => Ok(()),
-        Ok(_) => Err(declined()),
-        Err(error) => Err(broken(&error)),
+    match yes_or_no(&format!("{question} [y/N] "), Some(false))? {
+        Some(true) => Ok(()),
+        _ => Err(declined()),
     }
 }
 
 /// Asks for a line of text, with a default that Enter takes.
 ///
 /// # Errors
-/// Without a terminal: `flag` would have answered.
+/// Without a terminal: `flag` would have answered. At the end of input: as an interruption.
 pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result<String> {
     if !ui.interactive {
         return default.map(str::to_owned).ok_or_else(|| {
@@ -44,11 +48,18 @@ pub fn text(ui: Ui, question: &str, default: Option<&str>, flag: &str) -> Result
         });
     }
     let _turn = turn();
-    let mut input = dialoguer::Input::<String>::new().with_prompt(question);
-    if let Some(default) = default {
-        input = input.default(default.to_owned());
+    let question = match default {
+        Some(default) => format!("{question} [{default}]: "),
+        None => format!("{question}: "),
+    };
+    loop {
+        let answer = line(&question)?.ok_or_else(declined)?;
+        match (answer.as_str(), default) {
+            ("", Some(default)) => return Ok(default.to_owned()),
+            ("", None) => {}
+            _ => return Ok(answer),
+        }
     }
-    input.interact_text().map_err(|error| broken(&error))
 }
 
 /// Why a secret was not given.
@@ -69,7 +80,8 @@ pub fn secret(ui: Ui, question: &str) -> Result<Secret, SecretError> {
         return Err(SecretError::NoTerminal);
     }
     let _turn = turn();
-    let answer = dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact();
+    to_stderr(&format!("{question}: "));
+    let answer = interrupt::while_hidden(|| Term::stderr().read_secure_line());
     answer.map(Secret::new).map_err(|_| SecretError::NotGiven)
 }
 
@@ -80,18 +92,61 @@ pub fn choose(ui: Ui, question: &str, yes: &str, no: &str) -> Option<bool> {
         return None;
     }
     let _turn = turn();
-    let prompt = dialoguer::Confirm::new().with_prompt(format!("{question} (y: {yes}, n: {no})"));
-    prompt.interact_opt().ok()?
+    yes_or_no(&format!("{question} (y: {yes}, n: {no}) "), None).ok()?
+}
+
+/// Asks until the answer is one; `default` is that of an empty line. `None` at the end of input.
+fn yes_or_no(question: &str, default: Option<bool>) -> Result<Option<bool>> {
+    while let Some(answer) = line(question)? {
+        let answer = if answer.is_empty() { default } else { meant(&answer) };
+        if answer.is_some() {
+            return Ok(answer);
+        }
+        to_stderr("y or n?\n");
+    }
+    Ok(None)
+}
+
+fn meant(answer: &str) -> Option<bool> {
+    match answer.to_ascii_lowercase().as_str() {
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// The answer without white space around it; `None` at the end of input.
+fn line(question: &str) -> Result<Option<String>> {
+    to_stderr(question);
+    let mut answer = String::new();
+    let broken =
+        |error: io::Error| Error::new(Kind::Failed, "cannot ask on this terminal").because(error.to_string());
+    if io::stdin().read_line(&mut answer).map_err(broken)? == 0 {
+        to_stderr("\n");
+        return Ok(None);
+    }
+    Ok(Some(answer.trim().to_owned()))
 }
 
 fn declined() -> Error {
-    Error::new(Kind::Interrupted, "declined; nothing was changed")
+    interrupt::error("declined")
 }
 
-fn broken(error: &dialoguer::Error) -> Error {
-    let dialoguer::Error::IO(error) = error;
-    if error.kind() == io::ErrorKind::Interrupted {
-        return Error::new(Kind::Interrupted, "interrupted; nothing was changed");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_for_yes_and_no_are_taken_as_such() {
+        for (answer, meaning) in [
+            ("y", Some(true)),
+            ("YES", Some(true)),
+            ("n", Some(false)),
+            ("No", Some(false)),
+            ("yep", None),
+            ("j", None),
+        ] {
+            assert_eq!(meant(answer), meaning, "{answer}");
+        }
     }
-    Error::new(Kind::Failed, "cannot ask on this terminal").because(error.to_string())
 }

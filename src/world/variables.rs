@@ -54,6 +54,8 @@ pub struct Variables {
     pub home: Option<PathBuf>,
     /// NO_COLOR is set and not empty (no-color.org).
     pub no_color: bool,
+    /// TERM is `dumb`: the terminal knows no escape sequences.
+    pub dumb_terminal: bool,
 }
 
 impl Variables {
@@ -82,6 +84,7 @@ impl Variables {
             ssl_cert_file: path("SSL_CERT_FILE"),
             home: path("HOME"),
             no_color: text("NO_COLOR").is_some(),
+            dumb_terminal: text("TERM").is_some_and(|term| term == "dumb"),
         }
     }
 }

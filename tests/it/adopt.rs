@@ -118,8 +118,7 @@ fn values_are_shown_to_gitlab_only_after_a_yes() {
     let seen = lab.requests().len();
     lab.provision(["adopt"]).refused(2, "no terminal to ask on");
     let mut terminal = Terminal::start(lab.command(["adopt"]));
-    terminal.expect("to ask whose they are?");
-    terminal.press("n");
+    terminal.answer("to ask whose they are?", "n");
     assert_eq!(terminal.end().0, 130);
     assert_eq!(lab.requests().len(), seen, "{:?}", lab.requests());
     assert_eq!(lab.git(["status", "--porcelain"]), "");

@@ -3,71 +3,29 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use jiff::SignedDuration;
 
 use crate::support::canaries::Canaries;
 use crate::support::form::{DEV, Form};
-use crate::support::lab::{GIT_CONFIG, Lab, Said};
+use crate::support::lab::{Lab, Said};
+use crate::support::newcomer::{FILE, Newcomer, PASTE};
 use crate::support::team::Team;
 use crate::support::terminal::Terminal;
-
-const FILE: &str = "secrets/devmode/dev.sops.yaml";
-const PASTE: &str = "Paste the token here (it is not shown)";
-
-/// Somebody without a key, a token, or a variable that says anything.
-struct Newcomer<'a> {
-    lab: &'a Lab,
-    home: PathBuf,
-}
-
-impl<'a> Newcomer<'a> {
-    fn at(lab: &'a Lab) -> Self {
-        let home = lab.everything().join("newcomer");
-        fs::create_dir(&home).unwrap();
-        fs::write(home.join(".gitconfig"), GIT_CONFIG).unwrap();
-        Self { lab, home }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.lab.command(args);
-        command.env_remove("GITLAB_TOKEN").env_remove("GITLAB_HOST").env("HOME", &self.home);
-        command
-    }
-
-    fn says(&self, args: &[&str]) -> Said {
-        Said::of(&self.command(args).output().unwrap())
-    }
-
-    fn sits_before(&self, args: &[&str]) -> Terminal {
-        Terminal::start(self.command(args))
-    }
-
-    fn key_file(&self) -> PathBuf {
-        self.home.join(".config/sops/age/keys.txt")
-    }
-
-    fn token(&self) -> String {
-        self.says(&["show", "--reveal", FILE, "GITLAB_TOKEN"]).ok().out
-    }
-}
 
 #[test]
 fn from_an_empty_home_to_a_program_that_has_the_token_and_again() {
     let lab = Lab::new();
     let newcomer = Newcomer::at(&lab);
     let mut terminal = newcomer.sits_before(&["bootstrap"]);
-    terminal.expect("Make it?");
-    terminal.press("y");
-    terminal.expect("Is that where your account is?");
-    terminal.press("y");
+    terminal.answer("Make it?", "y");
+    terminal.answer("Is that where your account is?", "y");
     terminal.expect("create the token there");
     let token = Form::in_text(terminal.all()).submit(&lab, DEV);
     terminal.expect(PASTE);
     terminal.paste(&token);
-    terminal.expect("Go ahead?");
-    terminal.press("y");
+    terminal.answer("Go ahead?", "y");
     let (status, said) = terminal.end();
     assert_eq!(status, 0, "{said}");
     assert!(said.contains("next: provision exec --env devmode -- COMMAND"), "{said}");
@@ -130,45 +88,6 @@ fn a_key_file_is_never_overwritten() {
 }
 
 #[test]
-fn ctrl_c_at_each_question_leaves_nothing_half_made() {
-    let lab = Lab::new();
-    let newcomer = Newcomer::at(&lab);
-    let untouched = (lab.head(), lab.git(["status", "--porcelain"]));
-    let interrupted = |mut terminal: Terminal| {
-        // The question has been asked, and is being waited for.
-        terminal.wait_until_hidden();
-        terminal.interrupt();
-        let (status, said, echoes) = terminal.end_and_echo();
-        assert!(status == 130 && echoes, "{status}: {said}");
-        assert_eq!((lab.head(), lab.git(["status", "--porcelain"])), untouched);
-    };
-    let mut terminal = newcomer.sits_before(&["bootstrap"]);
-    terminal.expect("Make it?");
-    interrupted(terminal);
-    assert!(!newcomer.key_file().exists());
-
-    let mut terminal = newcomer.sits_before(&["bootstrap"]);
-    terminal.expect("Make it?");
-    terminal.press("y");
-    terminal.expect("Is that where your account is?");
-    interrupted(terminal);
-
-    let mut terminal = newcomer.sits_before(&["bootstrap"]);
-    terminal.expect("Is that where your account is?");
-    terminal.press("y");
-    terminal.expect(PASTE);
-    interrupted(terminal);
-
-    let mut terminal = newcomer.sits_before(&["bootstrap"]);
-    terminal.expect("create the token there");
-    let token = Form::in_text(terminal.all()).submit(&lab, DEV);
-    terminal.expect(PASTE);
-    terminal.paste(&token);
-    terminal.expect("Go ahead?");
-    interrupted(terminal);
-}
-
-#[test]
 fn a_repository_that_comes_to_name_another_gitlab_gets_no_token() {
     let lab = Lab::new();
     let newcomer = Newcomer::at(&lab);
@@ -185,8 +104,7 @@ fn a_repository_that_comes_to_name_another_gitlab_gets_no_token() {
     newcomer.says(&["bootstrap"]).refused(5, "nothing says that the token");
     let terminal = newcomer.sits_before(&["bootstrap"]);
     let mut terminal = terminal;
-    terminal.expect(&format!("are made at {}", attacker.url()));
-    terminal.press("n");
+    terminal.answer(&format!("are made at {}", attacker.url()), "n");
     assert_eq!(terminal.end().0, 130);
     assert!(attacker.state()["requests"].as_array().unwrap().is_empty());
 }

@@ -92,10 +92,10 @@ fn ctrl_c_at_the_prompt_changes_nothing_and_gives_the_terminal_back() {
     let (mut terminal, _) = asks(&lab, &[]);
     terminal.wait_until_hidden();
     terminal.interrupt();
-    let (status, said, echoes) = terminal.end_and_echo();
+    let (status, said, restored) = terminal.end_and_modes();
     assert_eq!(status, 130, "{said}");
     assert!(said.contains("interrupted; nothing was changed"), "{said}");
-    assert!(echoes, "what is typed stays hidden");
+    assert!(restored, "what is typed stays hidden");
     assert_eq!((lab.head(), lab.git(["status", "--porcelain"])), (head, String::new()));
     assert!(!lab.repo().join(".git/provision/devmode.journal").exists());
 }

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::{Asked, Observed, Said};
+use crate::error::Kind;
 
 /// How far this machine's clock may be from GitLab's, in seconds.
 const SKEW: i64 = 120;
@@ -21,6 +22,11 @@ pub(super) fn credential(observed: &Observed) -> Vec<Said> {
         Err(error) => {
             let mut said = Said::of_error(error);
             said.grade = super::Grade::Warning;
+            let personal = observed.repository.iter().flat_map(|repository| &repository.personal);
+            let own = personal.into_iter().find(|name| instance.environments.contains(name));
+            if let Some(name) = own.filter(|_| error.kind() == Kind::NotAllowed) {
+                said.mend = Some(format!("provision bootstrap --env {name} makes a token of your own"));
+            }
             said.says = format!("{}: {}", instance.address, said.says);
             said
         }
@@ -50,7 +56,8 @@ pub(super) fn token(observed: &Observed) -> Vec<Said> {
             let today = time.unwrap_or(observed.now).to_zoned(TimeZone::UTC).date();
             let mut said = Vec::new();
             let name = &operator.name;
-            if instance.needs_api && !operator.scopes.contains("api") {
+            let mints = instance.credential.as_ref().is_ok_and(|source| !source.own);
+            if mints && instance.needs_api && !operator.scopes.contains("api") {
                 let has: Vec<&str> = operator.scopes.iter().map(String::as_str).collect();
                 said.push(Said::wrong(
                     format!("the token \"{name}\" has {}, and minting takes api", has.join(", ")),
@@ -63,7 +70,11 @@ pub(super) fn token(observed: &Observed) -> Vec<Said> {
             said.push(match operator.expires {
                 Some(end) if end <= today.saturating_add(jiff::Span::new().days(SOON)) => Said::warning(
                     format!("the token \"{name}\" expires on {end}"),
-                    format!("make another: {}/-/user_settings/personal_access_tokens", instance.address),
+                    if mints {
+                        format!("make another: {}/-/user_settings/personal_access_tokens", instance.address)
+                    } else {
+                        "provision bootstrap".to_owned()
+                    },
                 ),
                 Some(end) => Said::ok(format!("{}: \"{name}\" works until {end}", instance.address)),
                 None => Said::ok(format!("{}: \"{name}\" works and never expires", instance.address)),

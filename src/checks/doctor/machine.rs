@@ -9,11 +9,10 @@ pub(super) fn identities(observed: &Observed) -> Vec<Said> {
     };
     let mut said: Vec<Said> = keys.unusable.iter().map(Said::note).collect();
     if keys.recipients.is_empty() {
-        let mend = match &observed.keys.default {
-            Some((path, _)) => format!("age-keygen -o {path} makes one"),
-            None => "age-keygen makes one".to_owned(),
-        };
-        said.push(Said::warning("there is no age key here: secrets files cannot be opened or made", mend));
+        said.push(Said::warning(
+            "there is no age key here: secrets files cannot be opened or made",
+            first_key(observed),
+        ));
         return said;
     }
     let sources = keys.sources.join(", ");
@@ -23,6 +22,20 @@ pub(super) fn identities(observed: &Observed) -> Vec<Said> {
         keys.recipients.join(", ")
     )));
     said
+}
+
+/// What makes the first key, and what else is missing with it.
+fn first_key(observed: &Observed) -> String {
+    match (&observed.repository, &observed.keys.default) {
+        (Ok(repository), _) if !repository.personal.is_empty() => {
+            "provision bootstrap makes one, and your own secrets file".to_owned()
+        }
+        (Ok(repository), _) if repository.environments.is_empty() => {
+            "provision init makes one, and the first files".to_owned()
+        }
+        (_, Some((path, _))) => format!("age-keygen -o {path} makes one"),
+        (_, None) => "age-keygen makes one".to_owned(),
+    }
 }
 
 /// sops writes nothing itself; whoever made the file may have left it open.
@@ -49,9 +62,12 @@ pub(super) fn readable(observed: &Observed) -> Vec<Said> {
     let team: Vec<_> = others.iter().filter(|file| !file.personal).collect();
     let own = observed.keys.read.as_ref().ok().and_then(|keys| keys.recipients.first());
     for file in &team {
+        let environment = &file.environment;
         let mend = match own {
-            Some(own) => format!("ask one of its readers to add {own} to .sops.yaml"),
-            None => "make a key, then ask one of its readers to add it to .sops.yaml".to_owned(),
+            Some(_) => format!("provision keys request --env {environment} --name YOU asks for it"),
+            None => {
+                format!("provision bootstrap --request-access {environment} makes a key, and asks for it")
+            }
         };
         let readers = count(file.readers, "reader");
         said.push(Said {

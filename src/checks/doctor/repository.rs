@@ -128,7 +128,10 @@ pub(super) fn tokens(observed: &Observed) -> Vec<Said> {
             Some(user) => format!("{}/{user}: {} is {}", row.environment, row.key, row.state),
             None => format!("{}: {} is {}", row.environment, row.key, row.state),
         };
-        let mend = format!("provision --env {}", row.environment);
+        let mend = match &row.user {
+            Some(_) => format!("provision bootstrap --env {}", row.environment),
+            None => format!("provision --env {}", row.environment),
+        };
         said.push(match row.state.severity() {
             _ if row.state == State::Missing => {
                 Said { mend: Some(mend), ..Said::note(format!("{what}: it was never minted")) }
@@ -142,6 +145,23 @@ pub(super) fn tokens(observed: &Observed) -> Vec<Said> {
         });
     }
     said
+}
+
+/// A token that cannot do what its profile asks for: the profile has changed since, or somebody put another one there.
+pub(super) fn scopes(observed: &Observed) -> Vec<Said> {
+    let Some(repository) = repository(observed) else { return Vec::new() };
+    let each = repository.lacking.iter().map(|token| {
+        Said::warning(
+            format!(
+                "{}: {} lacks {}, which its profile asks for",
+                token.environment,
+                token.key,
+                token.scopes.join(", ")
+            ),
+            format!("provision --env {}", token.environment),
+        )
+    });
+    each.collect()
 }
 
 pub(super) fn interrupted(observed: &Observed) -> Vec<Said> {

@@ -19,13 +19,16 @@ fn well() -> Observed {
             has_policy: true,
             check: Ok((0, None)),
             environments: vec![("qa".to_owned(), None)],
+            personal: Vec::new(),
             files: vec![File {
+                environment: "qa".to_owned(),
                 path: "secrets/qa.sops.yaml".to_owned(),
                 ours: true,
                 readers: 2,
                 personal: false,
             }],
             tokens: vec![row(State::Healthy)],
+            lacking: Vec::new(),
             journals: Vec::new(),
             scheduled: Some(".gitlab-ci.yml".to_owned()),
         }),
@@ -41,7 +44,11 @@ fn well() -> Observed {
             address: "https://gitlab.com".to_owned(),
             environments: vec!["qa".to_owned()],
             needs_api: true,
-            credential: Ok(Source { name: "GITLAB_TOKEN".to_owned(), bound_by: "GITLAB_HOST".to_owned() }),
+            credential: Ok(Source {
+                name: "GITLAB_TOKEN".to_owned(),
+                bound_by: "GITLAB_HOST".to_owned(),
+                own: false,
+            }),
             asked: Some(Asked {
                 token: Ok(Operator { name: "ana".to_owned(), scopes: scopes(&["api"]), expires: None }),
                 version: Some((19, 6)),
@@ -148,8 +155,43 @@ fn a_key_that_others_may_read_and_one_that_is_missing_need_care() {
     let open = |observed: &mut Observed| observed.keys.default.as_mut().unwrap().1 = Some(0o100_644);
     assert_eq!(care(open), ["key-file: warning"]);
     assert_eq!(care(|observed| observed.keys.read = Ok(ReadKeys::default())), ["identities: warning"]);
-    let others = File { path: "secrets/dev.sops.yaml".to_owned(), ours: false, readers: 1, personal: false };
+    let others = File {
+        environment: "dev".to_owned(),
+        path: "secrets/dev.sops.yaml".to_owned(),
+        ours: false,
+        readers: 1,
+        personal: false,
+    };
     assert_eq!(repository(|repo| repo.files.push(others)), [""; 0]);
+}
+
+#[test]
+fn who_has_no_key_reads_the_command_that_makes_what_they_need() {
+    let mend = |change: fn(&mut Repository)| {
+        let mut observed = well();
+        observed.keys.read = Ok(ReadKeys::default());
+        change(observed.repository.as_mut().unwrap());
+        let findings = diagnose(&observed);
+        findings.into_iter().find(|finding| finding.check == "identities").unwrap().mend.unwrap()
+    };
+    assert!(mend(|repo| repo.personal = vec!["devmode".to_owned()]).starts_with("provision bootstrap"));
+    assert!(mend(|repo| repo.environments = Vec::new()).starts_with("provision init"));
+    assert!(mend(|_| {}).starts_with("age-keygen -o /home/ana/.config"));
+}
+
+#[test]
+fn a_token_that_lacks_a_scope_of_its_profile_needs_care_and_a_developers_own_needs_no_api() {
+    let lacking = || {
+        let (environment, key) = ("qa".to_owned(), "backstage".to_owned());
+        vec![Lacking { environment, key, scopes: vec!["write_repository".to_owned()] }]
+    };
+    assert_eq!(repository(|repo| repo.lacking = lacking()), ["scopes: warning"]);
+    let own = |observed: &mut Observed| {
+        let instance = &mut observed.instances[0];
+        instance.credential.as_mut().unwrap().own = true;
+        instance.asked.as_mut().unwrap().token.as_mut().unwrap().scopes = scopes(&["read_api"]);
+    };
+    assert_eq!(care(own), [""; 0]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod filter;
 mod lifetime;
 mod merge_requests;
 mod mint;
+mod pages;
 mod paging;
 mod personal_tokens;
 mod present;

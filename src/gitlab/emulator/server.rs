@@ -17,6 +17,7 @@ use super::clock::http_date;
 use super::control;
 use super::faults::Effect;
 use super::mint::Random;
+use super::pages::{self, Visit};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::service::{Incoming, Service};
@@ -101,12 +102,24 @@ async fn route(shared: Arc<Shared>, scissors: Scissors, request: Request) -> Res
     }
     match below_root.and_then(|path| path.strip_prefix(API)) {
         Some(path) => gitlab(&shared, &scissors, &parts, path, body).await,
-        None => {
-            // Outside of the API, GitLab is pages for people.
-            let reply = Reply::html(404, "<!DOCTYPE html>\n<html><body><h1>404</h1></body></html>\n");
-            finish(reply, shared.service().clock.now(), None)
-        }
+        None => people(&shared, &parts, below_root.unwrap_or_default(), body).await,
     }
+}
+
+/// Outside of the API, GitLab is pages for people.
+async fn people(shared: &Shared, parts: &Parts, path: &str, body: Body) -> Response<Body> {
+    let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+    let mut service = shared.service();
+    let now = service.clock.now();
+    let Ok(random) = draw() else { return finish(Refusal::Crash.into_reply(now), now, None) };
+    let visit = Visit {
+        method: parts.method.as_str(),
+        path,
+        query: parts.uri.query().unwrap_or_default(),
+        body: &body,
+        root: &shared.root,
+    };
+    finish(pages::handle(&mut service, &visit, &random), now, None)
 }
 
 /// A request for what stands behind `/api/v4`.

@@ -373,5 +373,5 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn silent() -> Progress {
     let args =
         GlobalArgs { directory: None, json: false, quiet: true, verbose: 0, color: ColorChoice::Never };
-    Progress::start(Ui::new(&args, true), "")
+    Progress::start(Ui::new(&args, true, true), "")
 }

@@ -11,6 +11,7 @@ pub(crate) mod holder;
 pub(crate) mod http;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod newcomer;
 pub(crate) mod people;
 pub(crate) mod plugin;
 pub(crate) mod program;

@@ -22,6 +22,21 @@ pub(crate) fn script(path: &Path, text: &str) {
     assert!(child.wait().unwrap().success(), "{} cannot be written", path.display());
 }
 
+/// `command` with an empty environment of its own, as a shell starts it in the foreground: whoever started the tests may
+/// ignore signals, and children inherit that. `first` is Perl that is done before.
+pub(crate) fn in_foreground(command: &Command, first: &str) -> Command {
+    let perl = format!(
+        "$SIG{{$_}} = 'DEFAULT' for qw(INT QUIT HUP TERM); {first} exec {{$ARGV[0]}} @ARGV or die $!"
+    );
+    let mut wrapped = Command::new("perl");
+    wrapped.args(["-e", &perl, "--"]).arg(command.get_program()).args(command.get_args());
+    wrapped.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
+}
+
 /// The same for the lines of a shell script.
 pub(crate) fn shell(path: &Path, lines: &str) {
     script(path, &format!("#!/bin/sh\n{lines}\n"));

@@ -44,6 +44,13 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether all but the tokens at GitLab is the same.
+    pub(crate) fn differs_by_tokens_only(&self, other: &Self) -> bool {
+        (&self.head, &self.status, &self.files) == (&other.head, &other.status, &other.files)
+    }
+}
+
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Bytes>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -7,9 +7,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
+
+use super::program;
 
 /// After so long a program that says nothing more is taken to be stuck; it decides no test that passes.
 const STUCK: Duration = Duration::from_secs(300);
@@ -22,22 +23,34 @@ pub(crate) struct Terminal {
     all: String,
     /// How much of it has been waited for.
     seen: usize,
+    /// The terminal's modes from before the program.
+    before: Termios,
 }
+
+/// The program leads a session of its own on the terminal, so that Ctrl-C there is a signal for it.
+const ON_ITS_TERMINAL: &str =
+    "use POSIX (); POSIX::setsid(); ioctl(STDIN, $^O eq 'linux' ? 0x540E : 0x20007461, 0) or die $!;";
 
 impl Terminal {
     /// Starts `command` on a terminal of 80 columns.
+    #[allow(clippy::needless_pass_by_value, reason = "most callers make it for this")]
     pub(crate) fn start(command: Command) -> Self {
-        Self::with_columns(command, 80)
+        Self::with_columns(&command, 80)
     }
 
-    pub(crate) fn with_columns(mut command: Command, columns: u16) -> Self {
+    pub(crate) fn with_columns(command: &Command, columns: u16) -> Self {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         tcsetwinsize(&screen, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap();
         let open = || OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let child = command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
+        let mut command = program::in_foreground(command, ON_ITS_TERMINAL);
+        if !command.get_envs().any(|(name, _)| name == "TERM") {
+            command.env("TERM", "xterm");
+        }
+        let before = tcgetattr(open()).unwrap();
+        let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
         // Else the terminal would stay open here when the program has ended.
         drop(command);
         let screen = File::from(screen);
@@ -52,7 +65,7 @@ impl Terminal {
                 }
             }
         });
-        Self { screen, child, said, all: String::new(), seen: 0 }
+        Self { screen, child, said, all: String::new(), seen: 0, before }
     }
 
     /// Waits until the program has said `text`, after what was waited for before.
@@ -72,9 +85,11 @@ impl Terminal {
         }
     }
 
-    /// Presses a key at a question that takes one.
-    pub(crate) fn press(&mut self, key: &str) {
-        self.screen.write_all(key.as_bytes()).unwrap();
+    /// Waits for a question, and answers it.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, question: &str, answer: &str) {
+        self.expect(question);
+        self.type_line(answer);
     }
 
     pub(crate) fn type_line(&mut self, text: &str) {
@@ -102,9 +117,14 @@ impl Terminal {
         self.type_line(text);
     }
 
-    /// What Ctrl-C does.
-    pub(crate) fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&mut self) {
+        self.screen.write_all(b"\x03").unwrap();
+    }
+
+    /// Presses Ctrl-D at the beginning of a line.
+    pub(crate) fn end_input(&mut self) {
+        self.screen.write_all(b"\x04").unwrap();
     }
 
     /// Whether the terminal shows what is typed.
@@ -114,17 +134,19 @@ impl Terminal {
 
     /// Waits for the end: the exit status, and all that was said.
     pub(crate) fn end(self) -> (i32, String) {
-        let (status, all, _) = self.end_and_echo();
+        let (status, all, _) = self.end_and_modes();
         (status, all)
     }
 
-    /// The same, and whether the terminal shows again what is typed.
-    pub(crate) fn end_and_echo(mut self) -> (i32, String, bool) {
+    /// The same, and whether the terminal is as it was before.
+    pub(crate) fn end_and_modes(mut self) -> (i32, String, bool) {
         while let Ok(bytes) = self.said.recv_timeout(STUCK) {
             self.all += &String::from_utf8_lossy(&bytes);
         }
         let status = self.child.wait().unwrap().code().unwrap_or(-1);
-        let echoes = self.echoes();
-        (status, self.all, echoes)
+        let after = tcgetattr(&self.screen).unwrap();
+        let modes = |of: &Termios| (of.input_modes, of.output_modes, of.control_modes, of.local_modes);
+        let is_as_before = modes(&after) == modes(&self.before);
+        (status, self.all, is_as_before)
     }
 }
