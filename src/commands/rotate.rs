@@ -15,7 +15,7 @@ use crate::plan::provision::plan;
 use crate::profile::{Environment, expiry};
 use crate::repo::Repository;
 use crate::secret::Secret;
-use crate::ui::{Ui, interrupt, prompt};
+use crate::ui::{Ui, form, interrupt, prompt};
 use crate::world::World;
 
 /// Observes, plans, shows, asks, applies, reports.
@@ -88,11 +88,12 @@ async fn leaked(
 }
 
 fn leaked_value(ui: Ui, world: &World) -> Result<Secret> {
-    if ui.interactive {
-        return prompt::secret(ui, "The token that leaked")
-            .map_err(|_| Error::new(Kind::Interrupted, "no token was given; nothing was changed"));
+    if !ui.interactive {
+        return form::whole(&world.read_secret_stdin()?);
     }
-    world.read_secret_stdin()
+    let given = prompt::secret(ui, "The token that leaked")
+        .map_err(|_| Error::new(Kind::Interrupted, "no token was given; nothing was changed"))?;
+    form::whole(&given)
 }
 
 fn renew(args: &RotateArgs) -> Renew {

@@ -45,3 +45,18 @@ fn a_rotation_without_an_overlap_broken_again_during_recovery() {
 fn a_revocation_broken_again_during_recovery() {
     broken_again_during_recovery(revocation);
 }
+
+#[test]
+fn a_pruning_broken_again_during_recovery() {
+    broken_again_during_recovery(pruning);
+}
+
+#[test]
+fn a_rotation_without_an_overlap_that_is_pushed_broken_again_during_recovery() {
+    broken_again_during_recovery(rotation_pushed_without_an_overlap);
+}
+
+#[test]
+fn a_revocation_that_is_pushed_broken_again_during_recovery() {
+    broken_again_during_recovery(revocation_pushed);
+}
