@@ -53,7 +53,7 @@ impl Scene {
         let world = World::new(effects.clone(), variables, self.desk.lab.repo());
         let cli = ["provision", "--quiet", "keys", "remove", "ben", "--rotate-tokens", "--yes"];
         let cli = Cli::try_parse_from(cli).unwrap();
-        let ui = Ui::new(&cli.global, true);
+        let ui = Ui::new(&cli.global, true, true);
         let run = || self.desk.block_on(commands::run(cli, ui, &world));
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(exit)) => End::Done(exit),
