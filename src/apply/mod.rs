@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock;
 use crate::observe::Ground;
 use crate::plan::message::{Done, New, Refused};
-use crate::plan::{Plan, Step, partial};
+use crate::plan::{Plan, Retire, Step, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
 use crate::sops;
@@ -221,21 +221,29 @@ fn said(error: &Error) -> String {
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
 async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
     for step in &plan.steps {
-        let Step::Retire(retire) = step else { continue };
-        if world.effects().asked_to_stop() {
+        let retires = matches!(step, Step::Retire(_) | Step::EndItself(_));
+        if retires && world.effects().asked_to_stop() {
             return;
         }
-        let token = &retire.token;
-        let revoked = match withdraw::revoke(ground, token).await {
-            Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
-                withdraw::by_itself(&retire.key, token, ground, world, error).await
-            }
-            revoked => revoked,
+        let (id, revoked) = match step {
+            Step::Retire(retire) => (retire.token.id, retire_one(retire, ground, world).await),
+            Step::EndItself(end) => (end.id, withdraw::with_its_value(end, ground, world).await),
+            _ => continue,
         };
         match revoked {
-            Ok(()) => done.retired.push(token.id),
-            Err(error) => done.notes.push(format!("superseded token {} was not retired: {error}", token.id)),
+            Ok(()) => done.retired.push(id),
+            Err(error) => done.notes.push(format!("superseded token {id} was not retired: {error}")),
         }
+    }
+}
+
+async fn retire_one(retire: &Retire, ground: &Ground, world: &World) -> Result<()> {
+    let token = &retire.token;
+    match withdraw::revoke(ground, token).await {
+        Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
+            withdraw::by_itself(&retire.key, token, ground, world, error).await
+        }
+        revoked => revoked,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::Line;
 use crate::observe::{Ground, former};
 use crate::plan::message::Done;
-use crate::plan::{Plan, Step};
+use crate::plan::{EndItself, Plan, Step};
 use crate::token::{Known, Owner, Record, TokenId};
 use crate::world::World;
 
@@ -66,6 +66,24 @@ pub(super) async fn by_itself(
     let record = ground.client.verify(&value, "the superseded token").await?;
     if record.id != token.id || token.contradiction(&record).is_some() {
         return Err(refused);
+    }
+    Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
+}
+
+/// Lets a superseded token that was made by hand end itself. It has no mark; that its value stood in a slot of its entry, and
+/// that GitLab says by that value which token it is, proves that it is the entry's.
+pub(super) async fn with_its_value(end: &EndItself, ground: &Ground, world: &World) -> Result<()> {
+    let refused =
+        |why: &str| Error::new(Kind::Refused, format!("token {} is not ours to revoke", end.id)).because(why);
+    if ground.operator == Some(end.id) {
+        return Err(refused("it is the one that this run acts with"));
+    }
+    let Some(value) = former::value(ground, &end.key, end.id, world)? else {
+        return Err(refused("its value is no longer in git's history"));
+    };
+    let record = ground.client.verify(&value, "the superseded token").await?;
+    if record.id != end.id || record.name != end.name || record.created_at != end.created {
+        return Err(refused("what the file held is another token"));
     }
     Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
 }

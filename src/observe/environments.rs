@@ -12,8 +12,8 @@ use crate::template::Template;
 use crate::template::disjoint::{self, Shape};
 use crate::token::TokenId;
 
-/// The largest profile, template or policy that is read, in bytes.
-pub(super) const LIMIT: u64 = 1024 * 1024;
+/// The largest profile or template that is read, in bytes.
+const LIMIT: u64 = 1024 * 1024;
 /// The largest lock: some kilobytes a token.
 const LOCK_LIMIT: u64 = 64 * LIMIT;
 

@@ -1,5 +1,7 @@
 //! The value that a superseded token had: git's history still has the secrets file that held it.
 
+use std::collections::BTreeSet;
+
 use super::Ground;
 use crate::error::Result;
 use crate::lock::{self, Lock};
@@ -8,6 +10,24 @@ use crate::secret::Secret;
 use crate::sops::{Encrypted, Format};
 use crate::token::TokenId;
 use crate::world::World;
+
+/// The superseded tokens that live, have no mark of ours, and whose value the history still has.
+///
+/// # Errors
+/// As [`value`].
+pub fn with_value(ground: &Ground, world: &World) -> Result<BTreeSet<TokenId>> {
+    let mut found = BTreeSet::new();
+    for (key, entry) in &ground.lock.tokens {
+        let by_hand =
+            entry.superseded.iter().filter(|old| old.mark.is_none() && ground.active.contains(&old.id));
+        for old in by_hand {
+            if value(ground, key, old.id, world)?.is_some() {
+                found.insert(old.id);
+            }
+        }
+    }
+    Ok(found)
+}
 
 /// The value of a slot that held token `id` of the entry `key`, from the newest commit whose lock names it as current and
 /// whose file an identity here opens. Whether it is the token alone, only GitLab can say.

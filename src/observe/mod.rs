@@ -173,7 +173,8 @@ pub async fn environment(
     current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));
     current_anywhere.extend(environments::current_ids(&repo)?);
     current_anywhere.extend(view.current);
-    let observed = Observed {
+    let mut observed = Observed {
+        by_value: BTreeSet::new(),
         now: client.server_time().unwrap_or_else(|| world.effects().now()),
         operator,
         lock: lock.clone(),
@@ -211,6 +212,7 @@ pub async fn environment(
         pasted: Vec::new(),
         delivery: None,
     };
+    observed.by_value = former::with_value(&ground, world)?;
     Ok((ground, observed))
 }
 

@@ -106,7 +106,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         retire::Retirement::default()
     };
     plan.notes.extend(retirement.notes);
-    plan.steps.extend(retirement.due.into_iter().map(Step::Retire));
+    plan.steps.extend(retirement.due);
     let (at_once, unproved) = at_once(&plan, observed, options);
     plan.notes.extend(unproved);
     let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };

@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::observed::{Live, Observed};
 use super::options::{Options, Renew};
-use super::{Note, Retire, Why};
+use super::{EndItself, Note, Retire, Step, Why};
 use crate::lock;
 use crate::profile::{Environment, Token, expiry};
 use crate::token::{Known, Record, TokenId};
@@ -18,8 +18,8 @@ use crate::token::{Known, Record, TokenId};
 /// What is to be said and done about the superseded tokens of an environment.
 #[derive(Debug, Default)]
 pub(super) struct Retirement {
-    /// To be revoked now.
-    pub(super) due: Vec<Retire>,
+    /// To be revoked now: [`Step::Retire`] and [`Step::EndItself`].
+    pub(super) due: Vec<Step>,
     /// Ended already: their note can leave the lock.
     pub(super) ended: BTreeSet<TokenId>,
     /// What a person should know.
@@ -58,8 +58,15 @@ pub(super) fn plan(
                 Verdict::Refuse(why) => retirement
                     .notes
                     .push(Note::attention(format!("superseded token {id} of {key} is not retired: {why}"))),
-                Verdict::Due(token, because) => {
-                    retirement.due.push(Retire { key: key.clone(), token, because });
+                Verdict::Due(proof, because) => {
+                    let key = key.clone();
+                    retirement.due.push(match proof {
+                        Proof::Mark(token) => Step::Retire(Retire { key, token, because }),
+                        Proof::Value => {
+                            let (name, created) = (old.name.clone(), old.created);
+                            Step::EndItself(EndItself { key, id, name, created, because })
+                        }
+                    });
                 }
             }
         }
@@ -82,7 +89,15 @@ enum Verdict {
     Later(Timestamp),
     InUse(Timestamp),
     Refuse(String),
-    Due(Known, Why),
+    Due(Proof, Why),
+}
+
+/// What proves that a token is ours to withdraw.
+enum Proof {
+    /// The mark that we gave it.
+    Mark(Known),
+    /// Its value, which a slot of its entry held: it was made by hand, and taken over.
+    Value,
 }
 
 fn verdict(
@@ -97,16 +112,16 @@ fn verdict(
         return Verdict::NotUpstream;
     }
     let stands = if is_pressing(old.id, options) { Stands::Pressing } else { Stands::Superseded };
-    let known = match ours(old.known(), record, observed, stands) {
-        Ok(known) => known,
+    let proof = match proof(old, record, observed, stands) {
+        Ok(proof) => proof,
         Err(why) => return Verdict::Refuse(why),
     };
     if let Renew::Leaked { id, last_used } = options.renew
         && id == old.id
     {
-        return Verdict::Due(known, Why::Leaked { last_used });
+        return Verdict::Due(proof, Why::Leaked { last_used });
     }
-    let Some(since) = since else { return Verdict::Due(known, Why::NoOverlap) };
+    let Some(since) = since else { return Verdict::Due(proof, Why::NoOverlap) };
     let overlap = overlap(old, token, options);
     let over = utc(since).checked_add(overlap).map_or(Timestamp::MAX, |end| end.timestamp());
     if observed.now < over {
@@ -117,7 +132,7 @@ fn verdict(
     let quiet_since = before(observed.now, overlap);
     match record.last_used_at {
         Some(used) if used > since && used > quiet_since && !options.force => Verdict::InUse(used),
-        _ => Verdict::Due(known, Why::OverlapOver { since: over }),
+        _ => Verdict::Due(proof, Why::OverlapOver { since: over }),
     }
 }
 
@@ -132,6 +147,27 @@ fn overlap(old: &lock::Superseded, token: &Token, options: &Options) -> Span {
     let said = options.overlap.as_ref().map(|overlap| overlap.span);
     let noted = || old.overlap.as_deref().and_then(|text| expiry::fixed(text).ok());
     said.or_else(noted).unwrap_or(token.overlap)
+}
+
+/// A token without a mark may end itself where git's history still has its value: only who knew that can have put it there.
+fn proof(
+    old: &lock::Superseded,
+    record: &Record,
+    observed: &Observed,
+    stands: Stands,
+) -> Result<Proof, String> {
+    if old.mark.is_some() || !observed.by_value.contains(&old.id) {
+        return ours(old.known(), record, observed, stands).map(Proof::Mark);
+    }
+    if let Some(why) = untouchable(old.id, observed, stands) {
+        return Err(why);
+    }
+    let same = record.name == old.name && record.created_at == old.created;
+    if same {
+        Ok(Proof::Value)
+    } else {
+        Err("at GitLab it has another name, or was made at another time".to_owned())
+    }
 }
 
 /// As what the lock has a token.
@@ -152,20 +188,8 @@ pub(super) fn ours(
     observed: &Observed,
     stands: Stands,
 ) -> Result<Known, String> {
-    let id = record.id;
-    if observed.operator == Some(id) {
-        return Err("it is the token that this run acts with".to_owned());
-    }
-    let is_current = match stands {
-        Stands::Current => false,
-        Stands::Superseded => observed.current_anywhere.contains(&id),
-        Stands::Pressing => observed.lock.tokens.values().any(|entry| entry.id == id),
-    };
-    if is_current {
-        return Err("a lock names it as a current token".to_owned());
-    }
-    if let Some(path) = observed.current_elsewhere.get(&id) {
-        return Err(format!("{path} names it as a current token too"));
+    if let Some(why) = untouchable(record.id, observed, stands) {
+        return Err(why);
     }
     let Some(known) = known else {
         return Err("it has no mark, so it cannot be proved to be ours".to_owned());
@@ -174,6 +198,22 @@ pub(super) fn ours(
         Some(why) => Err(why),
         None => Ok(known),
     }
+}
+
+/// Why a token stays, whoever made it.
+fn untouchable(id: TokenId, observed: &Observed, stands: Stands) -> Option<String> {
+    if observed.operator == Some(id) {
+        return Some("it is the token that this run acts with".to_owned());
+    }
+    let is_current = match stands {
+        Stands::Current => false,
+        Stands::Superseded => observed.current_anywhere.contains(&id),
+        Stands::Pressing => observed.lock.tokens.values().any(|entry| entry.id == id),
+    };
+    if is_current {
+        return Some("a lock names it as a current token".to_owned());
+    }
+    observed.current_elsewhere.get(&id).map(|path| format!("{path} names it as a current token too"))
 }
 
 fn before(time: Timestamp, span: Span) -> Timestamp {

@@ -102,6 +102,7 @@ fn healthy() -> Observed {
     Observed {
         moved: Vec::new(),
         orphans: Vec::new(),
+        by_value: BTreeSet::new(),
         now: at("2026-12-01T12:00:00Z"),
         operator: Some(TokenId(1)),
         lock: Lock { tokens: BTreeMap::from([("backstage".to_owned(), entry(42))]) },
@@ -164,6 +165,7 @@ fn verbs(plan: &Plan) -> Vec<String> {
         Step::Move { from, to } => format!("{from} is {to}"),
         Step::Revoke(revoke) => format!("revoke {}", revoke.retire.token.id),
         Step::Retire(retire) => format!("retire {}", retire.token.id),
+        Step::EndItself(end) => format!("end itself {}", end.id),
         Step::RetireAtOnce(retire) => format!("then revoke {}", retire.token.id),
         Step::Restore { path } => format!("restore {path}"),
         Step::Write(write) if write.create => format!("create {}", write.file),

@@ -58,6 +58,15 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
             "retire",
             vec![format!("{}: superseded token {}, {}", retire.key, retire.token.id, why(&retire.because))],
         ),
+        Step::EndItself(end) => (
+            "retire",
+            vec![format!(
+                "{}: superseded token {}, {}; made by hand, it ends itself with the value that the file had",
+                end.key,
+                end.id,
+                why(&end.because)
+            )],
+        ),
         Step::RetireAtOnce(retire) => {
             ("revoke", vec![format!("{}: token {}, {}", retire.key, retire.token.id, why(&retire.because))])
         }

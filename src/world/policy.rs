@@ -8,6 +8,8 @@ use crate::sops::Policy;
 
 /// Its name in every folder.
 const NAME: &str = ".sops.yaml";
+/// The largest that is read, in bytes.
+const LIMIT: u64 = 1024 * 1024;
 
 /// The policy that stock sops would find from `directory`: in it, or in the nearest folder above it (config/config.go).
 /// `None` where there is none, or it cannot be read.
@@ -17,7 +19,10 @@ pub fn near(directory: &Path) -> Option<Policy> {
 }
 
 fn text_near(directory: &Path) -> Option<String> {
-    directory.ancestors().find_map(|folder| std::fs::read_to_string(folder.join(NAME)).ok())
+    let file = directory.ancestors().map(|folder| folder.join(NAME)).find(|file| file.exists())?;
+    // A link may lead to a device, which never ends.
+    let is_small = file.metadata().is_ok_and(|found| found.is_file() && found.len() <= LIMIT);
+    if is_small { std::fs::read_to_string(file).ok() } else { None }
 }
 
 /// The version of that policy before it, on the first-parent way back from HEAD: files may still be as that one wanted

@@ -4,6 +4,7 @@ use std::fs;
 
 use jiff::SignedDuration;
 use provision::gitlab::tokens::MintRequest;
+use provision::secret::Secret;
 use provision::token::{Kind, Role};
 
 use crate::support::canaries::Canaries;
@@ -93,6 +94,74 @@ fn an_adopted_token_is_renewed_where_it_stands_when_it_is_due() {
     assert_eq!(value("[\"other\"][\"password\"]"), "correct horse");
     assert_eq!(value("[\"UNKNOWN\"]"), tokens[11]);
     assert!(lab.read("secrets/qa.yaml").starts_with("#ENC["), "{}", lab.read("secrets/qa.yaml"));
+}
+
+/// How many of these values GitLab still takes.
+fn living(lab: &Lab, tokens: &[String]) -> usize {
+    let operator = client(&lab.gitlab, &lab.gitlab.operator_token());
+    let lives = |token: &&String| run(operator.verify(&Secret::new((*token).clone()), "it")).is_ok();
+    tokens.iter().filter(lives).count()
+}
+
+#[test]
+fn a_replaced_token_that_was_made_by_hand_ends_itself_once_its_overlap_is_over() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.read("environments/locks/qa.yaml").contains("superseded:"));
+    let plan = lab.provision(["--env", "qa", "--dry-run"]).ok();
+    assert!(plan.out.contains("made by hand, it ends itself"), "{plan:?}");
+    let done = lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(done.out.matches("is revoked").count(), 2, "{done:?}");
+    assert_eq!(living(&lab, &tokens[..2]), 0);
+    assert_eq!(living(&lab, &tokens[2..8]), 6, "those that were not replaced");
+    assert!(!lab.read("environments/locks/qa.yaml").contains("superseded:"));
+    // It revoked itself: nobody asked GitLab to revoke a token by its number.
+    assert!(
+        !lab.requests().iter().any(|request| request.starts_with("DELETE /groups")),
+        "{:?}",
+        lab.requests()
+    );
+    let again = lab.provision(["--env", "qa"]).ok();
+    assert!(again.out.contains("is healthy"), "{again:?}");
+}
+
+#[test]
+fn where_nothing_proves_that_a_token_without_a_mark_is_ours_it_is_reported_and_left() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    // A history that does not go back to the old values, as in a shallow clone.
+    lab.git(["checkout", "-q", "--orphan", "fresh"]);
+    lab.commit_all("squashed");
+    let said = lab.provision(["--env", "qa", "--yes"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    assert!(said.err.contains("it has no mark, so it cannot be proved to be ours"), "{said:?}");
+    assert_eq!(living(&lab, &tokens[..2]), 2);
+}
+
+#[test]
+fn a_token_of_somebody_elses_that_a_lock_calls_replaced_is_left_alone() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    // Whoever can write to the repository turns the note to a token whose value they do not have.
+    let state = lab.gitlab.state();
+    let victim =
+        state["tokens"].as_array().unwrap().iter().find(|token| token["name"] == "By hand 4").unwrap();
+    let lock = lab.read("environments/locks/qa.yaml");
+    let start = lock.find("superseded:").unwrap();
+    let old = &lock[start..];
+    let id = old.lines().find_map(|line| line.trim().strip_prefix("- id: ")).unwrap();
+    let forged = old.replacen(&format!("id: {id}"), &format!("id: {}", victim["id"]), 1);
+    let forged = forged.replacen("name: By hand 0", "name: By hand 4", 1);
+    lab.write("environments/locks/qa.yaml", &format!("{}{forged}", &lock[..start]));
+    lab.commit_all("forged");
+    let said = lab.provision(["--env", "qa", "--yes"]);
+    assert_eq!(living(&lab, &tokens[4..5]), 1, "{said:?}");
 }
 
 #[test]
