@@ -329,6 +329,9 @@ fn locked_out(locked: &LockedOut, names: &Names) -> Error {
         people => people.join(" or "),
     };
     let key = locked.own.iter().find(|own| !own.is_ssh()).map(|own| format!(" ({own})")).unwrap_or_default();
+    let has_none = locked.own.is_empty() && locked.sources.is_empty();
+    let start =
+        if has_none { start.hint("provision bootstrap makes a key, where you have none yet") } else { start };
     start
         .hint("give a key that opens it in SOPS_AGE_KEY_FILE")
         .hint(format!("or ask {whom} to add you{key} to .sops.yaml and run provision rekey"))

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{POLICY, inspect, secrets};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
-use crate::readership::listing::Present;
+use crate::readership::listing::{Present, Together};
 use crate::readership::{Fact, History, Moment, Version};
 use crate::repo::{ObjectId, Repository};
 use crate::sops::{Encrypted, Form, Path, Policy, Reader};
@@ -95,6 +95,13 @@ pub fn readers(file: &Encrypted) -> Vec<Reader> {
     file.readers().into_iter().cloned().collect()
 }
 
+fn together(file: &Encrypted) -> Option<Together> {
+    let groups = file.groups();
+    let several = groups.len() > 1;
+    let groups = groups.into_iter().map(|group| group.into_iter().cloned().collect()).collect();
+    several.then(|| Together { threshold: file.threshold(), groups })
+}
+
 fn encrypted(file: &Encrypted) -> Vec<Path> {
     let leaves = file.leaves().filter(|leaf| matches!(leaf.form, Form::Encrypted(_)));
     leaves.map(|leaf| leaf.path).collect()
@@ -114,10 +121,11 @@ pub fn present(repo: &Repository) -> Result<Vec<Present>> {
         }
         let Some(bytes) = repo.work_tree_content(&file.path)? else { continue };
         if inspect::is_secrets_file(path, &bytes) {
-            let readers = secrets::parse(path, &bytes).map(|file| readers(&file));
+            let file = secrets::parse(path, &bytes);
             present.push(Present {
                 path: path.to_owned(),
-                readers: readers.map_err(|error| error.to_string()),
+                readers: file.as_ref().map(readers).map_err(ToString::to_string),
+                together: file.as_ref().ok().and_then(together),
                 personal: of_persons.iter().any(|secrets| secrets.matches(path)),
             });
         }

@@ -11,8 +11,19 @@ pub struct Present {
     pub path: String,
     /// Everybody; or why that cannot be told.
     pub readers: Result<Vec<Reader>, String>,
+    /// The groups that they are in, where it takes keys of several to open the file.
+    pub together: Option<Together>,
     /// Whether it belongs to one person, so that the policy says nothing about it.
     pub personal: bool,
+}
+
+/// Groups of readers of whom none can open a file alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Together {
+    /// How many groups it takes.
+    pub threshold: usize,
+    /// The groups.
+    pub groups: Vec<Vec<Reader>>,
 }
 
 /// One reader.

@@ -49,7 +49,8 @@ impl LockedOut {
                 let numbered = groups.iter().enumerate();
                 let each = numbered.map(|(at, group)| format!("group {}: {}", at + 1, labels(group, names)));
                 let each: Vec<String> = each.collect();
-                let (opened, threshold, all) = (self.opened, self.threshold, groups.len());
+                let (threshold, all) = (self.threshold, groups.len());
+                let opened = if self.opened == 0 { "none".to_owned() } else { self.opened.to_string() };
                 format!(
                     "it is for {threshold} of {all} groups of keys, of which {opened} opened ({})",
                     each.join("; ")

@@ -252,6 +252,8 @@ fn wrap(share: &[u8], reader: &Reader, outside: &dyn Outside, now: &str) -> Resu
     let (wrapped, created_at) = match reader {
         Reader::Age(recipient) => (recipient.wrap(share, outside), String::new()),
         Reader::Other(other) => match other.service_key() {
+            // Entries of age do not say when they were made, whoever made them.
+            Some(key) if other.kind == AGE => (outside.service_encrypt(key, share), String::new()),
             Some(key) => (outside.service_encrypt(key, share), now.to_owned()),
             None => return Err(SealError::unsound(format!("{other}, which is no key"))),
         },

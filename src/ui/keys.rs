@@ -10,7 +10,7 @@ use super::{Style, Ui};
 use crate::error::Result;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::Done;
-use crate::readership::listing::Row;
+use crate::readership::listing::{Row, Together};
 use crate::readership::{Former, Found, Readable, State, Token};
 use crate::sops::{Path, Reader};
 
@@ -100,7 +100,17 @@ impl From<Found> for AboutToken {
 pub struct FileReaders {
     file: String,
     readers: Vec<Person>,
+    /// Where it takes keys of several groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    together: Option<Groups>,
     former: Vec<Person>,
+}
+
+/// The keys of several groups, and how many of the groups it takes.
+#[derive(Debug, Serialize)]
+struct Groups {
+    needed: usize,
+    groups: Vec<Vec<String>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,7 +147,43 @@ impl FileReaders {
             commit: Some(former.commit.clone()),
             ..person(&former.reader)
         };
-        Self { file, readers: now.iter().map(person).collect(), former: former.iter().map(gone).collect() }
+        let (readers, former) = (now.iter().map(person).collect(), former.iter().map(gone).collect());
+        Self { file, readers, together: None, former }
+    }
+
+    /// The same, where none of them reads it alone.
+    #[must_use]
+    pub fn in_groups(mut self, together: Option<&Together>) -> Self {
+        let keys = |group: &Vec<Reader>| group.iter().map(ToString::to_string).collect();
+        self.together = together.map(|together| Groups {
+            needed: together.threshold,
+            groups: together.groups.iter().map(keys).collect(),
+        });
+        self
+    }
+
+    /// Lines with those who read it now.
+    fn lines(&self) -> Vec<String> {
+        let Some(together) = &self.together else {
+            let head = if self.readers.is_empty() { "can read it: nobody" } else { "can read it:" };
+            let readers = self.readers.iter().map(|person| format!("  {}", person.line()));
+            return std::iter::once(head.to_owned()).chain(readers).collect();
+        };
+        let line = |key: &String| {
+            let person = self.readers.iter().find(|person| person.key == *key);
+            person.map_or_else(|| key.clone(), Person::line)
+        };
+        let group = |(at, keys): (usize, &Vec<String>)| {
+            let members: Vec<String> = keys.iter().map(line).collect();
+            format!("  group {}: {}", at + 1, members.join(", "))
+        };
+        let (needed, all) = (together.needed, together.groups.len());
+        let head = if needed == all {
+            format!("can read it, with a key of each of these {all} groups:")
+        } else {
+            format!("can read it, with keys of {needed} of these {all} groups:")
+        };
+        std::iter::once(head).chain(together.groups.iter().enumerate().map(group)).collect()
     }
 }
 
@@ -155,9 +201,8 @@ pub fn who(ui: Ui, answer: &Answer) -> Result<()> {
     }
     for file in &answer.files {
         let _ = writeln!(out, "{}", ui.paint(Style::Bold, &file.file));
-        let _ = writeln!(out, "  can read it:{}", if file.readers.is_empty() { " nobody" } else { "" });
-        for person in &file.readers {
-            let _ = writeln!(out, "    {}", person.line());
+        for line in file.lines() {
+            let _ = writeln!(out, "  {line}");
         }
         let _ = writeln!(
             out,

@@ -83,6 +83,42 @@ fn who_is_added_reads_what_the_environment_has_and_the_policy_keeps_its_layout()
 }
 
 #[test]
+fn somebody_joins_one_of_several_groups() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = Lab::bare(None);
+    let ana = Person::owner_of(&lab);
+    let policy = format!(
+        "creation_rules:\n  - path_regex: ^secrets/\n    key_groups:\n      - age: [{}]\n      - age:\n          - {} # ben\n",
+        ana.recipient, ben.recipient
+    );
+    lab.write(".sops.yaml", &policy);
+    lab.write(X, "password: hunter2\n");
+    ana.sops(&lab, &["encrypt", "-i", X]).ok();
+    lab.commit_all("two groups");
+    let together = |one: &Person, two: &Person| Person {
+        name: "both",
+        recipient: String::new(),
+        identity: format!("{}\n{}", one.identity, two.identity),
+    };
+    let add = |more: &[&str]| {
+        let args = [&["keys", "add", "eva", &eva.recipient, "--yes"], more].concat();
+        together(&ana, &ben).provision(&lab, &args)
+    };
+    let who = lab.provision(["keys", "who", X]).ok().out;
+    assert!(who.contains("can read it, with a key of each of these 2 groups:\n    group 1: age1"), "{who}");
+    assert!(who.contains("\n    group 2: ben (age1"), "{who}");
+    let who = lab.provision(["keys", "who", X, "--json"]).ok().out;
+    let who: serde_json::Value = serde_json::from_str(&who).unwrap();
+    assert_eq!(who["files"][0]["together"]["groups"][1][0], ben.recipient.as_str());
+    add(&[]).refused(5, "the rule has 2 groups of keys, and nothing says into which one");
+    add(&["--group", "2"]).ok();
+    assert_eq!(lab.read(".sops.yaml"), format!("{policy}          - {} # eva\n", eva.recipient));
+    assert!(together(&ana, &eva).reads(&lab, X).is_some());
+    assert!(together(&ben, &eva).reads(&lab, X).is_none());
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}
+
+#[test]
 fn a_rule_that_is_for_other_files_too_is_not_widened_for_one() {
     let (ben, eva) = (Person::new("ben"), Person::new("eva"));
     let lab = lab(&ben);

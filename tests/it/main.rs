@@ -45,6 +45,7 @@ mod git_environment;
 mod guides;
 mod hook;
 mod interrupted;
+mod key_kinds;
 mod key_questions;
 mod key_sources;
 mod key_types;

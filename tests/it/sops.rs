@@ -11,6 +11,7 @@ mod groups;
 mod marker_edits;
 mod markers;
 mod memory;
+mod mixed;
 mod random;
 mod random_formats;
 mod rekey;

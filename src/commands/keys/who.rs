@@ -27,7 +27,8 @@ pub(super) fn run(what: &str, repo: &Repository, ui: Ui, world: &World) -> Resul
         |reader: &Reader| names.names().of(reader).map(str::to_owned).or_else(|| history.name_of(reader));
     let file = |path: String, former: &dyn Fn(&[Reader]) -> Vec<Former>| -> Result<FileReaders> {
         let now = readers_of(&path)?;
-        Ok(FileReaders::new(path, &now, &former(&now), name_of))
+        let together = present.iter().find(|file| file.path == path).and_then(|file| file.together.as_ref());
+        Ok(FileReaders::new(path, &now, &former(&now), name_of).in_groups(together))
     };
     let mut answer = Answer { token: None, files: Vec::new(), unreadable: unreadable(&history) };
     if let Some(path) = path_of(what, repo, world)

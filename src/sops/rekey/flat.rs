@@ -30,8 +30,12 @@ impl Line<'_> {
         let between = &text[self.key_node.span().end..self.value.span().start];
         let delimiter = between.trim_start_matches(' ');
         let blanks = between.len() - delimiter.len();
+        // In dotenv a blank would belong to the key.
+        if blanks == 0 {
+            return delimiter.to_owned();
+        }
         let column = self.key.len() + blanks;
-        format!("{}{delimiter}", " ".repeat(column.saturating_sub(length).max(blanks.min(1))))
+        format!("{}{delimiter}", " ".repeat(column.saturating_sub(length).max(1)))
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod gnupg;
 pub(crate) mod guest;
 pub(crate) mod holder;
 pub(crate) mod http;
+pub(crate) mod key_service;
 pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod newcomer;
