@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod adopt;
+mod always_live;
 mod at_once;
 mod bootstrap;
 mod check;
@@ -34,6 +35,7 @@ mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;
 mod exec;
+mod forged;
 mod git_commit;
 mod git_commit_hooks;
 mod git_commit_index;
