@@ -10,11 +10,23 @@ use super::ConnectionArgs;
 Looks into the committed SOPS files that no profile names for values that look like GitLab tokens, and asks their GitLab \
 about each with the token itself. For those of groups and projects it writes profiles, templates and locks; the secrets files \
 stay where they are, byte for byte. What a person put into a slot by hand (sops edit) is taken over into the lock. Exits with \
-3 when something was left.")]
+3 when something was left.
+
+GitLab tells nobody a token's value again. With --from-group and --from-project the tokens that it lists get a profile, a \
+template and a lock all the same: put each value that you have into its place with sops edit, commit, and run adopt again. \
+Until then provision reports such a token, and does not replace it before it is due.")]
 pub struct AdoptArgs {
     /// Only these secrets files
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
+
+    /// Also write entries for this group's tokens that nothing here manages; their values are pasted later
+    #[arg(long, value_name = "PATH")]
+    pub from_group: Vec<String>,
+
+    /// The same for a project's tokens
+    #[arg(long, value_name = "PATH")]
+    pub from_project: Vec<String>,
 
     /// The GitLab that the tokens are of [default: that of the profiles, GITLAB_HOST, CI_SERVER_URL or https://gitlab.com]
     #[arg(long, value_name = "URL")]

@@ -7,12 +7,13 @@ use super::connection::{Connections, need_yes};
 use super::init::instance;
 use super::writer;
 use crate::cli::AdoptArgs;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::instance::Instance;
-use crate::observe::{self, Wish, adopt, environments, taken};
-use crate::plan::adopt::{Adoption, Left, TakenOver, plan};
+use crate::observe::{self, Wish, adopt, environments, readership, taken};
+use crate::plan::adopt::{self as plans, Adoption, Left, TakenOver, plan};
 use crate::profile::Environment;
 use crate::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
+use crate::token::Kind;
 use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, World};
 
@@ -28,12 +29,14 @@ pub async fn run(args: &AdoptArgs, ui: Ui, world: &World) -> Result<Exit> {
     let names = environments::names(&repo)?;
     let all = names.iter().map(|name| environments::read(&repo, name)).collect::<Result<Vec<_>>>()?;
     let connections = Connections::new(&args.connection, ui, world)?;
+    let of = gitlab(args, &all, world)?;
     let mut adoption = new_ones(args, &all, &repo, &connections, ui, world).await?;
     if args.files.is_empty() {
         for environment in all {
             known_one(environment, &repo, &connections, world, &mut adoption).await?;
         }
     }
+    listed(args, &of, &repo, &connections, &mut adoption).await?;
     report(&adoption, ui)?;
     let exit = if adoption.left.is_empty() { Exit::Done } else { Exit::Attention };
     if adoption.is_empty() || args.dry_run {
@@ -46,6 +49,12 @@ pub async fn run(args: &AdoptArgs, ui: Ui, world: &World) -> Result<Exit> {
     interrupt::under_way();
     let commit = write(&adoption, head, &repo, world)?;
     ui.say(&format!("commit {}", commit.chars().take(10).collect::<String>()));
+    let to_paste = adoption.environments.iter().filter_map(|one| Some((one, one.to_paste.as_ref()?)));
+    for (environment, file) in to_paste {
+        let keys: Vec<&str> = environment.lock.tokens.keys().map(String::as_str).collect();
+        ui.say(&format!("next: sops edit {file}, with the values that you have: {}", keys.join(", ")));
+        ui.say("then: commit it, and run provision adopt again");
+    }
     ui.say("next: provision status");
     Ok(exit)
 }
@@ -90,10 +99,47 @@ async fn new_ones(
 fn chosen(wanted: &[String], files: &[String]) -> Result<Vec<String>> {
     let is_one = |file: &&String| files.contains(file);
     if let Some(other) = wanted.iter().find(|file| !is_one(file)) {
-        return Err(Error::new(Kind::Usage, format!("{other} is not a SOPS file that can be taken over"))
+        return Err(Error::new(ErrorKind::Usage, format!("{other} is not a SOPS file that can be taken over"))
             .because("it has to be committed, encrypted by sops, and named by no profile; paths begin at the repository's root"));
     }
     Ok(wanted.to_vec())
+}
+
+/// Environments for tokens that GitLab lists and whose values are not here.
+async fn listed(
+    args: &AdoptArgs,
+    gitlab: &Instance,
+    repo: &Repository,
+    connections: &Connections<'_>,
+    adoption: &mut Adoption,
+) -> Result<()> {
+    let groups = args.from_group.iter().map(|path| (Kind::Group, path));
+    let owners: Vec<_> = groups.chain(args.from_project.iter().map(|path| (Kind::Project, path))).collect();
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let policy = readership::policy(repo)?;
+    let client = connections.client(gitlab)?;
+    for (kind, path) in owners {
+        let owner = client.resolve_owner(kind, path.trim_matches('/')).await?;
+        let found =
+            adoption.environments.iter().flat_map(|one| one.lock.tokens.values()).map(|entry| entry.id);
+        let records = adopt::unmanaged(&owner, &found.collect(), repo, &client).await?;
+        let mut taken = adopt::taken(repo)?;
+        taken.extend(adoption.environments.iter().map(|one| one.name.clone()));
+        let adopted = plans::listed(records, &owner, gitlab, &taken).map_err(|why| {
+            Error::new(ErrorKind::Failed, format!("no profile can be written for {path}")).because(why)
+        })?;
+        let Some(adopted) = adopted else { continue };
+        if let Some(file) = &adopted.to_paste {
+            policy.rule_for(file).map_err(|error| {
+                Error::from_source(ErrorKind::Refused, &error)
+                    .context(format!("{file} could not be encrypted"))
+            })?;
+        }
+        adoption.environments.push(adopted);
+    }
+    Ok(())
 }
 
 /// Values that a person put into the slots of an environment that is there.
@@ -121,7 +167,7 @@ async fn known_one(
             }
             Ok(())
         }
-        Err(error) if matches!(error.kind(), Kind::Unreachable | Kind::NotAllowed) => Err(error),
+        Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotAllowed) => Err(error),
         Err(error) => {
             adoption.left.push(Left { place: name, why: error.message().to_owned() });
             Ok(())
@@ -153,7 +199,7 @@ fn write(adoption: &Adoption, head: Head, repo: &Repository, world: &World) -> R
     for ((_, text, is_lock), path) in files.iter().zip(&paths) {
         let content = if *is_lock { Content::Lock(text) } else { Content::Scaffold(text) };
         world.effects().write(repo, path, &content)?;
-        changes.push(FileChange { path: path.clone(), content: Some(text.clone().into_bytes()) });
+        changes.push(FileChange::of(path.clone(), text.as_bytes()));
     }
     let request = CommitRequest { message: adoption.message(), files: changes, expected_head: head };
     let committed = world.effects().commit(repo, &request).map_err(|error| {

@@ -14,7 +14,7 @@ use crate::profile::Environment;
 use crate::repo::{RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops::{Encrypted, Format, Identities, Path};
-use crate::token::{Kind, Owner, Record};
+use crate::token::{Kind, Owner, Record, TokenId};
 use crate::world::World;
 
 /// A leaf whose value looks like a token; not yet shown to anybody.
@@ -196,6 +196,24 @@ pub async fn ask(search: Search, client: &Client) -> Result<(Vec<Found>, Vec<Lef
         }
     }
     Ok((found, left))
+}
+
+/// The active tokens of a group or project that neither a lock here names nor this run has found in a file; not the one that
+/// we act with.
+///
+/// # Errors
+/// Where GitLab refuses or cannot be reached, or a lock cannot be read.
+pub async fn unmanaged(
+    owner: &Owner,
+    found: &BTreeSet<TokenId>,
+    repo: &Repository,
+    client: &Client,
+) -> Result<Vec<Record>> {
+    let locks = environments::locks(repo)?;
+    let own = client.own_token().await?.id;
+    let managed = |id| id == own || found.contains(&id) || locks.iter().any(|(_, _, lock)| lock.names(id));
+    let listed = client.list_active(owner).await?;
+    Ok(listed.into_iter().filter(|record| !managed(record.id)).collect())
 }
 
 /// The token's record with its role, and its owner; or why it cannot be taken over.

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::journal::mark_in;
 use crate::lock::{self, Entry, Lock};
 use crate::profile::Environment;
-use crate::sops::{Format, Path};
+use crate::sops::{Format, Path, Segment};
 use crate::template::Template;
 use crate::token::{Owner, Record, Role, Scopes, TokenId};
 
@@ -43,6 +43,8 @@ pub struct Adopted {
     pub lock_path: String,
     /// Its lock.
     pub lock: Lock,
+    /// The secrets file that a person has to make: its tokens' values are not here.
+    pub to_paste: Option<String>,
 }
 
 /// Why the tokens of a file are left alone.
@@ -101,6 +103,47 @@ pub fn plan(found: &[Found], gitlab: &Instance, taken: &BTreeSet<String>) -> (Ve
         }
     }
     (adopted, left)
+}
+
+/// An environment for tokens that GitLab lists for `owner` and whose values are not here: its lock has no slots, and its
+/// secrets file is for a person to make. `None` where none is listed.
+///
+/// # Errors
+/// Why there is none, in a sentence.
+pub fn listed(
+    records: Vec<Record>,
+    owner: &Owner,
+    gitlab: &Instance,
+    taken: &BTreeSet<String>,
+) -> Result<Option<Adopted>, String> {
+    let mut taken = taken.clone();
+    let last = owner.path.rsplit('/').next().unwrap_or_default();
+    let name = unique(&word(last, '-'), &taken);
+    let file = format!("secrets/{name}.sops.yaml");
+    let mut leaves = BTreeSet::new();
+    let mut found = Vec::new();
+    for record in records {
+        let leaf = unique_with(&leaf_name(&record.name), |leaf| leaves.contains(leaf));
+        leaves.insert(leaf.clone());
+        let path = Path(vec![Segment::Key(leaf)]);
+        found.push(Found { file: file.clone(), path, digest: String::new(), record, owner: owner.clone() });
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let mut adopted = environment(&name, &found.iter().collect::<Vec<_>>(), gitlab, &mut taken)?;
+    for entry in adopted.lock.tokens.values_mut() {
+        entry.slots.clear();
+    }
+    adopted.to_paste = Some(file);
+    Ok(Some(adopted))
+}
+
+/// `Backstage (qa.alithya-mws.com)` is `backstage_qa_alithya_mws_com`.
+fn leaf_name(token: &str) -> String {
+    let words = word(token, '_');
+    let words: Vec<&str> = words.split('_').filter(|part| !part.is_empty()).collect();
+    words.join("_").chars().take(40).collect()
 }
 
 impl Adoption {
@@ -234,7 +277,7 @@ fn environment(
     let lock_path = lock::path(&environment, None).unwrap_or_default();
     let mut files = vec![(path, profile)];
     files.extend(templates.into_iter().map(|(_, template, text)| (format!("templates/{template}"), text)));
-    Ok(Adopted { name: name.to_owned(), files, lock_path, lock })
+    Ok(Adopted { name: name.to_owned(), files, lock_path, lock, to_paste: None })
 }
 
 fn entries(group: &[&Found], keys: &BTreeMap<TokenId, String>, gitlab: &Instance) -> BTreeMap<String, Entry> {

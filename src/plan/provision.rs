@@ -153,6 +153,18 @@ fn judge<'a>(
         let reasons = options.renew.reasons(token, entry, &found);
         let fate = if !reasons.is_empty() {
             Fate::Mint(reasons)
+        } else if options.renew == Renew::Unhealthy
+            && let Some((id, slot)) = awaited(token, observed)
+        {
+            plan.notes.push(Note::attention(format!(
+                "{key} is token {id} at GitLab, and its value is not here: put it into {} {} with sops edit, or replace it: \
+                 provision rotate --env {} --token {key}",
+                slot.file,
+                slot.path,
+                environment.name,
+                key = token.key,
+            )));
+            Fate::Left
         } else if options.renew == Renew::Unhealthy {
             slots_fate(token, observed)
         } else if found.is_empty() && options.renew != Renew::Nothing {
@@ -171,6 +183,16 @@ fn judge<'a>(
         entries.push(Entry { token, owner, fate });
     }
     Ok(entries)
+}
+
+/// The token of an entry whose value was never here, and the slot that waits for it: it was taken over from GitLab's list.
+fn awaited(token: &Token, observed: &Observed) -> Option<(TokenId, Slot)> {
+    let entry = observed.lock.tokens.get(&token.key)?;
+    if !entry.slots.is_empty() || observed.at_hand.contains_key(&token.key) {
+        return None;
+    }
+    let slot = slots(observed).find(|(_, slot)| slot.tokens.contains(&token.key));
+    slot.map(|(file, slot)| (entry.id, Slot { file: file.path.clone(), path: slot.path.clone() }))
 }
 
 fn slots_fate(token: &Token, observed: &Observed) -> Fate {
@@ -192,7 +214,9 @@ fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) {
     loop {
         let written: BTreeSet<&str> = touched(entries);
         let needed = slots(observed).find_map(|(file, slot)| {
-            let is_written = slot.tokens.iter().any(|key| written.contains(key.as_str()));
+            let is_one = |slot: &SlotState| slot.tokens.iter().any(|key| written.contains(key.as_str()));
+            // A file is made with all of its slots.
+            let is_written = is_one(slot) || (!file.exists && file.slots.iter().any(is_one));
             let lacks = slot.tokens.iter().find(|key| !written.contains(key.as_str()));
             let slot = Slot { file: file.path.clone(), path: slot.path.clone() };
             lacks.filter(|_| is_written).map(|key| (key.clone(), slot))

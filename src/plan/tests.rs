@@ -74,7 +74,7 @@ fn entry(id: u64) -> lock::Entry {
         requested: "max".to_owned(),
         mark: Some("pv-1".to_owned()),
         accepted: Scopes::new(),
-        slots: BTreeMap::new(),
+        slots: BTreeMap::from([("secrets/qa.sops.yaml".to_owned(), BTreeMap::new())]),
         superseded: Vec::new(),
     }
 }

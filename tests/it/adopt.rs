@@ -192,3 +192,56 @@ fn values_are_shown_to_gitlab_only_after_a_yes() {
     assert_eq!(lab.requests().len(), seen, "{:?}", lab.requests());
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
+
+#[test]
+fn tokens_that_only_gitlab_lists_are_replaced_neither_before_nor_after_their_values_are_pasted() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    lab.commit_all("policy");
+    let deploy = by_hand(&lab, "Deploy", "2027-10-01");
+    by_hand(&lab, "Mirror (old)", "2027-10-01");
+    let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
+    let said = lab.provision(adopt).ok();
+    assert!(said.err.contains("sops edit secrets/alithya-csna.sops.yaml"), "{said:?}");
+    assert!(lab.read("templates/alithya-csna.yaml").contains("mirror_old: '{{ tokens.mirror_old }}'"));
+    let head = lab.head();
+    for args in [["--env", "alithya-csna", "--yes"], ["--all", "--yes", "--quiet"]] {
+        let said = lab.provision(args);
+        assert_eq!(said.status, 3, "{said:?}");
+    }
+    assert!(lab.provision(["--all"]).err.contains("its value is not here"));
+    lab.provision(["check"]).ok();
+    assert_eq!((lab.head(), lab.minted().len()), (head, 0));
+
+    // One of the two values is at hand.
+    let file = "secrets/alithya-csna.sops.yaml";
+    lab.write(file, &format!("deploy: {deploy}\n"));
+    lab.sops(["encrypt", "--in-place", file]).ok();
+    lab.commit_all("by hand");
+    let before = lab.read(file);
+    lab.provision(["adopt", "--yes"]).ok();
+    assert_eq!(lab.read(file), before);
+    let said = lab.provision(["--all", "--yes"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    assert_eq!((lab.read(file), lab.minted().len()), (before, 0));
+    assert!(said.err.contains("mirror_old is token"), "{said:?}");
+
+    // The other one is lost, so it gets a successor.
+    lab.provision(["rotate", "--env", "alithya-csna", "--token", "mirror_old", "--yes"]).ok();
+    assert_eq!(lab.minted().len(), 1);
+    assert_eq!(lab.value(file, "deploy"), deploy);
+    assert!(lab.value(file, "mirror_old").starts_with("glpat-"));
+    let again = lab.provision(adopt).ok();
+    assert!(again.err.contains("nothing to take over"), "{again:?}");
+}
+
+#[test]
+fn a_list_is_not_taken_over_where_its_file_could_not_be_encrypted() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - path_regex: ^x/\n    age: {}\n", lab.recipient));
+    lab.commit_all("policy");
+    by_hand(&lab, "Deploy", "2027-10-01");
+    let args = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
+    lab.provision(args).refused(5, "secrets/alithya-csna.sops.yaml could not be encrypted");
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}
