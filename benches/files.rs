@@ -11,6 +11,8 @@
 
 #[path = "support/floor.rs"]
 mod floor;
+#[path = "support/many.rs"]
+mod many;
 #[path = "support/measure.rs"]
 mod measure;
 #[path = "../tests/it/support/sops.rs"]
@@ -46,6 +48,9 @@ fn main() {
     let row = set_one(&desk);
     row.print("set one value in 20,000 keys");
     floor::report(&desk.read("many.yaml"), &desk.identities(), desk.folder.path(), &row);
+    many::rekey(16, false);
+    many::rekey(1000, true);
+    many::check(1000);
     tokens::report(200);
 }
 

@@ -1,10 +1,11 @@
 //! The command line: clap types only. Their doc comments are the help texts.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::plan::deliver::Way;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 mod adopt;
 mod bootstrap;
@@ -17,6 +18,7 @@ mod resume;
 mod revoke;
 mod rotate;
 mod trust;
+mod write;
 
 pub use adopt::AdoptArgs;
 pub use bootstrap::BootstrapArgs;
@@ -24,11 +26,12 @@ pub use doctor::DoctorArgs;
 pub use exec::{ExecArgs, ExportArgs, ExportFormat, VariablesArgs};
 pub use keys::{KeysAddArgs, KeysArgs, KeysCommand, KeysRemoveArgs, KeysRequestArgs};
 pub use keyservice::KeyserviceArgs;
-pub use rekey::{FileWriteArgs, RekeyArgs};
+pub use rekey::RekeyArgs;
 pub use resume::ResumeArgs;
 pub use revoke::RevokeArgs;
 pub use rotate::RotateArgs;
 pub use trust::TrustArgs;
+pub use write::{ConnectionArgs, DeliveryArgs, FileWriteArgs, RunArgs, WriteArgs};
 
 /// GitLab tokens from a profile into SOPS files in git, as one transaction.
 ///
@@ -36,7 +39,7 @@ pub use trust::TrustArgs;
 /// verifies, encrypts, commits, and retires what was replaced. Does nothing where all is healthy.
 #[derive(Debug, Parser)]
 #[command(name = "provision", version, max_term_width = 100, subcommand_negates_reqs = true)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(override_usage = "provision [OPTIONS] --env <NAME>\n       provision [OPTIONS] <COMMAND>")]
 #[command(after_help = "\
 Exit codes:
   0 done   1 failed, nothing changed   2 usage   3 attention   4 stopped half-way, run it again
@@ -57,6 +60,33 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// The command line that this process was started with.
+    ///
+    /// # Errors
+    /// Also when help or the version was asked for.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::of(std::env::args_os())
+    }
+
+    /// Options of every command may stand before and after its name, the main job's only where there is none.
+    fn of(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some(name) = matches.subcommand_name() {
+            let is_given = |arg: &&clap::Arg| {
+                matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+            };
+            let stray = command.get_arguments().filter(|arg| !arg.is_global_set()).find(is_given);
+            if let Some(stray) = stray.map(ToString::to_string) {
+                let what = format!("'{stray}' before '{name}' belongs to no command");
+                return Err(
+                    command.error(ErrorKind::ArgumentConflict, format!("{what}: put it after the name"))
+                );
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+
     /// `--ca-file`, of whichever command has it.
     #[must_use]
     pub fn ca_file(&self) -> Option<&Path> {
@@ -69,6 +99,7 @@ impl Cli {
             Some(Command::Rotate(args)) => &args.write.connection,
             Some(Command::Resume(args)) => &args.write.connection,
             Some(Command::Doctor(args)) => &args.connection,
+            Some(Command::Keys(KeysArgs { command: KeysCommand::Remove(args) })) => &args.connection,
             Some(_) => return None,
         };
         connection.ca_file.as_deref()
@@ -193,78 +224,6 @@ pub struct ProvisionArgs {
     /// Options of every writer.
     #[command(flatten)]
     pub write: WriteArgs,
-}
-
-/// Options of every command that makes or revokes tokens.
-#[derive(Args, Debug)]
-pub struct WriteArgs {
-    /// Go ahead without asking
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// With --dry-run: exit with 3 when there is something to do
-    #[arg(long, requires = "dry_run")]
-    pub exit_code: bool,
-
-    /// Take a pasted personal token that may do more, or lives longer, than the profile asks for
-    #[arg(long)]
-    pub accept_more: bool,
-
-    /// Wait this long for another run in this clone, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub lock_timeout: jiff::SignedDuration,
-
-    /// What becomes of the commit.
-    #[command(flatten)]
-    pub delivery: DeliveryArgs,
-
-    /// How to reach GitLab.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
-}
-
-/// What becomes of the commit.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct DeliveryArgs {
-    /// Push the commit to the branch that the current one follows
-    #[arg(long, conflicts_with = "mr")]
-    pub push: bool,
-
-    /// Push it to provision/NAME, and open a merge request
-    #[arg(long)]
-    pub mr: bool,
-}
-
-impl DeliveryArgs {
-    /// The way that was chosen; none: the commit stays here.
-    #[must_use]
-    pub fn way(self) -> Option<Way> {
-        match (self.push, self.mr) {
-            (true, _) => Some(Way::Push),
-            (false, true) => Some(Way::MergeRequest),
-            (false, false) => None,
-        }
-    }
-}
-
-/// Where the operator credential comes from and how GitLab is reached.
-#[derive(Args, Debug, Default)]
-pub struct ConnectionArgs {
-    /// Read the operator token from FILE
-    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin", help_heading = "GitLab")]
-    pub token_file: Option<PathBuf>,
-
-    /// Read the operator token from standard input
-    #[arg(long, help_heading = "GitLab")]
-    pub token_stdin: bool,
-
-    /// Trust the certificates in FILE (PEM) besides the system's
-    #[arg(long, value_name = "FILE", help_heading = "GitLab")]
-    pub ca_file: Option<PathBuf>,
 }
 
 /// Options of `init`.
@@ -439,4 +398,35 @@ pub struct EmulatorArgs {
     /// Break requests on purpose; may be given several times (--help shows the rules)
     #[arg(long = "fault", value_name = "RULE")]
     pub faults: Vec<crate::gitlab::emulator::Rule>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_every_command_may_stand_before_its_name() {
+        let names: Vec<String> =
+            Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        assert!(names.len() > 15, "{names:?}");
+        for name in names {
+            let before = ["provision", "-C", "dir", "--json", "-v", "--color", "never", &name, "--help"];
+            let error = Cli::of(before).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{name}: {error}");
+        }
+        let cli = Cli::of(["provision", "-C", "dir", "-q", "rekey", "--check"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Rekey(_))));
+        assert!(cli.global.quiet);
+        assert_eq!(cli.global.directory.as_deref(), Some(Path::new("dir")));
+    }
+
+    #[test]
+    fn options_of_the_main_job_do_not_go_with_another() {
+        for own in [["--env", "qa"].as_slice(), &["--yes"], &["--token-file", "f"]] {
+            let line = ["provision"].iter().chain(own).chain(&["rekey"]);
+            let error = Cli::of(line).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+        }
+        assert_eq!(Cli::of(["provision"]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+    }
 }

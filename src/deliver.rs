@@ -27,13 +27,16 @@ use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
-use crate::lock::Lock;
 use crate::observe::at_gitlab;
 use crate::plan::Note;
-use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Way, base, branch};
+use crate::plan::deliver::{On, Request, Stand, Way, base};
 use crate::plan::request::RequestText;
-use crate::repo::{Chosen, ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository, Upstream};
+use crate::repo::{ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository, Upstream};
 use crate::world::World;
+
+mod look;
+
+use look::{look, refused};
 
 /// How often a run starts anew because somebody else was faster.
 pub const ATTEMPTS: usize = 50;
@@ -357,140 +360,4 @@ impl Delivery {
             }
         }
     }
-}
-
-/// The commits behind a [`Stand`].
-struct Seen {
-    head: ObjectId,
-    target: Option<ObjectId>,
-    ours: Option<ObjectId>,
-}
-
-impl Seen {
-    fn commit(&self, on: On) -> ObjectId {
-        match on {
-            On::Head => self.head,
-            On::Target => self.target.unwrap_or(self.head),
-            On::Ours => self.ours.unwrap_or(self.head),
-        }
-    }
-}
-
-/// The names of what a [`Stand`] compares.
-struct Place {
-    remote: String,
-    target: String,
-    branch: String,
-}
-
-impl Place {
-    fn compared(self, repo: &Repository, seen: &Seen, request: Request) -> Result<Stand> {
-        Ok(Stand {
-            head: compared(repo, Some(seen.head), seen.target)?,
-            ours: our_branch(repo, seen, request)?,
-            remote: self.remote,
-            target: self.target,
-            branch: self.branch,
-        })
-    }
-}
-
-/// Where nothing can be delivered. A merge request that was closed is named with the tokens that it left.
-fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic: &str) -> Error {
-    let closed = matches!(error, DeliverError::Closed { .. });
-    let error = Error::from(error);
-    if !closed {
-        return error;
-    }
-    let lock = |at: Option<ObjectId>| {
-        let path = RelPath::new(&format!("environments/locks/{topic}.yaml")).ok()?;
-        let bytes = repo.content_at(at?, &path).ok()??;
-        Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).ok()
-    };
-    let merged = lock(seen.target).unwrap_or_default();
-    let left = lock(seen.ours).unwrap_or_default().tokens;
-    let left = left.iter().filter(|(_, entry)| !merged.names(entry.id));
-    let left: Vec<String> = left.map(|(key, entry)| format!("token {} of {key}", entry.id)).collect();
-    if left.is_empty() {
-        error
-    } else {
-        error.because(format!("it left {}, which nobody uses", left.join(", ")))
-    }
-}
-
-fn look(world: &World, repo: &Repository, way: Way, topic: &str) -> Result<(Place, Seen)> {
-    if let Some(what) = repo.state() {
-        return Err(crate::repo::RepoError::InProgress { what }.into());
-    }
-    let remote = remote(repo, way)?;
-    let head = repo.head()?;
-    let Some(commit) = head.commit else {
-        return Err(Error::new(Kind::Refused, "HEAD has no commit yet: there is nothing to deliver"));
-    };
-    let followed = repo.followed_branch()?;
-    let own = head.branch.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
-    let ours = branch(topic);
-    let asked: Vec<&str> = followed.as_deref().into_iter().chain(own).chain([ours.as_str()]).collect();
-    let heads = world.effects().look(repo, &remote, &asked)?;
-    let default = repo.remembered_default(&remote)?.or_else(|| heads.default.clone());
-    let target = target(way, default.as_deref(), followed.as_deref(), own, &remote)?;
-    let seen = Seen { head: commit, target: heads.branch(&target), ours: heads.branch(&ours) };
-    if way == Way::MergeRequest && seen.target.is_none() {
-        return Err(Error::new(Kind::Refused, format!("{remote} has no branch {target} to merge into"))
-            .hint(format!("push it first: git push {remote} HEAD:{target}")));
-    }
-    Ok((Place { remote, target, branch: ours }, seen))
-}
-
-fn remote(repo: &Repository, way: Way) -> Result<String> {
-    let option = way.option();
-    match repo.remote()? {
-        Chosen::One(remote) => Ok(remote),
-        Chosen::None => Err(Error::new(Kind::Usage, format!("there is no remote for {option} to push to"))
-            .hint("git remote add origin URL")),
-        Chosen::Unknown { why } => {
-            Err(Error::new(Kind::Usage, format!("{option} cannot tell where to push to")).because(why))
-        }
-    }
-}
-
-/// A push goes where `git push` would: to the branch that HEAD's branch follows. A merge request is for the default
-/// branch. HEAD on no branch, as in CI, stands for the default branch.
-fn target(
-    way: Way,
-    default: Option<&str>,
-    followed: Option<&str>,
-    own: Option<&str>,
-    remote: &str,
-) -> Result<String> {
-    let found = match (way, followed, own) {
-        (Way::Push, Some(followed), _) => Some(followed),
-        (Way::Push, None, Some(own)) if default.is_none_or(|default| default == own) => Some(own),
-        (Way::Push, None, Some(own)) => {
-            return Err(Error::new(Kind::Usage, format!("the branch {own} follows none at {remote}"))
-                .hint(format!("git push --set-upstream {remote} {own}"))
-                .hint("or run with --mr"));
-        }
-        (Way::Push, None, None) | (Way::MergeRequest, ..) => default,
-    };
-    found.map(ToOwned::to_owned).ok_or_else(|| {
-        Error::new(Kind::Refused, format!("{remote} has no default branch"))
-            .hint(format!("git remote set-head {remote} BRANCH"))
-    })
-}
-
-fn compared(repo: &Repository, one: Option<ObjectId>, other: Option<ObjectId>) -> Result<Compared> {
-    let (Some(one), Some(other)) = (one, other) else { return Ok(Compared::default()) };
-    let (ahead, behind) = repo.ahead_and_behind(one, other)?;
-    Ok(Compared { ahead, behind })
-}
-
-fn our_branch(repo: &Repository, seen: &Seen, request: Request) -> Result<Option<Ours>> {
-    let Some(ours) = seen.ours else { return Ok(None) };
-    let target = compared(repo, Some(ours), seen.target)?;
-    let is_in_target = match seen.target {
-        Some(there) => target.ahead == 0 || repo.has_the_changes_of(there, ours)?,
-        None => false,
-    };
-    Ok(Some(Ours { head: compared(repo, Some(seen.head), Some(ours))?, target, is_in_target, request }))
 }

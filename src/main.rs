@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use provision::cli::{Cli, Command, GlobalArgs};
 use provision::commands;
 use provision::error::{Error, Kind, Result};
@@ -12,7 +12,7 @@ use provision::ui::Ui;
 use provision::world::{Keys, System, Variables, World};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

@@ -16,6 +16,7 @@ use crate::token::TokenId;
 
 pub mod admission;
 pub mod listing;
+pub mod succession;
 
 /// What one version of a file says.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ pub enum Fact {
     /// A secrets file.
     Secrets {
         /// Who can read it.
-        readers: Vec<Reader>,
+        readers: Rc<[Reader]>,
         /// Its encrypted leaves.
-        encrypted: Vec<Path>,
+        encrypted: Rc<[Path]>,
     },
     /// A lock.
     Lock(Lock),
@@ -284,8 +285,7 @@ impl History {
         let mut readable = Readable::default();
         let mut seen = BTreeSet::new();
         for moment in &self.moments {
-            let files: Vec<(&str, &Vec<Path>)> =
-                moment.files.iter().filter_map(|one| read(one, who)).collect();
+            let files: Vec<(&str, &[Path])> = moment.files.iter().filter_map(|one| read(one, who)).collect();
             if files.is_empty() {
                 continue;
             }
@@ -342,7 +342,7 @@ impl History {
 }
 
 /// The file, where somebody of `who` could read it.
-fn read<'v>(version: &'v Version, who: &BTreeSet<Reader>) -> Option<(&'v str, &'v Vec<Path>)> {
+fn read<'v>(version: &'v Version, who: &BTreeSet<Reader>) -> Option<(&'v str, &'v [Path])> {
     match &version.fact {
         Fact::Secrets { readers, encrypted } if readers.iter().any(|reader| who.contains(reader)) => {
             Some((&version.path, encrypted))
@@ -369,8 +369,8 @@ mod tests {
     }
 
     fn secrets(path: &str, content: &str, readers: &[&Reader], leaves: &[&str]) -> Rc<Version> {
-        let encrypted = leaves.iter().map(|&leaf| Path::of_keys([leaf])).collect();
-        let readers = readers.iter().map(|reader| (*reader).clone()).collect();
+        let encrypted: Rc<[Path]> = leaves.iter().map(|&leaf| Path::of_keys([leaf])).collect();
+        let readers: Rc<[Reader]> = readers.iter().map(|reader| (*reader).clone()).collect();
         let (path, content) = (path.to_owned(), content.to_owned());
         Rc::new(Version { path, content, fact: Fact::Secrets { readers, encrypted } })
     }

@@ -17,15 +17,16 @@ const RUNS: usize = 7;
 
 /// Prints the parts of the floor, and how many times it our run is.
 pub(crate) fn report(file: &[u8], identities: &Identities, folder: &Path, row: &Compared) {
-    let unwrap = timed(unwrap);
-    let lengths = lengths(file);
-    let values = timed(|| cipher(&lengths));
+    let sample = Unwrapped::new();
+    let unwrap = timed(|| sample.unwrap());
+    let ciphers = Ciphers(lengths(file));
+    let values = timed(|| ciphers.run());
     let write = timed(|| replace(&folder.join("floor.yaml"), file, NewFile::Ordinary).unwrap());
     let floor = unwrap + values + write;
     println!(
         "  floor: X25519 {:.2} ms + AES-GCM of {} values {:.1} ms + durable write {:.1} ms = {:.1} ms; ours is {:.1}×",
         milliseconds(unwrap),
-        lengths.len(),
+        ciphers.0.len(),
         milliseconds(values),
         milliseconds(write),
         milliseconds(floor),
@@ -49,16 +50,28 @@ fn timed(mut work: impl FnMut()) -> Duration {
     median((0..RUNS).map(once))
 }
 
-/// A data key out of an age file with one stanza.
-fn unwrap() {
-    use std::sync::LazyLock;
-    static SAMPLE: LazyLock<(age::x25519::Identity, Vec<u8>)> = LazyLock::new(|| {
+/// A data key in an age file with one stanza.
+pub(crate) struct Unwrapped {
+    identity: age::x25519::Identity,
+    wrapped: Vec<u8>,
+}
+
+impl Unwrapped {
+    pub(crate) fn new() -> Self {
         let identity = age::x25519::Identity::generate();
         let wrapped = age::encrypt(&identity.to_public(), &[7; 32]).unwrap();
-        (identity, wrapped)
-    });
-    let (identity, wrapped) = &*SAMPLE;
-    std::hint::black_box(age::decrypt(identity, wrapped).unwrap());
+        Self { identity, wrapped }
+    }
+
+    /// Takes it out.
+    pub(crate) fn unwrap(&self) {
+        std::hint::black_box(age::decrypt(&self.identity, &self.wrapped).unwrap());
+    }
+
+    /// Puts it into another.
+    pub(crate) fn wrap(&self) {
+        std::hint::black_box(age::encrypt(&self.identity.to_public(), &[7; 32]).unwrap());
+    }
 }
 
 /// How many bytes each encrypted value of the file has.
@@ -68,14 +81,23 @@ fn lengths(file: &[u8]) -> Vec<usize> {
     file.leaf_paths().filter_map(|path| file.leaf(&path)).map(|leaf| data(leaf) / 4 * 3).collect()
 }
 
-/// Encrypting costs what decrypting costs: the same blocks, the same tag.
-fn cipher(lengths: &[usize]) {
-    let cipher = AesGcm::<Aes256, U32>::new(&[7; 32].into());
-    let mut bytes = vec![0_u8; lengths.iter().copied().max().unwrap_or(0)];
-    for length in lengths {
-        let data = (&mut bytes[..*length]).into();
-        std::hint::black_box(
-            cipher.encrypt_inout_detached(&Nonce::<U32>::from([3; 32]), b"key_10000:", data).unwrap(),
-        );
+/// Values of these lengths.
+pub(crate) struct Ciphers(Vec<usize>);
+
+impl Ciphers {
+    /// So many of one length.
+    pub(crate) fn new(count: usize, length: usize) -> Self {
+        Self(vec![length; count])
+    }
+
+    /// Encrypts each, which costs what decrypting costs: the same blocks, the same tag.
+    pub(crate) fn run(&self) {
+        let cipher = AesGcm::<Aes256, U32>::new(&[7; 32].into());
+        let mut bytes = vec![0_u8; self.0.iter().copied().max().unwrap_or(0)];
+        for length in &self.0 {
+            let data = (&mut bytes[..*length]).into();
+            let nonce = Nonce::<U32>::from([3; 32]);
+            std::hint::black_box(cipher.encrypt_inout_detached(&nonce, b"key_10000:", data).unwrap());
+        }
     }
 }

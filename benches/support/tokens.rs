@@ -63,7 +63,8 @@ fn repository(folder: &Path, url: &str, count: usize) -> String {
     identity.expose().to_owned()
 }
 
-fn program(name: &str, folder: &Path) -> Command {
+/// A command that has nothing of our environment but the path, and an author for commits.
+pub(crate) fn program(name: &str, folder: &Path) -> Command {
     let mut command = Command::new(name);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
     for who in ["AUTHOR", "COMMITTER"] {

@@ -174,9 +174,7 @@ fn put(
                 .hint("mend that and run the same command again: it goes on from here")
         })?;
     }
-    let changes = contents
-        .iter()
-        .map(|(path, content)| FileChange { path: (*path).clone(), content: Some(content.bytes().to_vec()) });
+    let changes = contents.iter().map(|(path, content)| FileChange::of((*path).clone(), content.bytes()));
     Ok(changes.collect())
 }
 

@@ -317,6 +317,10 @@ fn commit(
 
 /// An error after something was done: nothing is lost, and the next run goes on.
 fn half_way(error: Error, fresh: &[Fresh], done: &Done) -> Error {
+    // It has said how to go on.
+    if error.kind() == Kind::HalfWay {
+        return error;
+    }
     if !fresh.is_empty() {
         return error
             .of_kind(Kind::HalfWay)

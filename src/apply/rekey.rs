@@ -12,11 +12,10 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
-use crate::observe::interrupted::content_digest;
 use crate::observe::rekey::{Ground, GroundFile, GroundLock, leaves, readers};
 use crate::observe::{POLICY, secrets, uncommitted};
 use crate::plan::rekey::{Change, Done, Plan, Skipped, Why};
-use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, RepoError};
+use crate::repo::{CommitRequest, FileChange, Fingerprint, ObjectId, RelPath, RepoError};
 use crate::sops::{Encrypted, Identities, Names, OpenError, Path, Policy, Sealed};
 use crate::ui::progress::Progress;
 use crate::world::{Content, World};
@@ -32,8 +31,7 @@ pub struct How<'a> {
 
 /// One file as it is in the end.
 struct Written {
-    /// Empty where nothing is committed.
-    bytes: Vec<u8>,
+    content: Fingerprint,
     /// The digests that locks remember.
     leaves: BTreeMap<Path, String>,
 }
@@ -59,7 +57,7 @@ pub fn rekey(
         world.effects().write(&ground.repo, &RelPath::new(POLICY)?, &Content::Policy(text))?;
         unless_asked_to_stop(world)?;
     }
-    let written = write(changes, how.commit, ground, world, progress, &mut done).map_err(half_way)?;
+    let written = write(changes, ground, world, progress, &mut done).map_err(half_way)?;
     unless_asked_to_stop(world)?;
     let mut files = locks(&written, ground, world, &mut done).map_err(half_way)?;
     if !how.commit {
@@ -68,11 +66,11 @@ pub fn rekey(
     unless_asked_to_stop(world)?;
     progress.say("committing");
     if let Some(text) = &ground.new_policy {
-        files.push(FileChange { path: RelPath::new(POLICY)?, content: Some(text.clone().into_bytes()) });
+        files.push(FileChange::of(RelPath::new(POLICY)?, text.as_bytes()));
     }
     for (path, written) in written {
         let path = ground.files[&path].path.clone();
-        files.push(FileChange { path, content: Some(written.bytes) });
+        files.push(FileChange { path, content: Some(written.content) });
     }
     if files.is_empty() {
         return Ok((done, None));
@@ -148,7 +146,6 @@ fn own_lock(lock: &GroundLock, files: &[&str], ground: &Ground) -> Result<()> {
 /// Rekeys and writes. What an earlier run has done is only read.
 fn write(
     changes: Vec<Change>,
-    keep: bool,
     ground: &Ground,
     world: &World,
     progress: &Progress,
@@ -157,7 +154,7 @@ fn write(
     let identities = world.identities()?;
     let now = world.effects().now();
     let (files, policy, names) = (&ground.files, &ground.policy, &ground.names);
-    let work = Work { files, policy, names, identities: &identities, now, keep };
+    let work = Work { files, policy, names, identities: &identities, now };
     let paths: Vec<RelPath> = changes.iter().map(|change| ground.files[&change.file].path.clone()).collect();
     let count = paths.len();
     let outcomes: Mutex<BTreeMap<usize, Result<Written, Why>>> = Mutex::default();
@@ -197,8 +194,6 @@ struct Work<'a> {
     names: &'a [Names],
     identities: &'a Identities,
     now: Timestamp,
-    /// Whether the bytes are needed again, for the commit.
-    keep: bool,
 }
 
 impl Work<'_> {
@@ -211,18 +206,19 @@ impl Work<'_> {
         let file = &self.files[&change.file];
         let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
         let bytes = read(&file.path).map_err(|error| because(&error))?.unwrap_or_default();
-        if content_digest(&bytes) != file.digest {
+        let content = Fingerprint::of(&bytes);
+        if content != file.content {
             return Err(because(&"it has changed since the plan was made"));
         }
         let encrypted = secrets::parse(&change.file, &bytes).map_err(|error| because(&error))?;
         if change.done {
             let leaves = leaves(&encrypted, Some(file.leaves.keys()));
-            return Ok((Written { bytes: if self.keep { bytes } else { Vec::new() }, leaves }, None));
+            return Ok((Written { content, leaves }, None));
         }
         let sealed = self.sealed(file, encrypted)?;
         let leaves = leaves(sealed.file(), Some(file.leaves.keys()));
-        let bytes = if self.keep { sealed.bytes().to_vec() } else { Vec::new() };
-        Ok((Written { bytes, leaves }, Some(sealed)))
+        let content = Fingerprint::of(sealed.bytes());
+        Ok((Written { content, leaves }, Some(sealed)))
     }
 
     /// Opened, which verifies the MAC, and sealed for the readers whom the policy names.
@@ -271,7 +267,7 @@ fn locks(
         let text = new.write();
         world.effects().write(&ground.repo, path, &Content::Lock(&text))?;
         done.locks.push(path.to_string());
-        changes.push(FileChange { path: path.clone(), content: Some(text.into_bytes()) });
+        changes.push(FileChange::of(path.clone(), text.as_bytes()));
     }
     Ok(changes)
 }

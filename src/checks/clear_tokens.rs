@@ -1,5 +1,7 @@
 //! Texts in the clear that look like GitLab tokens.
 
+use super::finding::{Spot, line_of};
+
 /// Prefixes of GitLab's tokens (docs.gitlab.com/security/tokens, "Token prefixes"). The old runner registration tokens
 /// (`GR1348941…`) are left out: they have no separator, and could stand in any base64.
 const PREFIXES: [&str; 14] = [
@@ -12,6 +14,16 @@ const LENGTH: usize = 20;
 
 /// Fewer different characters make a placeholder.
 const VARIETY: usize = 6;
+
+/// A finding for each.
+pub(super) fn spots(path: &str, text: &str) -> Vec<Spot> {
+    let spot = |(at, prefix)| {
+        let what = format!("looks like a GitLab token in the clear ({prefix}…)");
+        let mend = "take it out, and revoke it at GitLab: whoever has the repository has it";
+        Spot::new(path, line_of(text, at), what, mend)
+    };
+    find(text).into_iter().map(spot).collect()
+}
 
 /// Where something looks like a token: its first byte, and its prefix. Nothing else of it is ever shown.
 #[must_use]

@@ -1,26 +1,25 @@
 //! Checks of the files that say what the secrets files should be: policy, profiles, templates, locks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::lock;
 use crate::problem::Problems;
 use crate::sops::{HiddenRule, PolicyError};
 use crate::template::{Template, TemplateError, check_all};
 
 use super::clear_tokens;
 use super::finding::{Spot, line_of};
-use super::repository::{Observed, Source};
+use super::repository::{Judged, Own, Source};
 
 const POLICY_MEND: &str = "sops would ignore it or fail: mend the policy";
 
 /// The policy as a whole, and the rules that files need.
-pub(super) fn policy(observed: &Observed) -> Vec<Spot> {
-    let Some(source) = &observed.policy else { return Vec::new() };
+pub(super) fn policy(own: &Own, files: &[Judged]) -> Vec<Spot> {
+    let Some(source) = &own.policy else { return Vec::new() };
     let policy = match &source.read {
         Ok(policy) => policy,
         Err(error) => return vec![Spot::of_error(&source.path, &error.to_string(), POLICY_MEND)],
     };
-    let needed = observed.files.iter().filter(|file| !file.personal);
+    let needed = files.iter().filter(|file| !file.personal);
     let errors: BTreeSet<String> = needed
         .filter_map(|file| policy.rule_for(&file.path).err())
         .filter(|error| !matches!(error, PolicyError::NoRule { .. }))
@@ -29,8 +28,8 @@ pub(super) fn policy(observed: &Observed) -> Vec<Spot> {
     errors.iter().map(|error| Spot::of_error(&source.path, error, POLICY_MEND)).collect()
 }
 
-pub(super) fn hidden_rules(observed: &Observed) -> Vec<Spot> {
-    let Some(source) = &observed.policy else { return Vec::new() };
+pub(super) fn hidden_rules(own: &Own, _files: &[Judged]) -> Vec<Spot> {
+    let Some(source) = &own.policy else { return Vec::new() };
     let Ok(policy) = &source.read else { return Vec::new() };
     let spot = |rule: &HiddenRule| {
         let what =
@@ -47,9 +46,9 @@ fn of_problems(problems: &Problems, mend: &str) -> Vec<Spot> {
     problems.list().iter().map(spot).collect()
 }
 
-pub(super) fn profiles(observed: &Observed) -> Vec<Spot> {
+pub(super) fn profiles(own: &Own, _files: &[Judged]) -> Vec<Spot> {
     let mut spots = Vec::new();
-    for source in &observed.profiles {
+    for source in &own.profiles {
         let environment = match &source.read {
             Ok(environment) => environment,
             Err(problems) => {
@@ -59,7 +58,7 @@ pub(super) fn profiles(observed: &Observed) -> Vec<Spot> {
         };
         for secrets in &environment.secrets {
             let path = format!("templates/{}", secrets.template);
-            if !observed.templates.iter().any(|template| template.path == path) {
+            if !own.templates.iter().any(|template| template.path == path) {
                 let line = source.text.find(&secrets.template).map_or(1, |at| line_of(&source.text, at));
                 let what = format!("there is no template {path}");
                 spots.push(Spot::new(&source.path, line, what, "add it, and let git track it"));
@@ -69,17 +68,17 @@ pub(super) fn profiles(observed: &Observed) -> Vec<Spot> {
     spots
 }
 
-pub(super) fn templates(observed: &Observed) -> Vec<Spot> {
+pub(super) fn templates(own: &Own, _files: &[Judged]) -> Vec<Spot> {
     let mut spots = Vec::new();
-    for source in &observed.templates {
+    for source in &own.templates {
         if let Err(error) = &source.read {
             spots.extend(of_template(error, &source.path));
         }
     }
-    for profile in &observed.profiles {
+    for profile in &own.profiles {
         let Ok(environment) = &profile.read else { continue };
         let wanted = environment.secrets.iter().map(|secrets| format!("templates/{}", secrets.template));
-        let templates: Option<Vec<&Template>> = wanted.map(|path| template(observed, &path)).collect();
+        let templates: Option<Vec<&Template>> = wanted.map(|path| template(own, &path)).collect();
         if let Some(Err(error)) = templates.map(|templates| check_all(environment, &templates)) {
             spots.extend(of_template(&error, &profile.path));
         }
@@ -87,8 +86,8 @@ pub(super) fn templates(observed: &Observed) -> Vec<Spot> {
     spots
 }
 
-fn template<'o>(observed: &'o Observed, path: &str) -> Option<&'o Template> {
-    observed.templates.iter().find(|source| source.path == path)?.read.as_ref().ok()
+fn template<'o>(own: &'o Own, path: &str) -> Option<&'o Template> {
+    own.templates.iter().find(|source| source.path == path)?.read.as_ref().ok()
 }
 
 fn of_template(error: &TemplateError, path: &str) -> Vec<Spot> {
@@ -99,9 +98,9 @@ fn of_template(error: &TemplateError, path: &str) -> Vec<Spot> {
     }
 }
 
-pub(super) fn locks(observed: &Observed) -> Vec<Spot> {
+pub(super) fn locks(own: &Own, _files: &[Judged]) -> Vec<Spot> {
     let mut spots = Vec::new();
-    for source in &observed.locks {
+    for source in &own.locks {
         if let Err(error) = &source.read {
             let mend = error.hint().unwrap_or_else(|| "update provision".to_owned());
             let text = error.to_string();
@@ -113,14 +112,17 @@ pub(super) fn locks(observed: &Observed) -> Vec<Spot> {
 }
 
 /// Each slot of each lock: its file is there, has the leaf, and the leaf is the one that was written.
-pub(super) fn slots(observed: &Observed) -> Vec<Spot> {
+pub(super) fn slots(own: &Own, files: &[Judged]) -> Vec<Spot> {
+    let judged: BTreeMap<&str, &Judged> = files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut spots = Vec::new();
-    for source in &observed.locks {
+    for source in &own.locks {
         let Ok(lock) = &source.read else { continue };
         for (key, entry) in &lock.tokens {
             for (file, slots) in &entry.slots {
                 for (path, digest) in slots {
-                    if let Some(what) = disagreement(observed, file, path, digest) {
+                    if let Some(what) =
+                        disagreement(own, judged.get(file.as_str()).copied(), file, path, digest)
+                    {
                         let line = source.text.find(digest).map_or(1, |at| line_of(&source.text, at));
                         let what = format!("{what}, so it is not known to hold token {} ({key})", entry.id);
                         let mend =
@@ -134,45 +136,36 @@ pub(super) fn slots(observed: &Observed) -> Vec<Spot> {
     spots
 }
 
-fn disagreement(observed: &Observed, path: &str, leaf: &crate::sops::Path, digest: &str) -> Option<String> {
-    let Some(file) = observed.files.iter().find(|file| file.path == path) else {
-        return (!is_kept_out(observed, path)).then(|| format!("{path} is not there"));
+fn disagreement(
+    own: &Own,
+    file: Option<&Judged>,
+    path: &str,
+    leaf: &crate::sops::Path,
+    digest: &str,
+) -> Option<String> {
+    let Some(file) = file else {
+        return (!is_kept_out(own, path)).then(|| format!("{path} is not there"));
     };
     // One that cannot be read is a finding of its own.
-    let encrypted = file.parsed.as_ref().ok()?;
-    match encrypted.leaf(leaf) {
+    match file.leaves.as_ref()?.get(leaf) {
         None => Some(format!("{path} has no {leaf}")),
-        Some(stored) if lock::digest(stored) != digest => {
-            Some(format!("{leaf} of {path} is not what was written"))
-        }
+        Some(stored) if stored != digest => Some(format!("{leaf} of {path} is not what was written")),
         Some(_) => None,
     }
 }
 
 /// Whether a profile keeps the file out of git, so that it need not be here.
-fn is_kept_out(observed: &Observed, path: &str) -> bool {
-    let environments = observed.profiles.iter().filter_map(|source| source.read.as_ref().ok());
+fn is_kept_out(own: &Own, path: &str) -> bool {
+    let environments = own.profiles.iter().filter_map(|source| source.read.as_ref().ok());
     let mut files = environments.flat_map(|environment| &environment.secrets);
     files.any(|secrets| !secrets.commit && secrets.matches(path))
 }
 
-pub(super) fn clear_tokens(observed: &Observed) -> Vec<Spot> {
+pub(super) fn clear_tokens(own: &Own, _files: &[Judged]) -> Vec<Spot> {
     fn of<T>(source: &Source<T>) -> (&str, &str) {
         (&source.path, &source.text)
     }
-    let files = observed.files.iter().map(|file| (file.path.as_str(), file.text.as_str()));
-    let texts = files
-        .chain(observed.policy.iter().map(of))
-        .chain(observed.profiles.iter().map(of))
-        .chain(observed.templates.iter().map(of))
-        .chain(observed.locks.iter().map(of));
-    let mut spots = Vec::new();
-    for (path, text) in texts {
-        for (at, prefix) in clear_tokens::find(text) {
-            let what = format!("looks like a GitLab token in the clear ({prefix}…)");
-            let mend = "take it out, and revoke it at GitLab: whoever has the repository has it";
-            spots.push(Spot::new(path, line_of(text, at), what, mend));
-        }
-    }
-    spots
+    let texts = own.policy.iter().map(of).chain(own.profiles.iter().map(of));
+    let texts = texts.chain(own.templates.iter().map(of)).chain(own.locks.iter().map(of));
+    texts.flat_map(|(path, text)| clear_tokens::spots(path, text)).collect()
 }

@@ -25,14 +25,16 @@ impl Team {
         String::from_utf8(sealed.bytes().to_vec()).unwrap()
     }
 
-    fn observed(&self, path: &str, text: &str) -> Observed {
-        let mut observed = Observed::with_policy(Some((".sops.yaml".to_owned(), self.policy.clone())));
-        observed.files.push(file(path, text));
-        observed
+    fn own(&self) -> Own {
+        Own::with_policy(Some((".sops.yaml".to_owned(), self.policy.clone())))
+    }
+
+    fn findings(&self, path: &str, text: &str) -> Vec<Finding> {
+        findings(&self.own(), &[file(path, text)])
     }
 
     fn found(&self, text: &str) -> Vec<(&'static str, usize)> {
-        names(&self.observed("secrets/x.yaml", text))
+        names(&self.findings("secrets/x.yaml", text))
     }
 }
 
@@ -46,8 +48,14 @@ fn file(path: &str, text: &str) -> File {
     }
 }
 
-fn names(observed: &Observed) -> Vec<(&'static str, usize)> {
-    findings(observed).iter().map(|finding| (finding.check, finding.line)).collect()
+fn findings(own: &Own, files: &[File]) -> Vec<Finding> {
+    let judge = Judge::by(own);
+    let mut judged: Vec<Judged> = files.iter().map(|file| judge.file(file)).collect();
+    judge.findings(&mut judged)
+}
+
+fn names(findings: &[Finding]) -> Vec<(&'static str, usize)> {
+    findings.iter().map(|finding| (finding.check, finding.line)).collect()
 }
 
 const DRAFT: &str = "a: one\nb: two\n";
@@ -98,13 +106,13 @@ fn recipients_are_those_of_the_policy_and_no_others() {
     let text = team.sealed(DRAFT);
     let injected =
         text.replace("    age:\n", &format!("    age:\n        - recipient: {other}\n          enc: x\n"));
-    let found = findings(&team.observed("secrets/x.yaml", &injected));
+    let found = team.findings("secrets/x.yaml", &injected);
     assert!(found.iter().all(|finding| finding.check == "recipients" && finding.line == 5), "{found:?}");
     assert!(found.iter().any(|finding| finding.what.contains("should not")));
     assert!(found.iter().any(|finding| finding.what.contains("no age file")));
     let swapped = text.replace(&team.recipient, &other);
     let whats: Vec<String> =
-        findings(&team.observed("secrets/x.yaml", &swapped)).into_iter().map(|one| one.what).collect();
+        team.findings("secrets/x.yaml", &swapped).into_iter().map(|one| one.what).collect();
     assert!(whats.iter().any(|what| what.contains("should read the file and cannot")), "{whats:?}");
 }
 
@@ -123,20 +131,19 @@ fn a_rule_that_drifted_is_found() {
 fn a_personal_file_is_not_held_against_the_policy() {
     let team = Team::new("");
     let text = team.sealed(DRAFT).replace(&team.recipient, &generate_identity().1.to_string());
-    let mut observed = team.observed("secrets/x.yaml", &text);
-    assert!(!names(&observed).is_empty());
-    observed.files[0].personal = true;
-    assert_eq!(names(&observed), []);
+    let mut file = file("secrets/x.yaml", &text);
+    assert!(!findings(&team.own(), std::slice::from_ref(&file)).is_empty());
+    file.personal = true;
+    assert_eq!(findings(&team.own(), &[file]), []);
 }
 
 #[test]
 fn a_file_that_no_rule_is_for_and_a_missing_policy_are_found() {
     let team = Team::new("");
     let text = team.sealed(DRAFT);
-    assert_eq!(names(&team.observed("other/x.yaml", &text)), [("rule", 3)]);
-    let mut observed = team.observed("secrets/x.yaml", &text);
-    observed.policy = None;
-    assert_eq!(names(&observed), [("rule", 3)]);
+    assert_eq!(names(&team.findings("other/x.yaml", &text)), [("rule", 3)]);
+    let without = Own { policy: None, ..team.own() };
+    assert_eq!(names(&findings(&without, &[file("secrets/x.yaml", &text)])), [("rule", 3)]);
 }
 
 #[test]
@@ -155,7 +162,7 @@ fn a_clear_token_is_found_in_values_and_comments_and_not_shown() {
     let team = Team::new("  encrypted_regex: ^b$\n");
     let token = "glpat-aB3dE5gH7jK9mN1pQ3sT";
     let text = team.sealed(&format!("# {token}\na: {token}\nb: two\n"));
-    let found = findings(&team.observed("secrets/x.yaml", &text));
+    let found = team.findings("secrets/x.yaml", &text);
     let lines: Vec<usize> = found.iter().map(|finding| finding.line).collect();
     assert_eq!(lines, [1, 2]);
     assert!(found.iter().all(|one| one.check == "clear-token" && !one.to_string().contains("aB3d")));
@@ -164,15 +171,15 @@ fn a_clear_token_is_found_in_values_and_comments_and_not_shown() {
 #[test]
 fn rules_that_are_hidden_or_broken_are_found_in_the_policy() {
     let team = Team::new("- path_regex: ^secrets/qa\n  age: x\n");
-    let observed = Observed::with_policy(Some((".sops.yaml".to_owned(), team.policy)));
-    assert_eq!(names(&observed), [("policy-hidden-rule", 4)]);
+    let own = Own::with_policy(Some((".sops.yaml".to_owned(), team.policy)));
+    assert_eq!(names(&findings(&own, &[])), [("policy-hidden-rule", 4)]);
     let broken = "creation_rules:\n- path_regexp: x\n  age: y\n";
-    let observed = Observed::with_policy(Some((".sops.yaml".to_owned(), broken.to_owned())));
-    assert_eq!(names(&observed), [("policy-readable", 2)]);
+    let own = Own::with_policy(Some((".sops.yaml".to_owned(), broken.to_owned())));
+    assert_eq!(names(&findings(&own, &[])), [("policy-readable", 2)]);
 }
 
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let names: std::collections::BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
+    let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
     assert_eq!(names.len(), CHECKS.len());
 }

@@ -1,14 +1,11 @@
-//! Checks of the secrets files themselves.
+//! Checks of the secrets files themselves, one by one.
 
 use crate::sops::{Difference, DocumentError, Encrypted, Form, MetadataError, PolicyError, Rule};
 
+use super::clear_tokens;
 use super::finding::{Spot, line_of};
-use super::repository::{File, Observed};
+use super::repository::{File, Own};
 use super::rules::rule_for;
-
-fn readable(observed: &Observed) -> impl Iterator<Item = (&File, &Encrypted)> {
-    observed.files.iter().filter_map(|file| Some((file, file.parsed.as_ref().ok()?)))
-}
 
 fn has_no_metadata(error: &DocumentError) -> bool {
     matches!(error, DocumentError::Metadata(MetadataError::Missing))
@@ -19,31 +16,27 @@ fn is_plain(file: &File, error: &DocumentError) -> bool {
     has_no_metadata(error) || !file.text.contains("ENC[AES256_GCM,")
 }
 
-pub(super) fn not_encrypted(observed: &Observed) -> Vec<Spot> {
-    let mut spots = Vec::new();
-    for file in &observed.files {
-        match &file.parsed {
-            Err(error) if is_plain(file, error) => {
-                let why = match rule_for(&observed.rules, &file.path).filter(|_| !file.personal) {
-                    Some(rule) => format!("the rule in line {} of the policy wants it encrypted", rule.line),
-                    None => "a profile makes it a secrets file".to_owned(),
-                };
-                let mend = format!(
-                    "sops encrypt -i {}; what was ever committed in the clear has to be replaced",
-                    file.path
-                );
-                spots.push(Spot::new(&file.path, 1, format!("not encrypted, and {why}"), mend));
-            }
-            Ok(encrypted) if nothing_encrypted(encrypted) => {
-                let line = line_of(encrypted.text(), encrypted.block());
-                let what = format!("not one value is encrypted: `{}` selects none", encrypted.selection());
-                let mend = "mend the rule in .sops.yaml, then encrypt the file again";
-                spots.push(Spot::new(&file.path, line, what, mend));
-            }
-            _ => {}
+pub(super) fn not_encrypted(own: &Own, file: &File) -> Vec<Spot> {
+    match &file.parsed {
+        Err(error) if is_plain(file, error) => {
+            let why = match rule_for(&own.rules, &file.path).filter(|_| !file.personal) {
+                Some(rule) => format!("the rule in line {} of the policy wants it encrypted", rule.line),
+                None => "a profile makes it a secrets file".to_owned(),
+            };
+            let mend = format!(
+                "sops encrypt -i {}; what was ever committed in the clear has to be replaced",
+                file.path
+            );
+            vec![Spot::new(&file.path, 1, format!("not encrypted, and {why}"), mend)]
         }
+        Ok(encrypted) if nothing_encrypted(encrypted) => {
+            let line = line_of(encrypted.text(), encrypted.block());
+            let what = format!("not one value is encrypted: `{}` selects none", encrypted.selection());
+            let mend = "mend the rule in .sops.yaml, then encrypt the file again";
+            vec![Spot::new(&file.path, line, what, mend)]
+        }
+        _ => Vec::new(),
     }
-    spots
 }
 
 fn nothing_encrypted(file: &Encrypted) -> bool {
@@ -58,31 +51,27 @@ fn nothing_encrypted(file: &Encrypted) -> bool {
     some
 }
 
-pub(super) fn not_readable(observed: &Observed) -> Vec<Spot> {
-    let mut spots = Vec::new();
-    for file in &observed.files {
-        if let Err(error) = &file.parsed
-            && !is_plain(file, error)
-        {
+pub(super) fn not_readable(_own: &Own, file: &File) -> Vec<Spot> {
+    match &file.parsed {
+        Err(error) if !is_plain(file, error) => {
             let mend = format!("restore it: git log -- {}", file.path);
-            spots.push(Spot::of_error(&file.path, &error.to_string(), mend));
+            vec![Spot::of_error(&file.path, &error.to_string(), mend)]
         }
+        _ => Vec::new(),
     }
-    spots
 }
 
-pub(super) fn tracked(observed: &Observed) -> Vec<Spot> {
-    let wrong = observed.files.iter().filter(|file| file.should_be_untracked);
-    let spot = |file: &File| {
-        let mend = format!("git rm --cached {0} and echo /{0} >> .gitignore", file.path);
-        Spot::new(&file.path, 1, "git tracks it, and its profile says `commit: false`", mend)
-    };
-    wrong.map(spot).collect()
+pub(super) fn tracked(_own: &Own, file: &File) -> Vec<Spot> {
+    if !file.should_be_untracked {
+        return Vec::new();
+    }
+    let mend = format!("git rm --cached {0} and echo /{0} >> .gitignore", file.path);
+    vec![Spot::new(&file.path, 1, "git tracks it, and its profile says `commit: false`", mend)]
 }
 
-pub(super) fn clear_values(observed: &Observed) -> Vec<Spot> {
+pub(super) fn clear_values(_own: &Own, file: &File) -> Vec<Spot> {
     leaves(
-        observed,
+        file,
         |selected, form| selected && form == Form::Clear,
         |file, path| {
             let what = format!("{path} is in the clear, and the file's rule wants it encrypted");
@@ -91,9 +80,9 @@ pub(super) fn clear_values(observed: &Observed) -> Vec<Spot> {
     )
 }
 
-pub(super) fn stray_ciphertext(observed: &Observed) -> Vec<Spot> {
+pub(super) fn stray_ciphertext(_own: &Own, file: &File) -> Vec<Spot> {
     leaves(
-        observed,
+        file,
         |selected, form| !selected && matches!(form, Form::Encrypted(_)),
         |file, path| {
             let what =
@@ -104,46 +93,43 @@ pub(super) fn stray_ciphertext(observed: &Observed) -> Vec<Spot> {
 }
 
 fn leaves(
-    observed: &Observed,
+    file: &File,
     wrong: impl Fn(bool, Form<'_>) -> bool,
     says: impl Fn(&str, &str) -> (String, String),
 ) -> Vec<Spot> {
-    let mut spots = Vec::new();
-    for (file, encrypted) in readable(observed) {
-        for leaf in encrypted.leaves().filter(|leaf| wrong(leaf.selected, leaf.form)) {
-            let (what, mend) = says(&file.path, &leaf.path.to_string());
-            spots.push(Spot::new(&file.path, line_of(encrypted.text(), leaf.offset), what, mend));
-        }
-    }
-    spots
+    let Ok(encrypted) = &file.parsed else { return Vec::new() };
+    let spots = encrypted.leaves().filter(|leaf| wrong(leaf.selected, leaf.form)).map(|leaf| {
+        let (what, mend) = says(&file.path, &leaf.path.to_string());
+        Spot::new(&file.path, line_of(encrypted.text(), leaf.offset), what, mend)
+    });
+    spots.collect()
 }
 
-pub(super) fn no_mac(observed: &Observed) -> Vec<Spot> {
-    let without = readable(observed).filter(|(_, encrypted)| !encrypted.has_mac());
-    let spot = |(file, encrypted): (&File, &Encrypted)| {
-        let line = line_of(encrypted.text(), encrypted.block());
-        let what = "no MAC, so nothing shows that the file is complete and unchanged";
-        Spot::new(&file.path, line, what, format!("restore it: git log -- {}", file.path))
-    };
-    without.map(spot).collect()
+pub(super) fn no_mac(_own: &Own, file: &File) -> Vec<Spot> {
+    let Ok(encrypted) = &file.parsed else { return Vec::new() };
+    if encrypted.has_mac() {
+        return Vec::new();
+    }
+    let line = line_of(encrypted.text(), encrypted.block());
+    let what = "no MAC, so nothing shows that the file is complete and unchanged";
+    vec![Spot::new(&file.path, line, what, format!("restore it: git log -- {}", file.path))]
 }
 
 /// What the policy says about a file; `None` where there is nothing to compare it with.
-fn wanted<'o>(observed: &'o Observed, file: &File) -> Option<Result<&'o Rule, PolicyError>> {
+fn wanted<'o>(own: &'o Own, file: &File) -> Option<Result<&'o Rule, PolicyError>> {
     if file.personal {
         return None;
     }
     // A policy that cannot be read is a finding of its own.
-    let policy = observed.policy.as_ref()?.read.as_ref().ok()?;
+    let policy = own.policy.as_ref()?.read.as_ref().ok()?;
     Some(policy.rule_for(&file.path))
 }
 
-fn differences(observed: &Observed) -> impl Iterator<Item = (&File, &Encrypted, Difference)> {
-    readable(observed).flat_map(move |(file, encrypted)| {
-        let rule = wanted(observed, file).and_then(Result::ok);
-        let differences = rule.map(|rule| encrypted.differences(rule)).unwrap_or_default();
-        differences.into_iter().map(move |difference| (file, encrypted, difference))
-    })
+/// Where the file is not as its rule says.
+fn differences<'f>(own: &Own, file: &'f File) -> Option<(&'f Encrypted, Vec<Difference>)> {
+    let encrypted = file.parsed.as_ref().ok()?;
+    let rule = wanted(own, file)?.ok()?;
+    Some((encrypted, encrypted.differences(rule)))
 }
 
 fn is_about_readers(difference: &Difference) -> bool {
@@ -154,18 +140,19 @@ fn is_missing(difference: &Difference) -> bool {
     matches!(difference, Difference::Missing(_) | Difference::MissingReader(_))
 }
 
-pub(super) fn missing_readers(observed: &Observed) -> Vec<Spot> {
-    let missing = differences(observed).filter(|(.., difference)| is_missing(difference));
-    let spot = |(file, encrypted, difference): (&File, &Encrypted, Difference)| {
+pub(super) fn missing_readers(own: &Own, file: &File) -> Vec<Spot> {
+    let Some((encrypted, differences)) = differences(own, file) else { return Vec::new() };
+    let spots = differences.iter().filter(|difference| is_missing(difference)).map(|difference| {
         let mend = format!("provision rekey {}", file.path);
         Spot::new(&file.path, line_in_block(encrypted, None), difference.to_string(), mend)
-    };
-    missing.map(spot).collect()
+    });
+    spots.collect()
 }
 
-pub(super) fn recipients(observed: &Observed) -> Vec<Spot> {
+pub(super) fn recipients(own: &Own, file: &File) -> Vec<Spot> {
+    let Ok(encrypted) = &file.parsed else { return Vec::new() };
     let mut spots = Vec::new();
-    for (file, encrypted, difference) in differences(observed) {
+    for difference in differences(own, file).map(|(_, differences)| differences).unwrap_or_default() {
         let known_as = match &difference {
             Difference::Extra(recipient) => recipient.to_string(),
             Difference::ExtraReader(reader) => reader.id.clone(),
@@ -175,13 +162,11 @@ pub(super) fn recipients(observed: &Observed) -> Vec<Spot> {
         let line = line_in_block(encrypted, Some(&known_as));
         spots.push(Spot::new(&file.path, line, difference.to_string(), mend));
     }
-    for (file, encrypted) in readable(observed) {
-        for recipient in encrypted.damaged_entries() {
-            let line = line_in_block(encrypted, Some(&recipient.to_string()));
-            let what = format!("the entry of {recipient} is no age file, so it opens nothing");
-            let mend = format!("restore it: git log -- {}", file.path);
-            spots.push(Spot::new(&file.path, line, what, mend));
-        }
+    for recipient in encrypted.damaged_entries() {
+        let line = line_in_block(encrypted, Some(&recipient.to_string()));
+        let what = format!("the entry of {recipient} is no age file, so it opens nothing");
+        let mend = format!("restore it: git log -- {}", file.path);
+        spots.push(Spot::new(&file.path, line, what, mend));
     }
     spots
 }
@@ -194,26 +179,30 @@ fn line_in_block(encrypted: &Encrypted, name: Option<&str>) -> usize {
     line_of(encrypted.text(), block + at)
 }
 
-pub(super) fn rule(observed: &Observed) -> Vec<Spot> {
+pub(super) fn rule(own: &Own, file: &File) -> Vec<Spot> {
+    let Ok(encrypted) = &file.parsed else { return Vec::new() };
     let mut spots = Vec::new();
-    for (file, encrypted, difference) in differences(observed) {
+    for difference in differences(own, file).map(|(_, differences)| differences).unwrap_or_default() {
         if !is_about_readers(&difference) {
             let mend = format!("provision rekey {}; or restore the rule", file.path);
             spots.push(Spot::new(&file.path, line_in_block(encrypted, None), difference.to_string(), mend));
         }
     }
-    for (file, encrypted) in readable(observed) {
-        let line = line_of(encrypted.text(), encrypted.block());
-        let add = format!("add a creation rule whose path_regex matches {}", file.path);
-        match wanted(observed, file) {
-            Some(Err(PolicyError::NoRule { .. })) => {
-                spots.push(Spot::new(&file.path, line, "no creation rule says who may read it", add));
-            }
-            None if !file.personal && observed.policy.is_none() => {
-                spots.push(Spot::new(&file.path, line, "no .sops.yaml says who may read it", add));
-            }
-            _ => {}
+    let line = line_of(encrypted.text(), encrypted.block());
+    match wanted(own, file) {
+        Some(Err(PolicyError::NoRule { .. })) => {
+            let add = format!("add a creation rule whose path_regex matches {}", file.path);
+            spots.push(Spot::new(&file.path, line, "no creation rule says who may read it", add));
         }
+        None if !file.personal && own.policy.is_none() => {
+            let add = format!("add a creation rule whose path_regex matches {}", file.path);
+            spots.push(Spot::new(&file.path, line, "no .sops.yaml says who may read it", add));
+        }
+        _ => {}
     }
     spots
+}
+
+pub(super) fn clear_tokens(_own: &Own, file: &File) -> Vec<Spot> {
+    clear_tokens::spots(&file.path, &file.text)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::FileWriteArgs;
+use super::{ConnectionArgs, FileWriteArgs};
 
 /// Options of `keys`.
 #[derive(Args, Debug)]
@@ -68,14 +68,31 @@ pub struct KeysAddArgs {
 #[command(after_help = "\
 Lists every token that they could ever read, according to the history of all branches in this clone; a shallow clone \
 cannot tell, and is refused. What they could read stays readable to them in the history, so the secrets themselves have \
-to be replaced. Exits with 3 while such a token is still in use.")]
+to be replaced: --rotate-tokens does so for tokens, once everything is encrypted for the others alone. Exits with 3 \
+while such a token still works. After an interruption the same command goes on.")]
 pub struct KeysRemoveArgs {
     /// What .sops.yaml calls them, or their public key
     pub name: String,
 
+    /// Give every token that they could ever read, and that is still in use, a successor
+    #[arg(long, conflicts_with = "no_commit")]
+    pub rotate_tokens: bool,
+
+    /// How long replaced tokens live on, instead of what the profile says: 72h, P2D; 0s needs --push or --force
+    #[arg(long, value_name = "DURATION", requires = "rotate_tokens")]
+    pub overlap: Option<String>,
+
+    /// Retire also what is still in use, or not replaced upstream; rotate again where an answer was lost
+    #[arg(long, requires = "rotate_tokens")]
+    pub force: bool,
+
     /// What every command that changes files has.
     #[command(flatten)]
     pub write: FileWriteArgs,
+
+    /// How to reach GitLab, with --rotate-tokens.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
 /// Options of `keys request`.

@@ -1,17 +1,17 @@
-//! Options of `rekey`, and of every command that changes files and asks nothing of GitLab.
+//! Options of `rekey`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::DeliveryArgs;
+use super::FileWriteArgs;
 
 /// Options of `rekey`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Readers who are added get the data key that a file has, and only their lines are new. When somebody goes, everything in \
 the file is encrypted anew under a data key that they have never seen. Who reads is what the committed .sops.yaml says, \
-never what a file says.
+never what a file says. Who edits .sops.yaml by hand commits it and all files in one go: provision rekey --with-policy
 
 Files that no key here opens are named with those who can open them; the rest is done. Exits with 3 then.")]
 pub struct RekeyArgs {
@@ -23,6 +23,10 @@ pub struct RekeyArgs {
     #[arg(long, conflicts_with_all = ["yes", "dry_run", "no_commit", "push", "mr"])]
     pub check: bool,
 
+    /// Take .sops.yaml as it is in the work tree, and commit it together with the files that follow it
+    #[arg(long, conflicts_with_all = ["paths", "check", "push", "mr"])]
+    pub with_policy: bool,
+
     /// With --check: write a GitLab Code Quality report to FILE, or to standard output for -
     #[arg(long, value_name = "FILE", requires = "check")]
     pub code_quality: Option<PathBuf>,
@@ -30,32 +34,4 @@ pub struct RekeyArgs {
     /// What every such command has.
     #[command(flatten)]
     pub write: FileWriteArgs,
-}
-
-/// Options of every command that changes files and asks nothing of GitLab.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct FileWriteArgs {
-    /// Go ahead without asking
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// With --dry-run: exit with 3 when there is something to do
-    #[arg(long, requires = "dry_run")]
-    pub exit_code: bool,
-
-    /// Leave the files in the work tree, uncommitted
-    #[arg(long, conflicts_with_all = ["push", "mr"])]
-    pub no_commit: bool,
-
-    /// Wait this long for another run in this clone, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub lock_timeout: jiff::SignedDuration,
-
-    /// What becomes of the commit.
-    #[command(flatten)]
-    pub delivery: DeliveryArgs,
 }

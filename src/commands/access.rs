@@ -103,7 +103,7 @@ fn commit(access: &Access, text: &str, repo: &Repository, world: &World) -> Resu
     let path = RelPath::new(POLICY)?;
     let head = repo.head()?;
     world.effects().write(repo, &path, &Content::Policy(text))?;
-    let files = vec![FileChange { path, content: Some(text.as_bytes().to_vec()) }];
+    let files = vec![FileChange::of(path, text.as_bytes())];
     let request = CommitRequest { message: access.message(), files, expected_head: head };
     let committed = world.effects().commit(repo, &request)?;
     Ok(committed.map(|committed| Change { commit: committed.id, text: access.request() }))

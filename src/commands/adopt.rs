@@ -199,7 +199,7 @@ fn write(adoption: &Adoption, head: Head, repo: &Repository, world: &World) -> R
     for ((_, text, is_lock), path) in files.iter().zip(&paths) {
         let content = if *is_lock { Content::Lock(text) } else { Content::Scaffold(text) };
         world.effects().write(repo, path, &content)?;
-        changes.push(FileChange { path: path.clone(), content: Some(text.clone().into_bytes()) });
+        changes.push(FileChange::of(path.clone(), text.as_bytes()));
     }
     let request = CommitRequest { message: adoption.message(), files: changes, expected_head: head };
     let committed = world.effects().commit(repo, &request).map_err(|error| {

@@ -35,15 +35,15 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
     let wish = own_key::Wish {
         new: args.new_key,
         passphrase: args.passphrase,
-        yes: args.write.yes,
-        dry_run: args.write.dry_run,
+        yes: args.write.run.yes,
+        dry_run: args.write.run.dry_run,
     };
     if !own_key::own(wish, ui, world)? {
         return Ok(Exit::Done);
     }
     let name = environment.name.clone();
     let exit = token(args, environment.clone(), &repo, ui, world).await?;
-    if args.write.dry_run {
+    if args.write.run.dry_run {
         return Ok(exit);
     }
     if !wanted.is_empty() {
@@ -53,7 +53,7 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
             Error::new(Kind::Usage, "it is not known what you are called").hint("add --name NAME")
         })?;
         let consent =
-            Consent { yes: args.write.yes, lock_timeout: args.write.lock_timeout, verb: "bootstrap" };
+            Consent { yes: args.write.run.yes, lock_timeout: args.write.run.lock_timeout, verb: "bootstrap" };
         access::request(&wanted, &called, consent, &repo, ui, world).await?;
     }
     ui.say(&format!("next: provision exec --env {name} -- COMMAND"));
@@ -102,7 +102,8 @@ async fn token(
     let mut made_now = false;
     let mut value = connections.given();
     if value.is_none() && connections.is_empty(&environment.gitlab) {
-        value = without_credential(&connections, &environment, repo, args.write.dry_run, ui, world).await?;
+        value =
+            without_credential(&connections, &environment, repo, args.write.run.dry_run, ui, world).await?;
         made_now = value.is_some();
     }
     let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value });

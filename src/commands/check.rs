@@ -7,15 +7,19 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{MISSING_READERS, Observed, findings, is_about_readers};
+use crate::checks::repository::{MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::POLICY;
-use crate::observe::inspect::{Files, Of, observe};
+use crate::observe::inspect::{Files, Inspected, Of, inspect};
 use crate::observe::secrets::is_within;
-use crate::repo::{Repository, write};
+use crate::repo::{RelPath, Repository, write};
 use crate::ui::Ui;
 use crate::world::World;
+
+/// For a person who has edited the policy: no other command can mend what the edit asks for before it is committed.
+const WITH_POLICY: &str = ".sops.yaml is not committed yet; it and the files that follow it, in one commit: \
+     provision rekey --with-policy";
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -31,10 +35,14 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Repository::discover(&world.directory)?;
     let within = within(&args.paths, &repo, world)?.unwrap_or_default();
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
-    let observed = observe(&files)?;
-    let mut found = findings(&observed);
-    found.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
-    finish(found, &observed, &within, args.code_quality.as_deref(), ui, world)
+    let mut inspected = inspect(&files)?;
+    inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
+    let with_policy = with_policy(&inspected, &repo)?;
+    let exit = finish(inspected, &within, args.code_quality.as_deref(), ui, world)?;
+    if with_policy {
+        ui.say(WITH_POLICY);
+    }
+    Ok(exit)
 }
 
 /// The same for `rekey --check`: what a rekey would mend, and what keeps one from doing so.
@@ -52,22 +60,29 @@ pub(super) fn readers(
         // A policy that cannot be used says nothing about any file, which must not look as if all were well.
         within.push(POLICY.to_owned());
     }
-    let observed = observe(&Files::of(repo, Of::WorkTree)?)?;
-    let found = findings(&observed).into_iter().filter(|finding| is_about_readers(finding.check));
-    finish(found.collect(), &observed, &within, code_quality, ui, world)
+    let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
+    inspected.findings.retain(|finding| is_about_readers(finding.check));
+    finish(inspected, &within, code_quality, ui, world)
+}
+
+/// Whether files do not follow a policy that is not committed yet.
+fn with_policy(inspected: &Inspected, repo: &Repository) -> Result<bool> {
+    let mut found = inspected.findings.iter();
+    let lags = found.any(|finding| finding.path != POLICY && is_about_readers(finding.check));
+    Ok(lags && repo.differs_from_head(&RelPath::new(POLICY)?)?.is_some())
 }
 
 fn finish(
-    mut found: Vec<Finding>,
-    observed: &Observed,
+    inspected: Inspected,
     within: &[String],
     code_quality: Option<&Path>,
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
     let is_meant = |path: &str| within.is_empty() || is_within(path, within);
+    let Inspected { findings: mut found, files } = inspected;
     found.retain(|finding| is_meant(&finding.path));
-    let checked = observed.files.iter().filter(|file| is_meant(&file.path)).count();
+    let checked = files.iter().filter(|file| is_meant(file)).count();
     report(code_quality, ui, world, &found, checked)?;
     Ok(if found.is_empty() { Exit::Done } else { Exit::Attention })
 }

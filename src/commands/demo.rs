@@ -4,7 +4,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{provision, status};
-use crate::cli::{ConnectionArgs, DeliveryArgs, DemoArgs, FailOn, ProvisionArgs, StatusArgs, WriteArgs};
+use crate::cli::{
+    ConnectionArgs, DeliveryArgs, DemoArgs, FailOn, ProvisionArgs, RunArgs, StatusArgs, WriteArgs,
+};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::emulator::{Config, Emulator, Running};
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository, write};
@@ -97,7 +99,7 @@ fn scaffold(repo: &Repository, world: &World, gitlab: &Running, recipient: &str)
     for (path, text) in &files {
         let path = RelPath::new(path)?;
         world.effects().write(repo, &path, &Content::Scaffold(text))?;
-        changes.push(FileChange { path, content: Some(text.clone().into_bytes()) });
+        changes.push(FileChange::of(path, text.as_bytes()));
     }
     let message = "Add profiles, template and policy".to_owned();
     let request = CommitRequest { message, files: changes, expected_head: repo.head()? };
@@ -114,11 +116,13 @@ fn environments(names: &[&str]) -> ProvisionArgs {
         sync_template: false,
         write: WriteArgs {
             accept_more: false,
-            yes: true,
-            dry_run: false,
-            exit_code: false,
-            lock_timeout: jiff::SignedDuration::ZERO,
-            delivery: DeliveryArgs::default(),
+            run: RunArgs {
+                yes: true,
+                dry_run: false,
+                exit_code: false,
+                lock_timeout: jiff::SignedDuration::ZERO,
+                delivery: DeliveryArgs::default(),
+            },
             connection: ConnectionArgs::default(),
         },
     }

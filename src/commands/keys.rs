@@ -15,6 +15,7 @@ use crate::world::World;
 
 mod add;
 mod remove;
+mod succeed;
 mod who;
 
 /// Does what was asked for.

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::Exit;
-use super::rekeying::{self, Job};
+use super::rekeying::{self, Edit, Job};
 use super::within::within;
 use crate::cli::RekeyArgs;
-use crate::error::Result;
-use crate::repo::Repository;
+use crate::error::{Error, Kind, Result};
+use crate::observe::{POLICY, uncommitted};
+use crate::repo::{Difference, RelPath, Repository};
 use crate::ui::{self, Ui};
 use crate::world::World;
 
@@ -21,10 +22,24 @@ pub async fn run(args: &RekeyArgs, ui: Ui, world: &World) -> Result<Exit> {
     if args.check {
         return super::check::readers(within, args.code_quality.as_deref(), &repo, ui, world);
     }
-    let job = Job { verb: "rekey", topic: "rekey", within, subject: None, edit: None };
+    let edited = |_: &str| edited_policy(&repo);
+    let edit: Option<Edit<'_>> = if args.with_policy { Some(&edited) } else { None };
+    let job = Job { verb: "rekey", topic: "rekey", within, subject: None, edit };
     let (exit, done) = rekeying::run(&job, &repo, &args.write, ui, world).await?;
     if let Some(done) = done {
         ui::rekey::done(ui, &done)?;
     }
     Ok(exit)
+}
+
+/// The policy of the work tree. What is staged of it must not be something else.
+fn edited_policy(repo: &Repository) -> Result<String> {
+    let path = RelPath::new(POLICY)?;
+    if let Some(difference @ (Difference::StagedAndUnstaged | Difference::Conflicted | Difference::Missing)) =
+        repo.differs_from_head(&path)?
+    {
+        return Err(uncommitted(&path, difference));
+    }
+    let bytes = repo.work_tree_content(&path)?.unwrap_or_default();
+    String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))
 }

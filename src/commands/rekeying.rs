@@ -58,9 +58,9 @@ pub(super) async fn run(
     world: &World,
 ) -> Result<(Exit, Option<Done>)> {
     interrupt::before_any_effect();
-    let way = args.delivery.way();
-    let alone = !args.dry_run || way.is_some();
-    let _lock = if alone { Some(writer::lock(repo, job.verb, args.lock_timeout, ui)?) } else { None };
+    let way = args.run.delivery.way();
+    let alone = !args.run.dry_run || way.is_some();
+    let _lock = if alone { Some(writer::lock(repo, job.verb, args.run.lock_timeout, ui)?) } else { None };
     let run = Run { job, args, ui, world, agreed: RefCell::default(), done: RefCell::default() };
     let exit = RefCell::new(Exit::Done);
     let work = async |repo: &Rc<Repository>, notes: &[Note]| run.once(repo, notes, &exit);
@@ -82,8 +82,8 @@ impl Run<'_> {
         exit: &RefCell<Exit>,
     ) -> Result<Option<deliver::Change>> {
         let (ground, plan) = self.look(repo)?;
-        if self.args.dry_run {
-            *exit.borrow_mut() = ui::rekey::dry_run(self.ui, &plan, notes, self.args.exit_code)?;
+        if self.args.run.dry_run {
+            *exit.borrow_mut() = ui::rekey::dry_run(self.ui, &plan, notes, self.args.run.exit_code)?;
             return Ok(None);
         }
         self.consent(&plan, notes)?;
@@ -121,8 +121,8 @@ impl Run<'_> {
             return Ok(());
         }
         ui::rekey::show(self.ui, plan, notes);
-        need_yes(self.ui, self.args.yes)?;
-        if !self.args.yes {
+        need_yes(self.ui, self.args.run.yes)?;
+        if !self.args.run.yes {
             prompt::confirm(self.ui, "Go ahead?", "--yes")?;
         }
         *self.agreed.borrow_mut() = agreement;

@@ -102,9 +102,18 @@ fn renew(args: &RotateArgs) -> Renew {
 }
 
 fn options(args: &RotateArgs, renew: Renew) -> Result<Options> {
-    let overlap = args.overlap.as_deref().map(overlap).transpose()?;
-    let options = Options { renew, overlap, force: args.force, ..Options::default() };
-    if options.at_once() && !options.force && !args.write.delivery.push {
+    let options = with_overlap(args.overlap.as_deref(), args.force, args.write.run.delivery.push)?;
+    Ok(Options { renew, ..options })
+}
+
+/// The choices that `--overlap` and `--force` make.
+///
+/// # Errors
+/// An overlap that is none, or one of nothing where nobody would have the successors.
+pub(super) fn with_overlap(written: Option<&str>, force: bool, push: bool) -> Result<Options> {
+    let overlap = written.map(overlap).transpose()?;
+    let options = Options { overlap, force, ..Options::default() };
+    if options.at_once() && !force && !push {
         let what = "--overlap 0s would revoke tokens whose successors nobody has yet";
         return Err(Error::new(Kind::Usage, what)
             .hint("--push as well: they are revoked once their successors are upstream")

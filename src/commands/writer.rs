@@ -51,7 +51,7 @@ struct Run<'a> {
     way: Option<Way>,
     /// All that were begun, each to be closed at the end.
     deliveries: RefCell<Vec<Rc<Delivery>>>,
-    connections: Connections<'a>,
+    connections: &'a Connections<'a>,
     ui: Ui,
     world: &'a World,
 }
@@ -83,15 +83,54 @@ pub(super) async fn run_with(
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
+    let (exit, done) = carry_out(job, repo, args, &connections, ui, world).await?;
+    if !args.run.dry_run {
+        report::done(ui, &done)?;
+    }
+    Ok(exit)
+}
+
+/// The same without the report of a run that came to its end, which is returned.
+///
+/// # Errors
+/// See the exit codes.
+pub(super) async fn carry_out(
+    job: &Job<'_>,
+    repo: Rc<Repository>,
+    args: &WriteArgs,
+    connections: &Connections<'_>,
+    ui: Ui,
+    world: &World,
+) -> Result<(Exit, Vec<Done>)> {
     environments::check_disjoint(&repo, &job.environments)?;
-    let way = args.delivery.way();
+    let way = args.run.delivery.way();
     // A run that delivers has a worktree, which is one writer's, even if it only looks.
-    let alone = !args.dry_run || way.is_some();
-    let _lock = if alone { Some(lock(&repo, job.verb, args.lock_timeout, ui)?) } else { None };
+    let alone = !args.run.dry_run || way.is_some();
+    let _lock = if alone { Some(lock(&repo, job.verb, args.run.lock_timeout, ui)?) } else { None };
     let run = Run { job, repo, way, deliveries: RefCell::default(), connections, ui, world };
     let exit = run.whole(args).await;
     run.close();
     exit
+}
+
+/// Plans, so that what would stop the job is known before something else is done.
+///
+/// # Errors
+/// The first that stops it.
+pub(super) async fn rehearse(
+    job: &Job<'_>,
+    repo: Rc<Repository>,
+    connections: &Connections<'_>,
+    ui: Ui,
+    world: &World,
+) -> Result<Vec<Plan>> {
+    environments::check_disjoint(&repo, &job.environments)?;
+    let run = Run { job, repo, way: None, deliveries: RefCell::default(), connections, ui, world };
+    let mut plans = Vec::new();
+    for environment in &job.environments {
+        plans.push(run.plan(environment).await?.1);
+    }
+    Ok(plans)
 }
 
 /// The environments that were named, or all of them.
@@ -125,12 +164,12 @@ fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
         return Ok(());
     }
     report::plans(ui, plans);
-    need_yes(ui, args.yes)?;
-    if args.yes { Ok(()) } else { prompt::confirm(ui, "Go ahead?", "--yes") }
+    need_yes(ui, args.run.yes)?;
+    if args.run.yes { Ok(()) } else { prompt::confirm(ui, "Go ahead?", "--yes") }
 }
 
 impl Run<'_> {
-    async fn whole(&self, args: &WriteArgs) -> Result<Exit> {
+    async fn whole(&self, args: &WriteArgs) -> Result<(Exit, Vec<Done>)> {
         let mut planned = Vec::new();
         let mut failed = Failed::default();
         for environment in &self.job.environments {
@@ -140,12 +179,12 @@ impl Run<'_> {
             }
         }
         let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
-        if args.dry_run {
+        if args.run.dry_run {
             let exit = dry_run(&plans, args, self.ui)?;
-            return failed.error(&[], self.job).map_or(Ok(exit), Err);
+            return failed.error(&[], self.job).map_or(Ok((exit, Vec::new())), Err);
         }
         if planned.is_empty() {
-            return failed.error(&[], self.job).map_or(Ok(Exit::Done), Err);
+            return failed.error(&[], self.job).map_or(Ok((Exit::Done, Vec::new())), Err);
         }
         consent(&plans, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
@@ -155,11 +194,11 @@ impl Run<'_> {
         }
         interrupt::between_effects();
         let done = self.apply(planned, &mut failed).await?;
-        report::done(self.ui, &done)?;
-        match failed.error(&done, self.job) {
-            Some(error) => Err(error),
-            None => Ok(if attention { Exit::Attention } else { Exit::Done }),
+        if let Some(error) = failed.error(&done, self.job) {
+            report::done(self.ui, &done)?;
+            return Err(error);
         }
+        Ok((if attention { Exit::Attention } else { Exit::Done }, done))
     }
 
     /// However the run ended, its worktrees go. What is to be finished is in the journal.
@@ -352,5 +391,5 @@ fn dry_run(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<Exit> {
         report::notes(ui, plans);
     }
     let something = plans.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
-    Ok(if args.exit_code && something { Exit::Attention } else { Exit::Done })
+    Ok(if args.run.exit_code && something { Exit::Attention } else { Exit::Done })
 }

@@ -7,7 +7,6 @@ use url::Url;
 
 use super::{POLICY, environments, inspect, interrupted, secrets};
 use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKeys, Repository as Facts};
-use crate::checks::repository::findings;
 use crate::checks::{Row, status};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
@@ -126,7 +125,7 @@ fn hook(repo: &Repository) -> Hook {
 
 fn check(repo: &Repository) -> Result<(usize, Option<String>)> {
     let files = inspect::Files::of(repo, inspect::Of::WorkTree)?;
-    let found = findings(&inspect::observe(&files)?);
+    let found = inspect::inspect(&files)?.findings;
     Ok((found.len(), found.first().map(ToString::to_string)))
 }
 

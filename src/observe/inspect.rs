@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checks::repository::{File, Observed, Source};
+use crate::checks::finding::Finding;
+use crate::checks::repository::{File, Judge, Judged, Own as OwnFiles, Source};
 use crate::checks::rules::{PathRule, covers};
+use crate::cores;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::profile::{Environment, Recipients, SecretsFile};
@@ -11,6 +13,9 @@ use crate::repo::{RelPath, Repository, Tracked};
 use crate::template::Template;
 
 use super::{POLICY, secrets};
+
+/// How many secrets files are in memory at once.
+const AT_ONCE: usize = 256;
 
 /// Which state of the files is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,80 +88,100 @@ pub fn is_secrets_file(name: &str, bytes: &[u8]) -> bool {
     has_metadata(bytes) && (secrets::is_structured(name) || bytes.trim_ascii_start().starts_with(b"{"))
 }
 
-/// Reads everything that the checks need.
+/// Everything that is wrong, by file and line; and the secrets files that were looked at.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What has to be mended.
+    pub findings: Vec<Finding>,
+    /// Names of the secrets files, and of those that should be.
+    pub files: Vec<String>,
+}
+
+/// Looks at everything that there are checks for. Of thousands of secrets files a few at a time are kept.
 ///
 /// # Errors
 /// When something cannot be read at all; what it says is for the checks to judge.
-pub fn observe(files: &Files<'_>) -> Result<Observed> {
+pub fn inspect(files: &Files<'_>) -> Result<Inspected> {
+    let own = own(files)?;
+    let judge = Judge::by(&own);
+    let profiles = own.profiles.iter().filter_map(|source| source.read.as_ref().ok());
+    let of_profiles: Vec<&SecretsFile> = profiles.flat_map(|environment| &environment.secrets).collect();
+    let mut names: BTreeSet<&str> = files.names().collect();
+    names.extend(named_by_locks(&own));
+    let names: Vec<&str> = names.into_iter().filter(|name| Own::of(name).is_none()).collect();
+    let (tracked, rules) = (&files.tracked, &own.rules);
+    let mut judged: Vec<Judged> = Vec::new();
+    for some in names.chunks(AT_ONCE) {
+        let contents = some.iter().map(|name| files.content(name)).collect::<Result<Vec<_>>>()?;
+        let judge_one = |number: usize| {
+            let bytes = contents[number].as_deref()?;
+            let is_tracked = tracked.contains_key(some[number]);
+            file(some[number], bytes, is_tracked, &of_profiles, rules).map(|file| judge.file(&file))
+        };
+        judged.extend(cores::on_all(some.len(), judge_one).into_iter().flatten());
+    }
+    let findings = judge.findings(&mut judged);
+    Ok(Inspected { findings, files: judged.into_iter().map(|file| file.path).collect() })
+}
+
+/// Policy, profiles, templates and locks.
+fn own(files: &Files<'_>) -> Result<OwnFiles> {
     let policy = files.text(POLICY)?.map(|text| (POLICY.to_owned(), text));
-    let mut observed = Observed::with_policy(policy);
-    let mut names: BTreeSet<String> = files.names().map(str::to_owned).collect();
-    for name in &names {
+    let mut own = OwnFiles::with_policy(policy);
+    for name in files.names() {
         let Some(kind) = Own::of(name) else { continue };
         let Some(text) = files.text(name)? else { continue };
-        let path = name.clone();
+        let path = name.to_owned();
         match kind {
             Own::Profile(environment) => {
                 let read = Environment::read(environment, &path, &text);
-                observed.profiles.push(Source { path, text, read });
+                own.profiles.push(Source { path, text, read });
             }
             Own::Template(template) => {
                 let read = Template::parse(template, &text);
-                observed.templates.push(Source { path, text, read });
+                own.templates.push(Source { path, text, read });
             }
             Own::Lock => {
                 let read = Lock::read(&path, &text);
-                observed.locks.push(Source { path, text, read });
+                own.locks.push(Source { path, text, read });
             }
             Own::Policy => {}
         }
     }
-    let environments: Vec<&Environment> =
-        observed.profiles.iter().filter_map(|source| source.read.as_ref().ok()).collect();
-    let of_profiles: Vec<&SecretsFile> =
-        environments.iter().flat_map(|environment| &environment.secrets).collect();
-    names.extend(named_by_locks(&observed));
-    let mut found = Vec::new();
-    for name in names.iter().filter(|name| Own::of(name).is_none()) {
-        let tracked = files.tracked.contains_key(name);
-        found.extend(file(files, name, tracked, &of_profiles, &observed.rules)?);
-    }
-    observed.files = found;
-    Ok(observed)
+    Ok(own)
 }
 
-fn named_by_locks(observed: &Observed) -> Vec<String> {
-    let locks = observed.locks.iter().filter_map(|source| source.read.as_ref().ok());
+fn named_by_locks(own: &OwnFiles) -> impl Iterator<Item = &str> {
+    let locks = own.locks.iter().filter_map(|source| source.read.as_ref().ok());
     let entries = locks.flat_map(|lock| lock.tokens.values());
-    entries.flat_map(|entry| entry.slots.keys().cloned()).filter(|name| RelPath::new(name).is_ok()).collect()
+    entries.flat_map(|entry| entry.slots.keys().map(String::as_str)).filter(|name| RelPath::new(name).is_ok())
 }
 
 /// The file, where it is one that the checks look at.
 fn file(
-    files: &Files<'_>,
     name: &str,
+    bytes: &[u8],
     tracked: bool,
     of_profiles: &[&SecretsFile],
     rules: &[PathRule],
-) -> Result<Option<File>> {
+) -> Option<File> {
     let profile = of_profiles.iter().find(|secrets| secrets.matches(name));
-    let Some(bytes) = files.content(name)?.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
-    if tracked && profile.is_none() && !covers(rules, name) && !has_metadata(&bytes) {
-        return Ok(None);
+    let is_meant = profile.is_some() || covers(rules, name);
+    if bytes.is_empty() || (tracked && !is_meant && !has_metadata(bytes)) {
+        return None;
     }
     let is_whole = bytes.trim_ascii_start().starts_with(b"{");
-    if profile.is_none() && !covers(rules, name) && !secrets::is_structured(name) && !is_whole {
+    if !is_meant && !secrets::is_structured(name) && !is_whole {
         // A text about SOPS files, such as a manual.
-        return Ok(None);
+        return None;
     }
-    let parsed = secrets::parse(name, &bytes);
-    Ok(Some(File {
+    Some(File {
         path: name.to_owned(),
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        parsed,
+        text: String::from_utf8_lossy(bytes).into_owned(),
+        parsed: secrets::parse(name, bytes),
         personal: profile.is_some_and(|secrets| secrets.recipients == Recipients::Own),
         should_be_untracked: tracked && profile.is_some_and(|secrets| !secrets.commit),
-    }))
+    })
 }
 
 /// A file that is in the clear by design, whatever the policy's rules match.

@@ -11,7 +11,7 @@ use crate::lock::Lock;
 use crate::readership::listing::{Present, Together};
 use crate::readership::{Fact, History, Moment, Version};
 use crate::repo::{ObjectId, Repository};
-use crate::sops::{Encrypted, Form, Policy, Reader};
+use crate::sops::{Encrypted, Form, Path, Policy, Reader};
 
 /// The history of all branches that this clone has.
 ///
@@ -23,7 +23,8 @@ pub fn history(repo: &Repository) -> Result<History> {
             .because("who could read what before its first commit cannot be told from it")
             .hint("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0"));
     }
-    let past = repo.past(version).map_err(|error| {
+    let mut versions = Versions::default();
+    let past = repo.past(|path, blob, bytes| versions.read(path, blob, bytes)).map_err(|error| {
         Error::from(error).hint("a partial clone does not have all files: git fetch --refetch --no-filter")
     })?;
     let mut seen = BTreeSet::new();
@@ -49,21 +50,39 @@ pub fn history(repo: &Repository) -> Result<History> {
     Ok(history)
 }
 
-fn version(path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Version> {
-    let fact = if path == POLICY {
-        Fact::Policy(Policy::parse(str::from_utf8(bytes).ok()?).ok()?.names().clone())
-    } else if is_lock(path) {
-        let text = String::from_utf8_lossy(bytes);
-        Lock::read(path, &text).map_or(Fact::Unreadable, Fact::Lock)
-    } else if !inspect::is_clear_by_design(path) && inspect::is_secrets_file(path, bytes) {
-        secrets::parse(path, bytes).map_or(Fact::Unreadable, |file| Fact::Secrets {
-            readers: readers(&file),
-            encrypted: encrypted(&file),
-        })
-    } else {
-        return None;
-    };
-    Some(Version { path: path.to_owned(), content: blob.to_string(), fact })
+/// Makes facts of versions. Thousands of them have the same readers and leaves, which are kept once.
+#[derive(Default)]
+struct Versions {
+    readers: BTreeSet<Rc<[Reader]>>,
+    leaves: BTreeSet<Rc<[Path]>>,
+}
+
+impl Versions {
+    fn read(&mut self, path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Version> {
+        let fact = if path == POLICY {
+            Fact::Policy(Policy::parse(str::from_utf8(bytes).ok()?).ok()?.names().clone())
+        } else if is_lock(path) {
+            let text = String::from_utf8_lossy(bytes);
+            Lock::read(path, &text).map_or(Fact::Unreadable, Fact::Lock)
+        } else if !inspect::is_clear_by_design(path) && inspect::is_secrets_file(path, bytes) {
+            secrets::parse(path, bytes).map_or(Fact::Unreadable, |file| Fact::Secrets {
+                readers: once(&mut self.readers, readers(&file)),
+                encrypted: once(&mut self.leaves, encrypted(&file)),
+            })
+        } else {
+            return None;
+        };
+        Some(Version { path: path.to_owned(), content: blob.to_string(), fact })
+    }
+}
+
+fn once<T: Ord>(known: &mut BTreeSet<Rc<[T]>>, list: Vec<T>) -> Rc<[T]> {
+    if let Some(known) = known.get(list.as_slice()) {
+        return Rc::clone(known);
+    }
+    let list: Rc<[T]> = list.into();
+    known.insert(Rc::clone(&list));
+    list
 }
 
 fn is_lock(path: &str) -> bool {
@@ -83,7 +102,7 @@ fn together(file: &Encrypted) -> Option<Together> {
     several.then(|| Together { threshold: file.threshold(), groups })
 }
 
-fn encrypted(file: &Encrypted) -> Vec<crate::sops::Path> {
+fn encrypted(file: &Encrypted) -> Vec<Path> {
     let leaves = file.leaves().filter(|leaf| matches!(leaf.form, Form::Encrypted(_)));
     leaves.map(|leaf| leaf.path).collect()
 }

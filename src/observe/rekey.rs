@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
 use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
-use crate::repo::{Difference, Head, RelPath, Repository, Standing, Upstream};
+use crate::repo::{Difference, Fingerprint, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
 use crate::world::World;
 
@@ -38,8 +38,8 @@ pub struct Ground {
 pub struct GroundFile {
     /// Relative to the repository root.
     pub path: RelPath,
-    /// SHA-256 of what was looked at in the work tree.
-    pub digest: String,
+    /// What was looked at in the work tree.
+    pub content: Fingerprint,
     /// The leaves that locks remember, as they were at HEAD: path and digest.
     pub leaves: BTreeMap<Path, String>,
 }
@@ -90,6 +90,7 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     });
     let mut observed = Observed {
         files: Vec::new(),
+        in_line: 0,
         new_readers: new_readers(repo, &policy, &names)?,
         new_policy: wish.policy.is_some(),
     };
@@ -98,6 +99,10 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
         let Some(seen) = seen? else { continue };
         let awaits = awaited.get(file.path.as_str()).cloned();
         let (seen, kept) = look.judge(file.path, seen, repo)?;
+        if seen.wanted.as_ref().is_ok_and(Wanted::is_nothing) {
+            observed.in_line += 1;
+            continue;
+        }
         observed.files.push(File { awaits, ..seen });
         files.extend(kept.map(|kept| (kept.path.to_string(), kept)));
     }
@@ -111,7 +116,8 @@ fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
     if let Some(difference) = repo.differs_from_head(&path)? {
         let there = repo.work_tree_content(&path)?;
         if wanted.is_none() || there.as_deref() != wanted.map(str::as_bytes) {
-            return Err(uncommitted(&path, difference));
+            return Err(uncommitted(&path, difference)
+                .hint("or commit it together with the files that follow it: provision rekey --with-policy"));
         }
     }
     let text = match wanted {
@@ -230,7 +236,7 @@ struct Looking<'a> {
 struct Look {
     /// Whether it plainly is as HEAD has it.
     is_plain: bool,
-    digest: String,
+    content: Fingerprint,
     facts: Result<Facts, String>,
 }
 
@@ -244,7 +250,7 @@ struct Facts {
 
 impl Facts {
     fn is_in_line(&self) -> bool {
-        self.wanted.as_ref().is_ok_and(|wanted| *wanted == Wanted::default())
+        self.wanted.as_ref().is_ok_and(Wanted::is_nothing)
     }
 }
 
@@ -256,7 +262,7 @@ impl Looking<'_> {
         };
         Ok(Some(Look {
             is_plain: file.is_plainly(&bytes),
-            digest: interrupted::content_digest(&bytes),
+            content: Fingerprint::of(&bytes),
             facts: self.facts(path, &bytes),
         }))
     }
@@ -306,11 +312,10 @@ impl Looking<'_> {
                 return Ok((File { path: name, wanted, state, readers, opens: false, awaits: None }, None));
             }
         };
-        let needed = !facts.is_in_line();
         let Facts { wanted, readers, opens, leaves } = facts;
-        let kept = GroundFile { path, digest: look.digest, leaves };
+        let kept = GroundFile { path, content: look.content, leaves };
         let file = File { path: name, wanted, state, readers, opens, awaits: None };
-        Ok((file, needed.then_some(kept)))
+        Ok((file, Some(kept)))
     }
 
     /// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.

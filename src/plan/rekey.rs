@@ -51,8 +51,10 @@ impl Reader {
 /// Everything that the plan is made from.
 #[derive(Debug, Default)]
 pub struct Observed {
-    /// The secrets files that the policy is for.
+    /// The secrets files that are not as the policy says.
     pub files: Vec<File>,
+    /// How many are.
+    pub in_line: usize,
     /// Readers whom this policy has and upstream's has not.
     pub new_readers: Vec<Reader>,
     /// Whether the policy itself changes with the files.
@@ -113,7 +115,9 @@ impl Wanted {
         }
     }
 
-    fn is_nothing(&self) -> bool {
+    /// Whether the file is as its rule asks.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -217,15 +221,14 @@ pub struct EditedFiles {
 /// # Errors
 /// [`EditedFiles`]: nothing may be written over them, and nothing of theirs committed.
 pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
-    let Observed { files, new_readers, new_policy } = observed;
-    let mut plan = Plan { new_policy, new_readers, ..Plan::default() };
+    let Observed { files, in_line, new_readers, new_policy } = observed;
+    let mut plan = Plan { new_policy, in_line, new_readers, ..Plan::default() };
     let mut edited = Vec::new();
     for file in files {
         let path = file.path;
         let skip = |why| Skipped { file: path.clone(), why };
         match file.wanted {
             Err(reason) => plan.skipped.push(skip(Why::Because { reason })),
-            Ok(wanted) if wanted.is_nothing() => plan.in_line += 1,
             Ok(_) if file.awaits.is_some() => {
                 let environment = file.awaits.unwrap_or_default();
                 plan.skipped.push(skip(Why::Awaits { environment }));

@@ -1,8 +1,11 @@
 //! One commit with exactly the given paths.
 
+use std::collections::HashSet;
+
 use gix::ObjectId;
 
 use super::error::{CommitError, RepoError};
+use super::fingerprint::Fingerprint;
 use super::handover::{self, Need};
 use super::index::LockedIndex;
 use super::path::RelPath;
@@ -14,9 +17,17 @@ use super::{Head, Repository, guards, native, program, signals};
 pub struct FileChange {
     /// The file; symlinks are followed to their target inside the repository.
     pub path: RelPath,
-    /// The bytes that the file in the worktree has, before git's filters; `None` when the file is gone and
-    /// its removal is to be recorded.
-    pub content: Option<Vec<u8>>,
+    /// What the file in the worktree holds, before git's filters; `None` when the file is gone and its
+    /// removal is to be recorded.
+    pub content: Option<Fingerprint>,
+}
+
+impl FileChange {
+    /// The file at `path`, which was written with `bytes`.
+    #[must_use]
+    pub fn of(path: RelPath, bytes: &[u8]) -> Self {
+        Self { path, content: Some(Fingerprint::of(bytes)) }
+    }
 }
 
 /// A commit to make.
@@ -51,9 +62,9 @@ pub struct Committed {
 }
 
 /// A change whose path has been resolved.
-pub(super) struct Change<'a> {
+pub(super) struct Change {
     pub(super) path: RelPath,
-    pub(super) content: Option<&'a [u8]>,
+    pub(super) content: Option<Fingerprint>,
 }
 
 impl Repository {
@@ -87,9 +98,9 @@ impl Repository {
         native::commit(self, &git, locked, sharing, request, &changes, notes)
     }
 
-    fn resolve_changes<'a>(&self, request: &'a CommitRequest) -> Result<Vec<Change<'a>>, RepoError> {
+    fn resolve_changes(&self, request: &CommitRequest) -> Result<Vec<Change>, RepoError> {
         let paths = self.resolve_all(request.files.iter().map(|file| &file.path))?;
-        let contents = request.files.iter().map(|file| file.content.as_deref());
+        let contents = request.files.iter().map(|file| file.content);
         Ok(paths.into_iter().zip(contents).map(|(path, content)| Change { path, content }).collect())
     }
 
@@ -98,15 +109,14 @@ impl Repository {
         &self,
         paths: impl Iterator<Item = &'a RelPath>,
     ) -> Result<Vec<RelPath>, RepoError> {
-        let mut resolved: Vec<RelPath> = Vec::new();
-        for path in paths {
-            let real = self.resolve(path)?;
-            if resolved.contains(&real) {
-                return Err(RepoError::SameFile { first: path.clone(), second: real });
-            }
-            resolved.push(real);
+        let resolved = paths.map(|path| Ok((path, self.resolve(path)?)));
+        let resolved = resolved.collect::<Result<Vec<(&RelPath, RelPath)>, RepoError>>()?;
+        let mut known = HashSet::with_capacity(resolved.len());
+        if let Some((path, real)) = resolved.iter().find(|(_, real)| !known.insert(real)) {
+            return Err(RepoError::SameFile { first: (*path).clone(), second: real.clone() });
         }
-        Ok(resolved)
+        drop(known);
+        Ok(resolved.into_iter().map(|(_, real)| real).collect())
     }
 }
 

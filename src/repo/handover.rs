@@ -3,6 +3,7 @@
 //! The paths are given as `:(top,literal)…` and not with `--literal-pathspecs`: that option would reach the
 //! hooks through the environment and break the patterns they use.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -90,7 +91,7 @@ pub(super) fn commit(
     git: &gix::Repository,
     sharing: Sharing,
     request: &CommitRequest,
-    changes: &[Change<'_>],
+    changes: &[Change],
     why: &str,
 ) -> Result<Option<Committed>, CommitError> {
     refuse_moved_head(git, &request.expected_head)?;
@@ -109,7 +110,7 @@ pub(super) fn commit(
     if verify::first_difference(git, parent, &wanted)?.is_none() {
         return Ok(None);
     }
-    let is_new = |change: &&Change<'_>| {
+    let is_new = |change: &&Change| {
         change.content.is_some() && index.entry_by_path(change.path.as_str().into()).is_none()
     };
     let new: Vec<RelPath> = changes.iter().filter(is_new).map(|change| change.path.clone()).collect();
@@ -168,7 +169,7 @@ pub(super) fn refuse_outside_sparse(
         return Ok(());
     }
     match inside_sparse(repo, paths) {
-        Some(inside) => match paths.iter().find(|path| !inside.contains(*path)) {
+        Some(inside) => match paths.iter().find(|path| !inside.contains(path.as_str().as_bytes())) {
             Some(path) => Err(RepoError::OutsideSparse { path: path.clone() }),
             None => Ok(()),
         },
@@ -176,19 +177,20 @@ pub(super) fn refuse_outside_sparse(
     }
 }
 
-fn inside_sparse(repo: &Repository, paths: &[RelPath]) -> Option<Vec<RelPath>> {
+/// Those of these paths that the sparse checkout has; `None` where this git cannot tell.
+fn inside_sparse(repo: &Repository, paths: &[RelPath]) -> Option<HashSet<Vec<u8>>> {
     let mut command = program::git(repo).ok()?;
     command.args(["sparse-checkout", "check-rules", "-z"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     let mut names = child.stdin.take()?;
-    // A few paths: they fit into the pipe.
-    for path in paths {
-        write!(names, "{path}\0").ok()?;
-    }
-    drop(names);
-    let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
-    let is_named =
-        |path: &&RelPath| output.stdout.split(|byte| *byte == 0).any(|name| name == path.as_str().as_bytes());
-    Some(paths.iter().filter(is_named).cloned().collect())
+    // git answers while it still reads: neither pipe may fill up while nobody empties it.
+    let asked = move || paths.iter().try_for_each(|path| write!(names, "{path}\0"));
+    let output = std::thread::scope(|scope| {
+        let asking = scope.spawn(asked);
+        let output = child.wait_with_output();
+        asking.join().ok()?.ok()?;
+        output.ok().filter(|output| output.status.success())
+    })?;
+    Some(output.stdout.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect())
 }

@@ -18,6 +18,7 @@ use gix::refs::transaction::{PreviousValue, RefEdit};
 use super::commit::{By, Change, CommitRequest, Committed, refuse_moved_head, stored_message};
 use super::durable::{self, RefFiles};
 use super::error::{CommitError, Doing, RepoError, why};
+use super::fingerprint::Fingerprint;
 use super::index::{LockedIndex, Staged};
 use super::path::RelPath;
 use super::sharing::Sharing;
@@ -34,7 +35,7 @@ pub(super) fn commit(
     mut locked: LockedIndex,
     sharing: Sharing,
     request: &CommitRequest,
-    changes: &[Change<'_>],
+    changes: &[Change],
     notes: Vec<String>,
 ) -> Result<Option<Committed>, CommitError> {
     refuse_moved_head(git, &request.expected_head)?;
@@ -57,7 +58,7 @@ fn take_in(
     objects: &mut Objects<'_>,
     locked: &mut LockedIndex,
     request: &CommitRequest,
-    changes: &[Change<'_>],
+    changes: &[Change],
 ) -> Result<Option<ObjectId>, CommitError> {
     let git = objects.git;
     let base = match request.expected_head.commit {
@@ -85,7 +86,7 @@ fn stage(
     repo: &Repository,
     objects: &mut Objects<'_>,
     index: &gix::index::State,
-    change: &Change<'_>,
+    change: &Change,
 ) -> Result<Option<Staged>, CommitError> {
     let Some(read) = read(repo, objects.git, index, change)? else { return Ok(None) };
     Ok(Some(Staged { id: objects.write_blob(&read.for_git)?, stat: read.stat, executable: read.executable }))
@@ -104,13 +105,13 @@ pub(super) fn read(
     repo: &Repository,
     git: &gix::Repository,
     index: &gix::index::State,
-    change: &Change<'_>,
+    change: &Change,
 ) -> Result<Option<ReadFile>, CommitError> {
     let path = &change.path;
     let file = path.below(repo.root());
     let changed = || CommitError::Changed { path: path.clone() };
     let before = stat(&file);
-    let Some(content) = change.content else {
+    let Some(wanted) = change.content else {
         return if before.is_none() { Ok(None) } else { Err(changed()) };
     };
     let (before, metadata) = before.ok_or_else(changed)?;
@@ -119,10 +120,10 @@ pub(super) fn read(
     }
     let bytes = std::fs::read(&file);
     let bytes = bytes.map_err(|source| RepoError::Io { doing: "read", path: file.clone(), source })?;
-    if bytes != content {
+    if Fingerprint::of(&bytes) != wanted {
         return Err(changed());
     }
-    let for_git = clean(git, index, path, content)?;
+    let for_git = clean(git, index, path, &bytes)?;
     if stat(&file).is_none_or(|(after, _)| after != before) {
         return Err(changed());
     }

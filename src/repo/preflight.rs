@@ -31,6 +31,7 @@ impl Repository {
         for path in &resolved {
             guards::refuse_path(&git, &locked.index, self.root(), path)?;
             refuse_other_than_file(self.root(), path)?;
+            refuse_unwritable_place(self.root(), path)?;
         }
         let need = handover::need(&git, self.root(), &locked.index)?;
         drop(locked);
@@ -66,14 +67,22 @@ fn refuse_unsignable(git: &gix::Repository) -> Result<(), RepoError> {
 }
 
 fn refuse_unwritable(git: &gix::Repository) -> Result<(), RepoError> {
-    let objects = git.objects.store_ref().path().to_owned();
-    for dir in [git.git_dir().to_owned(), git.common_dir().join("refs"), objects] {
-        #[cfg(unix)]
-        rustix::fs::access(&dir, rustix::fs::Access::WRITE_OK)
-            .map_err(|error| RepoError::NotWritable { dir: dir.clone(), source: error.into() })?;
-        #[cfg(not(unix))]
-        let _ = dir;
-    }
+    let objects = git.objects.store_ref().path();
+    [git.git_dir(), &git.common_dir().join("refs"), objects].into_iter().try_for_each(writable)
+}
+
+/// The file is put into its directory whole; what is not there yet is made in the nearest one that is.
+fn refuse_unwritable_place(root: &Path, path: &RelPath) -> Result<(), RepoError> {
+    let file = path.below(root);
+    file.ancestors().skip(1).find(|directory| directory.is_dir()).map_or(Ok(()), writable)
+}
+
+fn writable(dir: &Path) -> Result<(), RepoError> {
+    #[cfg(unix)]
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK)
+        .map_err(|error| RepoError::NotWritable { dir: dir.to_owned(), source: error.into() })?;
+    #[cfg(not(unix))]
+    let _ = dir;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::Result;
+use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::Done;
 use crate::readership::listing::{Row, Together};
 use crate::readership::{Former, Found, Readable, State, Token};
@@ -213,12 +214,13 @@ pub fn who(ui: Ui, answer: &Answer) -> Result<()> {
         }
     }
     ui.result(&out)?;
-    unreadable(ui, &answer.unreadable);
+    unreadable(ui, &answer.unreadable.iter().cloned().collect());
     Ok(())
 }
 
-fn unreadable(ui: Ui, files: &[String]) {
+fn unreadable(ui: Ui, files: &BTreeSet<String>) {
     if !files.is_empty() {
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
         let what =
             format!("some version of {} cannot be read, so whom it was for is not known", files.join(", "));
         ui.note(true, &what);
@@ -254,10 +256,13 @@ pub struct Leaving<'a> {
     /// What else they could read, by file.
     pub others: &'a BTreeMap<String, BTreeSet<Path>>,
     /// Files of which some version cannot be read.
-    pub unreadable: Vec<String>,
+    pub unreadable: &'a BTreeSet<String>,
     /// What was done; none after `--dry-run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<&'a Done>,
+    /// Environments whose tokens got successors.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub rotated: &'a [Rotated],
 }
 
 impl<'a> Leaving<'a> {
@@ -267,17 +272,23 @@ impl<'a> Leaving<'a> {
         name: &'a str,
         keys: &BTreeSet<Reader>,
         readable: &'a Readable,
-        unreadable: BTreeSet<&str>,
-        done: Option<&'a Done>,
+        unreadable: &'a BTreeSet<String>,
     ) -> Self {
         Self {
             name,
             keys: keys.iter().map(ToString::to_string).collect(),
             tokens: &readable.tokens,
             others: &readable.others,
-            unreadable: unreadable.into_iter().map(str::to_owned).collect(),
-            done,
+            unreadable,
+            done: None,
+            rotated: &[],
         }
+    }
+
+    /// With what was done to files, and to tokens.
+    #[must_use]
+    pub fn with(self, done: Option<&'a Done>, rotated: &'a [Rotated]) -> Self {
+        Self { done, rotated, ..self }
     }
 }
 
@@ -291,6 +302,9 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
     }
     if let Some(done) = leaving.done {
         super::rekey::done(ui, done)?;
+    }
+    if !leaving.rotated.is_empty() {
+        super::report::done(ui, leaving.rotated)?;
     }
     let Leaving { name, tokens, others, .. } = leaving;
     let mut out = String::new();
@@ -311,7 +325,7 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
         let _ = writeln!(out, "{name} could never read anything, according to the history of this clone");
     }
     ui.result(&out)?;
-    unreadable(ui, &leaving.unreadable);
+    unreadable(ui, leaving.unreadable);
     advise(ui, leaving);
     Ok(())
 }
@@ -344,6 +358,16 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
         let tokens = if count == 1 { "1 token is".to_owned() } else { format!("{count} tokens are") };
         let names: Vec<&str> = environments.into_iter().collect();
         ui.note(true, &format!("{tokens} still the old one, in {}", names.join(", ")));
+        ui.say(&format!("replace what can be: provision keys remove {name} --rotate-tokens"));
+    }
+    let replaced = of(State::Superseded).count();
+    if replaced > 0 {
+        let tokens = match replaced {
+            1 => "1 token is replaced and still works".to_owned(),
+            _ => format!("{replaced} tokens are replaced and still work"),
+        };
+        let when = "until a run after the overlap, such as provision rotate --all --due";
+        ui.note(true, &format!("{tokens} {when}"));
     }
     if !leaving.others.is_empty() {
         ui.note(true, "values that no lock knows have to be replaced where they come from");

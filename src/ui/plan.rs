@@ -1,6 +1,9 @@
 //! A plan as a person reads it before saying yes.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+
+use jiff::Timestamp;
 
 use super::{Style, Ui};
 use crate::plan::{Mint, Plan, Retire, Revoke, Step, Why};
@@ -18,8 +21,9 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
     let commits = plan.steps.iter().any(|step| matches!(step, Step::Commit { .. }));
     // The commit names the lock among its paths.
     let shown = plan.steps.iter().filter(|step| !commits || !matches!(step, Step::Lock { .. }));
+    let ending: BTreeSet<TokenId> = plan.at_once().map(|retire| retire.token.id).collect();
     for step in shown {
-        let (verb, lines) = describe(step);
+        let (verb, lines) = describe(step, &ending);
         for (index, line) in lines.iter().enumerate() {
             let verb = if index == 0 { verb } else { "" };
             let _ = writeln!(out, "  {}{line}", ui.paint(Style::Good, &format!("{verb:VERB$}")));
@@ -33,12 +37,17 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
     out
 }
 
-fn describe(step: &Step) -> (&'static str, Vec<String>) {
+/// `ending`: the tokens that the plan revokes as soon as their successors are there, in steps of their own.
+fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<String>) {
+    let superseded = |old: Option<TokenId>| {
+        let old = old.filter(|id| !ending.contains(id));
+        old.map(|id| format!("token {id} is superseded, and retired once its overlap is over"))
+    };
     match step {
-        Step::Mint(mint) if mint.rotates.is_some() => ("rotate", describe_mint(mint)),
-        Step::Mint(mint) => ("mint", describe_mint(mint)),
+        Step::Mint(mint) if mint.rotates.is_some() => ("rotate", describe_mint(mint, None)),
+        Step::Mint(mint) => ("mint", describe_mint(mint, superseded(mint.replaces))),
         Step::Paste(mint) => {
-            let mut lines = describe_mint(mint);
+            let mut lines = describe_mint(mint, superseded(mint.replaces));
             lines.push("GitLab makes it in its form only: you will be asked to paste it".to_owned());
             ("paste", lines)
         }
@@ -47,7 +56,7 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
         }
         Step::Finish { key, record, replaces, rotated, .. } => {
             let mut lines = vec![format!("{key} with token {}, made by an interrupted run", record.id)];
-            lines.extend(replaced(*replaces).filter(|_| !rotated));
+            lines.extend(superseded(*replaces).filter(|_| !rotated));
             ("finish", lines)
         }
         Step::Render { key, id, from } => (
@@ -102,7 +111,7 @@ fn describe(step: &Step) -> (&'static str, Vec<String>) {
     }
 }
 
-fn describe_mint(mint: &Mint) -> Vec<String> {
+fn describe_mint(mint: &Mint, superseded: Option<String>) -> Vec<String> {
     let owner = &mint.owner;
     let scopes = mint.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let role = mint.role.map(|role| format!("{role}; ")).unwrap_or_default();
@@ -121,7 +130,7 @@ fn describe_mint(mint: &Mint) -> Vec<String> {
             "token {} ends at once: until the new value is committed and delivered, nobody has one that works",
             old.id
         )),
-        None => lines.extend(replaced(mint.replaces)),
+        None => lines.extend(superseded),
     }
     lines
 }
@@ -144,18 +153,21 @@ fn describe_revoke(retire: &Retire) -> Vec<String> {
 
 fn why(why: &Why) -> String {
     match why {
-        Why::OverlapOver { since } => format!("overlap over since {since}"),
+        Why::OverlapOver { since } => format!("overlap over since {}", moment(*since)),
         Why::NoOverlap => "as soon as its successor is committed, without an overlap".to_owned(),
         Why::Asked => "as it was asked for".to_owned(),
         Why::NotInProfile => "as the profile no longer has it".to_owned(),
-        Why::Orphan { created } => format!("made at {created}, which no lock names"),
-        Why::Leaked { last_used: Some(used) } => format!("as it is in the wrong hands; last used at {used}"),
+        Why::Orphan { created } => format!("made at {}, which no lock names", moment(*created)),
+        Why::Leaked { last_used: Some(used) } => {
+            format!("as it is in the wrong hands; last used at {}", moment(*used))
+        }
         Why::Leaked { last_used: None } => "as it is in the wrong hands; never used".to_owned(),
     }
 }
 
-fn replaced(old: Option<TokenId>) -> Option<String> {
-    old.map(|id| format!("token {id} is superseded, and retired once its overlap is over"))
+/// To the second: GitLab tells some moments to the millisecond.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// `1 reader`, `3 readers`.

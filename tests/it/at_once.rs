@@ -5,28 +5,20 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use provision::lock::Lock;
-use provision::repo::{RelPath, Repository};
-use provision::secret::Secret;
-use provision::sops::{Encrypted, Format, Identities};
 
-use crate::support::desk::sha256;
 use crate::support::lab::{Lab, Said};
 use crate::support::team::{Clone, Held, Team};
-
-const SECRETS: &str = "secrets/qa.sops.yaml";
-const LOCK: &str = "environments/locks/qa.yaml";
+use crate::support::watch::{
+    LOCK, SECRETS, State, agreeing, at_head, at_remote, current, live_one_in, watched,
+};
 
 fn live(lab: &Lab) -> BTreeSet<u64> {
     let minted = lab.minted();
     let live = minted.iter().filter(|token| token["active"] == true);
     live.map(|token| token["id"].as_u64().unwrap()).collect()
-}
-
-fn current(lock: &str) -> u64 {
-    Lock::read(LOCK, lock).unwrap().tokens["backstage"].id.0
 }
 
 /// The current token of an environment that was never replaced is the only one that lives.
@@ -70,75 +62,16 @@ fn another_scope(lab: &Lab) {
     lab.commit_all("another scope");
 }
 
-/// What somebody reads of the environment: the secrets file and the lock.
-type State = (Vec<u8>, Vec<u8>);
-
-/// Looks again and again while `runs` goes on, and once more after it. Returns how many states were seen.
-fn watched(
-    look: impl Fn() -> Option<State> + Send + Sync,
-    check: impl Fn(&State) + Send + Sync,
-    runs: impl FnOnce(),
-) -> usize {
-    let over = AtomicBool::new(false);
-    let watch = || {
-        let mut seen: Vec<State> = Vec::new();
-        loop {
-            let last = over.load(Ordering::SeqCst);
-            if let Some(state) = look().filter(|state| seen.last() != Some(state)) {
-                check(&state);
-                seen.push(state);
-            }
-            if last {
-                return seen.len();
-            }
-        }
-    };
-    std::thread::scope(|threads| {
-        let watcher = threads.spawn(watch);
-        runs();
-        over.store(true, Ordering::SeqCst);
-        watcher.join().unwrap()
-    })
-}
-
-/// The file opens with a good MAC, and the token in it lives. Returns the token's number.
-#[track_caller]
-fn opens_and_lives(lab: &Lab, file: &[u8]) -> u64 {
-    let identity = Secret::new(lab.identity().to_owned());
-    let identities = Identities::parse([("lab".to_owned(), identity)]).unwrap();
-    let opened = Encrypted::parse(Format::Yaml, file).unwrap().open(&identities).unwrap();
-    let value = opened.get(&r#"["GITLAB_TOKEN"]"#.parse().unwrap()).unwrap().unwrap();
-    let state = lab.gitlab.state();
-    let hash = sha256(value.expose().as_bytes());
-    let found = state["tokens"].as_array().unwrap().iter().find(|token| token["sha256"] == *hash).unwrap();
-    assert_eq!(found["active"], true, "{found}");
-    found["id"].as_u64().unwrap()
-}
-
 /// Each of the two files is whole at any moment. They are written one after the other, so the two may differ.
-fn whole(lab: &Lab) -> impl Fn(&State) {
+fn whole(lab: &Lab) -> impl Fn(&State) -> bool {
     |(file, lock): &State| {
-        opens_and_lives(lab, file);
         Lock::read(LOCK, std::str::from_utf8(lock).unwrap()).unwrap();
-    }
-}
-
-/// In one commit the two belong together.
-fn agreeing(lab: &Lab) -> impl Fn(&State) {
-    |(file, lock): &State| {
-        assert_eq!(opens_and_lives(lab, file), current(std::str::from_utf8(lock).unwrap()));
+        live_one_in(lab, file).is_some()
     }
 }
 
 fn in_the_work_tree(lab: &Lab) -> Option<State> {
     Some((fs::read(lab.repo().join(SECRETS)).ok()?, fs::read(lab.repo().join(LOCK)).ok()?))
-}
-
-fn at_head(lab: &Lab) -> Option<State> {
-    let repo = Repository::discover(&lab.repo()).unwrap();
-    let commit = repo.head().unwrap().commit.unwrap();
-    let content = |path| repo.content_at(commit, &RelPath::new(path).unwrap()).unwrap();
-    Some((content(SECRETS)?, content(LOCK)?))
 }
 
 #[test]
@@ -199,21 +132,20 @@ fn eight_clones_that_push_at_once_keep_one_token_and_agree() {
     another_scope(&lab);
     lab.git(["push", "-q"]);
 
-    // Of one commit: the branch may move on between the two.
-    let at_remote = || {
-        let commit = team.git(["rev-parse", "main"]);
-        Some((team.content(&commit, SECRETS)?, team.content(&commit, LOCK)?))
-    };
-    let seen = watched(at_remote, agreeing(&lab), || {
-        let clones = eight_at_once(&lab, &team, "--push");
-        assert_eq!(lab.minted().len(), 9);
-        let lock = team.show("main", LOCK);
-        assert_eq!(live(&lab), [first, current(&lock)].into(), "{lock}");
-        for clone in &clones {
-            assert_eq!(clone.git(&lab, &["rev-parse", "HEAD"]), team.git(["rev-parse", "main"]));
-            nothing_is_left(&lab, clone.folder());
-        }
-    });
+    let seen = watched(
+        || at_remote(&team),
+        agreeing(&lab),
+        || {
+            let clones = eight_at_once(&lab, &team, "--push");
+            assert_eq!(lab.minted().len(), 9);
+            let lock = team.show("main", LOCK);
+            assert_eq!(live(&lab), [first, current(&lock)].into(), "{lock}");
+            for clone in &clones {
+                assert_eq!(clone.git(&lab, &["rev-parse", "HEAD"]), team.git(["rev-parse", "main"]));
+                nothing_is_left(&lab, clone.folder());
+            }
+        },
+    );
     assert!(seen >= 2, "nobody has looked");
 }
 

@@ -11,6 +11,7 @@ use crate::support::program;
 use crate::support::scenarios::{
     Scenario, replacement, revocation, rotation_in_place, rotation_pushed_without_an_overlap, two_tokens,
 };
+use crate::support::team::Team;
 
 /// Runs broken at every effect: right after it, before anything could have been cleared away.
 fn nowhere_after_every_effect(scenario: Scenario) {
@@ -106,16 +107,28 @@ fn no_secret_is_in_the_output_at_the_highest_verbosity() {
     }
 }
 
-/// What the program asks the system for: writes, programs, names of files. What goes into a socket is for GitLab.
 #[test]
 fn no_secret_is_in_a_system_call_that_writes_or_starts_something() {
     let lab = Lab::new();
     // With a hook, so that git is started as well.
     hook(&lab, "#!/bin/sh\nexit 0\n");
+    looks_into_the_system_calls(&lab, &[], "commit");
+}
+
+#[test]
+fn no_secret_is_in_a_system_call_of_a_run_that_pushes() {
+    let lab = Lab::new();
+    let _team = Team::of(&lab);
+    looks_into_the_system_calls(&lab, &["--push"], "push");
+}
+
+/// What the program and those it starts, git's `verb` among them, ask the system for: writes, programs, names of files.
+/// What goes into a socket is for GitLab.
+fn looks_into_the_system_calls(lab: &Lab, way: &[&str], verb: &str) {
     // Beside the lab: what strace writes down holds the requests too.
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
-    let plain = verbosely(&lab);
+    let plain = verbosely(lab);
     let mut command = Command::new("strace");
     command
         .args(["-f", "-y", "-s", "100000", "-e"])
@@ -124,6 +137,7 @@ fn no_secret_is_in_a_system_call_that_writes_or_starts_something() {
         .arg(&trace)
         .arg(plain.get_program())
         .args(plain.get_args())
+        .args(way)
         .current_dir(plain.get_current_dir().unwrap())
         .env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -134,11 +148,11 @@ fn no_secret_is_in_a_system_call_that_writes_or_starts_something() {
             return;
         }
     }
-    let canaries = Canaries::of(&lab, [lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN")]);
+    let canaries = Canaries::of(lab, [lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN")]);
     let (sent, written): (Vec<String>, Vec<String>) =
         lines(&trace).into_iter().partition(|line| line.contains("<socket:[") || line.contains("<TCP:["));
     assert!(sent.iter().any(|line| canaries.are_in(line.as_bytes())), "the trace does not show what it must");
-    assert!(written.iter().any(|line| line.contains("execve(") && line.contains("commit")));
+    assert!(written.iter().any(|line| line.contains("execve(") && line.contains(verb)));
     for line in written {
         assert!(!canaries.are_in(line.as_bytes()), "a secret is in a call of {line:.60}");
     }

@@ -28,7 +28,7 @@ fn add(team: &Team, lab: &Lab, way: Way, line: &str, meanwhile: &dyn Fn()) -> Re
         let old = repo.content_at_head(&path)?.unwrap_or_default();
         let text = format!("{}{line}\n", String::from_utf8(old).unwrap());
         repo.write(&path, text.as_bytes())?;
-        let files = vec![FileChange { path, content: Some(text.into_bytes()) }];
+        let files = vec![FileChange::of(path, text.as_bytes())];
         let request = CommitRequest { message: format!("add {line}"), files, expected_head: repo.head()? };
         let commit = repo.commit(&request)?.unwrap().id;
         calls.set(calls.get() + 1);

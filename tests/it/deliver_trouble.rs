@@ -1,6 +1,7 @@
 //! What goes wrong around a run, with each way to deliver: it says what happened, the value is neither lost nor in the
 //! clear, and the next run goes on with the same token.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -189,4 +190,40 @@ fn a_disk_that_is_full_after_the_mint_leaves_a_token_that_the_next_run_withdraws
     assert!(said.err.contains("File too large"), "{}", said.err);
     assert_eq!(lab.minted().len(), 1);
     goes_on(&lab, &team, "--no-push", 2);
+}
+
+/// The program over a work tree that is mounted for reading, beside a git directory that is not.
+const READ_ONLY: &str = r#"
+set -e
+mount --bind "$TREE/.git" "$PLACE"
+mount --bind "$TREE" "$TREE"
+mount -o remount,ro,bind "$TREE"
+mount --bind "$PLACE" "$TREE/.git"
+cd "$TREE"
+! touch probe 2> /dev/null
+touch .git/probe
+exec "$@"
+"#;
+
+#[test]
+fn a_tree_that_cannot_be_written_stops_the_run_before_anything_is_minted() {
+    let (lab, team) = lab_and_team();
+    let place = tempfile::tempdir().unwrap();
+    let plain = lab.command(["--env", "qa", "--yes"]);
+    let mounted = |program: &OsStr, args: &[&OsStr]| {
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", READ_ONLY, "sh"]).arg(program).args(args);
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("TREE", lab.repo()).env("PLACE", place.path());
+        command.output()
+    };
+    if !mounted("true".as_ref(), &[]).is_ok_and(|output| output.status.success()) {
+        eprintln!("nothing can be mounted here: a tree for reading only was not tried");
+        return;
+    }
+    let args: Vec<&OsStr> = plain.get_args().collect();
+    let said = Said::of(&mounted(plain.get_program(), &args).unwrap()).refused(5, "cannot write in");
+    assert!(said.err.contains("Read-only file system"), "{}", said.err);
+    assert_eq!(lab.minted().len(), 0);
+    goes_on(&lab, &team, "--no-push", 1);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod adopt;
+mod always_live;
 mod at_once;
 mod bootstrap;
 mod check;
@@ -16,6 +17,7 @@ mod crash_delivery;
 mod crash_in_place;
 mod crash_killed;
 mod crash_leaks;
+mod crash_leaving;
 mod crash_rekey;
 mod crash_rotation;
 mod crash_story;
@@ -33,6 +35,7 @@ mod emulator_faults;
 mod emulator_lists;
 mod emulator_refusals;
 mod exec;
+mod forged;
 mod git_commit;
 mod git_commit_hooks;
 mod git_commit_index;
@@ -49,6 +52,7 @@ mod key_questions;
 mod key_sources;
 mod key_types;
 mod keys;
+mod keys_leaving;
 mod keyservice;
 mod malicious;
 mod personal;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use provision::repo::lock::{Holder, RepoLock};
-use provision::repo::{CommitRequest, FileChange, Head, ObjectId, RelPath, Repository, Upstream};
+use provision::repo::{
+    CommitRequest, FileChange, Fingerprint, Head, ObjectId, RelPath, Repository, Upstream,
+};
 use serde_json::{Value, json};
 
 pub(crate) const REQUEST: &str = "PROVISION_TEST_REQUEST";
@@ -63,7 +65,7 @@ fn commit(repo: &Repository, request: &Value) -> Value {
             Value::String(text) => Some(text.clone().into_bytes()),
             _ => on_disk,
         };
-        FileChange { path, content }
+        FileChange { path, content: content.as_deref().map(Fingerprint::of) }
     });
     let mut expected_head = repo.head().unwrap();
     if let Some(id) = request["head"].as_str() {
@@ -138,7 +140,7 @@ fn time(repo: &Repository, request: &Value) -> Value {
     for round in 0..request["rounds"].as_u64().unwrap() {
         let content = format!("round: {round}\n").into_bytes();
         repo.write(path, &content).unwrap();
-        let files = vec![FileChange { path: path.clone(), content: Some(content) }];
+        let files = vec![FileChange::of(path.clone(), &content)];
         let request =
             CommitRequest { message: "round".to_owned(), files, expected_head: repo.head().unwrap() };
         let start = std::time::Instant::now();

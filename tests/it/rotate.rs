@@ -154,6 +154,8 @@ fn a_leaked_token_is_found_by_its_value_replaced_and_revoked_now() {
     lab.gitlab.advance(SignedDuration::from_hours(1));
     let said = piped(&lab, &["rotate", "--leaked", "--yes"], &format!("{leaked}\n")).ok();
     assert!(said.err.contains("in the wrong hands; last used at"), "{}", said.err);
+    // It ends now, and the plan does not say that it lives on.
+    assert!(!said.err.contains("once its overlap is over"), "{}", said.err);
     assert!(!said.err.contains(&leaked) && !said.out.contains(&leaked));
     let minted = lab.minted();
     assert_eq!(minted[0]["revoked"], true);

@@ -32,6 +32,7 @@ pub(super) fn next(repo: &Repository, ui: Ui) -> Result<()> {
     ui.say("  make an age key for CI alone, and let it read: provision keys add ci age1…");
     ui.say("  set PROVISION_IMAGE, SOPS_AGE_KEY and PROVISION_PUSH_TOKEN in the project's CI/CD variables;");
     ui.say("  the last two protected and masked, and the default branch protected");
+    ui.say("  to renew tokens: a pipeline schedule for every night, and GITLAB_TOKEN, protected and masked (docs/ci.md)");
     Ok(())
 }
 
@@ -55,7 +56,7 @@ mod tests {
                 seen += 1;
             }
         }
-        assert_eq!(seen, 1);
+        assert_eq!(seen, 2);
         assert!(files[1].1.contains(&files[0].0));
     }
 
@@ -65,7 +66,7 @@ mod tests {
         let jobs: serde_yaml::Value = serde_yaml::from_str(&files()[0].1).unwrap();
         let scripts = jobs.as_mapping().unwrap().values().filter_map(|job| job["script"].as_sequence());
         let lines: Vec<&str> = scripts.flatten().filter_map(|line| line.as_str()).collect();
-        assert_eq!(lines.len(), 4);
+        assert_eq!(lines.len(), 5);
         for line in lines {
             let parsed = crate::cli::Cli::try_parse_from(line.split_whitespace());
             assert!(parsed.is_ok(), "{line}: {parsed:?}");

@@ -109,13 +109,24 @@ fn batch(documents: &[String]) -> String {
     documents.iter().enumerate().map(|(index, text)| format!("d{index}:\n{}", indented(text))).collect()
 }
 
+/// Rules under which `always there` is encrypted.
+const RULES: [&str; 6] = [
+    "",
+    "mac_only_encrypted: true",
+    "unencrypted_suffix: x\n    mac_only_encrypted: true",
+    "encrypted_suffix: \" there\"",
+    "encrypted_regex: ' there$|[aeiou]'",
+    "unencrypted_regex: '^[m-z]'",
+];
+
+/// 1,536 documents, 64 in a file.
 #[test]
 fn random_documents_go_both_ways() {
     let shop = Workshop::new();
-    let rule = shop.rule("");
-    let documents = prop::collection::vec(document(), 8);
-    TestRunner::new(config(12))
-        .run(&documents, |documents| {
+    let inputs = (prop::collection::vec(document(), 64), prop::sample::select(&RULES[..]));
+    TestRunner::new(config(24))
+        .run(&inputs, |(documents, lines)| {
+            let rule = shop.rule(lines);
             let text = batch(&documents);
             let theirs = shop.encrypt(&text);
             let wanted = shop.decrypt(&theirs);

@@ -30,7 +30,7 @@ fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = serde_js
 }
 
 fn json() -> impl Strategy<Value = String> {
-    (prop::collection::vec(object(json_value()), 6), any::<bool>()).prop_map(|(objects, pretty)| {
+    (prop::collection::vec(object(json_value()), 16), any::<bool>()).prop_map(|(objects, pretty)| {
         let mut root = serde_json::Map::new();
         root.insert("always there".to_owned(), Value::from("x"));
         root.extend(objects.into_iter().enumerate().map(|(at, object)| (format!("d{at}"), object.into())));
@@ -138,6 +138,7 @@ fn both_ways(format: Format, cases: u32, documents: impl Strategy<Value = String
         .unwrap();
 }
 
+/// 640 objects, 16 in a file.
 #[test]
 fn random_json_goes_both_ways() {
     both_ways(Format::Json, 40, json());

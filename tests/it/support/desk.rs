@@ -317,8 +317,9 @@ impl Desk {
         let left = fs::read_dir(journal.parent().unwrap()).map_or(Vec::new(), |entries| {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         });
-        // The note on the index's lock, empty, where a commit was made.
-        let other: Vec<&String> = left.iter().filter(|name| *name != "index-lock").collect();
+        // The repository lock, free; and the note on the index's lock, empty, where a commit was made.
+        let other: Vec<&String> =
+            left.iter().filter(|name| *name != "index-lock" && *name != "lock").collect();
         assert!(other.is_empty(), "left beside the journal: {other:?}");
     }
 
@@ -354,7 +355,7 @@ impl Desk {
         let old = fs::read_to_string(self.lab.repo().join(path)).unwrap_or_default();
         let new = change(old);
         self.lab.write(path, &new);
-        let change = FileChange { path: RelPath::new(path).unwrap(), content: Some(new.into_bytes()) };
+        let change = FileChange::of(RelPath::new(path).unwrap(), new.as_bytes());
         let message = format!("change {path}");
         let request = CommitRequest { message, files: vec![change], expected_head: self.head() };
         self.repo.commit(&request).unwrap().unwrap();

@@ -22,3 +22,4 @@ pub(crate) mod scenarios;
 pub(crate) mod sops;
 pub(crate) mod team;
 pub(crate) mod terminal;
+pub(crate) mod watch;

@@ -1,0 +1,179 @@
+//! `provision keys remove --rotate-tokens`: successors for the tokens that somebody who left could read. They come after
+//! the commit that takes the person out, so that no successor is ever encrypted for who leaves. Nothing is remembered in
+//! between: what is left to rotate is what git's history says, and the next run of the same command finds it there.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::super::Exit;
+use super::super::connection::Connections;
+use super::super::rotate::with_overlap;
+use super::super::writer::{self, Job, Planner};
+use crate::cli::{ConnectionArgs, KeysRemoveArgs, WriteArgs};
+use crate::error::{Error, Kind, Result};
+use crate::observe::{POLICY, Wish, environments, interrupted};
+use crate::plan::deliver::Way;
+use crate::plan::message::Done;
+use crate::plan::options::{Chosen, Options, Renew};
+use crate::plan::provision::plan;
+use crate::profile::Environment;
+use crate::readership::Readable;
+use crate::readership::succession::succession;
+use crate::repo::{RelPath, Repository, Upstream};
+use crate::sops::Policy;
+use crate::ui::Ui;
+use crate::world::World;
+
+/// What is needed to rotate.
+pub(super) struct Rotation<'a> {
+    name: &'a str,
+    options: Options,
+    write: WriteArgs,
+    connections: Connections<'a>,
+    ui: Ui,
+    world: &'a World,
+}
+
+/// What is rotated.
+struct Chose {
+    environments: Vec<Environment>,
+    keys: BTreeMap<String, Chosen>,
+}
+
+impl Chose {
+    /// The tokens in use; and environments whose interrupted run is to be finished.
+    fn of(readable: &Readable, repo: &Repository) -> Result<Self> {
+        let names = environments::names(repo)?;
+        let all = names.iter().map(|name| environments::read(repo, name)).collect::<Result<Vec<_>>>()?;
+        let keys = succession(readable, &all).chosen;
+        let interrupted = interrupted::environments(repo)?;
+        let is_concerned = |name: &String| {
+            let could_be_read = readable.tokens.iter().any(|token| token.environment == *name);
+            keys.contains_key(name) || (interrupted.contains(name) && could_be_read)
+        };
+        let environments = all.into_iter().filter(|one| is_concerned(&one.name)).collect();
+        Ok(Self { environments, keys })
+    }
+}
+
+impl<'a> Rotation<'a> {
+    /// With what the command line says.
+    ///
+    /// # Errors
+    /// An overlap that is none, a credential that cannot be read.
+    pub(super) fn new(args: &'a KeysRemoveArgs, ui: Ui, world: &'a World) -> Result<Self> {
+        let run = args.write.run;
+        let options = with_overlap(args.overlap.as_deref(), args.force, run.delivery.push)?;
+        let connections = Connections::new(&args.connection, ui, world)?;
+        let write = WriteArgs { accept_more: false, run, connection: ConnectionArgs::default() };
+        Ok(Self { name: &args.name, options, write, connections, ui, world })
+    }
+
+    /// Finds out before anybody is taken out whether GitLab will let their tokens be replaced. What only the repository is
+    /// against may be what the removal mends: files that do not follow the policy, or an edit that was interrupted.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) async fn rehearse(&self, readable: &Readable, repo: &Rc<Repository>) -> Result<()> {
+        let Chose { environments, keys } = Chose::of(readable, repo)?;
+        let planner = self.planner(&keys);
+        let job = self.job(environments, &planner);
+        let rehearsed = writer::rehearse(&job, Rc::clone(repo), &self.connections, self.ui, self.world).await;
+        let plans = match rehearsed {
+            Err(error) if matches!(error.kind(), Kind::Refused | Kind::HalfWay) => return Ok(()),
+            Err(error) => {
+                let without =
+                    format!("provision keys remove {} without --rotate-tokens needs no GitLab", self.name);
+                return Err(error.hint(without));
+            }
+            Ok(plans) => plans,
+        };
+        let count: usize = plans.iter().map(|plan| plan.mints().count() + plan.pastes().count()).sum();
+        let tokens = if count == 1 { "1 token".to_owned() } else { format!("{count} tokens") };
+        if count > 0 {
+            let names: Vec<&str> = keys.keys().map(String::as_str).collect();
+            let what = format!(
+                "{tokens} that {} could read will get a successor, in {}",
+                self.name,
+                names.join(", ")
+            );
+            self.ui.note(false, &what);
+        }
+        Ok(())
+    }
+
+    /// Whether what would be committed with the successors stands on a policy that still has `who`.
+    ///
+    /// # Errors
+    /// When the policy cannot be read.
+    pub(super) fn awaits_merge(&self, repo: &Repository, has: impl Fn(&Policy) -> bool) -> Result<bool> {
+        let run = self.write.run;
+        let base = match (run.delivery.way(), repo.upstream()?) {
+            _ if run.dry_run => return Ok(false),
+            (Some(_), Upstream::RemoteBranch { commit, .. }) => Some(commit),
+            _ => repo.head()?.commit,
+        };
+        let Some(base) = base else { return Ok(false) };
+        let text = repo.content_at(base, &RelPath::new(POLICY)?)?.unwrap_or_default();
+        let there = Policy::parse(&String::from_utf8_lossy(&text)).map_err(|error| {
+            Error::from_source(Kind::Refused, &error).context("upstream's .sops.yaml cannot be used")
+        })?;
+        let awaits = has(&there);
+        if awaits && run.delivery.way() != Some(Way::MergeRequest) {
+            let what =
+                format!("{} is still in the .sops.yaml that successors would be encrypted by", self.name);
+            return Err(Error::new(Kind::HalfWay, what).hint("run the same command again"));
+        }
+        Ok(awaits)
+    }
+
+    /// Rotates, one environment after the other.
+    ///
+    /// # Errors
+    /// With kind "half-way": who leaves is out already.
+    pub(super) async fn run(&self, readable: &Readable, repo: &Rc<Repository>) -> Result<(Exit, Vec<Done>)> {
+        let Chose { environments, keys } = Chose::of(readable, repo)?;
+        if environments.is_empty() {
+            return Ok((Exit::Done, Vec::new()));
+        }
+        let planner = self.planner(&keys);
+        let job = self.job(environments, &planner);
+        let (ui, world) = (self.ui, self.world);
+        let outcome =
+            writer::carry_out(&job, Rc::clone(repo), &self.write, &self.connections, ui, world).await;
+        outcome.map_err(|error| {
+            let what = format!("{} reads nothing new, and not all tokens have successors yet", self.name);
+            error
+                .context(what)
+                .of_kind(Kind::HalfWay)
+                .hint("run the same command again: it goes on with the tokens that are still old")
+        })
+    }
+
+    fn planner(&self, keys: &BTreeMap<String, Chosen>) -> Box<Planner<'_>> {
+        let (keys, options) = (keys.clone(), self.options.clone());
+        Box::new(move |environment, observed, shown| {
+            let renew = match keys.get(&environment.name) {
+                Some(keys) => Renew::Now(keys.clone()),
+                None => Renew::Nothing,
+            };
+            let options = Options { renew, ..options.clone() };
+            let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
+            plan(environment, observed, &options).map_err(Error::from)
+        })
+    }
+
+    fn job<'j>(&self, environments: Vec<Environment>, plan: &'j Planner<'j>) -> Job<'j> {
+        Job {
+            verb: "keys remove",
+            environments,
+            wish: Wish { revokes: self.options.revokes(), ..Wish::default() },
+            pasted: None,
+            plan,
+            again: |environment, keys| match keys {
+                [] => format!("provision rotate --env {environment}"),
+                _ => format!("provision rotate --env {environment} --token {}", keys.join(",")),
+            },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a forged lock, or the journal of a laptop that was off for a week, can do to other people's tokens: nothing.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use provision::lock::{Entry, Lock, Superseded};
+use provision::token::TokenId;
+use serde_json::json;
+
+use crate::support::lab::{Lab, said};
+use crate::support::team::Team;
+use crate::support::watch::{LOCK, current};
+
+/// The tokens that live, of whomever.
+fn live(lab: &Lab) -> BTreeSet<u64> {
+    let state = lab.gitlab.state();
+    let tokens = state["tokens"].as_array().unwrap().iter();
+    tokens.filter(|token| token["active"] == true).map(|token| token["id"].as_u64().unwrap()).collect()
+}
+
+const WRITERS: [&[&str]; 7] = [
+    &["--env", "qa"],
+    &["rotate", "--env", "qa"],
+    &["rotate", "--env", "qa", "--due"],
+    &["rotate", "--env", "qa", "--overlap", "0s", "--force"],
+    &["revoke", "--env", "qa"],
+    &["--env", "qa", "--prune"],
+    &["revoke", "--env", "qa", "--orphans", "--older-than", "0s", "--force"],
+];
+
+/// Every writer over a repository whose lock was forged: of the tokens that live, at most our own ends.
+fn nobodys_token_ends(forge: impl Fn(&Lab, &mut Entry)) {
+    for writer in WRITERS {
+        let lab = Lab::new();
+        lab.provision(["--env", "dev,qa", "--yes"]).ok();
+        let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+        let entry = lock.tokens.get_mut("backstage").unwrap();
+        let own = entry.id.0;
+        forge(&lab, entry);
+        lab.write(LOCK, &lock.write());
+        lab.commit_all("forged");
+        lab.gitlab.advance(SignedDuration::from_hours(24 * 8));
+        let before = live(&lab);
+        let said = lab.provision(writer.iter().copied().chain(["--yes"]));
+        let ended: BTreeSet<u64> = before.difference(&live(&lab)).copied().collect();
+        assert!(ended.is_subset(&[own].into()), "{writer:?} ended {ended:?}: {}{}", said.out, said.err);
+    }
+}
+
+/// A token that somebody has made by hand, of the same moment, and in all that the profile says like ours.
+fn somebody_elses(lab: &Lab) -> TokenId {
+    let body = json!({
+        "name": "Backstage (qa.alithya-mws.com)", "access_level": 30, "expires_at": "2027-11-21",
+        "scopes": ["read_api", "read_repository", "write_repository"], "description": "made by hand",
+    });
+    TokenId(lab.api("POST", "/groups/alithya-csna/access_tokens", &body)["id"].as_u64().unwrap())
+}
+
+fn of_dev(lab: &Lab) -> TokenId {
+    TokenId(current(&lab.read("environments/locks/dev.yaml")))
+}
+
+#[test]
+fn a_lock_with_another_id() {
+    nobodys_token_ends(|lab, entry| entry.id = somebody_elses(lab));
+}
+
+#[test]
+fn a_lock_with_the_id_of_another_environment() {
+    nobodys_token_ends(|lab, entry| entry.id = of_dev(lab));
+}
+
+#[test]
+fn a_lock_with_a_superseded_id_that_is_somebodys() {
+    for whose in [somebody_elses, of_dev] {
+        nobodys_token_ends(|lab, entry| {
+            let old = Superseded { id: whose(lab), ..entry.clone().supersede() };
+            entry.superseded.push(old);
+        });
+    }
+}
+
+#[test]
+fn a_lock_with_an_entry_of_another_owner() {
+    nobodys_token_ends(|lab, entry| {
+        entry.id = somebody_elses(lab);
+        entry.owner.path = "other-group".to_owned();
+    });
+}
+
+/// The reply of a laptop's mint was lost, and the laptop was off; meanwhile others went on.
+#[test]
+fn a_dead_laptops_journal_resumed_a_week_later_withdraws_its_own_only() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    let ben = team.another_clone("ben");
+    lab.gitlab.add_fault("POST /groups/*/access_tokens x1 lose-reply".parse().unwrap());
+    lab.provision(["--env", "qa", "--push", "--yes"]).refused(4, "run the same command again");
+    let own = *live(&lab).last().unwrap();
+    said(&mut ben.command(&lab, &["--env", "qa", "--push", "--yes"])).ok();
+    let by_hand = somebody_elses(&lab);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 7));
+    let before = live(&lab);
+    assert!(before.contains(&own) && before.contains(&by_hand.0));
+    lab.provision(["resume", "--push", "--yes"]).ok();
+    assert_eq!(before.difference(&live(&lab)).copied().collect::<Vec<_>>(), [own]);
+    assert!(live(&lab).contains(&current(&team.show("main", LOCK))));
+}

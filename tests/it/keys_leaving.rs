@@ -1,0 +1,156 @@
+//! `provision keys remove --rotate-tokens`: who leaves knows nothing that works any more.
+
+use crate::support::lab::Lab;
+use crate::support::people::{Person, policy};
+use crate::support::team::Team;
+
+const QA: &str = "secrets/qa.sops.yaml";
+const DEV: &str = "secrets/dev.sops.yaml";
+
+/// Tokens for qa and dev, ben reads both, and eva only dev.
+fn lab(lab: Lab, ben: &Person, eva: &Person) -> Lab {
+    let ana = Person::owner_of(&lab);
+    let rules: [(&str, &[&str]); 2] =
+        [("^secrets/qa", &["ana", "ben"]), ("^secrets/dev", &["ana", "ben", "eva"])];
+    lab.write(".sops.yaml", &policy(&[&ana, ben, eva], &rules));
+    lab.commit_all("readers");
+    lab.provision(["--env", "qa,dev", "--yes"]).ok();
+    lab
+}
+
+fn ids(lab: &Lab) -> Vec<u64> {
+    let minted = lab.minted();
+    let live = minted.iter().filter(|token| token["active"] == true);
+    live.map(|token| token["id"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn every_token_that_they_could_read_gets_a_successor_that_they_cannot() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    let old = ids(&lab);
+    let head = lab.head();
+    let said = lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
+    assert_eq!(said.status, 3, "{}{}", said.out, said.err);
+    assert!(
+        said.err.contains("2 tokens that ben could read will get a successor, in dev, qa"),
+        "{}",
+        said.err
+    );
+    assert!(said.out.contains("replaced, and not revoked yet"), "{}", said.out);
+    assert!(
+        said.err.contains("2 tokens are replaced and still work until a run after the overlap"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("what ben could read stays readable to ben"), "{}", said.err);
+    assert!(!said.err.contains("still the old one"), "{}", said.err);
+    let subjects = lab.git(["log", "--reverse", "--format=%s", &format!("{head}..")]);
+    assert!(subjects.starts_with("provision(keys): remove ben\n"), "{subjects}");
+    assert_eq!(subjects.lines().count(), 3, "{subjects}");
+    assert_eq!(ids(&lab).len(), 4);
+    for file in [QA, DEV] {
+        assert!(ben.reads(&lab, file).is_none(), "{file}");
+        lab.sops(["decrypt", file]).ok();
+    }
+    assert!(eva.reads(&lab, DEV).is_some());
+    lab.provision(["check"]).ok();
+    // Once more: nobody could read the successors, so nothing is left to do but to wait.
+    let said = lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
+    assert_eq!((said.status, ids(&lab).len()), (3, 4), "{}{}", said.out, said.err);
+    lab.gitlab.advance(jiff::SignedDuration::from_hours(25));
+    lab.provision(["rotate", "--all", "--due", "--yes"]).ok();
+    assert!(ids(&lab).iter().all(|id| !old.contains(id)), "{:?} of {old:?}", ids(&lab));
+    lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--yes"]).ok();
+}
+
+#[test]
+fn only_what_they_could_read_is_replaced() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    let qa = lab.value(QA, "GITLAB_TOKEN");
+    lab.provision(["keys", "remove", "eva", "--rotate-tokens", "--yes"]);
+    assert_eq!(lab.value(QA, "GITLAB_TOKEN"), qa);
+    assert_eq!(ids(&lab).len(), 3);
+    assert!(eva.reads(&lab, DEV).is_none() && ben.reads(&lab, DEV).is_some());
+}
+
+#[test]
+fn without_an_overlap_nothing_that_they_know_works_when_it_ends() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    let lab = self::lab(lab, &ben, &eva);
+    lab.git(["push", "-q"]);
+    let old = ids(&lab);
+    let args = ["keys", "remove", "ben", "--rotate-tokens", "--overlap", "0s", "--yes"];
+    lab.provision(args).refused(2, "whose successors nobody has yet");
+    assert!(ben.reads(&lab, QA).is_some());
+    let said = lab.provision([&args[..], &["--push"]].concat()).ok();
+    assert!(ids(&lab).len() == 2 && ids(&lab).iter().all(|id| !old.contains(id)), "{}", said.out);
+    assert!(said.out.contains("no longer in use") && !said.out.contains("still in use"), "{}", said.out);
+    assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
+}
+
+#[test]
+fn successors_wait_for_the_merge_of_the_request_that_takes_them_out() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    let lab = self::lab(lab, &ben, &eva);
+    lab.git(["push", "-q"]);
+    let old = ids(&lab);
+    let args = ["keys", "remove", "ben", "--rotate-tokens", "--mr", "--yes"];
+    let said = lab.provision(args);
+    assert_eq!((said.status, ids(&lab)), (3, old), "{}", said.err);
+    assert!(
+        said.err.contains("once .sops.yaml is merged without them, run the same command again"),
+        "{}",
+        said.err
+    );
+    team.merge("provision/keys-ben");
+    lab.git(["pull", "-q"]);
+    let said = lab.provision(args);
+    assert_eq!((said.status, ids(&lab).len()), (3, 4), "{}{}", said.out, said.err);
+    for branch in ["provision/qa", "provision/dev"] {
+        assert!(!team.show(branch, ".sops.yaml").contains("ben"), "{branch}");
+    }
+}
+
+#[test]
+fn what_stops_the_rotation_is_known_before_anybody_is_taken_out() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    let head = lab.head();
+    let mut command = lab.command(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
+    let said = crate::support::lab::said(command.env("GITLAB_TOKEN", "glpat-wrong-wrong-wrong-00"));
+    assert_eq!(said.status, 6, "{}", said.err);
+    assert!(said.err.contains("without --rotate-tokens needs no GitLab"), "{}", said.err);
+    assert_eq!((lab.head(), lab.git(["status", "--porcelain"])), (head, String::new()));
+    assert!(ben.reads(&lab, QA).is_some());
+}
+
+#[test]
+fn a_dry_run_shows_both_and_does_neither() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    let (head, old) = (lab.head(), ids(&lab));
+    let said = lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--dry-run"]).ok();
+    assert!(said.out.contains("rekey") && said.out.contains("mint"), "{}", said.out);
+    assert_eq!((lab.head(), ids(&lab)), (head, old));
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_refusal_of_gitlab_leaves_them_out_and_the_same_command_goes_on() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    lab.gitlab.add_fault("POST * x1 403".parse().unwrap());
+    let args = ["keys", "remove", "ben", "--rotate-tokens", "--yes"];
+    let said = lab.provision(args).refused(4, "not all tokens have successors yet");
+    assert!(said.err.contains("run the same command again: it goes on"), "{}", said.err);
+    assert!(said.out.contains("still in use"), "{}", said.out);
+    assert!(ben.reads(&lab, QA).is_none() && ben.reads(&lab, DEV).is_none());
+    let said = lab.provision(args);
+    assert_eq!((said.status, ids(&lab).len()), (3, 4), "{}{}", said.out, said.err);
+}
