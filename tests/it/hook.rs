@@ -5,6 +5,7 @@ use std::fs;
 use crate::diff::git;
 use crate::show::encrypted_by_sops;
 use crate::support::lab::Lab;
+use crate::support::people::{Person, policy};
 
 const HOOK: &str = ".git/hooks/pre-commit";
 
@@ -80,4 +81,35 @@ fn somebodys_hook_is_never_overwritten_and_the_line_to_add_is_said() {
     lab.write(".pre-commit-config.yaml", "repos: []\n");
     lab.provision(["hook", "install"]).refused(5, line);
     assert!(!lab.repo().join(HOOK).exists());
+}
+
+#[test]
+fn a_policy_edited_by_hand_is_committed_with_the_files_that_follow_it_in_one_go() {
+    let lab = Lab::new();
+    let (ana, ben) = (Person::owner_of(&lab), Person::new("ben"));
+    lab.write(".sops.yaml", &policy(&[&ana], &[("^secrets/", &["ana"])]));
+    encrypted_by_sops(&lab, "secrets/x.sops.yaml", "password: hunter2\n");
+    lab.commit_all("ana alone");
+    lab.provision(["hook", "install"]).ok();
+    lab.write(".sops.yaml", &policy(&[&ana, &ben], &[("^secrets/", &["ana", "ben"])]));
+    lab.git(["add", ".sops.yaml"]);
+    let head = lab.head();
+    let out = git(&lab, &["commit", "-qm", "ben"]);
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(!out.status.success());
+    let hint = "it and the files that follow it, in one commit: provision rekey --with-policy";
+    assert!(said.contains(hint), "{said}");
+    lab.provision(["rekey", "--yes"]).refused(5, "provision rekey --with-policy");
+    let said = lab.provision(["rekey", "--with-policy", "--yes"]).ok();
+    assert!(said.err.contains(&format!("ben ({}) will read", ben.recipient)), "{}", said.err);
+    assert_eq!(lab.git(["show", "--name-only", "--format="]), ".sops.yaml\nsecrets/x.sops.yaml");
+    assert_eq!(lab.git(["rev-list", "--count", &format!("{head}..HEAD")]), "1");
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    assert!(ben.reads(&lab, "secrets/x.sops.yaml").is_some());
+    lab.provision(["check"]).ok();
+    // What is staged must be what is in the work tree: nothing of the user's is lost.
+    lab.write(".sops.yaml", &policy(&[&ana], &[("^secrets/", &["ana"])]));
+    lab.git(["add", ".sops.yaml"]);
+    lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("laptop", "desk"));
+    lab.provision(["rekey", "--with-policy", "--yes"]).refused(5, "changes that are not committed");
 }
