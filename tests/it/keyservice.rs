@@ -131,6 +131,8 @@ fn a_vault_is_asked_through_the_key_service_and_only_where_the_policy_names_it()
     let eva = provision::sops::generate_identity().1;
     policy(&lab, &format!("age: ['{eva}']"));
     lab.commit_all("policy");
+    policy(&lab, &format!("age: ['{eva}'] # Eva"));
+    lab.commit_all("and a name");
     ours(&lab, false, &environment, &["rekey", "--yes"]).ok();
     assert_eq!(vault.seen(), ["PUT /v1/transit/decrypt/k"]);
     assert!(lab.read(FILE).contains(eva.as_str()) && !lab.read(FILE).contains("hc_vault"));
