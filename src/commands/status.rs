@@ -9,7 +9,7 @@ use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
 use crate::lock::Lock;
-use crate::observe::{environments, live};
+use crate::observe::{environments, interrupted, live};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
@@ -20,6 +20,8 @@ struct Report<'a> {
     /// `locks` or `gitlab`.
     source: &'static str,
     tokens: &'a [Row],
+    /// Environments with a run that was not finished.
+    unfinished: &'a [String],
 }
 
 /// Prints the table. Without `--live` it needs no key and no network.
@@ -49,12 +51,20 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
             rows.extend(checks::status(&environment, user.as_deref(), &lock, live.as_ref(), today));
         }
     }
+    let mut unfinished = interrupted::environments(&repo)?;
+    unfinished.retain(|name| names.contains(name));
     if ui.json() {
         let source = if args.live { "gitlab" } else { "locks" };
-        ui.result_json(&Report { source, tokens: &rows })?;
+        ui.result_json(&Report { source, tokens: &rows, unfinished: &unfinished })?;
     } else {
         let source = if args.live { "as GitLab says" } else { "according to the locks" };
         ui.result(&status::text(ui, &rows, source))?;
+        for name in &unfinished {
+            ui.note(
+                true,
+                &format!("{name}: a run was not finished: provision resume --env {name} goes on with it"),
+            );
+        }
     }
     let limit = match args.fail_on {
         FailOn::Due => Severity::Due,

@@ -11,12 +11,15 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::ObjectId;
 
 use super::error::RepoError;
 use super::{Repository, index_lock, native};
+
+/// The longest that taking the locks on references may last: gix waits for each of them.
+const TAKING: Duration = Duration::from_secs(2);
 
 /// The note on our lock, wiped when dropped and kept when the process dies.
 pub(super) struct Note {
@@ -64,15 +67,30 @@ struct Noted {
     commit: Option<String>,
     /// Locks on references that were held beside it.
     locks: Vec<Identity>,
+    /// When it was last written.
+    at: SystemTime,
 }
 
 impl Noted {
-    /// Whether a lock on a reference is one that the dead run held: it was noted, or has the commit that nobody else
-    /// knew. One that was made a moment before the end is empty and may be anybody's.
+    /// Whether a lock on a reference is one that the dead run held: it was noted; or it has the commit that nobody else
+    /// knew; or the run died on its way from saying that it would take the locks to noting them, and this one was made
+    /// just then and has nothing in it yet.
     fn is_ours(&self, lock: &Path) -> bool {
-        let noted = Identity::of(lock).is_some_and(|identity| self.locks.contains(&identity));
-        let commit = || fs::read_to_string(lock).ok().map(|text| text.trim_end().to_owned());
-        noted || self.commit.is_some() && self.commit == commit()
+        if Identity::of(lock).is_some_and(|identity| self.locks.contains(&identity)) {
+            return true;
+        }
+        let Ok(content) = fs::read_to_string(lock) else { return false };
+        if content.is_empty() {
+            return self.commit.is_some() && self.locks.is_empty() && self.is_of_that_moment(lock);
+        }
+        self.commit.as_deref() == Some(content.trim_end())
+    }
+
+    fn is_of_that_moment(&self, lock: &Path) -> bool {
+        let born = lock.symlink_metadata().and_then(|metadata| metadata.created()).ok();
+        // Both are told by the file system's clock.
+        let later = born.and_then(|born| born.duration_since(self.at).ok());
+        later.is_some_and(|later| later <= TAKING)
     }
 }
 
@@ -139,7 +157,9 @@ impl Note {
         let mut text = String::new();
         self.file.rewind().and_then(|()| self.file.read_to_string(&mut text)).ok()?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        let mut noted = Noted { index: Identity(lines.next()?.to_owned()), commit: None, locks: Vec::new() };
+        let index = Identity(lines.next()?.to_owned());
+        let at = self.file.metadata().and_then(|metadata| metadata.modified()).ok()?;
+        let mut noted = Noted { index, commit: None, locks: Vec::new(), at };
         for line in lines {
             match line.split_once(' ') {
                 Some(("commit", id)) => noted.commit = Some(id.to_owned()),
@@ -275,35 +295,52 @@ mod tests {
         assert_eq!(fs::read(repo.git_dir().join("index")).unwrap(), b"old");
     }
 
+    /// What is left of these locks on HEAD, its branch and the packed references beside the note of a dead run.
+    fn left_of(contents: [&str; 3], note_more: impl FnOnce(&mut Note, &[PathBuf])) -> [bool; 3] {
+        let (_folder, repo) = repository();
+        let git = gix::open(repo.root()).unwrap();
+        let locks = native::reference_locks(&git, repo.head().unwrap().branch.as_deref());
+        let mut note = Note::hold(repo.git_dir()).unwrap();
+        fs::write(repo.git_dir().join("index.lock"), "new").unwrap();
+        note.announce(&repo.git_dir().join("index.lock"));
+        note.for_commit(COMMIT);
+        for (path, content) in locks.iter().zip(contents) {
+            fs::write(path, content).unwrap();
+        }
+        note_more(&mut note, &locks);
+        note.written = false;
+        drop(note);
+        repo.settle_interrupted_commit().unwrap();
+        [0, 1, 2].map(|lock| locks[lock].exists())
+    }
+
+    const COMMIT: ObjectId = ObjectId::null(gix::hash::Kind::Sha1);
+
+    /// As if the note had last been written so many seconds later than it was.
+    fn written_later(note: &Note, seconds: i64) {
+        let now = note.file.metadata().unwrap().modified().unwrap();
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        note.file.set_modified(if seconds < 0 { now - by } else { now + by }).unwrap();
+    }
+
     #[test]
     fn the_locks_on_references_go_that_were_noted_or_that_hold_the_commit() {
-        let (_folder, repo) = repository();
-        let branch = repo.head().unwrap().branch.unwrap();
-        let [head, branch, packed] = ["HEAD.lock", &format!("{branch}.lock"), "packed-refs.lock"]
-            .map(|name| repo.git_dir().join(name));
-        let commit = ObjectId::null(gix::hash::Kind::Sha1);
-        let all = [&head, &branch, &packed];
-        for noted in [false, true] {
-            for (contents, stay) in
-                [([&*format!("{commit}\n"), "", ""], [false, true, true]), (["", "", ""], [true; 3])]
-            {
-                for (path, content) in all.iter().zip(contents) {
-                    fs::write(path, content).unwrap();
-                }
-                fs::write(repo.git_dir().join("index.lock"), "new").unwrap();
-                let mut note = Note::hold(repo.git_dir()).unwrap();
-                note.announce(&repo.git_dir().join("index.lock"));
-                note.for_commit(commit);
-                if noted {
-                    note.beside(&all.map(PathBuf::clone));
-                }
-                note.written = false;
-                drop(note);
-                repo.settle_interrupted_commit().unwrap();
-                let left = all.map(|path| path.exists());
-                assert_eq!(left, if noted { [false; 3] } else { stay }, "{contents:?}");
-            }
-        }
+        let commit = format!("{COMMIT}\n");
+        let others = "0123456789012345678901234567890123456789\n";
+        assert_eq!(left_of(["", others, ""], Note::beside), [false; 3]);
+        assert_eq!(
+            left_of([&commit, others, &commit], |note, _| written_later(note, 60)),
+            [false, true, false]
+        );
+    }
+
+    #[test]
+    fn an_empty_lock_goes_only_where_it_was_made_while_the_run_took_its_locks() {
+        assert_eq!(left_of(["", "", ""], |_, _| ()), [false; 3]);
+        assert_eq!(left_of(["", "", ""], |note, _| written_later(note, 60)), [true; 3]);
+        assert_eq!(left_of(["", "", ""], |note, _| written_later(note, -60)), [true; 3]);
+        // It had noted its own: this one is somebody else's.
+        assert_eq!(left_of(["", "", ""], |note, locks| note.beside(&locks[..1])), [false, true, true]);
     }
 
     #[test]
