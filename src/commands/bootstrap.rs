@@ -99,10 +99,12 @@ async fn token(
     let connections = Connections::new(&args.write.connection, ui, world)?;
     let key =
         environment.tokens.iter().find(|token| token.kind == TokenKind::Personal).map(|token| &token.key);
+    let mut made_now = false;
     let mut value = connections.given();
     if value.is_none() && connections.is_empty(&environment.gitlab) {
         value =
             without_credential(&connections, &environment, repo, args.write.run.dry_run, ui, world).await?;
+        made_now = value.is_some();
     }
     let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value });
     let options = Options::default();
@@ -114,7 +116,14 @@ async fn token(
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
         again: |environment, _| format!("provision bootstrap --env {environment}"),
     };
-    writer::run_with(&job, Rc::clone(repo), &args.write, connections, ui, world).await
+    let page = job.environments.first().map(|one| one.gitlab.page("-/user_settings/personal_access_tokens"));
+    let done = writer::run_with(&job, Rc::clone(repo), &args.write, connections, ui, world).await;
+    done.map_err(|error| match page {
+        Some(page) if made_now && error.kind() == Kind::CannotDecrypt => {
+            error.hint(format!("the token that you made just now is not used: revoke it at {page}"))
+        }
+        _ => error,
+    })
 }
 
 /// The token in the person's own file where it still works, else one that is made now. It acts for itself; returns the one

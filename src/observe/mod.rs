@@ -323,6 +323,9 @@ fn secrets_files(
             }
         };
         let content = content(repo, &path, secrets, replay)?;
+        if secrets.recipients == Recipients::Own {
+            own::is_for_a_key_here(&path, content.as_deref(), world)?;
+        }
         let template = environments::template(repo, secrets, &environment.path)?;
         let names = policy.as_ref().map(|policy| policy.names().clone()).unwrap_or_default();
         let names = Rc::new(names);

@@ -1,11 +1,11 @@
 //! A person's own token: the one that their own secrets file holds.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::profile::{Environment, Recipients, UserName};
 use crate::repo::{RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops::{Encrypted, Format};
-use crate::world::World;
+use crate::world::{World, identities};
 
 use super::environments;
 
@@ -51,4 +51,25 @@ pub fn find(environment: &Environment, repo: &Repository, world: &World) -> Resu
         }
     }
     Ok(None)
+}
+
+/// Refuses a person's own file that is for a key which they have elsewhere: what is in it can be neither read nor kept here.
+///
+/// # Errors
+/// Where no identity here is among its readers.
+pub fn is_for_a_key_here(path: &RelPath, content: Option<&[u8]>, world: &World) -> Result<()> {
+    // What is no SOPS file is refused where it is read.
+    let encrypted = content.and_then(|bytes| Encrypted::parse(Format::of_path(path.as_str()), bytes).ok());
+    let Some(encrypted) = encrypted else { return Ok(()) };
+    let readers = encrypted.recipients();
+    if readers.is_empty() || world.identities()?.recipients().any(|own| readers.contains(&own)) {
+        return Ok(());
+    }
+    let readers: Vec<String> = readers.iter().map(ToString::to_string).collect();
+    let place = identities::default_file(&world.variables);
+    let place = place.map_or_else(|| "your age keys".to_owned(), |file| file.display().to_string());
+    Err(Error::new(Kind::CannotDecrypt, format!("{path} is yours, and no key here opens it"))
+        .because(format!("it is for {}", readers.join(", ")))
+        .hint(format!("add that key to {place}, from your other machine or your copy of it, and run the same command again"))
+        .hint(format!("where that key is lost: git rm {path} && git commit, then provision bootstrap makes a new token")))
 }

@@ -64,8 +64,13 @@ pub fn of_environment(
         found.extend(candidates);
     }
     if found.is_empty() {
-        return Err(Error::new(Kind::Usage, format!("{} has no secrets file yet", environment.name))
-            .hint(format!("make it: provision --env {}", environment.name)));
+        return Err(Error::new(Kind::Usage, format!("{} has no secrets file yet", environment.name)).hint(
+            if environment.is_personal() {
+                format!("make it: provision bootstrap --env {}", environment.name)
+            } else {
+                format!("make it: provision --env {}", environment.name)
+            },
+        ));
     }
     Ok(found)
 }

@@ -195,3 +195,84 @@ fn a_superseded_personal_token_withdraws_itself_where_its_owner_may_revoke_nothi
     assert_eq!(alive(), 0);
     assert!(!lab.read("environments/locks/devmode/dev.yaml").contains("superseded"));
 }
+
+#[test]
+fn on_a_second_machine_the_own_file_is_left_as_it_is_and_the_way_out_is_named() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let run = || {
+        let mut command = newcomer.command(&["bootstrap", "--yes", "--token-file", token.to_str().unwrap()]);
+        Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).output().unwrap())
+    };
+    run().ok();
+    // The home of another machine: no key yet.
+    let key = fs::read(newcomer.key_file()).unwrap();
+    fs::remove_file(newcomer.key_file()).unwrap();
+    let before = (lab.head(), lab.read(FILE));
+    let mut terminal = newcomer.sits_before(&["bootstrap"]);
+    terminal.answer("Make it?", "y");
+    // The origin is bound to nothing on this machine yet.
+    terminal.answer("Is that where your account is?", "y");
+    terminal.expect("create the token there");
+    let second = Form::in_text(terminal.all()).submit(&lab, DEV);
+    terminal.expect(PASTE);
+    terminal.paste(&second);
+    let (status, said) = terminal.end();
+    assert_eq!(status, 7, "{said}");
+    for text in ["is yours, and no key here opens it", "add that key to", "is not used: revoke it at"] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    assert_eq!((lab.head(), lab.read(FILE)), before);
+    // With the key from the other machine all is well; without it for good, a new token takes the old one's place.
+    let new = fs::read(newcomer.key_file()).unwrap();
+    fs::write(newcomer.key_file(), [new.clone(), key].concat()).unwrap();
+    let said = run();
+    assert!(said.out.contains("is healthy"), "{said:?}");
+    fs::write(newcomer.key_file(), new).unwrap();
+    run().refused(7, "no key here opens it");
+    lab.git(["rm", "-q", FILE]);
+    lab.git(["commit", "-q", "-m", "lost"]);
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    assert_ne!(run().status, 5);
+    assert!(lab.read(FILE).contains("sops"));
+}
+
+/// The whole way of an access request: who asks, who merges and who rekeys have a home of their own each.
+#[test]
+fn a_newcomer_asks_a_maintainer_merges_ci_rekeys_with_its_own_key_and_the_newcomer_reads() {
+    let (team, lab) = Team::with_clone();
+    let (identity, ci) = provision::sops::generate_identity();
+    lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("age: ", &format!("age: {ci},")));
+    lab.commit_all("CI reads");
+    lab.provision(["--env", "qa", "--yes", "--push"]).ok();
+
+    let newcomer = Newcomer::at(&lab);
+    let theirs = team.another_clone("newcomer");
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let at = |args: &[&str]| {
+        let mut command = newcomer.command(args);
+        Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).current_dir(theirs.folder()).output().unwrap())
+    };
+    let token = token.to_str().unwrap();
+    at(&["bootstrap", "--yes", "--token-file", token, "--request-access", "qa"]).ok();
+    let qa = ["show", "--reveal", "secrets/qa.sops.yaml", "GITLAB_TOKEN"];
+    at(&qa).refused(7, "");
+
+    // The maintainer merges it, and does nothing else.
+    team.merge("provision/access-dev");
+
+    // A job: a fresh clone, an empty home, the key in a variable.
+    let home = lab.everything().join("ci");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join(".gitconfig"), crate::support::lab::GIT_CONFIG).unwrap();
+    let job = team.another_clone("job");
+    let mut rekey = job.command(&lab, &["rekey", "--yes", "--push"]);
+    rekey.env("HOME", &home).env("SOPS_AGE_KEY", identity.expose()).env_remove("GITLAB_TOKEN");
+    Said::of(&rekey.output().unwrap()).ok();
+
+    theirs.git(&lab, &["pull", "-q", "--rebase"]);
+    assert_eq!(at(&qa).ok().out, lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"));
+}

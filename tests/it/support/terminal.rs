@@ -27,9 +27,16 @@ pub(crate) struct Terminal {
     before: Termios,
 }
 
-/// The program leads a session of its own on the terminal, so that Ctrl-C there is a signal for it.
-const ON_ITS_TERMINAL: &str =
-    "use POSIX (); POSIX::setsid(); ioctl(STDIN, $^O eq 'linux' ? 0x540E : 0x20007461, 0) or die $!;";
+/// A shell of a few lines: it leads a session on the terminal, so that Ctrl-C there is a signal for the program, and stays
+/// when the program has ended. A terminal whose leader ends is hung up, and what nobody has read yet is lost with it.
+const ON_ITS_TERMINAL: &str = "use POSIX (); POSIX::setsid(); \
+    ioctl(STDIN, $^O eq 'linux' ? 0x540E : 0x20007461, 0) or die $!; \
+    if (my $program = fork) { \
+        $SIG{$_} = 'IGNORE' for qw(INT QUIT); waitpid $program, 0; \
+        $| = 1; print '[ended ', ($? & 127 ? -1 : $? >> 8), ']'; \
+        sleep 60 while 1; \
+    }";
+const ENDED: &str = "[ended ";
 
 impl Terminal {
     /// Starts `command` on a terminal of 80 columns.
@@ -105,7 +112,10 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn wait_until_hidden(&mut self) {
         while self.echoes() {
-            assert!(self.child.try_wait().unwrap().is_none(), "it has ended: {}", self.all);
+            while let Ok(bytes) = self.said.try_recv() {
+                self.all += &String::from_utf8_lossy(&bytes);
+            }
+            assert!(!self.all.contains(ENDED), "it has ended: {}", self.all);
             thread::yield_now();
         }
     }
@@ -140,13 +150,24 @@ impl Terminal {
 
     /// The same, and whether the terminal is as it was before.
     pub(crate) fn end_and_modes(mut self) -> (i32, String, bool) {
-        while let Ok(bytes) = self.said.recv_timeout(STUCK) {
-            self.all += &String::from_utf8_lossy(&bytes);
-        }
-        let status = self.child.wait().unwrap().code().unwrap_or(-1);
+        let status = loop {
+            if let Some((said, end)) = self.all.split_once(ENDED)
+                && let Some((status, _)) = end.split_once(']')
+            {
+                let status = status.parse().unwrap();
+                self.all = said.to_owned();
+                break status;
+            }
+            let bytes = self.said.recv_timeout(STUCK);
+            self.all +=
+                &String::from_utf8_lossy(&bytes.unwrap_or_else(|_| panic!("it is stuck: {}", self.all)));
+        };
         let after = tcgetattr(&self.screen).unwrap();
         let modes = |of: &Termios| (of.input_modes, of.output_modes, of.control_modes, of.local_modes);
         let is_as_before = modes(&after) == modes(&self.before);
+        // The leader of the session waits for nothing else.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
         (status, self.all, is_as_before)
     }
 }
