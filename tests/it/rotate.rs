@@ -207,14 +207,14 @@ fn many(lab: &Lab, count: usize) {
 #[test]
 fn what_expired_or_was_revoked_is_revived_in_bulk_with_one_commit() {
     let lab = Lab::today();
-    many(&lab, 12);
+    many(&lab, 200);
     lab.provision(["--env", "qa", "--yes"]).ok();
-    assert_eq!(live(&lab).len(), 12);
+    assert_eq!(live(&lab).len(), 200);
     lab.gitlab.advance(SignedDuration::from_hours(24 * 100));
     assert_eq!(live(&lab).len(), 1);
     let head = lab.head();
     lab.provision(["rotate", "--all", "--due", "--yes"]);
-    assert_eq!(live(&lab).len(), 12);
+    assert_eq!(live(&lab).len(), 200);
     assert_eq!(lab.git(["rev-parse", "HEAD~1"]), head);
     assert!(lab.value(SECRETS, "T7").starts_with("glpat-"));
 }
