@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::instance::Instance;
 use crate::token::{Known, Owner, Record, Scopes};
 
 /// How long a request without a reply is watched for: GitLab may still commit it.
@@ -18,7 +19,7 @@ pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Line {
     /// Before a POST that mints or rotates.
-    Intent(Intent),
+    Intent(Box<Intent>),
     /// GitLab refused it: nothing was made.
     Refused {
         /// Which one.
@@ -79,6 +80,8 @@ pub struct Intent {
     pub at: Timestamp,
     /// Key of the entry in the profile.
     pub key: String,
+    /// Where: neither its number nor its value means anything to another one.
+    pub gitlab: Instance,
     /// Whose token.
     pub owner: Owner,
     /// As asked.
@@ -199,7 +202,7 @@ impl Replay {
 
     fn take(&mut self, line: Line) {
         match line {
-            Line::Intent(intent) => self.open.push(Open { intent, minted: None, given_up: false }),
+            Line::Intent(intent) => self.open.push(Open { intent: *intent, minted: None, given_up: false }),
             Line::Minted { mark, token, sealed } => {
                 if let Some(open) = self.open.iter_mut().find(|open| open.intent.mark == mark) {
                     open.minted = Some((token, sealed));
@@ -257,6 +260,7 @@ mod tests {
             mark: mark.to_owned(),
             at: Timestamp::UNIX_EPOCH,
             key: "backstage".to_owned(),
+            gitlab: "https://gitlab.com".parse().unwrap(),
             owner: Owner { kind: Kind::Group, id: 7, path: "alithya-csna".to_owned() },
             name: "Backstage".to_owned(),
             scopes: Scopes::from(["read_api".to_owned()]),
@@ -297,8 +301,8 @@ mod tests {
 
     #[test]
     fn an_intent_without_an_end_is_open_and_one_with_an_end_is_not() {
-        let mut text = Line::Intent(intent("a")).to_text();
-        text += &Line::Intent(intent("b")).to_text();
+        let mut text = Line::Intent(Box::new(intent("a"))).to_text();
+        text += &Line::Intent(Box::new(intent("b"))).to_text();
         text += &Line::Refused { mark: "a".to_owned() }.to_text();
         text += &Line::Minted { mark: "b".to_owned(), token: record(), sealed: "value: ENC".to_owned() }
             .to_text();
@@ -310,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_torn_line_never_took_effect() {
-        let text = Line::Intent(intent("a")).to_text();
+        let text = Line::Intent(Box::new(intent("a"))).to_text();
         let torn = &text[..text.len() - 9];
         assert!(Replay::read("journal", torn).unwrap().open.is_empty());
         let before_a_whole_one = format!("{torn}\n{text}");
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_line_of_somebody_else_is_an_error_with_its_number() {
-        let text = format!("{}{{\"record\":\"dance\"}}\n", Line::Intent(intent("a")).to_text());
+        let text = format!("{}{{\"record\":\"dance\"}}\n", Line::Intent(Box::new(intent("a"))).to_text());
         let error = Replay::read(".git/provision/qa.journal", &text).unwrap_err();
         assert_eq!(error.line, 2);
     }

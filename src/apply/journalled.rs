@@ -114,7 +114,7 @@ impl<'a> Journalled<'a> {
 fn mints(ground: &Ground, marks: &BTreeSet<&str>) -> Vec<Line> {
     let mut lines = Vec::new();
     for open in ground.replay.open.iter().filter(|open| marks.contains(open.intent.mark.as_str())) {
-        lines.push(Line::Intent(open.intent.clone()));
+        lines.push(Line::Intent(Box::new(open.intent.clone())));
         if let Some((token, sealed)) = &open.minted {
             lines.push(Line::Minted {
                 mark: open.intent.mark.clone(),

@@ -197,7 +197,7 @@ async fn attempt(
         still_rotates(ground, old, &mint.key).await.map_err(not_sent)?;
     }
     let mark = world.new_mark().map_err(not_sent)?;
-    journal.append(&Line::Intent(intent(&mark, mint, ground, world))).map_err(not_sent)?;
+    journal.append(&Line::Intent(Box::new(intent(&mark, mint, ground, world)))).map_err(not_sent)?;
     let request = MintRequest {
         name: mint.name.clone(),
         description: description(&plan.environment, &mint.key, &mark),
@@ -254,6 +254,7 @@ pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) ->
         mark: mark.to_owned(),
         at: ground.client.server_time().unwrap_or_else(|| world.effects().now()),
         key: mint.key.clone(),
+        gitlab: ground.environment.gitlab.clone(),
         owner: mint.owner.clone(),
         name: mint.name.clone(),
         scopes: mint.scopes.clone(),

@@ -32,7 +32,7 @@ pub(super) fn all(
         let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
         let sealed = prepared.seal_for(&mint.key, &pasted.value, now)?;
         journal.keep([
-            Line::Intent(intent(&mark, mint, ground, world)),
+            Line::Intent(Box::new(intent(&mark, mint, ground, world))),
             Line::Minted { mark: mark.clone(), token: pasted.record.clone(), sealed },
         ])?;
         fresh.push(Fresh {

@@ -32,6 +32,7 @@ pub mod inspect;
 pub mod interrupted;
 pub mod leaked;
 pub mod live;
+mod one_gitlab;
 pub mod orphans;
 pub mod own;
 pub mod readership;
@@ -139,6 +140,7 @@ pub async fn environment(
     let policy_path = RelPath::new(POLICY)?;
     own_file(&repo, &lock_path, &replay)?;
     let mut lock = lock_at_head(&repo, &lock_path)?;
+    one_gitlab::check(&environment, &lock, &lock_path, &replay)?;
     let moved = moved(&mut lock, &environment);
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
     let live = live::records(&client, &lock, &replay.retiring).await?;

@@ -10,6 +10,7 @@ fn pending(outcome: Outcome) -> Pending {
             mark: "pv-9".to_owned(),
             at: at("2026-12-01T11:30:00Z"),
             key: "backstage".to_owned(),
+            gitlab: "https://gitlab.com".parse().unwrap(),
             owner: acme(),
             name: "Backstage".to_owned(),
             scopes: Scopes::from(["read_api".to_owned()]),
