@@ -8,6 +8,10 @@ ci:
 test-clients:
     tests/clients/run
 
+# What we write, read by rops, a second implementation of SOPS
+test-rops:
+    tests/rops/run
+
 # Format and lint
 check:
     cargo fmt --check

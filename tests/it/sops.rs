@@ -18,6 +18,7 @@ mod rekey;
 mod rekey_formats;
 mod reveal;
 mod scalars;
+mod second_reader;
 mod selection;
 mod tamper_formats;
 mod tampering;

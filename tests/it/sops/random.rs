@@ -91,7 +91,7 @@ fn block(value: &Value, indent: usize, out: &mut String) {
 }
 
 /// A document with a leaf that is always encrypted.
-fn document() -> impl Strategy<Value = String> {
+pub(super) fn document() -> impl Strategy<Value = String> {
     entries(value()).prop_map(|entries| {
         let mut text = String::from("\"always there\": x");
         block(&Value::Map(entries, false), 0, &mut text);

@@ -29,7 +29,7 @@ fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = serde_js
     prop::collection::vec((key, inner), 0..5).prop_map(|entries| entries.into_iter().collect())
 }
 
-fn json() -> impl Strategy<Value = String> {
+pub(super) fn json() -> impl Strategy<Value = String> {
     (prop::collection::vec(object(json_value()), 16), any::<bool>()).prop_map(|(objects, pretty)| {
         let mut root = serde_json::Map::new();
         root.insert("always there".to_owned(), Value::from("x"));

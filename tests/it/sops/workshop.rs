@@ -121,6 +121,10 @@ impl Workshop {
         age::decrypt(&identity, lines.as_bytes()).unwrap()
     }
 
+    pub(super) fn private_key(&self) -> &str {
+        &self.private
+    }
+
     pub(super) fn identities(&self) -> Identities {
         Identities::parse([("keys.txt", secret(&self.private))]).unwrap()
     }
