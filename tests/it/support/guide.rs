@@ -33,7 +33,7 @@ pub(crate) fn sections(text: &str) -> Vec<(String, Vec<Typed>)> {
         let block = line.starts_with("    ").then(|| line.trim());
         match (fence, line.strip_prefix("$ "), typed.last_mut()) {
             (Some("console"), Some(line), _) => {
-                typed.push(Typed { line: line.to_owned(), shown: Vec::new() })
+                typed.push(Typed { line: line.to_owned(), shown: Vec::new() });
             }
             (Some("console"), None, Some(last)) => last.shown.push(line.to_owned()),
             (None, ..) => typed.extend(block.map(|line| Typed { line: line.to_owned(), shown: Vec::new() })),
