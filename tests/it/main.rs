@@ -78,3 +78,4 @@ mod sops;
 mod support;
 mod terminal;
 mod tidy;
+mod walks;
