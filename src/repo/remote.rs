@@ -244,11 +244,18 @@ impl Repository {
     }
 
     /// `git` for work at this remote. The operator's credential is in its environment only where a credential helper may
-    /// need it: not for ssh and not for a folder.
+    /// need it: not for ssh and not for a folder. It speaks English, because what it says is read; of what gettext knows,
+    /// LANGUAGE alone leaves the encoding of hooks and helpers as it is.
     fn networked(&self, remote: &str) -> Result<Command, RepoError> {
         let is_http = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         let first = self.remote_urls(remote)?.into_iter().next();
-        if first.as_ref().is_some_and(is_http) { program::with_operator(self) } else { program::git(self) }
+        let mut command = if first.as_ref().is_some_and(is_http) {
+            program::with_operator(self)
+        } else {
+            program::git(self)
+        }?;
+        command.env("LANGUAGE", "en");
+        Ok(command)
     }
 }
 
@@ -272,8 +279,8 @@ impl Said {
         Err(RemoteError::Unreachable { command, remote, status: self.status.clone() })
     }
 
-    /// Whether the failure is about rights: in the words of GitLab, ssh and git itself. Where they are others, or in
-    /// another language, it counts as out of reach.
+    /// Whether the failure is about rights: in the words of GitLab, ssh and git itself. Where they are others it counts
+    /// as out of reach.
     fn is_refusal(&self) -> bool {
         const WORDS: [&str; 6] = [
             "not allowed",

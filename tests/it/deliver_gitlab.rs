@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::lab::{Lab, Said};
+use crate::support::lab::{Lab, Said, said};
 use crate::support::team::{PROJECT, Team};
 
 const BRANCH: &str = "provision/qa";
@@ -113,6 +113,18 @@ fn a_remote_that_lets_nobody_write_is_found_out_before_anything_is_minted() {
     }
     assert_eq!(lab.minted().len(), 0);
     assert!(!lab.repo().join(".git/provision/qa.journal").exists());
+}
+
+#[test]
+fn a_git_that_speaks_french_is_asked_for_english_where_its_words_are_read() {
+    let lab = Lab::new();
+    let team = Team::of(&lab);
+    let before = "[ \"$LANGUAGE\" = en ] && echo 'Permission denied' >&2 || echo 'Permission non accordée' >&2; exit 1";
+    team.is_a_project(&lab, before);
+    let mut run = lab.command(["--env", "qa", "--yes", "--push"]);
+    said(run.env("LANGUAGE", "fr").env("LANG", "fr_CA.UTF-8"))
+        .refused(6, "origin does not allow git ls-remote");
+    assert_eq!(lab.minted().len(), 0);
 }
 
 #[test]
