@@ -108,10 +108,11 @@ fn verdict(
     options: &Options,
 ) -> Verdict {
     let since = observed.superseded_since.get(&old.id).copied();
-    if since.is_none() && !is_pressing(old.id, options) {
+    let is_pressing = is_pressing(old.id, token, options);
+    if since.is_none() && !is_pressing {
         return Verdict::NotUpstream;
     }
-    let stands = if is_pressing(old.id, options) { Stands::Pressing } else { Stands::Superseded };
+    let stands = if is_pressing { Stands::Pressing } else { Stands::Superseded };
     let proof = match proof(old, record, observed, stands) {
         Ok(proof) => proof,
         Err(why) => return Verdict::Refuse(why),
@@ -131,20 +132,22 @@ fn verdict(
     // has not taken the successor yet.
     let quiet_since = before(observed.now, overlap);
     match record.last_used_at {
-        Some(used) if used > since && used > quiet_since && !options.force => Verdict::InUse(used),
+        Some(used) if used > since && used > quiet_since && !options.forces(&token.key) => {
+            Verdict::InUse(used)
+        }
         _ => Verdict::Due(proof, Why::OverlapOver { since: over }),
     }
 }
 
 /// Whether it goes without the successor being upstream: it leaked, or the person said so twice.
-fn is_pressing(id: TokenId, options: &Options) -> bool {
+fn is_pressing(id: TokenId, token: &Token, options: &Options) -> bool {
     matches!(options.renew, Renew::Leaked { id: leaked, .. } if leaked == id)
-        || (options.force && options.at_once())
+        || (options.forces(&token.key) && options.at_once())
 }
 
-/// What was said for this run, else when it was superseded, else what the profile says.
+/// What was said for this entry in this run, else when the token was superseded, else what the profile says.
 fn overlap(old: &lock::Superseded, token: &Token, options: &Options) -> Span {
-    let said = options.overlap.as_ref().map(|overlap| overlap.span);
+    let said = options.overlap_of(&token.key).map(|overlap| overlap.span);
     let noted = || old.overlap.as_deref().and_then(|text| expiry::fixed(text).ok());
     said.or_else(noted).unwrap_or(token.overlap)
 }
