@@ -8,6 +8,7 @@ use super::connection::Connections;
 use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
+use crate::gitlab::errors::ErrorKind;
 use crate::lock::Lock;
 use crate::observe::{environments, interrupted, live};
 use crate::profile::Environment;
@@ -42,7 +43,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 None => None,
                 Some(connections) => {
                     let client = connections.client(&environment.gitlab)?;
-                    let records = live::records(&client, &lock, &[]).await?;
+                    let records = live::records(&client, &lock, &[], is_hidden).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)
                 }
@@ -72,6 +73,11 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     };
     let bad = rows.iter().any(|row| row.state.severity() >= limit);
     Ok(if bad { Exit::Attention } else { Exit::Done })
+}
+
+/// Whether the tokens of an owner are nothing that this credential is shown, such as somebody else's.
+fn is_hidden(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 /// The locks of an environment: one, or one for each person who has minted. A shared environment without a lock is

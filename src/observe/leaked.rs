@@ -73,13 +73,18 @@ async fn last_uses(
 ) -> Result<BTreeMap<TokenId, Option<Timestamp>>> {
     let mut last_uses = BTreeMap::new();
     for (_, _, lock) in locks {
-        for (id, live) in live::records(client, lock, &[]).await? {
+        for (id, live) in live::records(client, lock, &[], is_hidden).await? {
             if let Live::Known(record) = live {
                 last_uses.insert(id, record.last_used_at);
             }
         }
     }
     Ok(last_uses)
+}
+
+/// A lock may be of somebody else's tokens, or of a group that is gone: what was used there is of no interest here.
+fn is_hidden(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 fn ended(error: GitLabError) -> Result<Answer> {

@@ -35,11 +35,16 @@ pub(super) fn plan(
 ) -> Retirement {
     let mut retirement = Retirement::default();
     let mut waits_for_upstream = false;
+    let today = utc(observed.now).date();
     for token in environment.tokens.iter().filter(|token| !ending.contains(&token.key)) {
         let Some(entry) = observed.lock.tokens.get(&token.key) else { continue };
         for old in &entry.superseded {
             let record = match observed.live.get(&old.id) {
                 Some(Live::Known(record)) if record.active => record,
+                Some(Live::OutOfSight) if old.expires.is_none_or(|end| end > today) => {
+                    retirement.notes.push(out_of_sight(&token.key, old));
+                    continue;
+                }
                 _ => {
                     retirement.ended.insert(old.id);
                     continue;
@@ -75,6 +80,15 @@ pub(super) fn plan(
         retirement.notes.push(waiting(observed));
     }
     retirement
+}
+
+fn out_of_sight(key: &str, old: &lock::Superseded) -> Note {
+    let (id, owner) = (old.id, &old.owner);
+    let end = old.expires.map_or_else(String::new, |end| format!(", and ends by itself on {end}"));
+    Note::attention(format!(
+        "superseded token {id} of {key} is not retired: this credential is shown no {} {}{end}",
+        owner.kind, owner.path
+    ))
 }
 
 fn waiting(observed: &Observed) -> Note {
