@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod adopt;
+mod adopt_neighbour;
 mod always_live;
 mod at_once;
 mod bootstrap;
@@ -78,3 +79,4 @@ mod sops;
 mod support;
 mod terminal;
 mod tidy;
+mod walks;
