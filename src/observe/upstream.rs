@@ -31,15 +31,21 @@ pub struct UpstreamView {
 /// # Errors
 /// Where the repository cannot be read.
 pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<UpstreamView> {
-    let commit = match repo.upstream()? {
-        Upstream::Head => repo.head()?.commit,
-        Upstream::RemoteBranch { commit, .. } => Some(commit),
+    let (commit, branch) = match repo.upstream()? {
+        Upstream::Head => (repo.head()?.commit, None),
+        Upstream::RemoteBranch { commit, reference, .. } => (Some(commit), Some(reference)),
         Upstream::Unknown { why } => return Ok(UpstreamView { unknown: Some(why), ..Default::default() }),
     };
     let Some(commit) = commit else { return Ok(UpstreamView::default()) };
     let lock = read_lock(repo.content_at(commit, lock_path)?.as_deref(), lock_path);
+    let mut superseded_since = superseded_since(repo, commit, lock_path, &lock)?;
+    if let Some(branch) = branch {
+        for (id, arrived) in arrived(repo, &branch, lock_path, superseded(&lock))? {
+            superseded_since.entry(id).and_modify(|since| *since = arrived.max(*since));
+        }
+    }
     Ok(UpstreamView {
-        superseded_since: superseded_since(repo, commit, lock_path, &lock)?,
+        superseded_since,
         current: lock.tokens.values().map(|entry| entry.id).collect(),
         others: others(repo, commit, lock_path)?,
         unknown: None,
@@ -107,6 +113,33 @@ fn superseded_since(
         since.extend(open.iter().map(|id| (*id, committed)));
     }
     Ok(since)
+}
+
+/// When this clone saw it arrive there: a commit may be made long before it is pushed or merged. Of what was there when the
+/// clone was made nothing is known.
+fn arrived(
+    repo: &Repository,
+    branch: &str,
+    path: &RelPath,
+    mut open: BTreeSet<TokenId>,
+) -> Result<BTreeMap<TokenId, Timestamp>> {
+    let (mut first, mut arrived) = (BTreeMap::new(), BTreeMap::new());
+    if open.is_empty() {
+        return Ok(arrived);
+    }
+    for (commit, seconds) in repo.seen(branch)? {
+        // What a branch has left behind may have been collected.
+        let Ok(content) = repo.content_at(commit, path) else { break };
+        let there = superseded(&read_lock(content.as_deref(), path));
+        let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+        first.extend(open.intersection(&there).map(|id| (*id, time)));
+        arrived.extend(open.difference(&there).filter_map(|id| Some((*id, *first.get(id)?))));
+        open.retain(|id| there.contains(id));
+        if open.is_empty() {
+            break;
+        }
+    }
+    Ok(arrived)
 }
 
 fn superseded(lock: &Lock) -> BTreeSet<TokenId> {

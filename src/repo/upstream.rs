@@ -155,6 +155,30 @@ impl Repository {
         };
         reference.peel_to_commit().doing(doing()).map(|commit| Some(commit.id))
     }
+
+    /// What a reference has named in this clone, newest first, and since when (seconds since 1970); from its reflog, so
+    /// empty where none is kept. Commits may be gone from here.
+    ///
+    /// # Errors
+    /// When the reflog cannot be read.
+    pub fn seen(&self, reference: &str) -> Result<Vec<(ObjectId, i64)>, RepoError> {
+        let doing = || format!("read the reflog of {reference}");
+        let Some(reference) = self.git.try_find_reference(reference).doing(doing())? else {
+            return Ok(Vec::new());
+        };
+        let mut log = reference.log_iter();
+        let Some(lines) = log.all().map_err(gix::Error::from_error).doing(doing())? else {
+            return Ok(Vec::new());
+        };
+        let mut seen = Vec::new();
+        for line in lines {
+            let line = line.doing(doing())?;
+            let time = line.signature.time().doing(doing())?;
+            seen.push((line.new_oid(), time.seconds));
+        }
+        seen.reverse();
+        Ok(seen)
+    }
 }
 
 fn unknown(remote: &str, known: usize) -> String {

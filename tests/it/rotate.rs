@@ -267,3 +267,23 @@ fn a_personal_environment_does_not_hold_up_the_others_where_nobody_can_paste() {
     assert!(said.err.contains("there is no terminal to paste it on"), "{}", said.err);
     assert_eq!(lab.minted().len(), 4);
 }
+
+#[test]
+fn the_overlap_begins_when_the_successor_arrives() {
+    let lab = Lab::today();
+    let _team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--yes", "--push"]).ok();
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    // As if it had been made three days before it was pushed.
+    let early = jiff::Timestamp::now() - SignedDuration::from_hours(72);
+    let early = format!("alias.early=!GIT_COMMITTER_DATE={early} git commit -q --amend --no-edit");
+    lab.git(["-c", &early, "early"]);
+    lab.git(["push", "-q"]);
+    let due = ["rotate", "--env", "qa", "--due", "--yes"];
+    let said = lab.provision(due).ok();
+    assert!(said.err.contains("lives until"), "{}", said.err);
+    assert_eq!(live(&lab).len(), 2);
+    lab.gitlab.advance(SignedDuration::from_hours(25));
+    lab.provision(due).ok();
+    assert_eq!(live(&lab).len(), 1);
+}
