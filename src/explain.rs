@@ -252,8 +252,15 @@ impl From<OverlapError> for Error {
 
 impl From<SourceError> for Error {
     fn from(error: SourceError) -> Self {
-        Self::from_source(Kind::CannotDecrypt, &error)
-            .hint("name the file of your own age identities, or unset the variable")
+        let hint = match error {
+            SourceError::Unreadable { .. } => {
+                "name the file of your own age identities, or unset the variable"
+            }
+            SourceError::IsKey { .. } => {
+                "a key itself goes into SOPS_AGE_KEY; in GitLab, a variable of the type File is a path"
+            }
+        };
+        Self::from_source(Kind::CannotDecrypt, &error).hint(hint)
     }
 }
 

@@ -7,7 +7,7 @@ use super::exec::not_started;
 use crate::cli::KeyserviceArgs;
 use crate::error::Result;
 use crate::keyservice;
-use crate::world::World;
+use crate::world::{World, program};
 
 /// Serves the command's sops until it ends.
 ///
@@ -15,7 +15,10 @@ use crate::world::World;
 /// Identities that cannot be read, a program that cannot be started.
 pub async fn run(args: &KeyserviceArgs, world: &World) -> Result<Exit> {
     let identities = world.identities()?;
-    let status = keyservice::during(&args.command, &world.directory, identities).await;
+    let status = match program::without_secrets(&args.command, &world.directory) {
+        Ok(command) => keyservice::during(command, identities).await,
+        Err(error) => Err(error),
+    };
     status.map(|status| Exit::Program(code(status))).map_err(|error| not_started(&args.command, &error))
 }
 

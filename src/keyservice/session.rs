@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::rc::Rc;
 
@@ -18,23 +17,14 @@ use crate::sops::Identities;
 ///
 /// # Errors
 /// [`io::ErrorKind::NotFound`] where there is no such program; else what the system says.
-pub async fn during(
-    command: &[OsString],
-    directory: &Path,
-    identities: Rc<Identities>,
-) -> io::Result<ExitStatus> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "no command was given"));
-    };
+pub async fn during(command: std::process::Command, identities: Rc<Identities>) -> io::Result<ExitStatus> {
     let folder = super::private_folder()?;
     let path = folder.path().join("ks.sock");
     let socket = UnixListener::bind(&path)?;
     let mut address = OsString::from("unix://");
     address.push(&path);
     let mut signals = Signals::new()?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .current_dir(directory)
+    let mut child = Command::from(command)
         .env("SOPS_KEYSERVICE", address)
         .env("SOPS_ENABLE_LOCAL_KEYSERVICE", "false")
         .spawn()?;

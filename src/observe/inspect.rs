@@ -65,15 +65,34 @@ impl<'r> Files<'r> {
     }
 }
 
-/// Whether bytes are, or once were, a SOPS file: the two words that every one has, and its block at the start of a line.
+/// Whether bytes are, or once were, a SOPS file: by the two words that every one has, and the second where it can be the
+/// name of the block.
 #[must_use]
 pub fn has_metadata(bytes: &[u8]) -> bool {
-    let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
-    let starts_block = |line: &[u8]| {
-        ["sops:", "sops_mac", "[sops]", "\"sops\":"].iter().any(|start| line.starts_with(start.as_bytes()))
+    let found = |needle: &'static [u8]| {
+        bytes.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
     };
-    has(b"lastmodified")
-        && bytes.split(|byte| *byte == b'\n').any(|line| starts_block(line.trim_ascii_start()))
+    let mut named = found(b"sops").map(|at| (&bytes[..at], &bytes[at + 4..]));
+    named.any(|(before, after)| names_block(before, after)) && found(b"lastmodified").next().is_some()
+}
+
+/// Whether a word is the key of a mapping, an INI section, or the beginning of a dotenv name, by what is around it.
+fn names_block(before: &[u8], after: &[u8]) -> bool {
+    let (quote, before) = match before.split_last() {
+        Some((quote @ (b'"' | b'\''), before)) => (Some(*quote), before),
+        _ => (None, before),
+    };
+    let after = match quote {
+        Some(quote) => after.strip_prefix(&[quote]),
+        None => Some(after),
+    };
+    let Some(after) = after else { return false };
+    let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let starts_line = matches!(before.iter().rev().find(|byte| !is_blank(byte)), None | Some(b'\n' | b'\r'));
+    let in_flow = matches!(before.trim_ascii_end().last(), Some(b'{' | b','));
+    let is_key = after.iter().find(|byte| !is_blank(byte)) == Some(&b':');
+    let is_section = before.ends_with(b"[") && after.starts_with(b"]");
+    (is_key && (starts_line || in_flow)) || (starts_line && after.starts_with(b"_mac")) || is_section
 }
 
 /// Whether a file has to do with the tool itself, and is in the clear whatever the policy's rules match.
@@ -220,12 +239,21 @@ mod tests {
             "{\n\t\"a\": 1,\n\t\"sops\": {\"lastmodified\": 1}}",
             "A=1\nsops_lastmodified=x\nsops_mac=ENC\n",
             "a=1\n[sops]\nlastmodified=x\n",
+            "{\"a\":1,\"sops\":{\"lastmodified\":1}}",
+            "{\"sops\" : {\"lastmodified\":1}}",
+            "a: b\n'sops':\n    lastmodified: x\n",
+            "a: b\nsops :\n    lastmodified: x\n",
+            "{a: b, sops: {lastmodified: x}}",
         ] {
             assert!(has_metadata(text.as_bytes()), "{text}");
         }
-        for text in
-            ["a: b\n", "mops:\n  lastmodified: x\n", "sops:\n  other: x\n", "use sops: lastmodified\n"]
-        {
+        for text in [
+            "a: b\n",
+            "mops:\n  lastmodified: x\n",
+            "sops:\n  other: x\n",
+            "use sops: lastmodified\n",
+            "lastmodified: \"sops\"\n",
+        ] {
             assert!(!has_metadata(text.as_bytes()), "{text}");
         }
     }

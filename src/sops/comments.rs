@@ -183,16 +183,18 @@ impl Rekeyed {
         for (index, (stored, plain)) in self.stored.iter().zip(&self.plain).enumerate() {
             check_marker(document, rule, plain)?;
             let (was, will) = (self.was.remark(index), self.will.remark(index));
+            let (sealed, behind) = sealed_part(&stored.text);
             if stored.text != plain.text {
                 if !will && !can_stand(document, &plain.text) {
                     return Err(SealError::Comment { line: line(document, stored) });
                 } else if !will {
-                    put(edits, document, stored, &plain.text);
+                    put(edits, document, stored, &format!("{}{behind}", &*plain.text));
                 } else if new_data_key {
                     let comment = Plain::new(Type::Comment, plain.text.as_bytes());
-                    put(edits, document, stored, &ciphertext(cipher, &comment, &plain.home.path)?);
+                    let fresh = ciphertext(cipher, &comment, &plain.home.path)?;
+                    put(edits, document, stored, &format!("{fresh}{behind}"));
                 }
-            } else if will && !was && !is_encrypted(&stored.text) && !stored.text.is_empty() {
+            } else if will && !was && !is_encrypted(sealed) && !stored.text.is_empty() {
                 replace(edits, document, cipher, rule, plain)?;
             }
         }
@@ -204,12 +206,13 @@ impl Rekeyed {
 pub(super) fn opened(document: &Document, cipher: &Cipher, remarks: &[Remark]) -> Vec<Remark> {
     let mut owners: Option<Vec<Path>> = None;
     let open = |remark: &Remark| {
-        if !is_encrypted(&remark.text) {
+        let (sealed, _) = sealed_part(&remark.text);
+        if !is_encrypted(sealed) {
             return remark.clone();
         }
         // Stock sops may have moved it, so that any collection may be the one; the ciphertext itself says which.
         let decrypt = |path: &Path| {
-            let plain = cipher.decrypt(&remark.text, &path.additional_data()).ok()?;
+            let plain = cipher.decrypt(sealed, &path.additional_data()).ok()?;
             let text = Zeroizing::new(str::from_utf8(&plain.bytes).ok()?.to_owned());
             (plain.kind == Type::Comment).then(|| (path.clone(), text))
         };
@@ -220,6 +223,13 @@ pub(super) fn opened(document: &Document, cipher: &Cipher, remarks: &[Remark]) -
         Remark { text, home, ..remark.clone() }
     };
     remarks.iter().map(open).collect()
+}
+
+/// The ciphertext at the beginning of a comment, and what somebody wrote behind it: stock sops looks for the first only
+/// (aes/cipher.go, `encre` has no end), and forgets the second.
+pub(in crate::sops) fn sealed_part(text: &str) -> (&str, &str) {
+    let end = text.rfind(']').filter(|_| text.starts_with("ENC["));
+    text.split_at(end.map_or(text.len(), |end| end + 1))
 }
 
 /// The paths that a comment of the document can be bound to, each once.

@@ -1,7 +1,7 @@
 //! Metadata in the formats that have no nesting: `age__list_0__map_enc` stands for `age[0].enc` (stores/flatten.go).
 //! The flat keys become nodes of a nested mapping, so that what reads the block of a YAML file reads this one too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::yaml::build::Builder;
@@ -27,8 +27,16 @@ pub(super) struct Field {
 /// What the keys make together; a leaf is the index of its field.
 enum Shape {
     Leaf(usize),
-    Map(Vec<(String, Shape)>),
+    Map(Entries),
     List(BTreeMap<usize, Shape>),
+}
+
+/// In the order of the file.
+#[derive(Default)]
+struct Entries {
+    listed: Vec<(String, Shape)>,
+    /// Where each stands in the list.
+    places: HashMap<String, usize>,
 }
 
 enum Step<'k> {
@@ -58,17 +66,18 @@ fn put(shape: &mut Shape, steps: &[Step<'_>], leaf: usize) -> Option<()> {
     let (step, rest) = steps.split_first()?;
     let new = || match rest.first() {
         None => Shape::Leaf(leaf),
-        Some(Step::Key(_)) => Shape::Map(Vec::new()),
+        Some(Step::Key(_)) => Shape::Map(Entries::default()),
         Some(Step::Index(_)) => Shape::List(BTreeMap::new()),
     };
     let (below, is_new) = match (shape, step) {
         (Shape::Map(entries), Step::Key(key)) => {
-            let known = entries.iter().position(|(known, _)| known == key);
+            let known = entries.places.get(*key).copied();
             let index = known.unwrap_or_else(|| {
-                entries.push(((*key).to_owned(), new()));
-                entries.len() - 1
+                entries.listed.push(((*key).to_owned(), new()));
+                entries.places.insert((*key).to_owned(), entries.listed.len() - 1);
+                entries.listed.len() - 1
             });
-            (&mut entries[index].1, known.is_none())
+            (&mut entries.listed[index].1, known.is_none())
         }
         (Shape::List(items), Step::Index(index)) => {
             let is_new = !items.contains_key(index);
@@ -90,7 +99,7 @@ pub(super) fn attach(
     fields: &[Field],
     at: &Range<usize>,
 ) -> Result<(), Error> {
-    let mut shape = Shape::Map(Vec::new());
+    let mut shape = Shape::Map(Entries::default());
     for (index, field) in fields.iter().enumerate() {
         let position = || Position::of(text, field.key_span.start);
         let error = |message: &str| Error::Syntax { position: position(), message: message.to_owned() };
@@ -114,7 +123,7 @@ fn add(builder: &mut Builder<'_>, fields: &[Field], shape: &Shape, at: &Range<us
         }
         Shape::Map(entries) => {
             let id = builder.mapping(at.clone(), false);
-            for (name, below) in entries {
+            for (name, below) in &entries.listed {
                 let at = place(fields, below).unwrap_or(at);
                 let key = builder.scalar(at.clone(), name, Style::Double);
                 let value = add(builder, fields, below, at)?;
@@ -138,7 +147,7 @@ fn add(builder: &mut Builder<'_>, fields: &[Field], shape: &Shape, at: &Range<us
 fn place<'f>(fields: &'f [Field], shape: &Shape) -> Option<&'f Range<usize>> {
     match shape {
         Shape::Leaf(index) => fields.get(*index).map(|field| &field.key_span),
-        Shape::Map(entries) => entries.first().and_then(|(_, below)| place(fields, below)),
+        Shape::Map(entries) => entries.listed.first().and_then(|(_, below)| place(fields, below)),
         Shape::List(items) => items.values().next().and_then(|below| place(fields, below)),
     }
 }

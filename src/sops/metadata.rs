@@ -79,8 +79,8 @@ impl Metadata {
         let time = last_modified.as_str().and_then(Time::parse_rfc3339);
         let time = time.ok_or_else(|| wrong(last_modified, "lastmodified", "a time as in RFC 3339"))?;
         let version = required(block, "version")?;
-        if version.as_str().is_none_or(str::is_empty) {
-            return Err(wrong(version, "version", "a version"));
+        if !version.as_str().is_some_and(is_version) {
+            return Err(wrong(version, "version", "a version such as 3.11.0"));
         }
         Ok(Self {
             readers,
@@ -90,6 +90,18 @@ impl Metadata {
             mac: mac(block)?,
         })
     }
+}
+
+/// Three numbers, perhaps with a `v` before and more behind: what stock sops takes (semver of blang, after a trimmed `v`).
+fn is_version(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let numbers = text.split_once(['-', '+']).map_or(text, |(numbers, _)| numbers);
+    let is_number = |part: &str| {
+        part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+            && part.parse::<u64>().is_ok()
+    };
+    numbers.split('.').count() == 3 && numbers.split('.').all(is_number)
 }
 
 pub(super) fn wrong(node: Node<'_>, field: &str, wanted: &'static str) -> MetadataError {

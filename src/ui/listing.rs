@@ -50,11 +50,15 @@ pub fn readers(file: &Encrypted) -> Vec<String> {
     native.chain(file.other_readers().iter().map(ToString::to_string)).collect()
 }
 
+/// Paths up to this many characters stand in a column.
+const WIDEST: usize = 72;
+
 /// One line for each key: its path, and how it is stored.
 #[must_use]
 pub fn keys(file: &Encrypted) -> String {
     let lines: Vec<(String, Form<'_>)> = file.leaves().map(|leaf| (leaf.place(), leaf.form)).collect();
-    let width = lines.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
+    let longest = lines.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
+    let width = longest.min(WIDEST);
     lines.iter().fold(String::new(), |mut text, (path, form)| {
         let _ = writeln!(text, "{path:width$}  {form}");
         text

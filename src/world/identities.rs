@@ -11,12 +11,21 @@ use crate::sops::IdentitySource;
 
 /// A source that was named and could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {name}")]
-pub struct SourceError {
-    /// Which source.
-    name: String,
-    /// Why.
-    source: io::Error,
+pub enum SourceError {
+    /// The file cannot be read.
+    #[error("cannot read {name}")]
+    Unreadable {
+        /// Which source.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A key stands in its place, as where a variable of CI is not of the type File.
+    #[error("{variable} holds a key, and not the path of a file")]
+    IsKey {
+        /// The variable.
+        variable: &'static str,
+    },
 }
 
 /// SSH keys first: SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, `~/.ssh/id_ed25519`, `~/.ssh/id_rsa`;
@@ -32,7 +41,7 @@ pub fn read(variables: &Variables) -> Result<Vec<IdentitySource>, SourceError> {
         command: command.clone(),
     };
     if let Some(path) = &variables.sops_age_ssh_private_key_file {
-        sources.push(file(format!("SOPS_AGE_SSH_PRIVATE_KEY_FILE ({})", path.display()), path)?);
+        sources.push(named("SOPS_AGE_SSH_PRIVATE_KEY_FILE", path)?);
     }
     if let Some(line) = &variables.sops_age_ssh_private_key_cmd {
         sources.push(command("SOPS_AGE_SSH_PRIVATE_KEY_CMD", line));
@@ -47,7 +56,7 @@ pub fn read(variables: &Variables) -> Result<Vec<IdentitySource>, SourceError> {
         sources.push(IdentitySource::Text { name: "SOPS_AGE_KEY".to_owned(), bytes });
     }
     if let Some(path) = &variables.sops_age_key_file {
-        sources.push(file(format!("SOPS_AGE_KEY_FILE ({})", path.display()), path)?);
+        sources.push(named("SOPS_AGE_KEY_FILE", path)?);
     }
     if let Some(line) = &variables.sops_age_key_cmd {
         sources.push(command("SOPS_AGE_KEY_CMD", line));
@@ -71,9 +80,22 @@ pub fn default_file(variables: &Variables) -> Option<PathBuf> {
     Some(base.join("sops/age/keys.txt"))
 }
 
+fn named(variable: &'static str, path: &Path) -> Result<IdentitySource, SourceError> {
+    if is_key(&path.to_string_lossy()) {
+        return Err(SourceError::IsKey { variable });
+    }
+    file(format!("{variable} ({})", path.display()), path)
+}
+
+/// Whether what should be a path, or the name of a program, is a secret key: it is not to be repeated.
+pub(super) fn is_key(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    text.contains('\n') || ["AGE-SECRET-KEY-1", "PRIVATE KEY-----"].iter().any(|mark| text.contains(mark))
+}
+
 fn file(name: String, path: &Path) -> Result<IdentitySource, SourceError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(IdentitySource::Text { name, bytes: Zeroizing::new(bytes) }),
-        Err(source) => Err(SourceError { name, source }),
+        Err(source) => Err(SourceError::Unreadable { name, source }),
     }
 }

@@ -12,6 +12,7 @@ use age::secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::Variables;
+use super::identities::is_key;
 use super::service::Services;
 use crate::secret::Secret;
 use crate::sops::{Outside, OutsideError, Recipient, ServiceKey};
@@ -61,6 +62,9 @@ impl Outside for Keys {
     fn key_command(&self, command: &str, wanted: Option<&Recipient>) -> Result<Secret, OutsideError> {
         let words = shlex::split(command).ok_or_else(|| failed("its quotes are not closed"))?;
         let (program, arguments) = words.split_first().ok_or_else(|| failed("it names no program"))?;
+        if is_key(program) {
+            return Err(failed("it is a key, and no command: a key itself goes into SOPS_AGE_KEY"));
+        }
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::inherit()).stderr(Stdio::inherit());
         if let Some(wanted) = wanted {

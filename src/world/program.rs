@@ -56,16 +56,25 @@ pub fn start(program: &Path, arguments: &[&str]) -> bool {
 /// # Errors
 /// The system's reason.
 pub fn become_program(command: &[OsString], variables: &[Assignment], directory: &Path) -> io::Result<u8> {
+    let mut started = without_secrets(command, directory)?;
+    for variable in variables {
+        started.env(&variable.name, value(&variable.value)?);
+    }
+    replace(started)
+}
+
+/// `command`, to be started with our environment, but without keys and operator tokens.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] where it names no program.
+pub fn without_secrets(command: &[OsString], directory: &Path) -> io::Result<Command> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no command was given"));
     };
     let mut started = Command::new(program);
     started.args(arguments).current_dir(directory);
     withhold(&mut started);
-    for variable in variables {
-        started.env(&variable.name, value(&variable.value)?);
-    }
-    replace(started)
+    Ok(started)
 }
 
 /// Takes keys and operator tokens out of what it inherits.

@@ -154,3 +154,38 @@ fn a_refusal_of_gitlab_leaves_them_out_and_the_same_command_goes_on() {
     let said = lab.provision(args);
     assert_eq!((said.status, ids(&lab).len()), (3, 4), "{}{}", said.out, said.err);
 }
+
+#[test]
+fn who_is_named_by_their_public_key_leaves_as_well() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    let said = lab.provision(["keys", "remove", &ben.recipient, "--rotate-tokens", "--yes"]);
+    assert_eq!((said.status, ids(&lab).len()), (3, 4), "{}{}", said.out, said.err);
+    assert!(ben.reads(&lab, QA).is_none() && ben.reads(&lab, DEV).is_none());
+}
+
+/// A file on one line, as a template may make it, and one whose block is quoted.
+#[test]
+fn files_whose_block_does_not_begin_a_line_are_found_too() {
+    let (lab, ben) = (Lab::today(), Person::new("ben"));
+    let owner = Person::owner_of(&lab);
+    lab.write(".sops.yaml", &policy(&[&owner, &ben], &[("^secrets/", &["ana", "ben"])]));
+    let profile = lab.read("environments/qa.yaml");
+    lab.write(
+        "environments/qa.yaml",
+        &profile.replace(QA, "secrets/qa.json").replace("backstage.yaml", "qa.json"),
+    );
+    lab.write("templates/qa.json", "{\"GITLAB_TOKEN\": \"{{ tokens.backstage }}\"}\n");
+    lab.write("secrets/quoted.yaml", "a: one\n");
+    lab.sops(["encrypt", "-i", "secrets/quoted.yaml"]).ok();
+    lab.write("secrets/quoted.yaml", &lab.read("secrets/quoted.yaml").replace("\nsops:", "\n'sops':"));
+    lab.commit_all("files");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.read("secrets/qa.json").lines().count(), 1);
+    let files = ["secrets/qa.json", "secrets/quoted.yaml"];
+    assert!(files.iter().all(|file| ben.reads(&lab, file).is_some()));
+    lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
+    assert!(files.iter().all(|file| ben.reads(&lab, file).is_none()));
+    assert_eq!(ids(&lab).len(), 2);
+    lab.provision(["check"]).ok();
+}

@@ -255,6 +255,17 @@ fn the_socket_is_in_a_folder_that_nobody_else_can_enter() {
 }
 
 #[test]
+fn the_command_inherits_neither_the_identity_nor_the_operators_token() {
+    let lab = Lab::new();
+    let mut command = lab.command(["keyservice", "--", "env"]);
+    let said = said(command.env("SOPS_AGE_KEY", lab.identity())).ok();
+    assert!(said.out.contains("SOPS_KEYSERVICE="), "{}", said.out);
+    for name in ["SOPS_AGE", "GITLAB_TOKEN"] {
+        assert!(!said.out.contains(name), "{name} is there");
+    }
+}
+
+#[test]
 fn what_the_command_ends_with_is_what_we_end_with() {
     let lab = lab("age: [AGE]", &[]);
     let run = |args: &[&str]| ours(&lab, true, &[], args);

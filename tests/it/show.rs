@@ -60,6 +60,15 @@ fn without_reveal_only_keys_are_shown_and_no_key_is_needed() {
 }
 
 #[test]
+fn a_key_of_any_length_is_listed() {
+    let lab = Lab::new();
+    let key = "k".repeat(70_000);
+    encrypted_by_sops(&lab, "secrets/x.sops.yaml", &format!("? {key}\n: one\nshort: two\n"));
+    let said = lab.provision(["show", "secrets/x.sops.yaml"]).ok();
+    assert!(said.out.starts_with(&format!("[\"{key}\"]  encrypted")), "{} bytes", said.out.len());
+}
+
+#[test]
 fn one_value_without_reveal_is_refused_with_the_way_out() {
     let lab = Lab::new();
     encrypted_by_sops(&lab, "secrets/x.sops.yaml", PLAIN);

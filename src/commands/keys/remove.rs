@@ -56,7 +56,7 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         report(args, &past, done.as_ref(), &[], ui)?;
         return Ok(ended(exit, &past.readable, done.is_some()));
     };
-    if rotation.awaits_merge(repo, |policy| !leaving(&args.name, policy).is_empty())? {
+    if rotation.awaits_merge(repo, |policy| is_reader(&args.name, policy))? {
         report(args, &past, done.as_ref(), &[], ui)?;
         ui.note(true, "tokens are not replaced yet: their successors would be encrypted for who leaves, too");
         ui.note(true, "once .sops.yaml is merged without them, run the same command again");
@@ -128,6 +128,12 @@ fn leaving(name: &str, policy: &Policy) -> BTreeSet<Reader> {
     }
     let called = policy.readers().into_iter().filter(|one| policy.names().of(one) == Some(name));
     policy.names().named(name).chain(called).collect()
+}
+
+/// Whether anything is still encrypted for them by this policy.
+fn is_reader(name: &str, policy: &Policy) -> bool {
+    let readers = policy.readers();
+    leaving(name, policy).iter().any(|one| readers.iter().any(|reader| reader.is_same_key(one)))
 }
 
 fn without(text: &str, reader: Reader) -> Result<String> {

@@ -5,6 +5,7 @@
 use zeroize::Zeroizing;
 
 use crate::sops::comments::Remark;
+use crate::sops::comments::sealed_part;
 use crate::sops::document::{Document, METADATA};
 use crate::sops::outline::{Home, Standing};
 use crate::sops::path::Path;
@@ -60,7 +61,8 @@ pub(in crate::sops) fn remarks(document: &Document) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for (item, group) in groups {
         let item = item.map(|index| &items[index]);
-        let is_one = !group.iter().any(|line| is_encrypted(stripped(&document.text()[line.span.clone()])));
+        let text = |line: &Comment| stripped(&document.text()[line.span.clone()]);
+        let is_one = !group.iter().any(|line| is_encrypted(sealed_part(text(line)).0));
         // A line that a person wrote beside an encrypted one leaves that as it is.
         let parts = if is_one { group.chunks(group.len()) } else { group.chunks(1) };
         remarks.extend(parts.map(|lines| remark(document, item, lines)));

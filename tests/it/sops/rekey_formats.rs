@@ -231,3 +231,28 @@ fn a_recipient_that_was_put_in_is_put_out() {
         assert_eq!(case.decrypted(&shop, &after), case.decrypted(&shop, &good));
     }
 }
+
+/// Stock sops looks for ciphertext at the beginning of a comment, and does not care what somebody wrote behind it.
+#[test]
+fn a_comment_with_something_behind_its_ciphertext_gets_the_new_data_key_too() {
+    for case in CASES.iter().filter(|case| ["env", "ini", "yaml"].contains(&case.ending)) {
+        for behind in [" ", "\t", " TODO ana"] {
+            let (shop, ben) = (Workshop::new(), guest());
+            let rule = shop.rule("");
+            let list: Vec<&str> =
+                rule.recipients().iter().chain([&ben.recipient]).map(Recipient::as_str).collect();
+            shop.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", list.join(",")));
+            let sealed = case.theirs(&shop);
+            let before = sealed.replace("type:comment]\n", &format!("type:comment]{behind}\n"));
+            assert_ne!(before, sealed, "{}", case.ending);
+            let after = case.rekey(&shop, &before, &rule);
+            assert_eq!(
+                case.decrypted(&shop, &after),
+                case.decrypted(&shop, &sealed),
+                "{}{behind:?}",
+                case.ending
+            );
+            assert_eq!(after.matches("TODO ana").count(), before.matches("TODO ana").count());
+        }
+    }
+}

@@ -93,3 +93,16 @@ fn an_injected_copy_of_our_own_key_does_not_lock_us_out() {
     let sealed = shop.open(&injected).seal(now(), &[]).unwrap();
     assert_eq!(sealed.bytes(), injected.as_bytes());
 }
+
+#[test]
+fn a_version_is_taken_where_stock_sops_takes_it() {
+    let shop = Workshop::new();
+    let good = Workshop::seal(DOCUMENT, &shop.rule(""));
+    let with = |version: &str| good.replace("version: 3.11.0", &format!("version: \"{version}\""));
+    for version in ["3.7.1", "v3.7.1", "3.9.0-rc.1", "3.9.0+b", "0.0.0"] {
+        assert_eq!(verdicts(&shop, &with(version)), (true, true), "{version}");
+    }
+    for version in ["3.7", "03.1.0", "3.1.0.0", "1", "?", "3..0", "3.99999999999999999999.0", ""] {
+        assert_eq!(verdicts(&shop, &with(version)), (false, false), "{version}");
+    }
+}
