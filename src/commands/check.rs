@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{MISSING_READERS, is_about_readers};
+use crate::checks::repository::{LOCK_UNLISTED, MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::observe::POLICY;
 use crate::observe::inspect::{Files, Inspected, Of, inspect};
 use crate::observe::secrets::is_within;
@@ -37,6 +38,9 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let mut inspected = inspect(&files)?;
     inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
+    if args.staged {
+        only_new(&mut inspected.findings, &repo)?;
+    }
     let with_policy = with_policy(&inspected, &repo)?;
     let exit = finish(inspected, &within, args.code_quality.as_deref(), ui, world)?;
     if with_policy {
@@ -63,6 +67,25 @@ pub(super) fn readers(
     let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
     inspected.findings.retain(|finding| is_about_readers(finding.check));
     finish(inspected, &within, code_quality, ui, world)
+}
+
+/// A commit is not held up for a lock that was without its profile before.
+fn only_new(findings: &mut Vec<Finding>, repo: &Repository) -> Result<()> {
+    let mut new = Vec::new();
+    for finding in findings.drain(..) {
+        let unlisted = lock::owner(&finding.path).filter(|_| finding.check == LOCK_UNLISTED);
+        let had_one = match unlisted {
+            None => true,
+            Some((name, _)) => {
+                repo.content_at_head(&RelPath::new(&format!("environments/{name}.yaml"))?)?.is_some()
+            }
+        };
+        if had_one {
+            new.push(finding);
+        }
+    }
+    *findings = new;
+    Ok(())
 }
 
 /// Whether files do not follow a policy that is not committed yet.

@@ -14,7 +14,7 @@ use crate::apply::{arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments};
+use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments, unlisted};
 use crate::plan::deliver::Way;
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
@@ -133,20 +133,22 @@ pub(super) async fn rehearse(
     Ok(plans)
 }
 
-/// The environments that were named, or all of them.
+/// The environments that were named, or all of them; those whose profile is gone by what their locks remember.
 ///
 /// # Errors
 /// Where there are none, or a profile cannot be used.
 pub(super) fn chosen(names: &[String], all: bool, repo: &Repository) -> Result<Vec<Environment>> {
     let mut names = if all { environments::names(repo)? } else { names.to_vec() };
-    if names.is_empty() {
+    let unlisted = if all { unlisted::shared(repo)? } else { Vec::new() };
+    if names.is_empty() && unlisted.is_empty() {
         return Err(Error::new(Kind::Usage, "there are no environments")
             .because("environments/ has no profile")
             .hint("run provision init to make the first ones"));
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    names.iter().map(|name| environments::read(repo, name)).collect()
+    let named = names.iter().map(|name| unlisted::read(repo, name));
+    named.chain(unlisted.into_iter().map(Ok)).collect()
 }
 
 /// One writer at a time in a clone; `verb` is what others that wait for this one read.
@@ -254,7 +256,7 @@ impl Run<'_> {
         let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Some(&client)).await?;
         let delivery = Rc::new(delivery);
         self.deliveries.borrow_mut().push(Rc::clone(&delivery));
-        let there = environments::read(delivery.repo(), &environment.name)?;
+        let there = unlisted::read(delivery.repo(), &environment.name)?;
         deliverable::check(delivery.repo(), &there, way)?;
         let (ground, mut plan) = self.look(&there, delivery.repo(), Some(&delivery), shown).await?;
         plan.notes.extend_from_slice(delivery.notes());

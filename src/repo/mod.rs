@@ -181,8 +181,19 @@ impl Repository {
         if let Some(bytes) = self.content_at_head(path)? {
             return self.write(path, &bytes);
         }
+        self.remove(path)
+    }
+
+    /// Removes the file, where there is one. The index is left alone.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or the file cannot be removed.
+    pub fn remove(&self, path: &RelPath) -> Result<(), RepoError> {
         let file = self.resolve(path)?.below(&self.root);
-        write::remove_durable(&file).map_err(|source| RepoError::Io { doing: "remove", path: file, source })
+        match write::remove_durable(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| RepoError::Io { doing: "remove", path: file, source }),
+        }
     }
 
     /// The repository read anew: configuration and the time of a commit are those of this moment.

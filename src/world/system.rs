@@ -139,6 +139,10 @@ impl Effects for System {
         repo.restore(path)
     }
 
+    fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        repo.remove(path)
+    }
+
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
         repo.commit(request)
     }
