@@ -149,6 +149,7 @@ impl Problem {
         let wanted = match list {
             "azure_keyvault" => "it looks like https://NAME.vault.azure.net/keys/KEY/VERSION",
             "hc_vault" | "hc_vault_transit_uri" => "it looks like https://HOST/v1/ENGINE/keys/KEY",
+            "kms" => "it looks like arn:aws:kms:REGION:ACCOUNT:key/ID",
             _ => "it is empty",
         };
         Self::NotAKey { list: list.to_owned(), text: text.to_owned(), wanted }

@@ -1,12 +1,12 @@
 //! What keys need of the machine and of the person: key commands, passphrases, plugins of age, key services.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use age::armor::ArmoredReader;
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::plugin::{IdentityPluginV1, RecipientPluginV1, ResolveError};
 use age::secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
@@ -91,7 +91,10 @@ impl Outside for Keys {
         let name = recipient.plugin().to_owned();
         let _turn = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         let plugin = RecipientPluginV1::new(&name, &[recipient], &[], self.person()).map_err(no_plugin)?;
-        age::encrypt_and_armor(&plugin, data).map_err(|error| plugin_failed(&name, &error))
+        wrap(&plugin, data).map_err(|error| match error {
+            age::EncryptError::Io(error) => plugin_broke_off(&name, &error),
+            error => plugin_failed(&name, &error),
+        })
     }
 
     fn plugin_unwrap(&self, identity: &Secret, armored: &str) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
@@ -124,11 +127,24 @@ impl Outside for Keys {
     }
 }
 
+/// As `age::encrypt_and_armor`, which panics where a plugin ends before it answers.
+fn wrap(plugin: &dyn age::Recipient, data: &[u8]) -> Result<String, age::EncryptError> {
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(plugin))?;
+    let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armored)?;
+    writer.write_all(data)?;
+    let text = writer.finish()?.finish()?;
+    String::from_utf8(text).map_err(|error| io::Error::other(error).into())
+}
+
 fn unwrap(identity: &Secret, armored: &str, person: &Person) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
     let identity: age::plugin::Identity = identity.expose().parse().map_err(failed)?;
     let name = identity.plugin().to_owned();
     let plugin = IdentityPluginV1::new(&name, &[identity], person.clone()).map_err(no_plugin)?;
-    let refused = |error: age::DecryptError| plugin_failed(&name, &error);
+    let refused = |error: age::DecryptError| match error {
+        age::DecryptError::Io(error) => plugin_broke_off(&name, &error),
+        error => plugin_failed(&name, &error),
+    };
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(refused)?;
     let reader = decryptor.decrypt(std::iter::once(&plugin as &dyn age::Identity)).map_err(refused)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(64));
@@ -138,6 +154,17 @@ fn unwrap(identity: &Secret, armored: &str, person: &Person) -> Result<Zeroizing
 
 fn plugin_failed(name: &str, error: &dyn std::fmt::Display) -> OutsideError {
     failed(format!("age-plugin-{name}: {}", one_line(&error.to_string())))
+}
+
+/// A plugin that has ended is seen at what is written to it, or at what it does not answer.
+fn plugin_broke_off(name: &str, error: &io::Error) -> OutsideError {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, UnexpectedEof};
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | UnexpectedEof => {
+            failed(format!("age-plugin-{name} ended before it had answered"))
+        }
+        _ => plugin_failed(name, error),
+    }
 }
 
 /// The messages of plugins may have several lines; age puts what they say between marks of text direction.

@@ -37,7 +37,7 @@ impl Services {
 
     /// `data` wrapped with a key of the policy.
     pub(super) fn encrypt(&self, key: &ServiceKey, data: &[u8]) -> Result<String, OutsideError> {
-        self.ask(|client| client.encrypt(key, data))
+        self.ask(key, |client| client.encrypt(key, data))
     }
 
     /// What is wrapped with a key that stands in a file. A key that no policy has is not asked for: whoever can write a
@@ -48,7 +48,7 @@ impl Services {
         wrapped: &str,
     ) -> Result<Zeroizing<Vec<u8>>, OutsideError> {
         let key = self.trusted(key).ok_or(OutsideError::NotInPolicy)?;
-        self.ask(|client| client.decrypt(&key, wrapped))
+        self.ask(&key, |client| client.decrypt(&key, wrapped))
     }
 
     /// The key as the policy has it; or as the version before it had it, as a file that still needs a rekey has.
@@ -59,14 +59,19 @@ impl Services {
     }
 
     /// The first answer; where there is none, what each of them said.
-    fn ask<T>(&self, question: impl Fn(&Client) -> Result<T, ClientError>) -> Result<T, OutsideError> {
+    fn ask<T>(
+        &self,
+        key: &ServiceKey,
+        question: impl Fn(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, OutsideError> {
         let mut refusals = Vec::new();
         for (address, client) in &self.named {
             let connect = || Client::connect(address).map_err(|error| error.to_string());
             match client.get_or_init(connect).as_ref().map_err(Clone::clone) {
                 Ok(client) => match question(client) {
                     Ok(answer) => return Ok(answer),
-                    Err(error) => refusals.push(format!("{address}: {error}")),
+                    Err(ClientError::Refused { message }) => refusals.push(format!("{address}: {message}")),
+                    Err(error) => refusals.push(error.to_string()),
                 },
                 Err(error) => refusals.push(error),
             }
@@ -75,7 +80,7 @@ impl Services {
             match own.get_or_init(|| self.start()) {
                 Ok(started) => match question(&started.client) {
                     Ok(answer) => return Ok(answer),
-                    Err(error) => match missing_program(&error.to_string()) {
+                    Err(error) => match self.missing_program(key, &error.to_string()) {
                         Some(program) => return Err(OutsideError::NoProgram { program }),
                         None => refusals.push(format!("sops: {error}")),
                     },
@@ -95,6 +100,13 @@ impl Services {
         let no_program = || OutsideError::NoProgram { program: "sops".to_owned() };
         let sops = program::find("sops", self.path.as_deref()).ok_or_else(no_program)?;
         start(&sops).map_err(|error| OutsideError::Failed { reason: error.to_string() })
+    }
+
+    /// The program that sops did not find. Where it is gpg that was to encrypt, sops repeats nothing but what gpg printed.
+    fn missing_program(&self, key: &ServiceKey, message: &str) -> Option<String> {
+        let is_silent = matches!(key, ServiceKey::Pgp { .. }) && message.ends_with("with pgp:");
+        let has_no_gpg = || program::find("gpg", self.path.as_deref()).is_none();
+        missing_program(message).or_else(|| (is_silent && has_no_gpg()).then(|| "gpg".to_owned()))
     }
 }
 

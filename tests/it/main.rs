@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod adopt;
+mod adopt_neighbour;
 mod always_live;
 mod at_once;
 mod bootstrap;
@@ -79,3 +80,4 @@ mod support;
 mod terminal;
 mod tidy;
 mod unlisted;
+mod walks;
