@@ -154,7 +154,7 @@ fn for_any_user(path: &str, user: &str) -> String {
     let is_theirs =
         |part: &&str| part.strip_prefix(user).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let parts: Vec<&str> = path.split('/').collect();
-    let Some(number) = parts.iter().position(|part| is_theirs(&part)) else { return path.to_owned() };
+    let Some(number) = parts.iter().position(is_theirs) else { return path.to_owned() };
     let mut parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
     parts[number] = parts[number].replacen(user, USER, 1);
     parts.join("/")
