@@ -52,6 +52,8 @@ pub struct Row {
 pub enum State {
     /// Alive, and not due.
     Healthy,
+    /// As far as the lock knows alive and not due; GitLab does not show this credential its owner's tokens.
+    Unseen,
     /// Alive, and to be renewed.
     Due,
     /// At its end.
@@ -82,7 +84,7 @@ impl State {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::Healthy => Severity::Fine,
+            Self::Healthy | Self::Unseen => Severity::Fine,
             Self::Due | Self::Missing | Self::Unlisted => Severity::Due,
             Self::Expired | Self::Revoked | Self::Gone => Severity::Dead,
         }
@@ -93,6 +95,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Healthy => "healthy",
+            Self::Unseen => "unseen",
             Self::Due => "due",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
@@ -171,13 +174,14 @@ fn state(
         Some(Some(Live::Known(record))) if record.revoked => return (State::Revoked, record.expires_at),
         Some(Some(Live::Known(record))) => record.expires_at,
         Some(Some(Live::Gone) | None) => return (State::Gone, entry.expires),
-        None => entry.expires,
+        Some(Some(Live::OutOfSight)) | None => entry.expires,
     };
     let created = entry.created.to_zoned(TimeZone::UTC).date();
     let state = match (token, expires) {
         (_, Some(end)) if end <= today => State::Expired,
         (None, _) => State::Unlisted,
         (Some(token), Some(end)) if token.due_on(created, end) <= today => State::Due,
+        (Some(_), _) if matches!(live, Some(Some(Live::OutOfSight))) => State::Unseen,
         (Some(_), _) => State::Healthy,
     };
     (state, expires)
