@@ -152,6 +152,8 @@ pub const MISSING_READERS: &str = "recipients-missing";
 
 /// Finds locks whose environment has no profile: nothing looks after their tokens.
 pub const LOCK_UNLISTED: &str = "lock-unlisted";
+/// Finds slots that do not hold what their lock remembers.
+pub const LOCK_AGREES: &str = "lock-agrees";
 
 /// All checks, in the order in which they are explained.
 pub const CHECKS: [Check; 17] = [
@@ -174,7 +176,7 @@ pub const CHECKS: [Check; 17] = [
     Check { name: "recipients", severity: Severity::Critical, find: Find::InFile(secrets::recipients) },
     Check { name: MISSING_READERS, severity: Severity::Major, find: Find::InFile(secrets::missing_readers) },
     Check { name: "rule", severity: Severity::Major, find: Find::InFile(secrets::rule) },
-    Check { name: "lock-agrees", severity: Severity::Major, find: Find::InOwn(own_files::slots) },
+    Check { name: LOCK_AGREES, severity: Severity::Major, find: Find::InOwn(own_files::slots) },
     Check {
         name: "clear-token",
         severity: Severity::Blocker,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{LOCK_UNLISTED, MISSING_READERS, is_about_readers};
+use crate::checks::repository::{LOCK_AGREES, LOCK_UNLISTED, MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
 use crate::lock;
@@ -38,11 +38,12 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let mut inspected = inspect(&files)?;
     inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
-    if args.staged {
-        only_new(&mut inspected.findings, &repo)?;
+    let passed = if args.staged { passed(&mut inspected, &files, &repo)? } else { Vec::new() };
+    for finding in &passed {
+        ui.note(true, &format!("{finding}; the commit is not stopped for it"));
     }
     let with_policy = with_policy(&inspected, &repo)?;
-    let exit = finish(inspected, &within, args.code_quality.as_deref(), ui, world)?;
+    let exit = finish(inspected, &within, args.code_quality.as_deref(), !passed.is_empty(), ui, world)?;
     if with_policy {
         ui.say(WITH_POLICY);
     }
@@ -66,26 +67,37 @@ pub(super) fn readers(
     }
     let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
     inspected.findings.retain(|finding| is_about_readers(finding.check));
-    finish(inspected, &within, code_quality, ui, world)
+    finish(inspected, &within, code_quality, false, ui, world)
 }
 
-/// A commit is not held up for a lock that was without its profile before.
-fn only_new(findings: &mut Vec<Finding>, repo: &Repository) -> Result<()> {
-    let mut new = Vec::new();
-    for finding in findings.drain(..) {
-        let unlisted = lock::owner(&finding.path).filter(|_| finding.check == LOCK_UNLISTED);
-        let had_one = match unlisted {
-            None => true,
-            Some((name, _)) => {
-                repo.content_at_head(&RelPath::new(&format!("environments/{name}.yaml"))?)?.is_some()
-            }
+/// Takes out what this commit is not to be stopped for.
+fn passed(inspected: &mut Inspected, files: &Files<'_>, repo: &Repository) -> Result<Vec<Finding>> {
+    let (mut passed, mut others) = (Vec::new(), Vec::new());
+    for finding in inspected.findings.drain(..) {
+        let passes = match finding.check {
+            LOCK_AGREES => is_edited_by_hand(&finding, files, repo)?,
+            LOCK_UNLISTED => was_unlisted(&finding, repo)?,
+            _ => false,
         };
-        if had_one {
-            new.push(finding);
-        }
+        if passes { passed.push(finding) } else { others.push(finding) }
     }
-    *findings = new;
-    Ok(())
+    inspected.findings = others;
+    Ok(passed)
+}
+
+/// Whether somebody has changed a slot by hand, in a commit that leaves the lock as it was: nothing can be done about it
+/// before it is committed. A merge or a rebase that brings a file and a lock of two commits together is another matter.
+fn is_edited_by_hand(finding: &Finding, files: &Files<'_>, repo: &Repository) -> Result<bool> {
+    let is_as_it_was =
+        files.content(&finding.path)? == repo.content_at_head(&RelPath::new(&finding.path)?)?;
+    Ok(repo.state().is_none() && is_as_it_was)
+}
+
+/// Whether a lock was without its profile before this commit.
+fn was_unlisted(finding: &Finding, repo: &Repository) -> Result<bool> {
+    let Some((environment, _)) = lock::owner(&finding.path) else { return Ok(false) };
+    let profile = RelPath::new(&format!("environments/{environment}.yaml"))?;
+    Ok(repo.content_at_head(&profile)?.is_none())
 }
 
 /// Whether files do not follow a policy that is not committed yet.
@@ -99,6 +111,7 @@ fn finish(
     inspected: Inspected,
     within: &[String],
     code_quality: Option<&Path>,
+    edited: bool,
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
@@ -106,7 +119,7 @@ fn finish(
     let Inspected { findings: mut found, files } = inspected;
     found.retain(|finding| is_meant(&finding.path));
     let checked = files.iter().filter(|file| is_meant(file)).count();
-    report(code_quality, ui, world, &found, checked)?;
+    report(code_quality, ui, world, &found, checked, edited)?;
     Ok(if found.is_empty() { Exit::Done } else { Exit::Attention })
 }
 
@@ -116,6 +129,7 @@ fn report(
     world: &World,
     found: &[Finding],
     checked: usize,
+    edited: bool,
 ) -> Result<()> {
     if let Some(target) = code_quality_to {
         if target.as_os_str() == "-" {
@@ -134,13 +148,14 @@ fn report(
     }
     let lines: String = found.iter().map(|finding| format!("{finding}\n")).collect();
     ui.result(&lines)?;
-    ui.say(&closing(found, checked));
+    ui.say(&closing(found, checked, edited));
     Ok(())
 }
 
-fn closing(found: &[Finding], checked: usize) -> String {
+fn closing(found: &[Finding], checked: usize, edited: bool) -> String {
     let files = if checked == 1 { "1 secrets file".to_owned() } else { format!("{checked} secrets files") };
     match found {
+        [] if edited => format!("{files} checked: nothing that stops the commit"),
         [] => format!("{files} checked: all as they should be"),
         [_] => format!("{files} checked: 1 finding"),
         many => format!("{files} checked: {} findings", many.len()),
