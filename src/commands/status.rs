@@ -71,7 +71,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
         FailOn::Due => Severity::Due,
         FailOn::Expired => Severity::Dead,
     };
-    let bad = rows.iter().any(|row| row.state.severity() >= limit);
+    let bad = !unfinished.is_empty() || rows.iter().any(|row| row.state.severity() >= limit);
     Ok(if bad { Exit::Attention } else { Exit::Done })
 }
 

@@ -346,8 +346,11 @@ impl Run<'_> {
             None => self.look(&environment, &self.repo, None, Some(&plan)).await,
             Some(way) => self.look_to_deliver(&environment, way, Some(&plan)).await,
         };
-        let done = arrive(ground, &plan, self.world, &progress, again).await;
+        let mut done = arrive(ground, &plan, self.world, &progress, again).await;
         drop(progress);
+        if let Ok(done) = &mut done {
+            done.planned.clone_from(&plan.notes);
+        }
         done
     }
 }
