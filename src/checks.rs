@@ -117,15 +117,14 @@ pub fn status(
 ) -> Vec<Row> {
     let listed = environment.tokens.iter().map(|token| {
         let Some(entry) = lock.tokens.get(&token.key) else { return missing(environment, user, token) };
-        let (state, expires) =
-            state(token, entry, live.and_then(|live| live.get(&entry.id)), live.is_some(), today);
+        let (state, expires) = state(Some(token), entry, live.map(|live| live.get(&entry.id)), today);
         row(environment, user, &token.key, entry, state, expires)
     });
-    let unlisted = lock
-        .tokens
-        .iter()
-        .filter(|(key, _)| !environment.tokens.iter().any(|token| token.key == **key))
-        .map(|(key, entry)| row(environment, user, key, entry, State::Unlisted, entry.expires));
+    let unlisted = lock.tokens.iter().filter(|(key, _)| environment.token(key).is_none());
+    let unlisted = unlisted.map(|(key, entry)| {
+        let (state, expires) = state(None, entry, live.map(|live| live.get(&entry.id)), today);
+        row(environment, user, key, entry, state, expires)
+    });
     listed.chain(unlisted).collect()
 }
 
@@ -164,29 +163,26 @@ fn row(
     }
 }
 
+/// `token`: the profile's entry, where it has one. `live`: GitLab's answer, where it was asked.
 fn state(
-    token: &Token,
+    token: Option<&Token>,
     entry: &lock::Entry,
-    live: Option<&Live>,
-    asked: bool,
+    live: Option<Option<&Live>>,
     today: Date,
 ) -> (State, Option<Date>) {
     let expires = match live {
-        Some(Live::Known(record)) if record.revoked => return (State::Revoked, record.expires_at),
-        Some(Live::Known(record)) => record.expires_at,
-        Some(Live::Gone) => return (State::Gone, entry.expires),
-        None if asked => return (State::Gone, entry.expires),
-        Some(Live::OutOfSight) | None => entry.expires,
+        Some(Some(Live::Known(record))) if record.revoked => return (State::Revoked, record.expires_at),
+        Some(Some(Live::Known(record))) => record.expires_at,
+        Some(Some(Live::Gone) | None) => return (State::Gone, entry.expires),
+        Some(Some(Live::OutOfSight)) | None => entry.expires,
     };
-    let alive = if matches!(live, Some(Live::OutOfSight)) { State::Unseen } else { State::Healthy };
-    let Some(end) = expires else { return (alive, None) };
     let created = entry.created.to_zoned(TimeZone::UTC).date();
-    let state = if end <= today {
-        State::Expired
-    } else if token.due_on(created, end) <= today {
-        State::Due
-    } else {
-        alive
+    let state = match (token, expires) {
+        (_, Some(end)) if end <= today => State::Expired,
+        (None, _) => State::Unlisted,
+        (Some(token), Some(end)) if token.due_on(created, end) <= today => State::Due,
+        (Some(_), _) if matches!(live, Some(Some(Live::OutOfSight))) => State::Unseen,
+        (Some(_), _) => State::Healthy,
     };
     (state, expires)
 }

@@ -193,15 +193,29 @@ impl Lock {
     }
 }
 
+/// The folder of all locks.
+pub const FOLDER: &str = "environments/locks";
+
 /// Path of an environment's lock, relative to the repository root: one per user where the environment is personal;
 /// `None` for a personal environment without a user.
 #[must_use]
 pub fn path(environment: &Environment, user: Option<&UserName>) -> Option<String> {
     let name = &environment.name;
     if environment.is_personal() {
-        return user.map(|user| format!("environments/locks/{name}/{user}.yaml"));
+        return user.map(|user| format!("{FOLDER}/{name}/{user}.yaml"));
     }
-    Some(format!("environments/locks/{name}.yaml"))
+    Some(format!("{FOLDER}/{name}.yaml"))
+}
+
+/// The environment that a lock at this path is of, and the user of a personal one; `None` for what is no lock's path.
+#[must_use]
+pub fn owner(path: &str) -> Option<(&str, Option<&str>)> {
+    let name = path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".yaml")?;
+    match name.split_once('/') {
+        None => Some((name, None)),
+        Some((_, user)) if user.contains('/') => None,
+        Some((environment, user)) => Some((environment, Some(user))),
+    }
 }
 
 /// SHA-256 of a leaf's ENC string, in lower-case hex: says whether a leaf is still the one that was written, without

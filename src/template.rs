@@ -152,6 +152,12 @@ impl Template {
         Ok(Self { path, format, text: text.to_owned(), leaves: reader.leaves })
     }
 
+    /// One that says nothing, for a secrets file whose profile is gone.
+    #[must_use]
+    pub fn without_leaves(file: &str) -> Self {
+        Self { path: String::new(), format: Format::of_path(file), text: String::new(), leaves: Vec::new() }
+    }
+
     /// Its path, relative to the repository root.
     #[must_use]
     pub fn path(&self) -> &str {

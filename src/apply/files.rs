@@ -16,7 +16,7 @@ use crate::observe::interrupted::content_digest;
 use crate::plan::message::Done;
 use crate::plan::observed::Slot;
 use crate::plan::{Plan, Step, Write};
-use crate::repo::{FileChange, RelPath};
+use crate::repo::{FileChange, Fingerprint, RelPath};
 use crate::secret::Secret;
 use crate::sops::{self, Sealed};
 use crate::template::{Context, TokenFacts};
@@ -123,7 +123,10 @@ pub(super) fn write(
     done.removed.clone_from(removed);
     done.moved = moved_entries(plan);
     let lock = next_lock(plan, ground, fresh, &sealed, done);
-    let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
+    // With nothing left to say, and no profile that it belongs to, it goes.
+    let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
+    let lock = (!is_over).then(|| lock.write());
+    let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
     done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
     done.example = sealed.first().and_then(|(file, _)| {
         Some(Slot { file: file.path.to_string(), path: filled(plan, file, ground).into_iter().next()? })
@@ -154,27 +157,35 @@ fn put(
     world: &World,
     sealed: &[(&GroundFile, Sealed)],
     lock_path: &RelPath,
-    lock: &str,
+    lock: Option<&str>,
     journal: &Journalled<'_>,
 ) -> Result<Vec<FileChange>> {
-    let mut contents: Vec<(&RelPath, Content<'_>)> =
-        sealed.iter().map(|(file, sealed)| (&file.path, Content::Sealed(sealed))).collect();
-    contents.push((lock_path, Content::Lock(lock)));
+    let mut contents: Vec<(&RelPath, Option<Content<'_>>)> =
+        sealed.iter().map(|(file, sealed)| (&file.path, Some(Content::Sealed(sealed)))).collect();
+    contents.push((lock_path, lock.map(Content::Lock)));
     for retire in plan.at_once() {
         journal.append(&Line::Retiring { key: retire.key.clone(), token: retire.token.clone() })?;
     }
-    let written = contents
-        .iter()
-        .map(|(path, content)| Written { path: path.to_string(), sha256: content_digest(content.bytes()) });
+    let written = contents.iter().map(|(path, content)| {
+        let bytes = content.as_ref().map(Content::bytes).unwrap_or_default();
+        Written { path: path.to_string(), sha256: content_digest(bytes) }
+    });
     journal.append(&Line::Writing { files: written.collect() })?;
     for (path, content) in &contents {
-        world.effects().write(&ground.repo, path, content).map_err(|error| {
+        let done = match content {
+            Some(content) => world.effects().write(&ground.repo, path, content),
+            None => world.effects().remove(&ground.repo, path),
+        };
+        done.map_err(|error| {
             Error::from(error)
                 .of_kind(Kind::HalfWay)
                 .hint("mend that and run the same command again: it goes on from here")
         })?;
     }
-    let changes = contents.iter().map(|(path, content)| FileChange::of((*path).clone(), content.bytes()));
+    let changes = contents.iter().map(|(path, content)| FileChange {
+        path: (*path).clone(),
+        content: content.as_ref().map(|content| Fingerprint::of(content.bytes())),
+    });
     Ok(changes.collect())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::lock::{self, Lock, LockError};
 use crate::problem::Problems;
 use crate::sops::{HiddenRule, PolicyError};
 use crate::template::{Template, TemplateError, check_all};
@@ -111,12 +112,47 @@ pub(super) fn locks(own: &Own, _files: &[Judged]) -> Vec<Spot> {
     spots
 }
 
+/// The environment of a lock that has no profile, and whose tokens nothing looks after.
+fn unlisted<'s>(own: &Own, source: &'s Source<Result<Lock, LockError>>) -> Option<&'s str> {
+    let (environment, _) = lock::owner(&source.path)?;
+    let profile = format!("environments/{environment}.yaml");
+    (!own.profiles.iter().any(|source| source.path == profile)).then_some(environment)
+}
+
+pub(super) fn unlisted_locks(own: &Own, _files: &[Judged]) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    for source in &own.locks {
+        let (Some(environment), Ok(lock)) = (unlisted(own, source), &source.read) else { continue };
+        let tokens: Vec<String> =
+            lock.tokens.iter().map(|(key, entry)| format!("token {} ({key})", entry.id)).collect();
+        if tokens.is_empty() {
+            continue;
+        }
+        let what = format!(
+            "there is no environments/{environment}.yaml, so nothing looks after {}",
+            tokens.join(", ")
+        );
+        let folder = lock::FOLDER;
+        let ending =
+            if lock::owner(&source.path).is_some_and(|(_, user)| user.is_some()) { "" } else { ".yaml" };
+        let mend = format!(
+            "to end its tokens: provision revoke --env {environment}; where it was renamed, its lock goes along: \
+             git mv {folder}/{environment}{ending} {folder}/NEW{ending}"
+        );
+        spots.push(Spot::new(&source.path, 1, what, mend));
+    }
+    spots
+}
+
 /// Each slot of each lock: its file is there, has the leaf, and the leaf is the one that was written.
 pub(super) fn slots(own: &Own, files: &[Judged]) -> Vec<Spot> {
     let judged: BTreeMap<&str, &Judged> = files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut spots = Vec::new();
     for source in &own.locks {
         let Ok(lock) = &source.read else { continue };
+        if unlisted(own, source).is_some() {
+            continue;
+        }
         for (key, entry) in &lock.tokens {
             for (file, slots) in &entry.slots {
                 for (path, digest) in slots {

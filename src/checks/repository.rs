@@ -150,11 +150,13 @@ impl Check {
 /// Finds readers whom the policy has and a file has not yet: nobody reads who should not.
 pub const MISSING_READERS: &str = "recipients-missing";
 
+/// Finds locks whose environment has no profile: nothing looks after their tokens.
+pub const LOCK_UNLISTED: &str = "lock-unlisted";
 /// Finds slots that do not hold what their lock remembers.
 pub const LOCK_AGREES: &str = "lock-agrees";
 
 /// All checks, in the order in which they are explained.
-pub const CHECKS: [Check; 16] = [
+pub const CHECKS: [Check; 17] = [
     Check { name: "policy-readable", severity: Severity::Critical, find: Find::InOwn(own_files::policy) },
     Check {
         name: "policy-hidden-rule",
@@ -164,6 +166,7 @@ pub const CHECKS: [Check; 16] = [
     Check { name: "profile-valid", severity: Severity::Major, find: Find::InOwn(own_files::profiles) },
     Check { name: "template-valid", severity: Severity::Major, find: Find::InOwn(own_files::templates) },
     Check { name: "lock-readable", severity: Severity::Major, find: Find::InOwn(own_files::locks) },
+    Check { name: LOCK_UNLISTED, severity: Severity::Major, find: Find::InOwn(own_files::unlisted_locks) },
     Check { name: "file-encrypted", severity: Severity::Blocker, find: Find::InFile(secrets::not_encrypted) },
     Check { name: "file-readable", severity: Severity::Critical, find: Find::InFile(secrets::not_readable) },
     Check { name: "file-untracked", severity: Severity::Major, find: Find::InFile(secrets::tracked) },

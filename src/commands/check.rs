@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{LOCK_AGREES, MISSING_READERS, is_about_readers};
+use crate::checks::repository::{LOCK_AGREES, LOCK_UNLISTED, MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::observe::POLICY;
 use crate::observe::inspect::{Files, Inspected, Of, inspect};
 use crate::observe::secrets::is_within;
@@ -37,12 +38,12 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let mut inspected = inspect(&files)?;
     inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
-    let edited = if args.staged { edited_by_hand(&mut inspected, &files, &repo)? } else { Vec::new() };
-    for finding in &edited {
+    let passed = if args.staged { passed(&mut inspected, &files, &repo)? } else { Vec::new() };
+    for finding in &passed {
         ui.note(true, &format!("{finding}; the commit is not stopped for it"));
     }
     let with_policy = with_policy(&inspected, &repo)?;
-    let exit = finish(inspected, &within, args.code_quality.as_deref(), !edited.is_empty(), ui, world)?;
+    let exit = finish(inspected, &within, args.code_quality.as_deref(), !passed.is_empty(), ui, world)?;
     if with_policy {
         ui.say(WITH_POLICY);
     }
@@ -69,18 +70,34 @@ pub(super) fn readers(
     finish(inspected, &within, code_quality, false, ui, world)
 }
 
-/// Takes out what somebody has changed of slots by hand, in a commit that leaves the lock as it was: nothing can be done about
-/// it before it is committed. A merge or a rebase that brings a file and a lock of two commits together is another matter.
-fn edited_by_hand(inspected: &mut Inspected, files: &Files<'_>, repo: &Repository) -> Result<Vec<Finding>> {
-    let (mut edited, mut others) = (Vec::new(), Vec::new());
+/// Takes out what this commit is not to be stopped for.
+fn passed(inspected: &mut Inspected, files: &Files<'_>, repo: &Repository) -> Result<Vec<Finding>> {
+    let (mut passed, mut others) = (Vec::new(), Vec::new());
     for finding in inspected.findings.drain(..) {
-        let by_hand = finding.check == LOCK_AGREES
-            && repo.state().is_none()
-            && files.content(&finding.path)? == repo.content_at_head(&RelPath::new(&finding.path)?)?;
-        if by_hand { edited.push(finding) } else { others.push(finding) }
+        let passes = match finding.check {
+            LOCK_AGREES => is_edited_by_hand(&finding, files, repo)?,
+            LOCK_UNLISTED => was_unlisted(&finding, repo)?,
+            _ => false,
+        };
+        if passes { passed.push(finding) } else { others.push(finding) }
     }
     inspected.findings = others;
-    Ok(edited)
+    Ok(passed)
+}
+
+/// Whether somebody has changed a slot by hand, in a commit that leaves the lock as it was: nothing can be done about it
+/// before it is committed. A merge or a rebase that brings a file and a lock of two commits together is another matter.
+fn is_edited_by_hand(finding: &Finding, files: &Files<'_>, repo: &Repository) -> Result<bool> {
+    let is_as_it_was =
+        files.content(&finding.path)? == repo.content_at_head(&RelPath::new(&finding.path)?)?;
+    Ok(repo.state().is_none() && is_as_it_was)
+}
+
+/// Whether a lock was without its profile before this commit.
+fn was_unlisted(finding: &Finding, repo: &Repository) -> Result<bool> {
+    let Some((environment, _)) = lock::owner(&finding.path) else { return Ok(false) };
+    let profile = RelPath::new(&format!("environments/{environment}.yaml"))?;
+    Ok(repo.content_at_head(&profile)?.is_none())
 }
 
 /// Whether files do not follow a policy that is not committed yet.

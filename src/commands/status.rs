@@ -10,7 +10,7 @@ use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
 use crate::gitlab::errors::ErrorKind;
 use crate::lock::Lock;
-use crate::observe::{environments, interrupted, live};
+use crate::observe::{environments, interrupted, live, unlisted};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
@@ -31,12 +31,12 @@ struct Report<'a> {
 /// Where a profile or lock cannot be read; with `--live`, where GitLab refuses or cannot be reached.
 pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Repository::discover(&world.directory)?;
-    let names = if args.env.is_empty() { environments::names(&repo)? } else { args.env.clone() };
+    let names = if args.env.is_empty() { all(&repo)? } else { args.env.clone() };
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
     let mut rows = Vec::new();
     for name in &names {
-        let environment = environments::read(&repo, name)?;
+        let environment = unlisted::read(&repo, name)?;
         for (user, lock) in of_environment(&environment, &locks) {
             let mut now = world.effects().now();
             let live = match &connections {
@@ -71,8 +71,13 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
         FailOn::Due => Severity::Due,
         FailOn::Expired => Severity::Dead,
     };
-    let bad = rows.iter().any(|row| row.state.severity() >= limit);
+    let bad = !unfinished.is_empty() || rows.iter().any(|row| row.state.severity() >= limit);
     Ok(if bad { Exit::Attention } else { Exit::Done })
+}
+
+/// Names of the environments that have a profile, then of those that a lock still knows.
+fn all(repo: &Repository) -> Result<Vec<String>> {
+    Ok([environments::names(repo)?, unlisted::names(repo)?].concat())
 }
 
 /// Whether the tokens of an owner are nothing that this credential is shown, such as somebody else's.

@@ -14,7 +14,7 @@ use crate::apply::{arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments};
+use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments, unlisted};
 use crate::plan::deliver::Way;
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
@@ -133,12 +133,18 @@ pub(super) async fn rehearse(
     Ok(plans)
 }
 
-/// The environments that were named, or all of them.
+/// The environments that were named, or all of them; those whose profile is gone by what their locks remember.
 ///
 /// # Errors
 /// Where there are none, or a profile cannot be used.
 pub(super) fn chosen(names: &[String], all: bool, ui: Ui, repo: &Repository) -> Result<Vec<Environment>> {
-    if all { Ok(shared(named(&environments::names(repo)?, repo)?, ui)) } else { named(names, repo) }
+    if !all {
+        return named(names, repo);
+    }
+    let (names, unlisted) = (environments::names(repo)?, unlisted::shared(repo)?);
+    let is_only = names.is_empty() && !unlisted.is_empty();
+    let listed = if is_only { Vec::new() } else { shared(named(&names, repo)?, ui) };
+    Ok([listed, unlisted].concat())
 }
 
 /// The environments of these names, each once.
@@ -154,7 +160,7 @@ pub(super) fn named(names: &[String], repo: &Repository) -> Result<Vec<Environme
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    names.iter().map(|name| environments::read(repo, name)).collect()
+    names.iter().map(|name| unlisted::read(repo, name)).collect()
 }
 
 /// What `--all` means to a run that nobody sits at: a person's own token is made, and its file opened, by that person.
@@ -282,7 +288,7 @@ impl Run<'_> {
         let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Some(&client)).await?;
         let delivery = Rc::new(delivery);
         self.deliveries.borrow_mut().push(Rc::clone(&delivery));
-        let there = environments::read(delivery.repo(), &environment.name)?;
+        let there = unlisted::read(delivery.repo(), &environment.name)?;
         deliverable::check(delivery.repo(), &there, way)?;
         let (ground, mut plan) = self.look(&there, delivery.repo(), Some(&delivery), shown).await?;
         plan.notes.extend_from_slice(delivery.notes());
@@ -340,8 +346,11 @@ impl Run<'_> {
             None => self.look(&environment, &self.repo, None, Some(&plan)).await,
             Some(way) => self.look_to_deliver(&environment, way, Some(&plan)).await,
         };
-        let done = arrive(ground, &plan, self.world, &progress, again).await;
+        let mut done = arrive(ground, &plan, self.world, &progress, again).await;
         drop(progress);
+        if let Ok(done) = &mut done {
+            done.planned.clone_from(&plan.notes);
+        }
         done
     }
 }

@@ -353,6 +353,7 @@ fn every_kind_but_an_odd_reply_has_a_hint() {
         ErrorKind::NotGitLab { what: "x".to_owned() },
         ErrorKind::Redirected { to: "x".to_owned() },
         ErrorKind::Unreachable { reason: "invalid peer certificate: UnknownIssuer".to_owned() },
+        ErrorKind::Unreachable { reason: "invalid peer certificate: CaUsedAsEndEntity".to_owned() },
         ErrorKind::Unreachable { reason: "x".to_owned() },
         ErrorKind::OutcomeUnknown { because: "x".to_owned() },
         ErrorKind::WrongOrigin { wanted: "https://x.example".to_owned() },

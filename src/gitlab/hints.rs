@@ -70,6 +70,16 @@ pub(super) fn hint(error: &GitLabError) -> Option<String> {
             call.instance
         ),
         ErrorKind::Redirected { .. } => redirected(&call.subject),
+        // webpki's name for it; RFC 5280 lets an authority's certificate sign others, not be a server's.
+        ErrorKind::Unreachable { reason } if reason.contains("CaUsedAsEndEntity") => {
+            "the server shows the certificate of an authority (CA:TRUE) as its own: give it one that its authority has signed, \
+             or a self-signed one made with openssl req -x509 -addext basicConstraints=critical,CA:FALSE, which --ca-file takes"
+                .to_owned()
+        }
+        ErrorKind::Unreachable { reason } if reason.contains("TLS cannot be set up") => {
+            "install the system's certificates (the package ca-certificates), or look at the file that --ca-file names"
+                .to_owned()
+        }
         ErrorKind::Unreachable { reason } if reason.contains("certificate") => {
             "if the instance has a certificate of your own authority, give it with --ca-file FILE (PEM)"
                 .to_owned()

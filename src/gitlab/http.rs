@@ -43,13 +43,21 @@ impl Default for HttpOptions {
     }
 }
 
-/// The content of a file of certificates.
+/// The certificates of a file.
 #[derive(Clone, Debug)]
-pub struct ExtraRoots {
-    /// Which file, for messages: `--ca-file ca.pem`.
-    pub source: String,
-    /// One or more certificates in PEM.
-    pub pem: Vec<u8>,
+pub struct ExtraRoots(Vec<Certificate>);
+
+impl ExtraRoots {
+    /// Reads one or more certificates in PEM. `source` says which file it is, for messages: `--ca-file ca.pem`.
+    ///
+    /// # Errors
+    /// [`HttpError::NotPem`] where there is none.
+    pub fn read(source: &str, pem: &[u8]) -> Result<Self, HttpError> {
+        match Certificate::from_pem_bundle(pem) {
+            Ok(found) if !found.is_empty() => Ok(Self(found)),
+            _ => Err(HttpError::NotPem(source.to_owned())),
+        }
+    }
 }
 
 /// Why no connection can be prepared.
@@ -59,21 +67,19 @@ pub enum HttpError {
     #[error("{0} holds no certificate in PEM form")]
     NotPem(String),
     /// TLS cannot be set up: for instance the system has no certificates at all.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("TLS cannot be set up, for want of usable certificates: {0}")]
     Setup(String),
 }
 
 impl HttpError {
-    /// What to do about it.
+    /// What to do about it, where that is known here; see `hints` for what a request ran into.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotPem(_) => {
-                "give a file with -----BEGIN CERTIFICATE----- in it; DER is turned into PEM by openssl x509 -inform der"
-            }
-            Self::Setup(_) => {
-                "install the system's certificates (the package ca-certificates), or give a file of them with --ca-file"
-            }
+            Self::NotPem(_) => Some(
+                "give a file with -----BEGIN CERTIFICATE----- in it; DER is turned into PEM by openssl x509 -inform der",
+            ),
+            Self::Setup(_) => None,
         }
     }
 }
@@ -88,10 +94,10 @@ impl HttpTransport {
     /// Prepares connections to `instance`; none is made yet.
     ///
     /// # Errors
-    /// [`HttpError`] for certificates that cannot be read or used.
+    /// [`HttpError::Setup`].
     pub fn new(instance: &Instance, options: &HttpOptions) -> Result<Self, HttpError> {
         let url = instance.api([]);
-        let roots = certificates(&options.extra_roots)?;
+        let roots = options.extra_roots.iter().flat_map(|roots| roots.0.clone()).collect();
         let builder = reqwest::Client::builder()
             .user_agent(concat!("provision/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -170,18 +176,6 @@ fn is_this_machine(url: &Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn certificates(extra: &[ExtraRoots]) -> Result<Vec<Certificate>, HttpError> {
-    let mut all = Vec::new();
-    for ExtraRoots { source, pem } in extra {
-        let found = Certificate::from_pem_bundle(pem).map_err(|_| HttpError::NotPem(source.clone()))?;
-        if found.is_empty() {
-            return Err(HttpError::NotPem(source.clone()));
-        }
-        all.extend(found);
-    }
-    Ok(all)
 }
 
 /// The header is marked sensitive, so that no debug output of the HTTP library shows it.

@@ -221,3 +221,14 @@ fn a_lock_of_thousands_of_brackets_is_refused_before_anything_reads_them() {
     let error = Lock::read("l.yaml", &deep).unwrap_err();
     assert!(error.to_string().contains("nested deeper than"), "{error}");
 }
+
+#[test]
+fn a_path_says_whose_lock_it_is() {
+    assert_eq!(owner("environments/locks/qa.yaml"), Some(("qa", None)));
+    assert_eq!(owner("environments/locks/devmode/ana.yaml"), Some(("devmode", Some("ana"))));
+    for path in
+        ["environments/qa.yaml", "environments/locks/a/b/c.yaml", "environments/locks/qa.yml", "qa.yaml"]
+    {
+        assert_eq!(owner(path), None, "{path}");
+    }
+}

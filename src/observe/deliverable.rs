@@ -19,7 +19,8 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
             .because("the profile says `commit: false`".to_owned())
             .hint(format!("run without {option}")));
     }
-    let templates = environment.secrets.iter().map(|secrets| format!("templates/{}", secrets.template));
+    let named = environment.secrets.iter().filter(|_| !environment.is_unlisted());
+    let templates = named.map(|secrets| format!("templates/{}", secrets.template));
     for path in templates.chain([environment.path.clone(), POLICY.to_owned()]) {
         if repo.differs_from_head(&RelPath::new(&path)?)?.is_some() {
             return Err(Error::new(Kind::Refused, format!("{path} has changes that are not committed"))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use url::Url;
 
-use super::{POLICY, environments, inspect, interrupted, secrets};
+use super::{POLICY, environments, inspect, interrupted, secrets, unlisted};
 use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKeys, Repository as Facts};
 use crate::checks::{Row, status};
 use crate::error::{Error, Kind, Result};
@@ -163,6 +163,12 @@ fn tokens(repo: &Repository, world: &World, read: &[Environment]) -> Vec<Row> {
         }
         if own.is_empty() && !environment.is_personal() {
             rows.extend(status(environment, None, &Lock::default(), None, today));
+        }
+    }
+    for name in unlisted::names(repo).unwrap_or_default() {
+        let Ok(Some(environment)) = unlisted::find(repo, &name) else { continue };
+        for (_, user, lock) in locks.iter().filter(|(of, ..)| *of == name) {
+            rows.extend(status(&environment, user.as_deref(), lock, None, today));
         }
     }
     rows

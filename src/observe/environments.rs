@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile};
 use crate::repo::{RelPath, Repository};
 use crate::sops::Format;
@@ -50,15 +50,18 @@ fn unknown(repo: &Repository, name: &str) -> Result<Error> {
     Ok(error.hint(format!("there are: {}", names.join(", "))))
 }
 
-/// Reads the template of a secrets file that the profile at `profile` names.
+/// Reads the template of a secrets file of this environment; where its profile is gone, nothing is known of one.
 ///
 /// # Errors
 /// Where there is none, or it is not one.
-pub fn template(repo: &Repository, secrets: &SecretsFile, profile: &str) -> Result<Template> {
+pub fn template(repo: &Repository, secrets: &SecretsFile, environment: &Environment) -> Result<Template> {
+    if environment.is_unlisted() {
+        return Ok(Template::without_leaves(&secrets.file));
+    }
     let path = RelPath::new(&format!("templates/{}", secrets.template))?;
     let Some(text) = text(repo, &path)? else {
         return Err(Error::new(Kind::Usage, format!("there is no template {path}"))
-            .because(format!("{profile} names it for {}", secrets.file))
+            .because(format!("{} names it for {}", environment.path, secrets.file))
             .hint("write it, or name another one in the profile; provision init makes backstage.yaml"));
     };
     let template = Template::parse(&secrets.template, &text)?;
@@ -102,7 +105,7 @@ pub fn check_disjoint(repo: &Repository, chosen: &[Environment]) -> Result<()> {
 }
 
 fn templates(repo: &Repository, environment: &Environment) -> Result<Vec<Template>> {
-    environment.secrets.iter().map(|secrets| template(repo, secrets, &environment.path)).collect()
+    environment.secrets.iter().map(|secrets| template(repo, secrets, environment)).collect()
 }
 
 /// The text of a file in the work tree; `None` where there is none. Symlinks may not lead out of the repository.
@@ -123,23 +126,16 @@ fn text_up_to(limit: u64, repo: &Repository, path: &RelPath) -> Result<Option<St
     std::fs::read_to_string(&real).map(Some).map_err(|error| cannot(error.to_string()))
 }
 
-/// The folder of all locks.
-pub const LOCKS: &str = "environments/locks";
-
 /// All locks of the work tree: the environment, the user of a personal one, and the lock.
 ///
 /// # Errors
 /// When one cannot be read.
 pub fn locks(repo: &Repository) -> Result<Vec<(String, Option<String>, Lock)>> {
     let named = |(path, lock): (String, Lock)| {
-        let name =
-            path.trim_start_matches(LOCKS).trim_start_matches('/').trim_end_matches(".yaml").to_owned();
-        match name.split_once('/') {
-            Some((environment, user)) => (environment.to_owned(), Some(user.to_owned()), lock),
-            None => (name, None, lock),
-        }
+        let (environment, user) = lock::owner(&path)?;
+        Some((environment.to_owned(), user.map(str::to_owned), lock))
     };
-    Ok(lock_files(repo)?.into_iter().map(named).collect())
+    Ok(lock_files(repo)?.into_iter().filter_map(named).collect())
 }
 
 /// All locks of the work tree by their paths: those of environments, then those of users.
@@ -147,17 +143,19 @@ pub fn locks(repo: &Repository) -> Result<Vec<(String, Option<String>, Lock)>> {
 /// # Errors
 /// When one cannot be read.
 pub fn lock_files(repo: &Repository) -> Result<Vec<(String, Lock)>> {
-    let folder = repo.root().join(LOCKS);
+    let read = |path: String| Ok((path.clone(), read_lock(repo, &path)?));
+    lock_paths(repo)?.into_iter().map(read).collect()
+}
+
+/// Paths of the locks of the work tree, relative to the repository root.
+pub(super) fn lock_paths(repo: &Repository) -> Result<Vec<String>> {
+    let folder = repo.root().join(lock::FOLDER);
     let mut paths = yaml_files(&folder)?;
     for environment in folders(&folder)? {
         paths.extend(yaml_files(&environment)?);
     }
-    let mut locks = Vec::new();
-    for path in paths {
-        let shown = path.strip_prefix(repo.root()).unwrap_or(&path).display().to_string();
-        locks.push((shown, lock(repo, &path)?));
-    }
-    Ok(locks)
+    let shown = |path: &PathBuf| path.strip_prefix(repo.root()).unwrap_or(path).display().to_string();
+    Ok(paths.iter().map(shown).collect())
 }
 
 /// Ids that any lock of the work tree names as current.
@@ -169,10 +167,9 @@ pub fn current_ids(repo: &Repository) -> Result<BTreeSet<TokenId>> {
     Ok(locks.iter().flat_map(|(_, lock)| lock.tokens.values().map(|entry| entry.id)).collect())
 }
 
-fn lock(repo: &Repository, path: &Path) -> Result<Lock> {
-    let shown = path.strip_prefix(repo.root()).unwrap_or(path).display().to_string();
-    let text = text_up_to(LOCK_LIMIT, repo, &RelPath::new(&shown)?)?.unwrap_or_default();
-    Ok(Lock::read(&shown, &text)?)
+fn read_lock(repo: &Repository, path: &str) -> Result<Lock> {
+    let text = text_up_to(LOCK_LIMIT, repo, &RelPath::new(path)?)?.unwrap_or_default();
+    Ok(Lock::read(path, &text)?)
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -196,6 +196,14 @@ pub async fn at_hand(
             }
         }
     }
+    if all {
+        for (state, former) in
+            states.iter().flat_map(|state| state.former.iter().map(move |leaf| (state, leaf)))
+        {
+            let slot = || Slot { file: state.path.clone(), path: former.path.clone() };
+            at_hand.entry(former.key.clone()).or_insert_with(slot);
+        }
+    }
     Ok(at_hand)
 }
 

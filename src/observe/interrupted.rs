@@ -1,7 +1,7 @@
 //! What an interrupted run left: its journal, compared with what GitLab and the repository are now.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -180,8 +180,8 @@ pub fn left(replay: &Replay, repo: &Repository, files: &[GroundFile]) -> Result<
             continue;
         }
         let path = RelPath::new(&written.path)?;
-        let bytes = std::fs::read(repo.resolve(&path)?.below(repo.root()));
-        let ours = bytes.is_ok_and(|bytes| content_digest(&bytes) == written.sha256);
+        let file = repo.resolve(&path)?.below(repo.root());
+        let ours = stands_as(&file, |digest| digest == written.sha256);
         if ours && repo.differs_from_head(&path)?.is_some_and(|how| how != Difference::Ignored) {
             left.insert(written.path.clone());
         }
@@ -201,6 +201,14 @@ pub fn entry_digest(lock: &Lock, key: &str) -> Option<String> {
     let entry = lock.tokens.get(key)?;
     let alone = Lock { tokens: [(key.to_owned(), entry.clone())].into() };
     Some(lock::digest(&alone.write()))
+}
+
+/// Whether a file is what an interrupted run wrote there: its digest, or that of nothing where the run has removed it.
+pub(super) fn stands_as(file: &Path, is: impl Fn(&str) -> bool) -> bool {
+    match std::fs::read(file) {
+        Ok(bytes) => is(&content_digest(&bytes)),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound && is(&content_digest(&[])),
+    }
 }
 
 /// SHA-256 of a file's content, hexadecimal.

@@ -40,6 +40,7 @@ pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod taken;
+pub mod unlisted;
 pub mod upstream;
 pub mod variables;
 
@@ -144,6 +145,7 @@ pub async fn environment(
     one_gitlab::check(&environment, &lock, &lock_path, &replay)?;
     let moved = moved(&mut lock, &environment);
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
+    unlisted::check(&environment, &files, &repo)?;
     // An owner that is gone may be one that the profile has left; where it is not, asking for it by its path says so.
     let is_gone = |error: &ErrorKind| *error == ErrorKind::NotFound;
     let live = live::records(&client, &lock, &replay.retiring, is_gone).await?;
@@ -264,9 +266,7 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> 
 fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
     let real = repo.resolve(path)?;
     let Some(difference) = repo.differs_from_head(path)? else { return Ok(()) };
-    if let Ok(bytes) = std::fs::read(real.below(repo.root()))
-        && replay.wrote(path.as_str(), &interrupted::content_digest(&bytes))
-    {
+    if interrupted::stands_as(&real.below(repo.root()), |digest| replay.wrote(path.as_str(), digest)) {
         return Ok(());
     }
     Err(uncommitted(path, difference))
@@ -331,7 +331,7 @@ fn secrets_files(
         if secrets.recipients == Recipients::Own {
             own::is_for_a_key_here(&path, content.as_deref(), world)?;
         }
-        let template = environments::template(repo, secrets, &environment.path)?;
+        let template = environments::template(repo, secrets, environment)?;
         let names = policy.as_ref().map(|policy| policy.names().clone()).unwrap_or_default();
         let names = Rc::new(names);
         files.push(GroundFile { path, template, rule, content, commit: secrets.commit, names });

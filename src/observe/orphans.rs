@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::journal::mark_in;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::plan::observed::Orphan;
 use crate::repo::{Chosen, ObjectId, Repository};
 use crate::token::{Known, Owner, Record, TokenId};
@@ -71,7 +71,7 @@ fn named_anywhere(repo: &Repository, world: &World) -> Result<BTreeSet<TokenId>>
     let mut named = BTreeSet::new();
     let mut read = BTreeSet::new();
     for commit in commits {
-        for path in repo.files_at(commit, environments::LOCKS)? {
+        for path in repo.files_at(commit, lock::FOLDER)? {
             let Some(bytes) = repo.content_at(commit, &path)? else { continue };
             if read.insert(bytes.clone()) {
                 let lock = Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::environments;
 use crate::error::Result;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::repo::{ObjectId, RelPath, Repository, Upstream};
 use crate::token::TokenId;
 
@@ -56,7 +56,7 @@ pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<
 /// The locks of other environments and users upstream.
 fn others(repo: &Repository, commit: ObjectId, own: &RelPath) -> Result<BTreeMap<TokenId, String>> {
     let mut others = BTreeMap::new();
-    for path in repo.files_at(commit, environments::LOCKS)?.iter().filter(|path| *path != own) {
+    for path in repo.files_at(commit, lock::FOLDER)?.iter().filter(|path| *path != own) {
         let lock = read_lock(repo.content_at(commit, path)?.as_deref(), path);
         others.extend(lock.tokens.values().map(|entry| (entry.id, format!("{path} upstream"))));
     }

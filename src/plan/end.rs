@@ -40,7 +40,15 @@ pub(super) fn left_behind(environment: &Environment, observed: &Observed, option
             .collect();
     }
     let gone = observed.lock.tokens.iter().filter(|(key, _)| environment.token(key).is_none());
+    let profile = &environment.path;
     gone.map(|(key, entry)| {
+        if environment.is_unlisted() {
+            return Note::attention(format!(
+                "{profile} is not there, and token {} of {key} is still in {}: provision revoke --env {name} ends it; where \
+                 {name} was renamed, rename its lock too",
+                entry.id, observed.lock_path
+            ));
+        }
         Note::attention(format!(
             "{key} is no longer in the profile, and its token {} is still in the lock: provision --env {name} --prune \
              revokes it",

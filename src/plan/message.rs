@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::Healthy;
 use super::observed::Slot;
+use super::{Healthy, Note};
 use crate::token::{Owner, Record, TokenId};
 
 /// What a run did to one environment.
@@ -49,7 +49,11 @@ pub struct Done {
     pub refused: Vec<Refused>,
     /// Entries that needed nothing.
     pub healthy: Vec<Healthy>,
-    /// What a person should know.
+    /// What the plan had for a person to know.
+    #[serde(skip)]
+    pub planned: Vec<Note>,
+    /// What a person should know besides.
+    #[serde(skip)]
     pub notes: Vec<String>,
 }
 
@@ -108,6 +112,13 @@ impl Done {
             && self.files.is_empty()
             && self.commit.is_none()
             && self.pushed.is_none()
+    }
+
+    /// All that a person should know, as the plan tells it.
+    #[must_use]
+    pub fn all_notes(&self) -> Vec<Note> {
+        let own = self.notes.iter().map(|text| Note::info(text.as_str()));
+        self.planned.iter().cloned().chain(own).collect()
     }
 
     /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.

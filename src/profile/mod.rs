@@ -31,7 +31,7 @@ pub struct Environment {
     pub gitlab: Instance,
     /// The encrypted files that take its tokens; at least one.
     pub secrets: Vec<SecretsFile>,
-    /// Its tokens in the order of the profile; at least one.
+    /// Its tokens in the order of the profile; at least one, but where the profile is gone.
     pub tokens: Vec<Token>,
 }
 
@@ -113,6 +113,12 @@ impl Environment {
     #[must_use]
     pub fn is_personal(&self) -> bool {
         self.secrets.iter().any(|secrets| secrets.recipients == Recipients::Own)
+    }
+
+    /// Whether it has no profile any more: what is known of it is what its locks remember.
+    #[must_use]
+    pub fn is_unlisted(&self) -> bool {
+        self.tokens.is_empty()
     }
 
     /// The entry with this key.

@@ -27,7 +27,7 @@ impl Repository {
         command.args(["--detach", "--"]).arg(&path).arg(commit.to_string());
         program::done(command, "worktree add")?;
         let linked = Self::discover(&path)?;
-        Ok(Self { stands_for: Some(remote.to_owned()), ..linked })
+        Ok(Self { stands_for: Some(remote.to_owned()), users_root: self.users_root.clone(), ..linked })
     }
 
     /// Removes the worktree of this name; there need not be one.

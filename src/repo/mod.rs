@@ -64,6 +64,8 @@ pub struct Repository {
     from_environment: bool,
     /// In a worktree of ours: the remote whose default branch is upstream.
     stands_for: Option<String>,
+    /// Where the relative address of a remote counts from: the user's worktree, also for one of ours.
+    users_root: PathBuf,
 }
 
 /// What HEAD names.
@@ -94,7 +96,8 @@ impl Repository {
         let common_dir = real(git.common_dir())?;
         let Some(workdir) = git.workdir() else { return Err(RepoError::Bare { git_dir }) };
         let root = real(workdir)?;
-        Ok(Self { root, git_dir, common_dir, from_environment: is_from_environment(), stands_for: None, git })
+        let (users_root, from_environment) = (root.clone(), is_from_environment());
+        Ok(Self { root, git_dir, common_dir, from_environment, stands_for: None, users_root, git })
     }
 
     /// The worktree's root, absolute and without symlinks.
@@ -181,8 +184,19 @@ impl Repository {
         if let Some(bytes) = self.content_at_head(path)? {
             return self.write(path, &bytes);
         }
+        self.remove(path)
+    }
+
+    /// Removes the file, where there is one. The index is left alone.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or the file cannot be removed.
+    pub fn remove(&self, path: &RelPath) -> Result<(), RepoError> {
         let file = self.resolve(path)?.below(&self.root);
-        write::remove_durable(&file).map_err(|source| RepoError::Io { doing: "remove", path: file, source })
+        match write::remove_durable(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| RepoError::Io { doing: "remove", path: file, source }),
+        }
     }
 
     /// The repository read anew: configuration and the time of a commit are those of this moment.

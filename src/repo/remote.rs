@@ -243,7 +243,7 @@ impl Repository {
         Ok(urls)
     }
 
-    /// `git` for work at this remote. The operator's credential is in its environment only where a credential helper may
+    /// `git` for work at this remote, where the user would start it. The operator's credential is in its environment only where a credential helper may
     /// need it: not for ssh and not for a folder. It speaks English, because what it says is read; of what gettext knows,
     /// LANGUAGE alone leaves the encoding of hooks and helpers as it is.
     fn networked(&self, remote: &str) -> Result<Command, RepoError> {
@@ -254,7 +254,7 @@ impl Repository {
         } else {
             program::git(self)
         }?;
-        command.env("LANGUAGE", "en");
+        command.current_dir(&self.users_root).env("LANGUAGE", "en");
         Ok(command)
     }
 }

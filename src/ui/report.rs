@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::Result;
-use crate::plan::Plan;
 use crate::plan::message::{Done, Proof};
+use crate::plan::{Note, Plan};
 
 /// Shows plans before they are confirmed.
 pub fn plans(ui: Ui, plans: &[&Plan]) {
@@ -28,7 +28,14 @@ pub fn notes(ui: Ui, plans: &[&Plan]) {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    environments: &'a [Done],
+    environments: Vec<Reported<'a>>,
+}
+
+#[derive(Serialize)]
+struct Reported<'a> {
+    #[serde(flatten)]
+    done: &'a Done,
+    notes: Vec<Note>,
 }
 
 /// Says what was done: file, commit, token id and expiry, never a value.
@@ -37,7 +44,8 @@ struct Report<'a> {
 /// When standard output cannot be written.
 pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
     if ui.json() {
-        return ui.result_json(&Report { environments: all });
+        let environments = all.iter().map(|done| Reported { done, notes: done.all_notes() }).collect();
+        return ui.result_json(&Report { environments });
     }
     let mut out = String::new();
     for done in all {

@@ -128,6 +128,12 @@ pub trait Effects: Transport {
     /// When that cannot be made durable.
     fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError>;
 
+    /// Removes a file of the work tree; one that is not there is removed.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError>;
+
     /// Makes one commit of exactly the given paths; `None` where that would change nothing.
     ///
     /// # Errors

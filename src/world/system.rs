@@ -35,7 +35,7 @@ impl System {
     /// GitLab CI. Nothing else is opened before the first request.
     ///
     /// # Errors
-    /// When one of these files cannot be read.
+    /// When one of these files cannot be read, or holds no certificate.
     pub fn new(ca_file: Option<&Path>, variables: &Variables, directory: &Path) -> Result<Self> {
         let mut options = HttpOptions::default();
         let given = ca_file.map(|path| ("--ca-file", path));
@@ -45,7 +45,10 @@ impl System {
             let pem = std::fs::read(directory.join(path)).map_err(|error| {
                 Error::new(Kind::Usage, format!("cannot read {source}")).because(error.to_string())
             })?;
-            options.extra_roots.push(ExtraRoots { source, pem });
+            let roots = ExtraRoots::read(&source, &pem).map_err(|error| {
+                error.hint().into_iter().fold(Error::from_source(Kind::Usage, &error), Error::hint)
+            })?;
+            options.extra_roots.push(roots);
         }
         Ok(Self { options, connections: RefCell::default() })
     }
@@ -137,6 +140,10 @@ impl Effects for System {
 
     fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
         repo.restore(path)
+    }
+
+    fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        repo.remove(path)
     }
 
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {

@@ -254,8 +254,12 @@ fn the_log_has_method_path_and_status_and_neither_token_query_nor_body() {
 
 /// Serves TLS with a certificate of the authority in fixtures/tls; its key was thrown away.
 fn tls_server() -> u16 {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("fixtures/tls/server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("fixtures/tls/server.key")).unwrap();
+    tls_server_with(include_bytes!("fixtures/tls/server.pem"), include_bytes!("fixtures/tls/server.key"))
+}
+
+fn tls_server_with(certificate: &[u8], key: &[u8]) -> u16 {
+    let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key).unwrap();
     let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
@@ -286,19 +290,37 @@ fn a_certificate_of_an_unknown_authority_is_refused_until_the_authority_is_given
     let error = send(&base, request(&base, Method::Get)).unwrap_err();
     assert!(matches!(&error, SendError::NotSent(reason) if reason.contains("certificate")), "{error:?}");
 
-    let pem = include_bytes!("fixtures/tls/ca.pem").to_vec();
-    let extra_roots = vec![ExtraRoots { source: "--ca-file ca.pem".to_owned(), pem }];
-    let transport = transport_with(&base, &HttpOptions { extra_roots, ..HttpOptions::default() });
-    assert_eq!(run(transport.send(request(&base, Method::Get))).unwrap().status, 200);
+    let reply = send_trusting(include_bytes!("fixtures/tls/ca.pem"), &base);
+    assert_eq!(reply.unwrap().status, 200);
+}
+
+fn send_trusting(pem: &[u8], base: &str) -> Result<Response, SendError> {
+    let extra_roots = vec![ExtraRoots::read("--ca-file ca.pem", pem).unwrap()];
+    let transport = transport_with(base, &HttpOptions { extra_roots, ..HttpOptions::default() });
+    run(transport.send(request(base, Method::Get)))
+}
+
+#[test]
+fn a_self_signed_certificate_is_taken_where_it_is_given_unless_it_is_an_authoritys() {
+    let (pem, key) =
+        (include_bytes!("fixtures/tls/self-signed.pem"), include_bytes!("fixtures/tls/self-signed.key"));
+    let base = format!("https://localhost:{}", tls_server_with(pem, key));
+    assert_eq!(send_trusting(pem, &base).unwrap().status, 200);
+
+    let (pem, key) =
+        (include_bytes!("fixtures/tls/authority.pem"), include_bytes!("fixtures/tls/authority.key"));
+    let base = format!("https://localhost:{}", tls_server_with(pem, key));
+    let error = send_trusting(pem, &base).unwrap_err();
+    assert!(
+        matches!(&error, SendError::NotSent(reason) if reason.contains("CaUsedAsEndEntity")),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn a_file_without_certificates_is_refused_by_name() {
-    let instance: Instance = "https://localhost".parse().unwrap();
     for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----\n"] {
-        let extra_roots = vec![ExtraRoots { source: "--ca-file x".to_owned(), pem: pem.into() }];
-        let error =
-            HttpTransport::new(&instance, &HttpOptions { extra_roots, ..HttpOptions::default() }).err();
+        let error = ExtraRoots::read("--ca-file x", pem.as_bytes()).err();
         assert!(matches!(error, Some(HttpError::NotPem(source)) if source == "--ca-file x"), "{pem}");
     }
 }

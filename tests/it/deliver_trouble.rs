@@ -227,3 +227,16 @@ fn a_tree_that_cannot_be_written_stops_the_run_before_anything_is_minted() {
     assert_eq!(lab.minted().len(), 0);
     goes_on(&lab, &team, "--no-push", 1);
 }
+
+#[test]
+fn a_remote_beside_the_repository_is_reached_by_its_relative_address() {
+    for way in ["--push", "--mr"] {
+        let (lab, team) = lab_and_team();
+        let remote = team.remote();
+        let beside = remote.strip_prefix(lab.everything().parent().unwrap()).unwrap();
+        lab.git(["remote", "set-url", "origin", &format!("../../{}", beside.display())]);
+        lab.git(["push", "-q", "origin", "main"]);
+        run(&lab, way).ok();
+        goes_on(&lab, &team, way, 1);
+    }
+}

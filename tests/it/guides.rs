@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Parser as _;
 use provision::cli::Cli;
+use provision::token::Kind;
 
 use crate::support::guide::{sections, text};
 
@@ -87,4 +88,18 @@ fn both_guides_lead_through_the_same_commands_in_the_same_order() {
         commands.map(start).collect::<BTreeSet<_>>()
     };
     assert_eq!(named("docs/guide.fr.md"), named("docs/guide.md"));
+}
+
+#[test]
+fn every_kind_that_a_document_names_is_one() {
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        for rest in text(document).split("kind: ").skip(1) {
+            let kind: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let read: Result<Kind, _> = serde_json::from_value(kind.clone().into());
+            assert!(read.is_ok(), "{document}: kind: {kind}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
 }

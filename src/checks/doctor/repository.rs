@@ -128,7 +128,10 @@ pub(super) fn tokens(observed: &Observed) -> Vec<Said> {
             Some(user) => format!("{}/{user}: {} is {}", row.environment, row.key, row.state),
             None => format!("{}: {} is {}", row.environment, row.key, row.state),
         };
+        let name = &row.environment;
+        let has_profile = repository.environments.iter().any(|(of, _)| of == name);
         let mend = match &row.user {
+            _ if !has_profile => format!("write the profile back, or end it: provision revoke --env {name}"),
             Some(_) => format!("provision bootstrap --env {}", row.environment),
             None => format!("provision --env {}", row.environment),
         };
@@ -136,9 +139,12 @@ pub(super) fn tokens(observed: &Observed) -> Vec<Said> {
             _ if row.state == State::Missing => {
                 Said { mend: Some(mend), ..Said::note(format!("{what}: it was never minted")) }
             }
+            _ if row.state == State::Unlisted && !has_profile => {
+                Said::warning(format!("{what}: environments/{name}.yaml is not there"), mend)
+            }
             _ if row.state == State::Unlisted => Said::warning(
                 format!("{what}: minted once, and no longer in the profile"),
-                "write the entry back, or withdraw the token at GitLab and take it out of the lock",
+                format!("write the entry back, or end it: provision --env {name} --prune"),
             ),
             Severity::Dead => Said::wrong(what, mend),
             Severity::Due | Severity::Fine => Said::warning(what, mend),

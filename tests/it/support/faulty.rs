@@ -389,6 +389,17 @@ impl Effects for Faulty {
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }
 
+    fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
+        let failed = || RepoError::Io { doing: "remove", path: path.below(repo.root()), source: full() };
+        let fault = self.begin(Effect::Write, format!("remove {path}"));
+        if fault == Some(Fault::Fail) {
+            return Err(failed());
+        }
+        self.system.remove(repo, path)?;
+        self.end(fault);
+        if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
+    }
+
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
         let failed = || RepoError::Git { doing: "write the commit".into(), why: full().to_string() }.into();
         let paths: Vec<&str> = request.files.iter().map(|file| file.path.as_str()).collect();
