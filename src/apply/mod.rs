@@ -115,6 +115,15 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     Ok(Applied::Done(done))
 }
 
+/// Tries whether the plan could be carried out, as far as that can be known without GitLab: before a person is asked to
+/// make a token by hand.
+///
+/// # Errors
+/// Why not; nothing is done.
+pub fn rehearse(plan: &Plan, ground: &Ground, world: &World) -> Result<()> {
+    preflight::prepare(plan, ground, world).map(drop)
+}
+
 /// A signal has asked to stop, and the run did so between two effects.
 #[must_use]
 pub fn interrupted(kind: Kind) -> Error {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Exit;
 use super::connection::{Connections, need_yes};
 use super::paste::{Beforehand, Pasting};
-use crate::apply::{arrive, interrupted};
+use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
@@ -190,6 +190,9 @@ impl Run<'_> {
         let attention = plans.iter().any(|plan| plan.needs_attention());
         let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
         for (ground, plan) in &mut planned {
+            if plan.pastes().next().is_some() {
+                apply::rehearse(plan, ground, self.world)?;
+            }
             ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
         }
         interrupt::between_effects();

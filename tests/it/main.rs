@@ -71,6 +71,7 @@ mod repo_sandbox;
 mod repo_write;
 mod revoke;
 mod rotate;
+mod sealed_first;
 mod show;
 mod soak;
 mod sops;
