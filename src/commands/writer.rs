@@ -16,7 +16,7 @@ use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments};
 use crate::plan::deliver::Way;
-use crate::plan::message::Done;
+use crate::plan::message::{Done, Unrevoked};
 use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
@@ -197,10 +197,11 @@ impl Run<'_> {
         }
         interrupt::between_effects();
         let done = self.apply(planned, &mut failed).await?;
-        if let Some(error) = failed.error(&done, self.job) {
+        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done)) {
             report::done(self.ui, &done)?;
             return Err(error);
         }
+        let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
         Ok((if attention { Exit::Attention } else { Exit::Done }, done))
     }
 
@@ -377,6 +378,20 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
         let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
         error.hint(format!("for the rest: {}", (job.again)(&done.environment, &keys)))
     }))
+}
+
+/// A token in the wrong hands that GitLab did not revoke.
+fn still_leaked(done: &[Done]) -> Option<Error> {
+    let found = done.iter().find_map(|done| {
+        let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
+        Some((&done.environment, leaked))
+    });
+    found.map(|(environment, Unrevoked { key, id, why, .. })| {
+        Error::new(Kind::HalfWay, format!("token {id} of {key} leaked, and is not revoked"))
+            .because(why.clone())
+            .hint(format!("run it again, with the same token: provision rotate --env {environment} --leaked"))
+            .hint("or revoke it at GitLab, under Access tokens")
+    })
 }
 
 #[derive(Serialize)]

@@ -75,6 +75,7 @@ mod sealed_first;
 mod show;
 mod soak;
 mod sops;
+mod still_to_revoke;
 mod support;
 mod terminal;
 mod tidy;

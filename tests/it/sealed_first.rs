@@ -13,10 +13,8 @@ const ROTATE: [&str; 5] = ["rotate", "--env", "qa", "--yes", "--quiet"];
 /// A lab whose files have a reader besides, for whom a key service wraps.
 fn lab() -> Lab {
     let lab = Lab::new();
-    let policy = format!(
-        "creation_rules:\n  - path_regex: ^secrets/\n    age: {}\n    pgp: {PGP}\n",
-        lab.recipient
-    );
+    let policy =
+        format!("creation_rules:\n  - path_regex: ^secrets/\n    age: {}\n    pgp: {PGP}\n", lab.recipient);
     lab.write(".sops.yaml", &policy);
     lab.commit_all("a reader with PGP");
     lab
@@ -59,7 +57,8 @@ fn a_token_whose_value_could_not_be_sealed_is_neither_minted_nor_rotated() {
 #[test]
 fn the_key_of_the_seal_is_wrapped_once_whatever_is_minted_under_it() {
     let (lab, service) = (lab(), KeyService::start());
-    let second = "  mirror: { kind: group, group: alithya-csna, name: Mirror, role: reporter, scopes: [read_api] }\n";
+    let second =
+        "  mirror: { kind: group, group: alithya-csna, name: Mirror, role: reporter, scopes: [read_api] }\n";
     lab.write("environments/qa.yaml", &(lab.read("environments/qa.yaml") + second));
     lab.write(
         "templates/backstage.yaml",
