@@ -74,7 +74,7 @@ fn replaced(plan: &Plan, observed: &Observed, options: &Options, found: &mut AtO
 /// another branch than that run, or behind what it pushed.
 fn begun(plan: &Plan, observed: &Observed, options: &Options, found: &mut AtOnce) {
     for (key, token) in &observed.retiring {
-        let lives = observed.live.get(&token.id).is_some_and(Live::is_active);
+        let lives = observed.live.get(&token.id).is_some_and(Live::may_live);
         let is_due = found.due.iter().any(|retire| retire.token.id == token.id);
         let is_retired = plan.steps.iter().any(
             |step| matches!(step, Step::Retire(Retire { token: retired, .. }) if retired.id == token.id),
@@ -94,7 +94,7 @@ fn begun(plan: &Plan, observed: &Observed, options: &Options, found: &mut AtOnce
         if options.abandon {
             found.notes.push(Note::info(format!("{what}, which is undone: it lives on")));
         } else {
-            found.notes.push(Note::attention(format!("{what}, and lives: {why}")));
+            found.notes.push(Note::attention(format!("{what}, and is not yet: {why}")));
             found.later.push(token.id);
         }
     }
@@ -114,6 +114,9 @@ fn stays(plan: &Plan, key: &str, token: &Known, observed: &Observed, options: &O
     }
     if let Some(path) = observed.current_elsewhere.get(&token.id) {
         return Some(format!("{path} has it as a current one"));
+    }
+    if let Some(Live::OutOfSight) = observed.live.get(&token.id) {
+        return Some("this credential is not shown the tokens of its owner".to_owned());
     }
     (!options.commit)
         .then(|| format!("a run that commits revokes it, such as provision resume --env {environment}"))

@@ -72,7 +72,7 @@ fn a_run_without_a_commit_revokes_nothing_that_head_holds() {
         .refused(4, "git commit failed");
     std::fs::remove_file(hook).unwrap();
     let said = lab.provision(["--env", "qa", "--no-commit", "--yes"]);
-    let said = said.refused(3, "was to be revoked by an interrupted run, and lives");
+    let said = said.refused(3, "was to be revoked by an interrupted run, and is not yet");
     assert!(said.err.contains("the lock here has it as the current one"), "{}", said.err);
     assert!(lives(&lab, 0) && has_journal(&lab));
     lab.commit_all("by hand");
@@ -91,7 +91,7 @@ fn a_leaked_token_is_remembered_where_the_lock_of_another_branch_still_has_it() 
     leaked(&lab, &value).refused(4, "is replaced, but not revoked yet");
     lab.gitlab.clear_faults();
     lab.git(["checkout", "-q", "-b", "other", "HEAD~1"]);
-    lab.provision(["resume", "--yes"]).refused(3, "was to be revoked by an interrupted run, and lives");
+    lab.provision(["resume", "--yes"]).refused(3, "was to be revoked by an interrupted run, and is not yet");
     assert!(lives(&lab, 0) && has_journal(&lab));
     // What the hint of the run that stopped says.
     lab.git(["checkout", "-q", "main"]);
@@ -123,7 +123,8 @@ fn what_was_pushed_and_not_revoked_is_remembered_by_a_branch_that_is_behind() {
     lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"])
         .refused(4, "is replaced, but not revoked yet");
     lab.gitlab.clear_faults();
-    lab.provision(["--env", "qa", "--yes"]).refused(3, "was to be revoked by an interrupted run, and lives");
+    lab.provision(["--env", "qa", "--yes"])
+        .refused(3, "was to be revoked by an interrupted run, and is not yet");
     assert!(lives(&lab, 0) && has_journal(&lab));
     lab.git(["pull", "-q"]);
     lab.provision(["--env", "qa", "--yes"]).ok();
