@@ -1,7 +1,7 @@
 //! The plan of `provision --env NAME`, `rotate` and `resume`: which entries need a successor, and what an interrupted run
 //! left of one; nothing else is touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -10,8 +10,8 @@ use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, S
 use super::options::{End, Options, Renew};
 use super::recover::{Recovery, decide, is_young};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Step, Why, at_once, end, health, orphans,
-    retire, write,
+    AskedExpiry, EndItself, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end,
+    health, orphans, retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
@@ -135,7 +135,28 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
             .iter()
             .map(|reader| Note::info(format!("{reader} is a reader in this policy and not in upstream's"))),
     );
+    debug_assert_eq!(revoked_in_use(&plan, observed), None, "{:?}", plan.steps);
     Ok(plan)
+}
+
+/// A token that is in use after this plan and that it revokes. There is none.
+fn revoked_in_use(plan: &Plan, observed: &Observed) -> Option<TokenId> {
+    let mut in_use: BTreeMap<&str, TokenId> =
+        observed.lock.tokens.iter().map(|(key, entry)| (key.as_str(), entry.id)).collect();
+    let mut revoked = Vec::new();
+    for step in &plan.steps {
+        match step {
+            Step::Mint(mint) | Step::Paste(mint) => drop(in_use.remove(mint.key.as_str())),
+            Step::Finish { key, record, .. } => drop(in_use.insert(key, record.id)),
+            Step::Lock { removed, .. } => in_use.retain(|key, _| !removed.iter().any(|gone| gone == key)),
+            Step::Withdraw { id, .. } | Step::EndItself(EndItself { id, .. }) => revoked.push(*id),
+            Step::Revoke(Revoke { retire, .. }) | Step::Retire(retire) | Step::RetireAtOnce(retire) => {
+                revoked.push(retire.token.id);
+            }
+            _ => {}
+        }
+    }
+    revoked.into_iter().find(|id| in_use.values().any(|used| used == id))
 }
 
 /// Judges each entry by its own life and its own slots, as far as this run looks after it.

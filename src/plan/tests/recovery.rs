@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::observed::{Outcome, Pending};
+use crate::plan::observed::{Orphan, Outcome, Pending};
+use crate::plan::options::Renew;
+use crate::token::Known;
 
 fn pending(outcome: Outcome) -> Pending {
     Pending {
@@ -16,6 +18,7 @@ fn pending(outcome: Outcome) -> Pending {
             scopes: Scopes::from(["read_api".to_owned()]),
             access_level: Some(30),
             requested: "max".to_owned(),
+            sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
@@ -163,4 +166,21 @@ fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
     let abandon = Options { abandon: true, ..Options::default() };
     let plan = plan(&environment(PROFILE), &retiring(healthy()), &abandon).unwrap();
     assert!(plan.is_empty() && plan.still_to_revoke.is_empty() && !plan.needs_attention());
+}
+
+/// GitLab's rotate has made token 50 out of token 42, whose mark it carries.
+#[test]
+fn the_successor_that_a_run_finishes_is_no_orphan() {
+    let mut observed = healthy();
+    observed.live.insert(TokenId(42), Live::Gone);
+    let mut left = pending(recorded());
+    left.intent.rotates = entry(42).known();
+    observed.pending = vec![left];
+    let token = Known { id: TokenId(50), ..entry(42).known().unwrap() };
+    observed.orphans = vec![Orphan { key: "backstage".to_owned(), token, last_used: None }];
+    let orphans = Some(jiff::SignedDuration::ZERO);
+    let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
+    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    assert_eq!(verbs[0], "finish with 50");
+    assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
 }
