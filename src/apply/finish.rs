@@ -31,20 +31,23 @@ pub(super) async fn all(
             continue;
         };
         let Some(value) = prepared.recorded.remove(mark) else { continue };
-        let token = Known {
-            id: record.id,
-            owner: owner.clone(),
-            name: record.name.clone(),
-            created: record.created_at,
-            mark: carries.clone(),
-        };
         let found = match ground.client.verify(&value, "the recorded token").await {
             Ok(found) => Record { access_level: record.access_level, ..found },
-            Err(error) => return Err(refused(error, &token, mark, ground, journal).await),
+            Err(error) => {
+                let token = Known {
+                    id: record.id,
+                    owner: owner.clone(),
+                    name: record.name.clone(),
+                    created: record.created_at,
+                    mark: carries.clone(),
+                };
+                return Err(refused(error, &token, mark, ground, journal).await);
+            }
         };
         let wrong = differences(mark, record.id, &found, ground);
         if !wrong.is_empty() {
-            return Err(withdrawn(mint::another(&wrong), &token, mark, ground, journal).await);
+            let revoked = withdraw::marked(ground, owner, record.id, carries).await;
+            return Err(withdrawn(&wrong, record.id, mark, revoked, journal));
         }
         fresh.push(Fresh {
             key: key.clone(),
@@ -71,16 +74,24 @@ async fn refused(
     let id = token.id;
     let is_new = ground.client.server_time().is_none_or(|now| now.duration_since(token.created) < SETTLES);
     let kept = is_new && mint::says_nothing(&error) || !error.condemns_credential();
+    let error = Error::from(error).of_kind(Kind::HalfWay);
     if kept {
-        return Error::from(error)
-            .of_kind(Kind::HalfWay)
+        return error
             .context(format!("token {id} could not be verified"))
             .hint_instead("run the same command again in a minute: its value is in the journal, under seal");
     }
-    let error = Error::from(error)
-        .context(format!("GitLab does not accept token {id}, which it made at {}", token.created))
-        .hint_instead("run the same command again: it makes another");
-    withdrawn(error, token, mark, ground, journal).await
+    let error =
+        error.context(format!("GitLab does not accept token {id}, which it made at {}", token.created));
+    let revoked = match withdraw::revoke(ground, token).await {
+        Ok(()) => journal.append(&Line::Withdrawn { mark: mark.to_owned() }),
+        Err(error) => Err(error),
+    };
+    match revoked {
+        Ok(()) => {
+            error.because("it was revoked").hint_instead("run the same command again: it makes another")
+        }
+        Err(why) => error.because(format!("it could not be revoked either: {why}")),
+    }
 }
 
 /// Where the token is not what the interrupted run asked for: that may have died before it compared them. What a person made
@@ -100,25 +111,21 @@ fn differences(mark: &str, id: TokenId, found: &Record, ground: &Ground) -> Vec<
     compare(&request, Some(id), found)
 }
 
-/// Revokes a token that is of no use. `error`: why it is not.
-async fn withdrawn(
-    error: Error,
-    token: &Known,
+/// Notes that a token that is not what was asked for is gone.
+fn withdrawn(
+    wrong: &[Mismatch],
+    id: TokenId,
     mark: &str,
-    ground: &Ground,
+    revoked: Result<()>,
     journal: &Journalled<'_>,
 ) -> Error {
-    let error = error.of_kind(Kind::HalfWay);
-    let revoked = match withdraw::revoke(ground, token).await {
-        Ok(()) => journal.append(&Line::Withdrawn { mark: mark.to_owned() }),
-        Err(error) => Err(error),
-    };
-    match revoked {
-        Ok(()) => error.because(format!("token {} was revoked", token.id)),
+    let error = mint::another(wrong).of_kind(Kind::HalfWay);
+    match revoked.and_then(|()| journal.append(&Line::Withdrawn { mark: mark.to_owned() })) {
+        Ok(()) => error.because(format!("token {id} was revoked")),
         Err(why) => {
-            error.because(format!("token {} could not be revoked either: {why}", token.id)).hint_instead(
-                "run the same command again: it looks at GitLab first, and goes on from what it finds",
-            )
+            let again =
+                "run the same command again: it looks at GitLab first, and goes on from what it finds";
+            error.because(format!("token {id} could not be revoked either: {why}")).hint_instead(again)
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::Line;
 use crate::observe::Ground;
 use crate::plan::{Plan, Step};
-use crate::token::TokenId;
 use crate::world::World;
 
 /// Appends to one environment's journal.
@@ -79,17 +78,21 @@ impl<'a> Journalled<'a> {
         Ok(())
     }
 
-    /// The run is over: only what is still watched for stays, the mints with the marks `kept`, for the next run to use, and
-    /// what was to be revoked and is not among those that were.
-    pub(super) fn close(&self, kept: &BTreeSet<String>, revoked: &[TokenId]) -> Result<()> {
+    /// Leaves what was to be revoked, and is not in what can be done of the plan, to a later run.
+    pub(super) fn postpone(&mut self, plan: &Plan) {
+        let is_left = |line: &mut Line| match line {
+            Line::Retiring { token, .. } => plan.at_once().all(|retire| retire.token.id != token.id),
+            _ => false,
+        };
+        self.watched.extend(self.unfinished.extract_if(.., is_left));
+    }
+
+    /// The run is over: only what is still watched for stays, and the mints with these marks, for the next run to use.
+    pub(super) fn close(&self, kept: &BTreeSet<String>) -> Result<()> {
         let appended = self.appended.borrow();
         let mut lines = Vec::new();
         for line in self.unfinished.iter().chain(appended.iter()) {
-            let stays = match line {
-                Line::Retiring { token, .. } => !revoked.contains(&token.id),
-                line => line.mark().is_some_and(|mark| kept.contains(mark)),
-            };
-            if stays && !lines.contains(line) {
+            if line.mark().is_some_and(|mark| kept.contains(mark)) && !lines.contains(line) {
                 lines.push(line.clone());
             }
         }

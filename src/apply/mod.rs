@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Kind, Result};
 use crate::lock;
 use crate::observe::Ground;
-use crate::plan::message::{Done, New, Refused, Unrevoked};
-use crate::plan::{Plan, Retire, Step, Why, partial};
+use crate::plan::message::{Done, New, Refused};
+use crate::plan::{Plan, Retire, Step, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
 use crate::sops;
@@ -85,6 +85,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
     };
     let plan = &*plan;
+    journal.postpone(plan);
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     retire(plan, ground, world, &mut done).await;
@@ -111,7 +112,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     }
     retire_at_once(plan, ground, &mut done).await?;
-    journal.close(&kept, &done.retired).map_err(|error| half_way(error, &[], &done))?;
+    journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
 }
 
@@ -234,21 +235,14 @@ async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
         if retires && world.effects().asked_to_stop() {
             return;
         }
-        let (key, id, because, revoked) = match step {
-            Step::Retire(retire) => {
-                (&retire.key, retire.token.id, &retire.because, retire_one(retire, ground, world).await)
-            }
-            Step::EndItself(end) => {
-                (&end.key, end.id, &end.because, withdraw::with_its_value(end, ground, world).await)
-            }
+        let (id, revoked) = match step {
+            Step::Retire(retire) => (retire.token.id, retire_one(retire, ground, world).await),
+            Step::EndItself(end) => (end.id, withdraw::with_its_value(end, ground, world).await),
             _ => continue,
         };
         match revoked {
             Ok(()) => done.retired.push(id),
-            Err(error) => {
-                let (key, leaked) = (key.clone(), matches!(because, Why::Leaked { .. }));
-                done.unrevoked.push(Unrevoked { key, id, leaked, why: said(&error) });
-            }
+            Err(error) => done.not_revoked(step, id, said(&error)),
         }
     }
 }

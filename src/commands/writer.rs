@@ -14,9 +14,9 @@ use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Pasted, Wish, at_gitlab, deliverable, environments};
+use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments};
 use crate::plan::deliver::Way;
-use crate::plan::message::{Done, Unrevoked};
+use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
@@ -231,7 +231,12 @@ impl Run<'_> {
     }
 
     /// The tokens that a person makes by hand. What would make them useless is found out before.
-    async fn pasted(&self, pasting: &Pasting<'_>, plan: &Plan, ground: &Ground) -> Result<Vec<Pasted>> {
+    async fn pasted(
+        &self,
+        pasting: &Pasting<'_>,
+        plan: &Plan,
+        ground: &Ground,
+    ) -> Result<Vec<observe::Pasted>> {
         if plan.pastes().next().is_some() {
             apply::rehearse(plan, ground, self.world)?;
         }
@@ -419,9 +424,9 @@ fn still_leaked(done: &[Done]) -> Option<Error> {
         let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
         Some((&done.environment, leaked))
     });
-    found.map(|(environment, Unrevoked { key, id, why, .. })| {
-        Error::new(Kind::HalfWay, format!("token {id} of {key} leaked, and is not revoked"))
-            .because(why.clone())
+    found.map(|(environment, token)| {
+        Error::new(Kind::HalfWay, format!("token {} leaked, and is not revoked", token.id))
+            .because(token.why.clone())
             .hint(format!("run it again, with the same token: provision rotate --env {environment} --leaked"))
             .hint("or revoke it at GitLab, under Access tokens")
     })

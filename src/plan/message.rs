@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::Healthy;
 use super::observed::Slot;
+use super::{Healthy, Retire, Step, Why};
 use crate::token::{Owner, Record, TokenId};
 
 /// What a run did to one environment.
@@ -83,8 +83,6 @@ pub struct Revoked {
 /// A superseded token that could not be revoked.
 #[derive(Debug, Serialize)]
 pub struct Unrevoked {
-    /// Key of its entry.
-    pub key: String,
     /// GitLab's number.
     pub id: TokenId,
     /// Whether its value is in the wrong hands.
@@ -124,6 +122,12 @@ impl Done {
             && self.files.is_empty()
             && self.commit.is_none()
             && self.pushed.is_none()
+    }
+
+    /// Notes that a superseded token was not revoked, as this step said.
+    pub fn not_revoked(&mut self, step: &Step, id: TokenId, why: String) {
+        let leaked = matches!(step, Step::Retire(Retire { because: Why::Leaked { .. }, .. }));
+        self.unrevoked.push(Unrevoked { id, leaked, why });
     }
 
     /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.

@@ -16,7 +16,11 @@ pub(super) fn plan(observed: &Observed, age: SignedDuration, force: bool) -> (Ve
     for orphan in &observed.orphans {
         let Orphan { key, token, last_used } = orphan;
         let what = format!("token {} (\"{}\" of {}), made for {key}", token.id, token.name, token.owner.path);
-        if observed.pending.iter().any(|pending| is_of(pending, token)) {
+        let is_pending = observed.pending.iter().any(|pending| pending.intent.mark == token.mark);
+        if is_pending {
+            continue;
+        }
+        if observed.pending.iter().any(|pending| is_made_by(pending, token)) {
             continue;
         }
         if observed.operator == Some(token.id) {
@@ -41,14 +45,11 @@ pub(super) fn plan(observed: &Observed, age: SignedDuration, force: bool) -> (Ve
     (revoked, notes)
 }
 
-/// Whether the journal has the token: what GitLab's rotate makes carries the mark of the one before.
-fn is_of(pending: &Pending, token: &Known) -> bool {
-    let intent = &pending.intent;
+/// Whether an interrupted run made the token, or may have: what GitLab's rotate makes carries the mark of the one before.
+fn is_made_by(pending: &Pending, token: &Known) -> bool {
     let made = match &pending.outcome {
         Outcome::Found(record) | Outcome::Recorded { record, .. } => Some(record.id),
         Outcome::NotFound => None,
     };
-    made == Some(token.id)
-        || intent.mark == token.mark
-        || intent.rotates.as_ref().is_some_and(|old| old.mark == token.mark)
+    made == Some(token.id) || pending.intent.rotates.as_ref().is_some_and(|old| old.mark == token.mark)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Style, Ui};
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::plan::message::{Done, Proof, Unrevoked};
+use crate::plan::message::{Done, Proof};
 
 /// Shows plans before they are confirmed.
 pub fn plans(ui: Ui, plans: &[&Plan]) {
@@ -48,8 +48,8 @@ pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
     }
     ui.result(&out)?;
     for done in all {
-        for Unrevoked { key, id, why, .. } in &done.unrevoked {
-            let what = format!("superseded token {id} of {key} is not revoked: {why}");
+        for token in &done.unrevoked {
+            let what = format!("superseded token {} is not revoked: {}", token.id, token.why);
             ui.note(true, &format!("{}: {what}", done.environment));
         }
         for note in &done.notes {

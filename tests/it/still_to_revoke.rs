@@ -56,7 +56,7 @@ fn a_superseded_token_that_is_not_revoked_needs_attention() {
     lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
     lab.gitlab.advance(SignedDuration::from_hours(25));
     lab.fault("DELETE * 403");
-    lab.provision(["--env", "qa", "--yes"]).refused(3, "of backstage is not revoked");
+    lab.provision(["--env", "qa", "--yes"]).refused(3, "is not revoked");
     assert!(lives(&lab, 0));
     lab.gitlab.clear_faults();
     lab.provision(["--env", "qa", "--yes"]).ok();

@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::observed::{Orphan, Outcome, Pending};
-use crate::plan::options::Renew;
-use crate::token::Known;
+use crate::plan::observed::{Outcome, Pending};
 
 fn pending(outcome: Outcome) -> Pending {
     Pending {
@@ -72,6 +70,24 @@ fn a_run_that_had_committed_leaves_nothing_to_do() {
     assert!(planned(&observed).is_empty());
 }
 
+/// GitLab's rotate has made token 50 out of token 42, whose mark it carries.
+#[test]
+fn the_successor_that_a_run_finishes_is_no_orphan() {
+    let mut observed = healthy();
+    observed.live.insert(TokenId(42), Live::Gone);
+    let mut left = pending(recorded());
+    left.intent.rotates = entry(42).known();
+    observed.pending = vec![left];
+    let token = crate::token::Known { id: TokenId(50), ..entry(42).known().unwrap() };
+    observed.orphans =
+        vec![crate::plan::observed::Orphan { key: "backstage".to_owned(), token, last_used: None }];
+    let orphans = Some(jiff::SignedDuration::ZERO);
+    let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
+    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    assert_eq!(verbs[0], "finish with 50");
+    assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
+}
+
 #[test]
 fn a_token_that_a_lock_names_is_never_withdrawn() {
     let mut on_another_branch = fresh();
@@ -121,66 +137,4 @@ fn only_one_of_two_recorded_values_is_used() {
         verbs(&planned(&observed))[..2],
         ["withdraw 51: its entry needs no new token any more", "finish with 50"]
     );
-}
-
-/// A run was about to revoke token 42.
-fn retiring(mut observed: Observed) -> Observed {
-    let known = entry(42).known().unwrap();
-    observed.live.insert(known.id, Live::Known(record(42)));
-    observed.retiring = vec![("backstage".to_owned(), known)];
-    observed
-}
-
-fn replaced() -> Observed {
-    let mut observed = healthy();
-    observed.lock.tokens.insert("backstage".to_owned(), entry(50));
-    observed.live.insert(TokenId(50), Live::Known(record(50)));
-    observed.current_anywhere = BTreeSet::from([TokenId(50)]);
-    retiring(observed)
-}
-
-#[test]
-fn what_an_interrupted_run_was_about_to_revoke_is_revoked_where_no_lock_names_it() {
-    assert_eq!(verbs(&planned(&replaced())), ["then revoke 42"]);
-    let mut ended = replaced();
-    ended.live.insert(TokenId(42), Live::Gone);
-    assert!(planned(&ended).is_empty());
-}
-
-#[test]
-fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
-    let without_a_commit = Options { commit: false, ..Options::default() };
-    let mut elsewhere = replaced();
-    elsewhere.current_elsewhere.insert(TokenId(42), "environments/locks/dev.yaml".to_owned());
-    let cases = [
-        (retiring(healthy()), Options::default(), "the lock here has it as the current one"),
-        (replaced(), without_a_commit, "a run that commits revokes it"),
-        (elsewhere, Options::default(), "environments/locks/dev.yaml has it as a current one"),
-    ];
-    for (observed, options, why) in cases {
-        let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
-        assert!(plan.is_empty() && plan.needs_attention());
-        assert_eq!(plan.still_to_revoke, [TokenId(42)]);
-        assert!(plan.notes[0].text.contains(why), "{:?}", plan.notes);
-    }
-    let abandon = Options { abandon: true, ..Options::default() };
-    let plan = plan(&environment(PROFILE), &retiring(healthy()), &abandon).unwrap();
-    assert!(plan.is_empty() && plan.still_to_revoke.is_empty() && !plan.needs_attention());
-}
-
-/// GitLab's rotate has made token 50 out of token 42, whose mark it carries.
-#[test]
-fn the_successor_that_a_run_finishes_is_no_orphan() {
-    let mut observed = healthy();
-    observed.live.insert(TokenId(42), Live::Gone);
-    let mut left = pending(recorded());
-    left.intent.rotates = entry(42).known();
-    observed.pending = vec![left];
-    let token = Known { id: TokenId(50), ..entry(42).known().unwrap() };
-    observed.orphans = vec![Orphan { key: "backstage".to_owned(), token, last_used: None }];
-    let orphans = Some(jiff::SignedDuration::ZERO);
-    let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
-    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
-    assert_eq!(verbs[0], "finish with 50");
-    assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
 }
