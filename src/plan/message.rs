@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::Healthy;
 use super::observed::Slot;
-use super::{Healthy, Retire, Step, Why};
 use crate::token::{Owner, Record, TokenId};
 
 /// What a run did to one environment.
@@ -111,6 +111,13 @@ pub struct Refused {
 }
 
 impl Done {
+    /// Notes that a superseded token was not revoked, as this step said.
+    pub fn not_revoked(&mut self, step: &super::Step, id: TokenId, why: String) {
+        let leak = |retire: &super::Retire| matches!(retire.because, super::Why::Leaked { .. });
+        let leaked = matches!(step, super::Step::Retire(retire) if leak(retire));
+        self.unrevoked.push(Unrevoked { id, leaked, why });
+    }
+
     /// Whether nothing was changed, neither at GitLab nor here.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
@@ -122,12 +129,6 @@ impl Done {
             && self.files.is_empty()
             && self.commit.is_none()
             && self.pushed.is_none()
-    }
-
-    /// Notes that a superseded token was not revoked, as this step said.
-    pub fn not_revoked(&mut self, step: &Step, id: TokenId, why: String) {
-        let leaked = matches!(step, Step::Retire(Retire { because: Why::Leaked { .. }, .. }));
-        self.unrevoked.push(Unrevoked { id, leaked, why });
     }
 
     /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.

@@ -10,8 +10,8 @@ use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, S
 use super::options::{End, Options, Renew};
 use super::recover::{Recovery, decide, is_young};
 use super::{
-    AskedExpiry, EndItself, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end,
-    health, orphans, retire, write,
+    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end, health,
+    orphans, retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
@@ -149,7 +149,7 @@ fn revoked_in_use(plan: &Plan, observed: &Observed) -> Option<TokenId> {
             Step::Mint(mint) | Step::Paste(mint) => drop(in_use.remove(mint.key.as_str())),
             Step::Finish { key, record, .. } => drop(in_use.insert(key, record.id)),
             Step::Lock { removed, .. } => in_use.retain(|key, _| !removed.iter().any(|gone| gone == key)),
-            Step::Withdraw { id, .. } | Step::EndItself(EndItself { id, .. }) => revoked.push(*id),
+            Step::Withdraw { id, .. } => revoked.push(*id),
             Step::Revoke(Revoke { retire, .. }) | Step::Retire(retire) | Step::RetireAtOnce(retire) => {
                 revoked.push(retire.token.id);
             }

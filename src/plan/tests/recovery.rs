@@ -76,9 +76,9 @@ fn the_successor_that_a_run_finishes_is_no_orphan() {
     let mut observed = healthy();
     observed.live.insert(TokenId(42), Live::Gone);
     let mut left = pending(recorded());
-    left.intent.rotates = entry(42).known();
+    left.intent.rotates = Some(retiring::known());
     observed.pending = vec![left];
-    let token = crate::token::Known { id: TokenId(50), ..entry(42).known().unwrap() };
+    let token = crate::token::Known { id: TokenId(50), ..retiring::known() };
     observed.orphans =
         vec![crate::plan::observed::Orphan { key: "backstage".to_owned(), token, last_used: None }];
     let orphans = Some(jiff::SignedDuration::ZERO);

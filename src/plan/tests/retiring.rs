@@ -1,10 +1,20 @@
 //! What is planned for tokens that an interrupted run was about to revoke.
 
 use super::*;
+use crate::token::Known;
+
+/// Token 42.
+pub(super) fn known() -> Known {
+    let record = record(42);
+    let known = serde_json::json!({
+        "id": 42, "owner": acme(), "name": record.name, "created": record.created_at, "mark": "pv-1",
+    });
+    serde_json::from_value(known).unwrap()
+}
 
 /// A run was about to revoke token 42.
 fn retiring(mut observed: Observed) -> Observed {
-    let known = entry(42).known().unwrap();
+    let known = known();
     observed.live.insert(known.id, Live::Known(record(42)));
     observed.retiring = vec![("backstage".to_owned(), known)];
     observed
