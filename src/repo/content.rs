@@ -10,7 +10,7 @@ use gix::objs::tree::EntryKind;
 
 use super::error::{Doing, RepoError, why};
 use super::path::RelPath;
-use super::{Repository, guards, index, native};
+use super::{Repository, guards, index, inherited, native};
 
 /// How a file differs from HEAD, as far as a person must deal with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,15 @@ impl Repository {
 
     fn smudge(&self, path: &RelPath, blob: &[u8]) -> Result<Vec<u8>, RepoError> {
         let failed = |why| RepoError::Filter { path: path.clone(), why };
-        let (mut pipeline, _) = self.git.filter_pipeline(None).doing("read the git attributes")?;
+        let (mut pipeline, mut attributes) = inherited::filters(&self.git)?;
+        let name: &BStr = path.as_str().into();
+        let entry = attributes.at_entry(name, None, &self.git.objects);
+        let entry = entry.map_err(|error| failed(error.to_string()))?;
+        let mut matching = |_: &BStr, found: &mut gix::attrs::search::Outcome| {
+            entry.matching_attributes(found);
+        };
         let outcome = pipeline
-            .convert_to_worktree(blob, path.as_str().into(), Default::default())
+            .convert_to_worktree(blob, name, &mut matching, Default::default())
             .map_err(|error| failed(why(&error)))?;
         match outcome {
             ToWorktreeOutcome::Unchanged(bytes) => Ok(bytes.to_vec()),

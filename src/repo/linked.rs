@@ -1,25 +1,26 @@
 //! A worktree of our own for a run that delivers, so that the user's stays as it is.
 
 use super::error::RepoError;
+use super::path::{BadPath, RelPath};
 use super::{Repository, program, signals};
 use gix::ObjectId;
 use std::path::PathBuf;
 
 impl Repository {
-    /// Makes a worktree, detached at `commit`, below the common git directory. One of this name that an interrupted run
-    /// left is made anew. `remote` is what counts as upstream there, where HEAD is on no branch.
+    /// Makes a worktree, detached at `commit`, below the common git directory. One of this name (one component of a path)
+    /// that an interrupted run left is made anew. `remote` is what counts as upstream there, where HEAD is on no branch.
     ///
     /// # Errors
-    /// When git cannot make it.
+    /// When the name is none, or git cannot make it.
     pub fn open_linked(&self, name: &str, commit: ObjectId, remote: &str) -> Result<Self, RepoError> {
         if self.from_environment {
             let why = "GIT_DIR or GIT_WORK_TREE is set".to_owned();
             return Err(RepoError::Git { doing: "make a worktree beside this one".to_owned(), why });
         }
-        let path = self.linked_path(name);
+        let [path, kept] = self.linked_directories(name)?;
         remove(&path)?;
         signals::watch();
-        signals::litter_directories(self.linked_directories(name));
+        signals::litter_directories([path.clone(), kept]);
         let mut command = program::git(self)?;
         // Whether files of git LFS are fetched, or a hook runs at a checkout, is nothing to a worktree that goes again.
         command.env("GIT_LFS_SKIP_SMUDGE", "1").args(["-c", "core.hooksPath=/dev/null"]);
@@ -35,34 +36,36 @@ impl Repository {
     /// # Errors
     /// When it cannot be removed.
     pub fn close_linked(&self, name: &str) -> Result<(), RepoError> {
-        let path = self.linked_path(name);
+        let directories = self.linked_directories(name)?;
+        let [path, _] = &directories;
         if path.exists() {
             let mut command = program::git(self)?;
-            command.args(["worktree", "remove", "--force", "--force", "--"]).arg(&path);
+            command.args(["worktree", "remove", "--force", "--force", "--"]).arg(path);
             program::done(command, "worktree remove")?;
         }
-        signals::forget_directories(&self.linked_directories(name));
+        signals::forget_directories(&directories);
         Ok(())
     }
 
-    /// The worktree, and what git keeps about it.
-    fn linked_directories(&self, name: &str) -> [PathBuf; 2] {
-        [self.linked_path(name), self.common_dir().join("worktrees").join(format!("provision-{name}"))]
-    }
-
-    /// Below the folder of our lock and journals, which nobody else can read.
-    fn linked_path(&self, name: &str) -> PathBuf {
-        self.common_dir().join("provision").join(format!("provision-{name}"))
+    /// The worktree, below the folder of our lock and journals, which nobody else can read; and what git keeps about it.
+    fn linked_directories(&self, name: &str) -> Result<[PathBuf; 2], RepoError> {
+        let folder = RelPath::new(&format!("provision-{name}"))?;
+        if folder.directories().next().is_some() {
+            let path = folder.to_string();
+            return Err(BadPath { path, why: "it is more than the name of one folder" }.into());
+        }
+        Ok(["provision", "worktrees"].map(|place| folder.below(&self.common_dir().join(place))))
     }
 
     /// Moves the current branch on to `commit`, work tree and index with it, where that loses nothing: what is staged or
-    /// edited in files that it changes stands in the way.
+    /// edited in files that it changes stands in the way. It is never stashed meanwhile, whatever `merge.autoStash` says:
+    /// what was staged would come back unstaged.
     ///
     /// # Errors
     /// When it cannot be done; all is as it was then.
     pub fn fast_forward(&self, commit: ObjectId) -> Result<(), RepoError> {
         let mut command = program::git(self)?;
-        command.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"]);
+        command.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "merge.autoStash=false"]);
         command.args(["merge", "--quiet", "--ff-only", "--no-stat"]).arg(commit.to_string());
         program::quietly(command, "merge --ff-only")
     }
