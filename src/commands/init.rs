@@ -28,6 +28,7 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     }
     let gitlab = match &args.gitlab {
         Some(url) => instance(url)?,
+        None if args.yes => instance(default_gitlab(&world.variables))?,
         None => {
             instance(&prompt::text(ui, "GitLab", Some(default_gitlab(&world.variables)), "--gitlab URL")?)?
         }

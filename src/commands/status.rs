@@ -9,7 +9,8 @@ use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
 use crate::lock::Lock;
-use crate::observe::{environments, interrupted, live};
+use crate::observe::live::{self, Audience};
+use crate::observe::{environments, interrupted};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
@@ -34,17 +35,29 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
     let mut rows = Vec::new();
+    let mut untold = false;
     for name in &names {
         let environment = environments::read(&repo, name)?;
-        for (user, lock) in of_environment(&environment, &locks) {
+        let locks = of_environment(&environment, &locks);
+        let gitlab = match &connections {
+            None => None,
+            Some(connections) => {
+                let client = connections.client(&environment.gitlab)?;
+                let audience = Audience::of(&client, locks.iter().map(|(user, _)| user.as_deref())).await?;
+                Some((client, audience))
+            }
+        };
+        for (user, lock) in locks {
             let mut now = world.effects().now();
-            let live = match &connections {
-                None => None,
-                Some(connections) => {
-                    let client = connections.client(&environment.gitlab)?;
-                    let records = live::records(&client, &lock, &[]).await?;
+            let live = match &gitlab {
+                Some((client, audience)) if audience.is_told(user.as_deref()) => {
+                    let records = live::records(client, &lock, &[]).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)
+                }
+                gitlab => {
+                    untold |= gitlab.is_some();
+                    None
                 }
             };
             let today = now.to_zoned(TimeZone::UTC).date();
@@ -57,7 +70,11 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
         let source = if args.live { "gitlab" } else { "locks" };
         ui.result_json(&Report { source, tokens: &rows, unfinished: &unfinished })?;
     } else {
-        let source = if args.live { "as GitLab says" } else { "according to the locks" };
+        let source = match (args.live, untold) {
+            (false, _) => "according to the locks",
+            (true, false) => "as GitLab says",
+            (true, true) => "as GitLab says; personal tokens of others according to their locks",
+        };
         ui.result(&status::text(ui, &rows, source))?;
         for name in &unfinished {
             ui.note(

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{environments, live};
+use super::environments;
+use super::live::{self, Audience};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
@@ -46,7 +47,9 @@ pub async fn find(
 ) -> Result<Answer> {
     let mut locks = environments::locks(repo)?;
     locks.retain(|(name, _, _)| environments.iter().any(|environment| environment.name == *name));
-    let last_uses = last_uses(&locks, client).await?;
+    let audience = Audience::of(client, locks.iter().map(|(_, user, _)| user.as_deref())).await?;
+    let own = locks.iter().filter(|(_, user, _)| audience.has_as_own(user.as_deref()));
+    let last_uses = last_uses(own.map(|(_, _, lock)| lock), client).await?;
     let record = match client.verify(value, "the leaked token").await {
         Ok(record) => record,
         Err(error) => return ended(error),
@@ -55,9 +58,7 @@ pub async fn find(
     let Some((environment, user, _)) = locks.into_iter().find(|(_, _, lock)| lock.names(id)) else {
         return Err(of_no_lock(&record, client));
     };
-    if let Some(user) = user
-        && client.whoami().await?.username.as_deref() != Some(user.as_str())
-    {
+    if let Some(user) = user.filter(|user| !audience.has_as_own(Some(user))) {
         return Err(Error::new(Kind::Refused, format!("token {id} is {user}'s, of {environment}"))
             .because("what is in a personal file can be replaced by its owner only")
             .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
@@ -66,13 +67,13 @@ pub async fn find(
     Ok(Answer::Lives { environment, id, last_used })
 }
 
-/// When each token of the locks was last used, before the question with the value counts as a use.
-async fn last_uses(
-    locks: &[(String, Option<String>, Lock)],
+/// When each token of these locks was last used, before the question with the value counts as a use.
+async fn last_uses<'a>(
+    locks: impl Iterator<Item = &'a Lock>,
     client: &Client,
 ) -> Result<BTreeMap<TokenId, Option<Timestamp>>> {
     let mut last_uses = BTreeMap::new();
-    for (_, _, lock) in locks {
+    for lock in locks {
         for (id, live) in live::records(client, lock, &[]).await? {
             if let Live::Known(record) = live {
                 last_uses.insert(id, record.last_used_at);

@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::GitLabError;
+use crate::gitlab::owners::User;
 use crate::lock::Lock;
 use crate::plan::observed::Live;
 use crate::token::{Known, Owner, TokenId};
@@ -15,6 +16,36 @@ pub const CONCURRENCY: usize = 8;
 
 /// Below this many ids of one owner, each is asked for by itself; above, one list answers for all that are active.
 const LIST_FROM: usize = 3;
+
+/// Who can be told of the tokens of a lock: of personal ones GitLab speaks to their user and to administrators only.
+#[derive(Debug)]
+pub struct Audience(Option<User>);
+
+impl Audience {
+    /// Asks who we are where one of these locks, by their users, is somebody's own.
+    ///
+    /// # Errors
+    /// Where GitLab refuses or cannot be reached.
+    pub async fn of<'a>(
+        client: &Client,
+        users: impl IntoIterator<Item = Option<&'a str>>,
+    ) -> Result<Self, GitLabError> {
+        let personal = users.into_iter().any(|user| user.is_some());
+        Ok(Self(if personal { Some(client.whoami().await?) } else { None }))
+    }
+
+    /// Whether this user's lock is our own, or all of ours.
+    #[must_use]
+    pub fn has_as_own(&self, user: Option<&str>) -> bool {
+        user.is_none() || self.0.as_ref().is_some_and(|me| me.username.as_deref() == user)
+    }
+
+    /// Whether GitLab tells us of this user's lock.
+    #[must_use]
+    pub fn is_told(&self, user: Option<&str>) -> bool {
+        self.has_as_own(user) || self.0.as_ref().is_some_and(|me| me.is_admin == Some(true))
+    }
+}
 
 /// GitLab's record of every id in the lock, current and superseded, and of those that an interrupted run was to revoke.
 ///

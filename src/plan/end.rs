@@ -63,7 +63,8 @@ pub(super) fn plan(
     for key in keys {
         let Some(entry) = observed.lock.tokens.get(key) else { continue };
         let current = (entry.id, entry.known(), Stands::Current);
-        let superseded = entry.superseded.iter().map(|old| (old.id, old.known(), Stands::Superseded));
+        // Upstream's lock may still have one of them as current. It ends with the entry, as the current one does.
+        let superseded = entry.superseded.iter().map(|old| (old.id, old.known(), Stands::Pressing));
         for (id, known, stands) in superseded.chain([current]) {
             if let Some(token) = revocable(key, id, known, stands, observed)? {
                 let value = observed.at_hand.get(key).filter(|_| id == entry.id).cloned();

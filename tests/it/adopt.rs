@@ -13,7 +13,7 @@ use crate::support::lab::Lab;
 use crate::support::terminal::Terminal;
 
 /// A group token as somebody made it on GitLab's page.
-fn by_hand(lab: &Lab, name: &str, expires: &str) -> String {
+pub(crate) fn by_hand(lab: &Lab, name: &str, expires: &str) -> String {
     let operator = client(&lab.gitlab, &lab.gitlab.operator_token());
     let owner = run(operator.resolve_owner(Kind::Group, "alithya-csna")).unwrap();
     let request = MintRequest {

@@ -1,15 +1,13 @@
 //! Every command that README and guides show is one that the program takes, in both languages the same.
 
-use std::fs;
+use std::collections::BTreeSet;
 
 use clap::Parser as _;
 use provision::cli::Cli;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "docs/guide.md", "docs/guide.fr.md", "docs/ci.md"];
+use crate::support::guide::{sections, text};
 
-fn text(document: &str) -> String {
-    fs::read_to_string(format!("{}/{document}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-}
+const DOCUMENTS: [&str; 4] = ["README.md", "docs/guide.md", "docs/guide.fr.md", "docs/ci.md"];
 
 /// The commands of code blocks, and those between backticks in the text.
 fn commands(text: &str) -> Vec<String> {
@@ -65,16 +63,28 @@ fn every_command_in_readme_and_guides_is_one_that_the_program_takes() {
 }
 
 #[test]
-fn both_guides_lead_through_the_same_commands() {
-    // What people call their groups and hosts differs.
-    let shape = |document| {
-        let commands = commands(&text(document));
-        let words =
-            commands.iter().map(|command| command.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
-        let mut words: Vec<String> = words.collect();
-        words.sort();
-        words.dedup();
-        words
+fn both_guides_lead_through_the_same_commands_in_the_same_order() {
+    let lines = |document| {
+        let sections = sections(&text(document));
+        let line = |line: &str| {
+            let line = line.split("  #").next().unwrap().trim().to_owned();
+            // What people call their groups, folders and commits differs.
+            let message =
+                line.find("-m \"").map(|start| start..start + 4 + line[start + 4..].find('"').unwrap());
+            let line = message.map_or(line.clone(), |message| line.replace(&line[message], "-m \""));
+            line.replace("mon/groupe", "my/group").replace("essai", "train")
+        };
+        let blocks = sections.iter().map(|(_, typed)| typed.iter().map(|typed| line(&typed.line)).collect());
+        blocks.collect::<Vec<Vec<String>>>()
     };
-    assert_eq!(shape("docs/guide.fr.md"), shape("docs/guide.md"));
+    let (english, french) = (lines("docs/guide.md"), lines("docs/guide.fr.md"));
+    assert!(english.iter().flatten().count() > 20, "{english:?}");
+    assert_eq!(french, english);
+    // And name the same ones in the text.
+    let named = |document| {
+        let commands = commands(&text(document)).into_iter();
+        let start = |command: String| command.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        commands.map(start).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(named("docs/guide.fr.md"), named("docs/guide.md"));
 }

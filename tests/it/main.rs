@@ -77,3 +77,4 @@ mod sops;
 mod support;
 mod terminal;
 mod tidy;
+mod walks;

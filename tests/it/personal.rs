@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::canaries::Canaries;
 use crate::support::form::{DEV, Form, MAUDE};
-use crate::support::lab::Lab;
+use crate::support::lab::{Lab, said};
+use crate::support::newcomer::Newcomer;
 use crate::support::terminal::Terminal;
 
 const FILE: &str = "secrets/devmode/maude.sops.yaml";
@@ -154,4 +155,31 @@ fn a_renewed_token_supersedes_the_old_one() {
     let lock = lab.read(LOCK);
     let superseded = &lock[lock.find("superseded:").unwrap()..];
     assert!(superseded.contains(old.trim()), "{old:?} in {lock}");
+}
+
+/// GitLab tells of a personal token only its user and administrators.
+#[test]
+fn a_colleagues_own_token_stands_in_nobodys_way() {
+    let lab = Lab::new();
+    let colleague = Newcomer::at(&lab);
+    let file = colleague.home.join("token");
+    fs::write(&file, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let mut bootstrap = colleague.command(&["bootstrap", "--yes", "--token-file", file.to_str().unwrap()]);
+    said(bootstrap.env("GITLAB_HOST", lab.gitlab.url())).ok();
+    lab.provision(["--env", "qa,dev", "--yes"]).ok();
+
+    let live = lab.provision(["status", "--live"]).ok();
+    assert!(live.out.contains("personal tokens of others according to their locks"), "{}", live.out);
+    assert!(!lab.provision_as_admin(["status", "--live"]).ok().out.contains("of others"));
+    for args in [["adopt", "--yes", "--quiet"], ["revoke", "--all", "--orphans"]] {
+        let said = lab.provision(args);
+        assert!([0, 3].contains(&said.status), "{args:?}: {said:?}");
+    }
+    let old = lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN");
+    let mut terminal = Terminal::start(lab.command(["rotate", "--leaked", "--yes"]));
+    terminal.expect("The token that leaked");
+    terminal.paste(&old);
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+    assert_ne!(lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"), old);
 }

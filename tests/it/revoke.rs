@@ -178,3 +178,13 @@ fn an_orphan_that_somebody_has_used_needs_force() {
     lab.provision(["revoke", "--env", "qa", "--orphans", "--force", "--yes"]).ok();
     assert_eq!(live(&lab).len(), 0);
 }
+
+#[test]
+fn what_was_replaced_and_not_pushed_yet_ends_with_its_entry() {
+    let lab = Lab::today();
+    let _team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab), [0; 0]);
+}

@@ -73,12 +73,17 @@ impl Lab {
 
     /// The same, beginning at this moment: commits made in this process have its time, and GitLab must agree.
     pub(crate) fn today() -> Self {
+        Self::furnished(Self::bare_today())
+    }
+
+    /// A repository with nothing in it, beginning at this moment.
+    pub(crate) fn bare_today() -> Self {
         let lab = Self::bare_at(None, Timestamp::now(), in_memory());
         // What the user's configuration says must not count in this process either.
         let path = lab.repo().join(".git/config");
         let own = "[user]\n\tname = Ana\n\temail = ana@example.com\n[commit]\n\tgpgSign = false\n[maintenance]\n\tauto = false\n[core]\n\thooksPath = .git/hooks\n";
         fs::write(&path, fs::read_to_string(&path).unwrap() + own).unwrap();
-        Self::furnished(lab)
+        lab
     }
 
     fn furnished(lab: Self) -> Self {

@@ -78,18 +78,43 @@ impl Terminal {
     /// Waits until the program has said `text`, after what was waited for before.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) {
+        self.expect_any(&[text]);
+    }
+
+    /// Waits until the program has said one of these; the index of the one that came first.
+    #[track_caller]
+    pub(crate) fn expect_any(&mut self, texts: &[&str]) -> usize {
         loop {
-            if let Some(at) = self.all[self.seen..].find(text) {
-                self.seen += at + text.len();
-                return;
+            let rest = &self.all[self.seen..];
+            let found = texts.iter().enumerate().filter_map(|(index, text)| Some((rest.find(text)?, index)));
+            if let Some((at, index)) = found.min() {
+                self.seen += at + texts[index].len();
+                return index;
             }
             match self.said.recv_timeout(STUCK) {
                 Ok(bytes) => self.all += &String::from_utf8_lossy(&bytes),
                 Err(_) => {
-                    panic!("{text:?} was not said after {:?}; all: {}", &self.all[self.seen..], self.all)
+                    panic!("{texts:?} was not said after {:?}; all: {}", &self.all[self.seen..], self.all)
                 }
             }
         }
+    }
+
+    /// Waits for `text` behind `from`, whether it was waited for before or not; the line that it stands in.
+    #[track_caller]
+    pub(crate) fn line_with(&mut self, from: usize, text: &str) -> String {
+        let seen = std::mem::replace(&mut self.seen, from);
+        self.expect(text);
+        let start = self.seen - text.len();
+        self.expect("\n");
+        let line = self.all[start..self.seen].trim_end().to_owned();
+        self.seen = self.seen.max(seen);
+        line
+    }
+
+    /// How much of what was said has been waited for.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen
     }
 
     /// Waits for a question, and answers it.
@@ -142,6 +167,12 @@ impl Terminal {
         tcgetattr(&self.screen).unwrap().local_modes.contains(LocalModes::ECHO)
     }
 
+    /// Hangs up, whatever still runs there.
+    pub(crate) fn hang_up(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the end: the exit status, and all that was said.
     pub(crate) fn end(self) -> (i32, String) {
         let (status, all, _) = self.end_and_modes();
@@ -166,8 +197,7 @@ impl Terminal {
         let modes = |of: &Termios| (of.input_modes, of.output_modes, of.control_modes, of.local_modes);
         let is_as_before = modes(&after) == modes(&self.before);
         // The leader of the session waits for nothing else.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.hang_up();
         (status, self.all, is_as_before)
     }
 }
