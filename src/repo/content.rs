@@ -63,6 +63,11 @@ impl Repository {
 
     /// The file's bytes in the commit, as stored.
     pub(super) fn blob_at(&self, commit: ObjectId, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
+        let object = format!("{commit}:{path}");
+        self.read_or_fetch(|| self.blob_here(commit, path), &["cat-file", "blob", &object])
+    }
+
+    fn blob_here(&self, commit: ObjectId, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
         let Some((id, mode)) = self.entry_at(commit, path)? else { return Ok(None) };
         if !matches!(mode, Mode::FILE | Mode::FILE_EXECUTABLE) {
             return Err(RepoError::NotAFile { path: path.clone() });
@@ -131,7 +136,8 @@ impl Repository {
             None => None,
         };
         let entry = index.entry_by_path(name);
-        if entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE)) {
+        let is_left_out = entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE));
+        if is_left_out || guards::is_collapsed(&index, &path) {
             return Ok(Some(Difference::OutsideSparse));
         }
         // An intent to add is a name without content: the file is as good as untracked.

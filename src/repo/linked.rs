@@ -4,9 +4,24 @@ use super::error::RepoError;
 use super::path::{BadPath, RelPath};
 use super::{Repository, program, signals};
 use gix::ObjectId;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// What a worktree of ours takes over from the user's.
+#[derive(Clone)]
+pub(super) struct Linked {
+    /// The remote whose default branch is upstream.
+    pub(super) remote: String,
+    /// The user's root.
+    root: PathBuf,
+}
 
 impl Repository {
+    /// The directory that a relative `core.hooksPath` is relative to: the root, of the user's own worktree where this is one
+    /// of ours, since git need not track the hooks (husky does not).
+    pub(super) fn hooks_root(&self) -> &Path {
+        self.linked.as_ref().map_or(&self.root, |linked| &linked.root)
+    }
+
     /// Makes a worktree, detached at `commit`, below the common git directory. One of this name (one component of a path)
     /// that an interrupted run left is made anew. `remote` is what counts as upstream there, where HEAD is on no branch.
     ///
@@ -27,8 +42,8 @@ impl Repository {
         command.args(["-c", "advice.detachedHead=false", "worktree", "add", "--quiet", "--force", "--force"]);
         command.args(["--detach", "--"]).arg(&path).arg(commit.to_string());
         program::done(command, "worktree add")?;
-        let linked = Self::discover(&path)?;
-        Ok(Self { stands_for: Some(remote.to_owned()), ..linked })
+        let linked = Linked { remote: remote.to_owned(), root: self.root.clone() };
+        Ok(Self { linked: Some(linked), ..Self::discover(&path)? })
     }
 
     /// Removes the worktree of this name; there need not be one.
@@ -57,6 +72,21 @@ impl Repository {
         Ok(["provision", "worktrees"].map(|place| folder.below(&self.common_dir().join(place))))
     }
 
+    /// The root of a worktree of the user's, by what [`worktree_id`](Self::worktree_id) calls it; `None` where it is gone.
+    #[must_use]
+    pub fn root_of_worktree(&self, id: Option<&str>) -> Option<PathBuf> {
+        let root = match id {
+            None => self.git.main_repo().ok()?.workdir()?.to_owned(),
+            Some(id) => {
+                let kept = self.common_dir().join("worktrees").join(id);
+                let file = kept.join(std::fs::read_to_string(kept.join("gitdir")).ok()?.trim_end());
+                file.parent()?.to_owned()
+            }
+        };
+        let root = root.canonicalize().ok()?;
+        (!root.starts_with(self.common_dir().join("provision"))).then_some(root)
+    }
+
     /// Moves the current branch on to `commit`, work tree and index with it, where that loses nothing: what is staged or
     /// edited in files that it changes stands in the way. It is never stashed meanwhile, whatever `merge.autoStash` says:
     /// what was staged would come back unstaged.
@@ -71,7 +101,7 @@ impl Repository {
     }
 }
 
-fn remove(path: &std::path::Path) -> Result<(), RepoError> {
+fn remove(path: &Path) -> Result<(), RepoError> {
     match std::fs::remove_dir_all(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(RepoError::Io { doing: "remove", path: path.to_owned(), source })

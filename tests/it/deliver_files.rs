@@ -13,6 +13,7 @@ use provision::world::{System, World};
 
 use crate::support::gitlab::run;
 use crate::support::lab::Lab;
+use crate::support::program::shell;
 use crate::support::team::Team;
 
 const FILE: &str = "list";
@@ -74,6 +75,22 @@ fn what_stands_in_the_way_stays_staged_whatever_git_would_stash() {
     assert_eq!((done.notes.len(), lab.head()), (0, team.git(["rev-parse", "main"])));
     assert_eq!(lab.git(["status", "--porcelain"]), before);
     assert_eq!(lab.git(["stash", "list"]), "");
+}
+
+#[test]
+fn hooks_in_a_folder_that_git_does_not_track_run_in_a_worktree_of_ours_too() {
+    for way in [Way::Push, Way::MergeRequest] {
+        let (team, lab) = Team::with_clone();
+        let ran = lab.everything().join("ran");
+        for hook in ["pre-commit", "pre-push"] {
+            let line = format!("echo {hook} >> '{}'", ran.display());
+            shell(&lab.repo().join(".husky/_").join(hook), &line);
+        }
+        lab.write(".husky/_/.gitignore", "*\n");
+        lab.git(["config", "core.hooksPath", ".husky/_"]);
+        add(&team, &lab, way, "a", &nothing).unwrap();
+        assert_eq!(fs::read_to_string(ran).unwrap(), "pre-commit\npre-push\n");
+    }
 }
 
 #[test]
