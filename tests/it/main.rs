@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod adopt;
+mod adopt_neighbour;
 mod always_live;
 mod at_once;
 mod bootstrap;
@@ -57,6 +58,7 @@ mod keys_leaving;
 mod keyservice;
 mod malicious;
 mod other_gitlab;
+mod out_of_sight;
 mod personal;
 mod profile_shipped;
 mod provision;
