@@ -84,7 +84,7 @@ fn the_checks_see_what_a_sparse_checkout_leaves_out() {
         }
         lab.provision(["rekey", "--yes"]).refused(5, &format!("{OUT} is outside the sparse checkout"));
         let listed = lab.provision(["keys", "who", OUT]).ok().out;
-        assert!(listed.contains(&ben.recipient), "{listed}");
+        assert!(listed.contains("    ben ("), "{listed}");
     }
 }
 
