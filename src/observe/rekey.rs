@@ -101,7 +101,7 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
                 Away::NoSecrets => {}
                 Away::InLine => observed.in_line += 1,
                 Away::Unknown(why) => {
-                    observed.files.push(unknown(file.path.to_string(), State::Committed, why))
+                    observed.files.push(unknown(file.path.to_string(), State::Committed, why));
                 }
             }
             continue;

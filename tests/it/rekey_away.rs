@@ -4,6 +4,9 @@ use crate::support::lab::Lab;
 use crate::support::people::{Person, policy};
 use crate::support::team::Team;
 
+/// Takes a file out of the work tree.
+type Leave = fn(&Lab);
+
 const IN: &str = "secrets/in/a.sops.yaml";
 const OUT: &str = "secrets/out/b.sops.yaml";
 
@@ -41,7 +44,7 @@ fn conflict(lab: &Lab) {
 
 #[test]
 fn a_removal_that_cannot_reach_a_file_is_refused_and_names_it() {
-    let ways: [(&str, fn(&Lab)); 5] = [
+    let ways: [(&str, Leave); 5] = [
         ("is outside the sparse checkout", |lab| sparse(lab, "--sparse-index")),
         ("is outside the sparse checkout", |lab| sparse(lab, "--no-sparse-index")),
         ("was deleted, and the deletion is not committed", |lab| {
