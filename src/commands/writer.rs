@@ -15,7 +15,7 @@ use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments};
-use crate::plan::deliver::Way;
+use crate::plan::deliver::{Topic, Way};
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
@@ -293,7 +293,8 @@ impl Run<'_> {
     ) -> Result<(Ground, Plan)> {
         deliverable::check(&self.repo, environment, way)?;
         let client = self.connections.client(&environment.gitlab)?;
-        let delivery = Delivery::begin(self.world, &self.repo, way, &environment.name, Some(&client)).await?;
+        let topic = Topic::of(&environment.name);
+        let delivery = Delivery::begin(self.world, &self.repo, way, &topic, Some(&client)).await?;
         let delivery = Rc::new(delivery);
         self.deliveries.borrow_mut().push(Rc::clone(&delivery));
         let there = environments::read(delivery.repo(), &environment.name)?;

@@ -66,6 +66,7 @@ mod refusals_commit;
 mod refusals_gitlab;
 mod refusals_trouble;
 mod rekey;
+mod rekey_away;
 mod rekey_mixed;
 mod repo_driver;
 mod repo_read;
