@@ -16,7 +16,7 @@
 //!   with the user's own repository:
 //!
 //! ```ignore
-//! let done = deliver(world, &repo, way, "keys", async |repo, notes| {
+//! let done = deliver(world, &repo, way, &Topic::of("keys"), async |repo, notes| {
 //!     // … observe, plan and show in `repo`, then commit there
 //!     Ok(Some(Change { commit, text: RequestText { title, lines } }))
 //! })
@@ -29,7 +29,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::observe::at_gitlab;
 use crate::plan::Note;
-use crate::plan::deliver::{On, Request, Stand, Way, base};
+use crate::plan::deliver::{On, Request, Stand, Topic, Way, base};
 use crate::plan::request::RequestText;
 use crate::repo::{ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository, Upstream};
 use crate::world::World;
@@ -45,7 +45,7 @@ pub const ATTEMPTS: usize = 50;
 #[derive(Debug)]
 pub struct Delivery {
     way: Way,
-    topic: String,
+    topic: Topic,
     user: Rc<Repository>,
     repo: Rc<Repository>,
     stand: Stand,
@@ -98,7 +98,7 @@ pub async fn deliver<W>(
     world: &World,
     repo: &Rc<Repository>,
     way: Option<Way>,
-    topic: &str,
+    topic: &Topic,
     mut work: W,
 ) -> Result<Delivered>
 where
@@ -154,7 +154,7 @@ impl Delivery {
         world: &World,
         repo: &Rc<Repository>,
         way: Way,
-        topic: &str,
+        topic: &Topic,
         gitlab: Option<&Client>,
     ) -> Result<Self> {
         let (place, seen) = look(world, repo, way, topic)?;
@@ -167,10 +167,10 @@ impl Delivery {
         let stand = place.compared(repo, &seen, request)?;
         let decided = base(way, &stand).map_err(|error| refused(error, repo, &seen, topic))?;
         let commit = seen.commit(decided.on);
-        let linked = world.effects().open_worktree(repo, topic, commit, &stand.remote)?;
+        let linked = world.effects().open_worktree(repo, topic.as_str(), commit, &stand.remote)?;
         Ok(Self {
             way,
-            topic: topic.to_owned(),
+            topic: topic.clone(),
             user: Rc::clone(repo),
             repo: Rc::new(linked),
             base: commit,
@@ -332,7 +332,7 @@ impl Delivery {
 
     /// Removes the worktree. Returns what went wrong with that.
     pub fn close(&self, world: &World) -> Option<String> {
-        let closed = world.effects().close_worktree(&self.user, &self.topic);
+        let closed = world.effects().close_worktree(&self.user, self.topic.as_str());
         closed.err().map(|error| format!("the worktree of this run was not removed: {error}"))
     }
 

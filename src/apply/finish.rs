@@ -7,11 +7,13 @@ use super::journalled::Journalled;
 use super::preflight::Prepared;
 use super::{mint, withdraw};
 use crate::error::{Error, Kind, Result};
+use crate::gitlab::compare::{Mismatch, compare};
 use crate::gitlab::errors::GitLabError;
+use crate::gitlab::tokens::MintRequest;
 use crate::journal::Line;
 use crate::observe::Ground;
 use crate::plan::{Plan, Step};
-use crate::token::{Known, Record};
+use crate::token::{Known, Record, Role, TokenId};
 
 /// How long GitLab may need until every one of its machines knows a new token. A bare 401 within that time proves
 /// nothing; after it, the token is worth nothing (`docs/decisions/0006`).
@@ -30,7 +32,7 @@ pub(super) async fn all(
         };
         let Some(value) = prepared.recorded.remove(mark) else { continue };
         let found = match ground.client.verify(&value, "the recorded token").await {
-            Ok(found) => found,
+            Ok(found) => Record { access_level: record.access_level, ..found },
             Err(error) => {
                 let token = Known {
                     id: record.id,
@@ -42,10 +44,15 @@ pub(super) async fn all(
                 return Err(refused(error, &token, mark, ground, journal).await);
             }
         };
+        let wrong = differences(mark, record.id, &found, ground);
+        if !wrong.is_empty() {
+            let revoked = withdraw::marked(ground, owner, record.id, carries).await;
+            return Err(withdrawn(&wrong, record.id, mark, revoked, journal));
+        }
         fresh.push(Fresh {
             key: key.clone(),
             owner: owner.clone(),
-            record: Record { access_level: record.access_level, ..found },
+            record: found,
             mark: mark.clone(),
             value,
             replaces: *replaces,
@@ -84,5 +91,41 @@ async fn refused(
             error.because("it was revoked").hint_instead("run the same command again: it makes another")
         }
         Err(why) => error.because(format!("it could not be revoked either: {why}")),
+    }
+}
+
+/// Where the token is not what the interrupted run asked for: that may have died before it compared them. What a person made
+/// by hand was compared when it was given.
+fn differences(mark: &str, id: TokenId, found: &Record, ground: &Ground) -> Vec<Mismatch> {
+    let intent = ground.replay.open.iter().map(|open| &open.intent).find(|intent| intent.mark == mark);
+    let Some((intent, sent)) = intent.and_then(|intent| Some((intent, intent.sent.as_ref()?))) else {
+        return Vec::new();
+    };
+    let request = MintRequest {
+        name: intent.name.clone(),
+        description: String::new(),
+        scopes: intent.scopes.clone(),
+        role: intent.access_level.and_then(Role::from_access_level),
+        expires_at: sent.expires_at,
+    };
+    compare(&request, Some(id), found)
+}
+
+/// Notes that a token that is not what was asked for is gone.
+fn withdrawn(
+    wrong: &[Mismatch],
+    id: TokenId,
+    mark: &str,
+    revoked: Result<()>,
+    journal: &Journalled<'_>,
+) -> Error {
+    let error = mint::another(wrong).of_kind(Kind::HalfWay);
+    match revoked.and_then(|()| journal.append(&Line::Withdrawn { mark: mark.to_owned() })) {
+        Ok(()) => error.because(format!("token {id} was revoked")),
+        Err(why) => {
+            let again =
+                "run the same command again: it looks at GitLab first, and goes on from what it finds";
+            error.because(format!("token {id} could not be revoked either: {why}")).hint_instead(again)
+        }
     }
 }

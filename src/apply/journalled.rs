@@ -14,7 +14,8 @@ use crate::world::World;
 pub(super) struct Journalled<'a> {
     world: &'a World,
     path: &'a Path,
-    /// The lines of requests that may still be committed at GitLab; they outlive the run.
+    /// The lines of requests that may still be committed at GitLab, and of tokens that a later run revokes; they outlive
+    /// the run.
     watched: Vec<Line>,
     /// What the plan was going to use, and the files that stand in the work tree already: they outlive a run that
     /// did not get so far.
@@ -45,8 +46,11 @@ impl<'a> Journalled<'a> {
             }),
         );
         for (key, token) in &ground.replay.retiring {
-            if plan.at_once().any(|retire| retire.token.id == token.id) {
-                unfinished.push(Line::Retiring { key: key.clone(), token: token.clone() });
+            let line = Line::Retiring { key: key.clone(), token: token.clone() };
+            if plan.still_to_revoke.contains(&token.id) {
+                watched.push(line);
+            } else if plan.at_once().any(|retire| retire.token.id == token.id) {
+                unfinished.push(line);
             }
         }
         if !ground.replay.written.is_empty() {
@@ -72,6 +76,15 @@ impl<'a> Journalled<'a> {
         self.world.effects().append_journal(self.path, line).map_err(|error| self.unwritable(&error))?;
         self.appended.borrow_mut().push(line.clone());
         Ok(())
+    }
+
+    /// Leaves what was to be revoked, and is not in what can be done of the plan, to a later run.
+    pub(super) fn postpone(&mut self, plan: &Plan) {
+        let is_left = |line: &mut Line| match line {
+            Line::Retiring { token, .. } => plan.at_once().all(|retire| retire.token.id != token.id),
+            _ => false,
+        };
+        self.watched.extend(self.unfinished.extract_if(.., is_left));
     }
 
     /// The run is over: only what is still watched for stays, and the mints with these marks, for the next run to use.

@@ -85,6 +85,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
     };
     let plan = &*plan;
+    journal.postpone(plan);
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
     retire(plan, ground, world, &mut done).await;
@@ -113,6 +114,15 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     retire_at_once(plan, ground, &mut done).await?;
     journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
+}
+
+/// Tries whether the plan could be carried out, as far as that can be known without GitLab: before a person is asked to
+/// make a token by hand.
+///
+/// # Errors
+/// Why not; nothing is done.
+pub fn rehearse(plan: &Plan, ground: &Ground, world: &World) -> Result<()> {
+    preflight::prepare(plan, ground, world).map(drop)
 }
 
 /// A signal has asked to stop, and the run did so between two effects.
@@ -232,7 +242,7 @@ async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
         };
         match revoked {
             Ok(()) => done.retired.push(id),
-            Err(error) => done.notes.push(format!("superseded token {id} was not retired: {error}")),
+            Err(error) => done.not_revoked(step, id, said(&error)),
         }
     }
 }

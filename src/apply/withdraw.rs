@@ -18,6 +18,17 @@ pub(super) async fn revoke(ground: &Ground, token: &Known) -> Result<()> {
     revoke_where(ground, &token.owner, token.id, |record| token.contradiction(record)).await
 }
 
+/// The same of a token of an interrupted run, by the mark in its description.
+///
+/// # Errors
+/// As [`revoke`].
+pub(super) async fn marked(ground: &Ground, owner: &Owner, id: TokenId, mark: &str) -> Result<()> {
+    let contradiction = |record: &Record| {
+        (!record.carries(mark)).then(|| "its description does not have our mark".to_owned())
+    };
+    revoke_where(ground, owner, id, contradiction).await
+}
+
 async fn revoke_where(
     ground: &Ground,
     owner: &Owner,

@@ -11,7 +11,7 @@ use crate::observe::readership::present;
 use crate::observe::{POLICY, environments};
 use crate::plan::Note;
 use crate::plan::access::{self, Access};
-use crate::plan::deliver::Way;
+use crate::plan::deliver::{Topic, Way};
 use crate::profile::Environment;
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
 use crate::sops::Recipient;
@@ -65,7 +65,8 @@ pub(super) async fn request(
         interrupt::under_way();
         commit(&access, &text, repo, world)
     };
-    let done = deliver(world, repo, Some(Way::MergeRequest), &format!("access-{called}"), work).await?;
+    let topic = Topic::of(&format!("access-{called}"));
+    let done = deliver(world, repo, Some(Way::MergeRequest), &topic, work).await?;
     if let Some(to) = &done.to {
         let request = done.merge_request.map(|url| format!(", merge request {url}")).unwrap_or_default();
         ui.result(&format!("access: pushed to {to}{request}\n"))?;

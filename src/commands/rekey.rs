@@ -8,6 +8,7 @@ use super::within::within;
 use crate::cli::RekeyArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{POLICY, uncommitted};
+use crate::plan::deliver::Topic;
 use crate::repo::{Difference, RelPath, Repository};
 use crate::ui::{self, Ui};
 use crate::world::World;
@@ -24,7 +25,7 @@ pub async fn run(args: &RekeyArgs, ui: Ui, world: &World) -> Result<Exit> {
     }
     let edited = |_: &str| edited_policy(&repo);
     let edit: Option<Edit<'_>> = if args.with_policy { Some(&edited) } else { None };
-    let job = Job { verb: "rekey", topic: "rekey", within, subject: None, edit };
+    let job = Job { verb: "rekey", topic: Topic::of("rekey"), within, subject: None, edit };
     let (exit, done) = rekeying::run(&job, &repo, &args.write, ui, world).await?;
     if let Some(done) = done {
         ui::rekey::done(ui, &done)?;

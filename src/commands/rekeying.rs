@@ -13,6 +13,7 @@ use crate::deliver::{self, deliver};
 use crate::error::Result;
 use crate::observe::rekey::{Ground, Wish, observe, policy_at_head};
 use crate::plan::Note;
+use crate::plan::deliver::Topic;
 use crate::plan::rekey::{Done, Plan, plan};
 use crate::repo::Repository;
 use crate::ui::progress::Progress;
@@ -26,8 +27,8 @@ pub(super) type Edit<'a> = &'a dyn Fn(&str) -> Result<String>;
 pub(super) struct Job<'a> {
     /// The command's name, as others that wait for it read it.
     pub(super) verb: &'static str,
-    /// The branch of a merge request is `provision/<topic>`.
-    pub(super) topic: &'a str,
+    /// What a merge request is about.
+    pub(super) topic: Topic,
     /// Only these files and folders, relative to the root; empty means everything.
     pub(super) within: Vec<String>,
     /// Subject of the commit, where there is a better one than that files follow the policy.
@@ -64,7 +65,7 @@ pub(super) async fn run(
     let run = Run { job, args, ui, world, agreed: RefCell::default(), done: RefCell::default() };
     let exit = RefCell::new(Exit::Done);
     let work = async |repo: &Rc<Repository>, notes: &[Note]| run.once(repo, notes, &exit);
-    let delivered = deliver(world, repo, way, job.topic, work).await?;
+    let delivered = deliver(world, repo, way, &job.topic, work).await?;
     let done = run.done.take().map(|mut done| {
         done.pushed = delivered.to;
         done.merge_request = delivered.merge_request;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
-use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Way, branch};
+use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Topic, Way};
 use crate::repo::{Chosen, ObjectId, RelPath, Repository};
 use crate::world::World;
 
@@ -43,7 +43,7 @@ impl Place {
 }
 
 /// Where nothing can be delivered. A merge request that was closed is named with the tokens that it left.
-pub(super) fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic: &str) -> Error {
+pub(super) fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic: &Topic) -> Error {
     let closed = matches!(error, DeliverError::Closed { .. });
     let error = Error::from(error);
     if !closed {
@@ -69,7 +69,7 @@ pub(super) fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic
 ///
 /// # Errors
 /// Where there is no remote, it cannot be reached, or it is not clear which branch is meant.
-pub(super) fn look(world: &World, repo: &Repository, way: Way, topic: &str) -> Result<(Place, Seen)> {
+pub(super) fn look(world: &World, repo: &Repository, way: Way, topic: &Topic) -> Result<(Place, Seen)> {
     if let Some(what) = repo.state() {
         return Err(crate::repo::RepoError::InProgress { what }.into());
     }
@@ -80,7 +80,7 @@ pub(super) fn look(world: &World, repo: &Repository, way: Way, topic: &str) -> R
     };
     let followed = repo.followed_branch()?;
     let own = head.branch.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
-    let ours = branch(topic);
+    let ours = topic.branch();
     let asked: Vec<&str> = followed.as_deref().into_iter().chain(own).chain([ours.as_str()]).collect();
     let heads = world.effects().look(repo, &remote, &asked)?;
     let default = repo.remembered_default(&remote)?.or_else(|| heads.default.clone());

@@ -33,11 +33,30 @@ pub fn names(repo: &Repository) -> Result<Vec<String>> {
 /// Reads one environment.
 ///
 /// # Errors
-/// Where there is none of that name, or its profile says something impossible.
+/// Where there is none of that name, or its profile says something impossible, or names a secrets file by a link.
 pub fn read(repo: &Repository, name: &str) -> Result<Environment> {
     let path = RelPath::new(&format!("environments/{name}.yaml"))?;
     let Some(text) = text(repo, &path)? else { return Err(unknown(repo, name)?) };
-    Environment::read(name, path.as_str(), &text).map_err(Error::from)
+    let environment = Environment::read(name, path.as_str(), &text)?;
+    for secrets in &environment.secrets {
+        refuse_link(repo, &RelPath::new(&secrets.file)?, path.as_str())?;
+    }
+    Ok(environment)
+}
+
+/// Refuses a secrets file of the profile at `profile` that is a symlink, or below one. Locks, git's history and the policy
+/// know a file by the name that it has in git, and who could read a token would not be found by another one.
+///
+/// # Errors
+/// The file's name in git; or that the link leaves the repository.
+pub fn refuse_link(repo: &Repository, path: &RelPath, profile: &str) -> Result<()> {
+    let real = repo.resolve(path)?;
+    if real == *path {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Refused, format!("{path} is behind a symlink: the file is {real}"))
+        .because(format!("{profile} names it, and git knows it by its own name alone"))
+        .hint(format!("write `file: {real}` in {profile}, and commit it")))
 }
 
 fn unknown(repo: &Repository, name: &str) -> Result<Error> {

@@ -48,7 +48,7 @@ impl<'r> Files<'r> {
         self.tracked.keys().map(String::as_str)
     }
 
-    /// The bytes of a file; in the work tree also of one that git does not track.
+    /// The bytes of a file; in the work tree also of one that git does not track, or that a sparse checkout leaves out.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -56,7 +56,8 @@ impl<'r> Files<'r> {
         match (self.of, self.tracked.get(name)) {
             (Of::Index, Some(file)) => Ok(self.repo.staged_content(file)?),
             (Of::Index, None) => Ok(None),
-            (Of::WorkTree, _) => Ok(self.repo.work_tree_content(&RelPath::new(name)?)?),
+            (Of::WorkTree, Some(file)) => Ok(self.repo.tracked_content(file)?),
+            (Of::WorkTree, None) => Ok(self.repo.work_tree_content(&RelPath::new(name)?)?),
         }
     }
 

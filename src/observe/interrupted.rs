@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
-use crate::journal::{Open, Replay};
+use crate::journal::{Open, Replay, Written};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
 use crate::repo::write;
@@ -187,6 +187,33 @@ pub fn left(replay: &Replay, repo: &Repository, files: &[GroundFile]) -> Result<
         }
     }
     Ok(left.into_iter().collect())
+}
+
+/// Refuses where the interrupted run worked in another worktree, which is there and still has the files that it wrote: what
+/// becomes of them is decided there. Its token revoked from here would be committed there.
+///
+/// # Errors
+/// With kind "half-way", and the command for that worktree.
+pub fn left_elsewhere(replay: &Replay, repo: &Repository, environment: &str) -> Result<()> {
+    let here = repo.worktree_id();
+    for open in replay.open.iter().filter(|open| open.intent.worktree != here) {
+        let Some(root) = repo.root_of_worktree(open.intent.worktree.as_deref()) else { continue };
+        let is_left = |written: &&Written| {
+            let Ok(path) = RelPath::new(&written.path) else { return false };
+            std::fs::read(path.below(&root)).is_ok_and(|bytes| content_digest(&bytes) == written.sha256)
+        };
+        if let Some(left) = replay.written.iter().find(is_left) {
+            let place = root.display().to_string();
+            let place = shlex::try_quote(&place).unwrap_or_default();
+            return Err(Error::new(
+                Kind::HalfWay,
+                format!("an interrupted run left {} in another worktree", left.path),
+            )
+            .because("its token would be dead there once it is withdrawn from here")
+            .hint(format!("go on with it there: provision -C {place} --env {environment}")));
+        }
+    }
+    Ok(())
 }
 
 fn same_ground(open: &Open, repo: &Repository, head: &Head, lock: &Lock) -> bool {

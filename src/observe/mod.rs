@@ -135,6 +135,7 @@ pub async fn environment(
     let user = user(&environment, &client).await?;
     let head = repo.head()?;
     let replay = interrupted::replay(&repo, &environment.name)?;
+    interrupted::left_elsewhere(&replay, &repo, &environment.name)?;
     let user_name = user.as_ref().map(|user| &user.name);
     let lock_path = lock::path(&environment, user_name)
         .ok_or_else(|| Error::new(Kind::Failed, "a personal environment needs a user"))?;
@@ -318,6 +319,7 @@ fn secrets_files(
             .path_for(user)
             .ok_or_else(|| Error::new(Kind::Failed, format!("{} needs a user", secrets.file)))?;
         let path = RelPath::new(&path)?;
+        environments::refuse_link(repo, &path, &environment.path)?;
         let rule = match secrets.recipients {
             Recipients::Own => own_rule(world)?,
             Recipients::Policy => {

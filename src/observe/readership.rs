@@ -119,7 +119,7 @@ pub fn present(repo: &Repository) -> Result<Vec<Present>> {
         if inspect::is_clear_by_design(path) {
             continue;
         }
-        let Some(bytes) = repo.work_tree_content(&file.path)? else { continue };
+        let Some(bytes) = repo.tracked_content(&file)? else { continue };
         if inspect::is_secrets_file(path, &bytes) {
             let file = secrets::parse(path, &bytes);
             present.push(Present {

@@ -1,4 +1,4 @@
-//! What a rekey looks at: every tracked secrets file, the policy, and the locks that remember leaves of such files.
+//! What a rekey looks at: every secrets file that is committed or tracked, the policy, and the locks that remember leaves of such files.
 //! Thousands of files are read on all cores, and none is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,16 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     };
     let mut files = BTreeMap::new();
     for (file, seen) in standing.into_iter().zip(looked) {
-        let Some(seen) = seen? else { continue };
+        let Some(seen) = seen? else {
+            match look.away(&file, repo)? {
+                Away::NoSecrets => {}
+                Away::InLine => observed.in_line += 1,
+                Away::Unknown(why) => {
+                    observed.files.push(unknown(file.path.to_string(), State::Committed, why));
+                }
+            }
+            continue;
+        };
         let awaits = awaited.get(file.path.as_str()).cloned();
         let (seen, kept) = look.judge(file.path, seen, repo)?;
         if seen.wanted.as_ref().is_ok_and(Wanted::is_nothing) {
@@ -240,6 +249,21 @@ struct Look {
     facts: Result<Facts, String>,
 }
 
+/// What HEAD has of a file that the work tree has not.
+enum Away {
+    /// No secrets file.
+    NoSecrets,
+    /// It is as it should be.
+    InLine,
+    /// Why that cannot be told.
+    Unknown(String),
+}
+
+/// A file of which it cannot be told how it should be.
+fn unknown(path: String, state: State, why: String) -> File {
+    File { path, wanted: Err(why), state, readers: Vec::new(), opens: false, awaits: None }
+}
+
 /// What is in a file, as far as it matters; of one that is as it should be only that.
 struct Facts {
     wanted: Result<Wanted, String>,
@@ -286,6 +310,29 @@ impl Looking<'_> {
         Ok(facts)
     }
 
+    /// A file that the work tree has not. Nothing can be written in its place, so HEAD's must be as it should be.
+    fn away(&self, file: &Standing, repo: &Repository) -> Result<Away> {
+        let name = file.path.as_str();
+        let bytes = match repo.content_standing(file)? {
+            // A partial clone fetches it only where it is a secrets file by what policy or locks say.
+            None if self.policy.rule_for(name).is_ok() || self.remembered.contains_key(name) => {
+                repo.content_at_head(&file.path)?
+            }
+            bytes => bytes,
+        };
+        let Some(bytes) = bytes.filter(|bytes| inspect::is_secrets_file(name, bytes)) else {
+            return Ok(Away::NoSecrets);
+        };
+        match self.facts(name, &bytes) {
+            Ok(facts) if facts.is_in_line() => Ok(Away::InLine),
+            Ok(_) => Err(uncommitted(
+                &file.path,
+                repo.differs_from_head(&file.path)?.unwrap_or(Difference::Missing),
+            )),
+            Err(why) => Ok(Away::Unknown(why)),
+        }
+    }
+
     /// The file as the planner sees it, and what `apply` needs of it.
     fn judge(&self, path: RelPath, look: Look, repo: &Repository) -> Result<(File, Option<GroundFile>)> {
         let name = path.to_string();
@@ -307,10 +354,7 @@ impl Looking<'_> {
         }
         let facts = match facts {
             Ok(facts) => facts,
-            Err(why) => {
-                let (readers, wanted) = (Vec::new(), Err(why));
-                return Ok((File { path: name, wanted, state, readers, opens: false, awaits: None }, None));
-            }
+            Err(why) => return Ok((unknown(name, state, why), None)),
         };
         let Facts { wanted, readers, opens, leaves } = facts;
         let kept = GroundFile { path, content: look.content, leaves };

@@ -2,7 +2,14 @@
 //!
 //! Pure: the shell (`deliver`) asks the remote, and does what is decided here.
 
+use std::fmt;
+
 use super::Note;
+use crate::lock;
+use crate::profile::is_component;
+
+/// Characters of a topic that are taken over from a name which is none itself.
+const LEGIBLE: usize = 40;
 
 /// How a commit is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +31,43 @@ impl Way {
     }
 }
 
-/// The branch of merge requests about `topic`: an environment's name, or what else a writer works on.
-#[must_use]
-pub fn branch(topic: &str) -> String {
-    format!("provision/{topic}")
+/// What a writer works on: an environment, or the name of a reader. It becomes the end of a branch and the name of a folder,
+/// and is nothing else than one plain component of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic(String);
+
+impl Topic {
+    /// The text itself where it is such a component; else what of it can be read in one, and a digest that tells it from
+    /// other texts. A person may be called anything, and a public key is a name too.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        if is_component(text) {
+            return Self(text.to_owned());
+        }
+        let legible = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let legible: String = text.chars().take(LEGIBLE).map(legible).collect();
+        let words: Vec<&str> = legible.split('-').filter(|word| !word.is_empty()).collect();
+        let digest = lock::digest(text);
+        Self(format!("{}-{}", words.join("-"), &digest[..8]).trim_start_matches('-').to_owned())
+    }
+
+    /// The component.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The branch of merge requests about it.
+    #[must_use]
+    pub fn branch(&self) -> String {
+        format!("provision/{self}")
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// How many commits one has that the other has not, and the other way round.
@@ -274,7 +314,13 @@ mod tests {
     const APART: Compared = Compared { ahead: 1, behind: 1 };
 
     fn stand(head: Compared, ours: Option<Ours>) -> Stand {
-        Stand { remote: "origin".to_owned(), target: "main".to_owned(), branch: branch("qa"), head, ours }
+        Stand {
+            remote: "origin".to_owned(),
+            target: "main".to_owned(),
+            branch: Topic::of("qa").branch(),
+            head,
+            ours,
+        }
     }
 
     fn ours(head: Compared, target: Compared, request: Request) -> Ours {
@@ -283,6 +329,22 @@ mod tests {
 
     fn open() -> Request {
         Request::Open { url: "https://gitlab.example.com/a/b/-/merge_requests/1".to_owned() }
+    }
+
+    #[test]
+    fn a_topic_is_one_plain_component_whatever_somebody_is_called() {
+        for plain in ["qa", "keys-bob", "keys-bob.m"] {
+            assert_eq!(Topic::of(plain).as_str(), plain);
+        }
+        let key = format!("keys-ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{}/+x bob@example.com", "B".repeat(40));
+        let names =
+            ["keys-x/../../../apps", "keys-Bob Müller / ops", "..", "", "-", "a..b", "a.lock", "ü", &key];
+        for name in names {
+            let topic = Topic::of(name);
+            assert!(is_component(topic.as_str()) && topic.as_str().len() <= 60, "{name}: {topic}");
+        }
+        assert_eq!(Topic::of("keys-Bob Müller / ops").as_str(), "keys-Bob-M-ller-ops-45b21caf");
+        assert_ne!(Topic::of("a b"), Topic::of("a/b"));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub struct Done {
     pub rendered: Vec<(String, TokenId)>,
     /// Superseded tokens that were revoked.
     pub retired: Vec<TokenId>,
+    /// Superseded tokens that were to be revoked, and are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unrevoked: Vec<Unrevoked>,
     /// Superseded tokens that had ended by themselves.
     pub ended: Vec<TokenId>,
     /// Tokens of entries that ended.
@@ -81,6 +84,17 @@ pub struct Revoked {
     pub proof: Proof,
 }
 
+/// A superseded token that could not be revoked.
+#[derive(Debug, Serialize)]
+pub struct Unrevoked {
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Whether its value is in the wrong hands.
+    pub leaked: bool,
+    /// Why not.
+    pub why: String,
+}
+
 /// How it is known that a token is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,6 +115,13 @@ pub struct Refused {
 }
 
 impl Done {
+    /// Notes that a superseded token was not revoked, as this step said.
+    pub fn not_revoked(&mut self, step: &super::Step, id: TokenId, why: String) {
+        let leak = |retire: &super::Retire| matches!(retire.because, super::Why::Leaked { .. });
+        let leaked = matches!(step, super::Step::Retire(retire) if leak(retire));
+        self.unrevoked.push(Unrevoked { id, leaked, why });
+    }
+
     /// Whether nothing was changed, neither at GitLab nor here.
     #[must_use]
     pub fn is_nothing(&self) -> bool {

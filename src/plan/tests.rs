@@ -17,6 +17,7 @@ use crate::token::{Kind, Owner, Record, Role, Scopes, TokenId};
 
 mod by_hand;
 mod recovery;
+mod retiring;
 
 const PROFILE: &str = "\
 secrets: { file: secrets/qa.sops.yaml, template: backstage.yaml }

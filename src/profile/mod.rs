@@ -15,6 +15,7 @@ use crate::instance::Instance;
 use crate::problem::Problems;
 use crate::token::{Kind, Role, Scopes};
 
+pub(crate) use names::is_component;
 pub use names::{NameError, USER, UserName};
 
 /// Everything that is wrong in one profile.

@@ -178,6 +178,11 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+/// Whether a text can be one component of a path, and the end of a branch name.
+pub(crate) fn is_component(text: &str) -> bool {
+    component(text).is_ok()
+}
+
 /// One component of a path that is also a good end of a branch name.
 fn component(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {

@@ -84,7 +84,7 @@ impl Repository {
         let sharing = Sharing::of(&git)?;
         let locked = LockedIndex::acquire(&git, sharing)?;
         let mut notes = Vec::new();
-        match handover::need(&git, self.root(), &locked.index)? {
+        match handover::need(&git, self.users_root(), &locked.index)? {
             Some(Need::Must(why) | Need::Better(why)) if program::find().is_some() => {
                 drop(locked);
                 return handover::commit(self, &git, sharing, request, &changes, &why);

@@ -10,7 +10,7 @@ use gix::objs::tree::EntryKind;
 
 use super::error::{Doing, RepoError, why};
 use super::path::RelPath;
-use super::{Repository, guards, index, native};
+use super::{Repository, guards, index, inherited, native};
 
 /// How a file differs from HEAD, as far as a person must deal with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,11 @@ impl Repository {
 
     /// The file's bytes in the commit, as stored.
     pub(super) fn blob_at(&self, commit: ObjectId, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
+        let object = format!("{commit}:{path}");
+        self.read_or_fetch(|| self.blob_here(commit, path), &["cat-file", "blob", &object])
+    }
+
+    fn blob_here(&self, commit: ObjectId, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
         let Some((id, mode)) = self.entry_at(commit, path)? else { return Ok(None) };
         if !matches!(mode, Mode::FILE | Mode::FILE_EXECUTABLE) {
             return Err(RepoError::NotAFile { path: path.clone() });
@@ -82,9 +87,15 @@ impl Repository {
 
     fn smudge(&self, path: &RelPath, blob: &[u8]) -> Result<Vec<u8>, RepoError> {
         let failed = |why| RepoError::Filter { path: path.clone(), why };
-        let (mut pipeline, _) = self.git.filter_pipeline(None).doing("read the git attributes")?;
+        let (mut pipeline, mut attributes) = inherited::filters(&self.git)?;
+        let name: &BStr = path.as_str().into();
+        let entry = attributes.at_entry(name, None, &self.git.objects);
+        let entry = entry.map_err(|error| failed(error.to_string()))?;
+        let mut matching = |_: &BStr, found: &mut gix::attrs::search::Outcome| {
+            entry.matching_attributes(found);
+        };
         let outcome = pipeline
-            .convert_to_worktree(blob, path.as_str().into(), Default::default())
+            .convert_to_worktree(blob, name, &mut matching, Default::default())
             .map_err(|error| failed(why(&error)))?;
         match outcome {
             ToWorktreeOutcome::Unchanged(bytes) => Ok(bytes.to_vec()),
@@ -125,7 +136,8 @@ impl Repository {
             None => None,
         };
         let entry = index.entry_by_path(name);
-        if entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE)) {
+        let is_left_out = entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE));
+        if is_left_out || guards::is_collapsed(&index, &path) {
             return Ok(Some(Difference::OutsideSparse));
         }
         // An intent to add is a name without content: the file is as good as untracked.

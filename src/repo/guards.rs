@@ -68,13 +68,16 @@ fn refuse_directories(index: &gix::index::State, root: &Path, path: &RelPath) ->
         if root.join(directory).join(".git").symlink_metadata().is_ok() {
             return Err(other());
         }
-        // A collapsed directory is an entry whose path ends in a slash.
-        let collapsed = format!("{directory}/");
-        if index.entry_by_path(collapsed.as_str().into()).is_some() {
-            return Err(RepoError::OutsideSparse { path: path.clone() });
-        }
+    }
+    if is_collapsed(index, path) {
+        return Err(RepoError::OutsideSparse { path: path.clone() });
     }
     Ok(())
+}
+
+/// Whether a sparse index keeps a directory above the path as one entry, whose name ends in a slash.
+pub(super) fn is_collapsed(index: &gix::index::State, path: &RelPath) -> bool {
+    path.directories().any(|directory| index.entry_by_path(format!("{directory}/").as_str().into()).is_some())
 }
 
 /// Whether an ignore rule matches; a tracked file can match one and still be committed.

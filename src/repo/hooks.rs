@@ -31,7 +31,7 @@ impl Repository {
     /// # Errors
     /// When the configuration cannot be read.
     pub fn hook_state(&self) -> Result<HookState, RepoError> {
-        let configured = handover::configured_hooks(&self.git, &self.root)?;
+        let configured = handover::configured_hooks(&self.git, self.users_root())?;
         let path = configured.as_ref().map_or_else(|| self.common_dir.join("hooks"), Clone::clone).join(NAME);
         if is_ours(&path) {
             return Ok(HookState::Ours(path));

@@ -8,6 +8,7 @@ use gix::bstr::{BStr, BString, ByteSlice as _};
 use gix::config::tree::{User, gpg};
 use gix::objs::signature::sign::Options;
 
+use super::error::{Doing, RepoError};
 use super::program;
 
 /// How a commit here is to be signed; `None`: not at all. May run `gpg.ssh.defaultKeyCommand`.
@@ -34,13 +35,18 @@ fn hide_from_key_command(git: &mut gix::Repository) -> gix::Result<()> {
     Ok(())
 }
 
-/// Hides our secrets from the filters of a pipeline.
-pub(super) fn hide_from_filters(pipeline: &mut gix::filter::plumbing::Pipeline) {
+/// The filters between worktree and objects, which see none of our secrets, and the attributes that choose among them.
+pub(super) fn filters(
+    git: &gix::Repository,
+) -> Result<(gix::filter::plumbing::Pipeline, gix::worktree::Stack), RepoError> {
+    let (pipeline, _) = git.filter_pipeline(None).doing("read the git attributes")?;
+    let (mut pipeline, attributes) = pipeline.into_parts();
     for driver in &mut pipeline.options_mut().drivers {
         for command in [&mut driver.clean, &mut driver.smudge, &mut driver.process].into_iter().flatten() {
             *command = without_secrets(command.as_bstr());
         }
     }
+    Ok((pipeline, attributes))
 }
 
 /// A line for the shell that first forgets our secrets.

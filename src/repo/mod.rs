@@ -25,6 +25,7 @@ mod past;
 mod path;
 mod preflight;
 mod program;
+mod promised;
 mod remnant;
 mod remote;
 mod sharing;
@@ -62,10 +63,8 @@ pub struct Repository {
     common_dir: PathBuf,
     /// Found through `GIT_DIR` or `GIT_WORK_TREE`, so a `git` we start must be told where it is.
     from_environment: bool,
-    /// In a worktree of ours: the remote whose default branch is upstream.
-    stands_for: Option<String>,
-    /// Where the relative address of a remote counts from: the user's worktree, also for one of ours.
-    users_root: PathBuf,
+    /// Where this is a worktree of ours: what it takes over from the user's.
+    linked: Option<linked::Linked>,
 }
 
 /// What HEAD names.
@@ -96,8 +95,7 @@ impl Repository {
         let common_dir = real(git.common_dir())?;
         let Some(workdir) = git.workdir() else { return Err(RepoError::Bare { git_dir }) };
         let root = real(workdir)?;
-        let (users_root, from_environment) = (root.clone(), is_from_environment());
-        Ok(Self { root, git_dir, common_dir, from_environment, stands_for: None, users_root, git })
+        Ok(Self { root, git_dir, common_dir, from_environment: is_from_environment(), linked: None, git })
     }
 
     /// The worktree's root, absolute and without symlinks.

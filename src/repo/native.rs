@@ -145,9 +145,7 @@ pub(super) fn clean(
     content: &[u8],
 ) -> Result<Vec<u8>, RepoError> {
     let failed = |why| RepoError::Filter { path: path.clone(), why };
-    let (pipeline, _) = git.filter_pipeline(None).doing("read the git attributes")?;
-    let (mut pipeline, mut attributes) = pipeline.into_parts();
-    inherited::hide_from_filters(&mut pipeline);
+    let (mut pipeline, mut attributes) = inherited::filters(git)?;
     let place = Path::new(path.as_str());
     let entry = attributes.at_path(place, None, &git.objects);
     let entry = entry.map_err(|error| failed(error.to_string()))?;

@@ -33,7 +33,7 @@ impl Repository {
             refuse_other_than_file(self.root(), path)?;
             refuse_unwritable_place(self.root(), path)?;
         }
-        let need = handover::need(&git, self.root(), &locked.index)?;
+        let need = handover::need(&git, self.users_root(), &locked.index)?;
         drop(locked);
         let has_git = program::find().is_some();
         match need {

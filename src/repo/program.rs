@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::error::{CommitError, RepoError};
-use super::{Repository, signals};
+use super::{Repository, handover, signals};
 
 /// Variables with the operator's credential for GitLab.
 const OPERATOR: [&str; 1] = ["GITLAB_TOKEN"];
@@ -80,6 +80,13 @@ pub(super) fn with_operator(repo: &Repository) -> Result<Command, RepoError> {
     command.args(["-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(IDENTITIES)) {
         command.env_remove(name);
+    }
+    if repo.linked.is_some()
+        && let Some(hooks) = handover::configured_hooks(&repo.git, repo.users_root())?
+    {
+        let mut setting = OsString::from("core.hooksPath=");
+        setting.push(hooks);
+        command.arg("-c").arg(setting);
     }
     for magic in ["LITERAL", "GLOB", "NOGLOB", "ICASE"] {
         command.env_remove(format!("GIT_{magic}_PATHSPECS"));

@@ -246,7 +246,7 @@ impl Repository {
     /// `git` for work at this remote, where the user would start it. The operator's credential is in its environment only where a credential helper may
     /// need it: not for ssh and not for a folder. It speaks English, because what it says is read; of what gettext knows,
     /// LANGUAGE alone leaves the encoding of hooks and helpers as it is.
-    fn networked(&self, remote: &str) -> Result<Command, RepoError> {
+    pub(super) fn networked(&self, remote: &str) -> Result<Command, RepoError> {
         let is_http = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         let first = self.remote_urls(remote)?.into_iter().next();
         let mut command = if first.as_ref().is_some_and(is_http) {
@@ -254,7 +254,7 @@ impl Repository {
         } else {
             program::git(self)
         }?;
-        command.current_dir(&self.users_root).env("LANGUAGE", "en");
+        command.current_dir(self.users_root()).env("LANGUAGE", "en");
         Ok(command)
     }
 }

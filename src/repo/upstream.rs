@@ -112,8 +112,8 @@ impl Repository {
     }
 
     fn configured_remote(&self) -> Result<Option<String>, RepoError> {
-        if self.stands_for.is_some() {
-            return Ok(self.stands_for.clone());
+        if let Some(linked) = &self.linked {
+            return Ok(Some(linked.remote.clone()));
         }
         let Some(branch) = self.head()?.branch else { return Ok(None) };
         let Some(short) = branch.strip_prefix("refs/heads/") else { return Ok(None) };

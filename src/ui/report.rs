@@ -56,6 +56,10 @@ pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
     }
     ui.result(&out)?;
     for done in all {
+        for token in &done.unrevoked {
+            let what = format!("superseded token {} is not revoked: {}", token.id, token.why);
+            ui.note(true, &format!("{}: {what}", done.environment));
+        }
         for note in &done.notes {
             ui.note(false, &format!("{}: {note}", done.environment));
         }

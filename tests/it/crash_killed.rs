@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 
-use crate::support::lab::{Lab, Said};
+use crate::support::lab::{Lab, Said, said};
 use crate::support::program;
 use crate::support::proxy::Proxy;
 
@@ -46,6 +46,40 @@ fn ends_well(lab: &Lab, tokens: usize) {
     assert_eq!(lab.git(["fsck", "--strict", "--no-dangling"]), "");
     let again = lab.provision(["--env", "qa", "--yes"]).ok();
     assert!(again.out.contains("backstage is healthy"), "{}", again.out);
+}
+
+#[test]
+fn what_a_killed_run_left_in_one_worktree_is_not_withdrawn_from_another() {
+    let lab = Lab::new();
+    lab.git(["worktree", "add", "-q", "../other"]);
+    killing_hook(&lab, "pre-commit", 1);
+    killed(&lab);
+    let elsewhere = || {
+        let mut command = lab.command(RUN);
+        said(command.current_dir(lab.everything().join("other")))
+    };
+    let refused = elsewhere();
+    let refused = refused.refused(4, "an interrupted run left secrets/qa.sops.yaml in another worktree");
+    assert!(
+        refused.err.contains(&format!("provision -C {} --env qa", lab.repo().display())),
+        "{}",
+        refused.err
+    );
+    ends_well(&lab, 1);
+}
+
+#[test]
+fn where_nothing_is_left_of_a_killed_run_any_worktree_may_go_on() {
+    let lab = Lab::new();
+    lab.git(["worktree", "add", "-q", "../other"]);
+    killing_hook(&lab, "pre-commit", 1);
+    killed(&lab);
+    lab.git(["restore", "--source=HEAD", "--worktree", "."]);
+    lab.git(["clean", "-fdq"]);
+    std::fs::remove_file(lab.repo().join(".git/hooks/pre-commit")).unwrap();
+    let mut command = lab.command(RUN);
+    said(command.current_dir(lab.everything().join("other"))).ok();
+    assert_eq!(lab.minted().iter().filter(|token| token["active"] == true).count(), 1);
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use provision::deliver::{Change, Delivered, deliver};
 use provision::error::{Error, Kind};
-use provision::plan::deliver::Way;
+use provision::plan::deliver::{Topic, Way};
 use provision::plan::request::RequestText;
 use provision::repo::{CommitRequest, FileChange, RelPath, Repository};
 use provision::world::{System, World};
 
 use crate::support::gitlab::run;
 use crate::support::lab::Lab;
+use crate::support::program::shell;
 use crate::support::team::Team;
 
 const FILE: &str = "list";
@@ -38,7 +39,7 @@ fn add(team: &Team, lab: &Lab, way: Way, line: &str, meanwhile: &dyn Fn()) -> Re
         let text = RequestText { title: format!("Add {line}"), lines: vec![format!("**{line}**")] };
         Ok(Some(Change { commit, text }))
     };
-    let done = run(deliver(&world, &repo, Some(way), "list", work));
+    let done = run(deliver(&world, &repo, Some(way), &Topic::of("list"), work));
     assert!(!lab.repo().join(".git/provision/provision-list").exists(), "the worktree is left");
     assert_eq!(lab.git(["worktree", "list"]).lines().count(), 1);
     assert!(team.remote().join("HEAD").exists() || done.is_err());
@@ -59,6 +60,37 @@ fn a_push_arrives_and_the_users_branch_follows_with_their_other_work_kept() {
     assert_eq!(team.show("main", FILE), "a");
     assert_eq!(lab.git(["rev-parse", "HEAD"]), team.git(["rev-parse", "main"]));
     assert_eq!(lab.git(["status", "--porcelain"]), before);
+}
+
+#[test]
+fn what_stands_in_the_way_stays_staged_whatever_git_would_stash() {
+    let (team, lab) = Team::with_clone();
+    lab.git(["config", "merge.autoStash", "true"]);
+    lab.write("edited", "mine\n");
+    lab.write("staged", "mine too\n");
+    lab.git(["add", "staged", "edited"]);
+    lab.write("edited", "mine again\n");
+    let before = lab.git(["status", "--porcelain"]);
+    let done = add(&team, &lab, Way::Push, "a", &nothing).unwrap();
+    assert_eq!((done.notes.len(), lab.head()), (0, team.git(["rev-parse", "main"])));
+    assert_eq!(lab.git(["status", "--porcelain"]), before);
+    assert_eq!(lab.git(["stash", "list"]), "");
+}
+
+#[test]
+fn hooks_in_a_folder_that_git_does_not_track_run_in_a_worktree_of_ours_too() {
+    for way in [Way::Push, Way::MergeRequest] {
+        let (team, lab) = Team::with_clone();
+        let ran = lab.everything().join("ran");
+        for hook in ["pre-commit", "pre-push"] {
+            let line = format!("echo {hook} >> '{}'", ran.display());
+            shell(&lab.repo().join(".husky/_").join(hook), &line);
+        }
+        lab.write(".husky/_/.gitignore", "*\n");
+        lab.git(["config", "core.hooksPath", ".husky/_"]);
+        add(&team, &lab, way, "a", &nothing).unwrap();
+        assert_eq!(fs::read_to_string(ran).unwrap(), "pre-commit\npre-push\n");
+    }
 }
 
 #[test]

@@ -61,6 +61,27 @@ fn shallow_partial_and_borrowing_clones_can_be_committed_to() {
 }
 
 #[test]
+fn what_a_partial_clone_has_not_fetched_comes_when_it_is_read() {
+    let origin = Repo::new(Road::Gix);
+    origin.write("s.yaml", "s: 2\n");
+    origin.git(&["commit", "-qam", "two"]);
+    origin.git(&["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", origin.path.display());
+    for filter in ["--filter=blob:none", "--filter=tree:0"] {
+        let name = format!("clone{filter}");
+        origin.git(&["clone", "-q", filter, &url, &format!("../{name}")]);
+        let clone = Repo::at(origin.sandbox(), &name).on(Road::Git);
+        let versions: Vec<_> = clone.look(&["s.yaml"])["files"][0]["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| version[2].clone())
+            .collect();
+        assert_eq!(versions, ["s: 2\n", "s: 1\n"], "{filter}");
+    }
+}
+
+#[test]
 fn line_endings_encodings_ident_and_filters_are_applied() {
     both(|road| {
         let repo = Repo::new(road);

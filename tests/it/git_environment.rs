@@ -50,6 +50,17 @@ fn a_filter_sees_no_secret() {
 }
 
 #[test]
+fn a_filter_that_reads_a_commit_for_us_sees_no_secret() {
+    let repo = with_secrets(Road::Gix);
+    let filter = repo.sandbox().path().join("filter");
+    shell(&filter, &format!("{}; cat", note(&repo, "smudge")));
+    repo.git(&["config", "filter.own.smudge", filter.to_str().unwrap()]);
+    fs::write(repo.path.join(".git/info/attributes"), "s.yaml filter=own\n").unwrap();
+    assert_eq!(repo.look(&["s.yaml"])["files"][0]["at_head"], "s: 1\n");
+    assert_saw_nothing(&repo, "smudge");
+}
+
+#[test]
 fn a_hook_sees_no_secret() {
     let repo = with_secrets(Road::Git);
     let hooks = ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "reference-transaction"];

@@ -260,3 +260,30 @@ fn a_request_puts_the_newcomer_into_the_policy_and_touches_no_secret() {
     assert!(eva.reads(&lab, QA).is_some() && eva.reads(&lab, DEV).is_none());
     lab.provision(["check"]).ok();
 }
+
+#[test]
+fn a_name_that_is_no_file_name_becomes_a_branch_and_touches_no_folder_of_the_users() {
+    for (name, branch) in
+        [("x/../../../apps", "keys-x-apps-"), ("Bob M\u{fc}ller / ops", "keys-Bob-M-ller-ops-")]
+    {
+        let ben = Person::new("ben");
+        let lab = furnished(Lab::today(), &ben);
+        let text = lab.read(".sops.yaml");
+        let (_, rules) = text.split_once("creation_rules:").unwrap();
+        let rules = rules
+            .replace("*ana", &format!("{} # ana", lab.recipient))
+            .replace("*ben", &format!("{} # {name}", ben.recipient));
+        lab.write(".sops.yaml", &format!("creation_rules:{rules}"));
+        lab.commit_all("names");
+        let team = Team::of(&lab);
+        lab.write("apps/mine", "mine\n");
+        let said = lab.provision(["keys", "remove", name, "--yes", "--mr"]);
+        assert_eq!(said.status, 3, "{}{}", said.out, said.err);
+        assert_eq!(lab.read("apps/mine"), "mine\n");
+        let branches = team.git(["branch", "--list", "provision/*", "--format=%(refname:short)"]);
+        assert!(branches.starts_with(&format!("provision/{branch}")), "{branches}");
+        let left = std::fs::read_dir(lab.repo().join(".git/provision")).unwrap();
+        let left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(left.filter(|name| name.starts_with("provision-")).count(), 0);
+    }
+}

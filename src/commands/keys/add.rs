@@ -10,6 +10,7 @@ use crate::cli::KeysAddArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::environments;
 use crate::observe::readership::{policy_of, present};
+use crate::plan::deliver::Topic;
 use crate::profile::Recipients;
 use crate::readership::admission::rules;
 use crate::repo::Repository;
@@ -46,7 +47,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
     };
     let job = Job {
         verb: "keys add",
-        topic: &format!("keys-{}", args.name),
+        topic: Topic::of(&format!("keys-{}", args.name)),
         within: Vec::new(),
         subject: Some(format!("provision(keys): add {}", args.name)),
         edit: Some(&edit),

@@ -9,6 +9,7 @@ use super::succeed::Rotation;
 use crate::cli::KeysRemoveArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::{history, policy, policy_of};
+use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::Done;
 use crate::readership::Readable;
@@ -97,7 +98,7 @@ async fn remove(
     };
     let job = Job {
         verb: "keys remove",
-        topic: &format!("keys-{}", args.name),
+        topic: Topic::of(&format!("keys-{}", args.name)),
         within: Vec::new(),
         subject: Some(format!("provision(keys): remove {}", args.name)),
         edit: Some(&edit),

@@ -16,6 +16,7 @@ fn pending(outcome: Outcome) -> Pending {
             scopes: Scopes::from(["read_api".to_owned()]),
             access_level: Some(30),
             requested: "max".to_owned(),
+            sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
@@ -67,6 +68,24 @@ fn a_run_that_had_committed_leaves_nothing_to_do() {
     let mut observed = healthy();
     observed.pending = vec![pending(Outcome::Recorded { record: record(42), opens: true, committed: false })];
     assert!(planned(&observed).is_empty());
+}
+
+/// GitLab's rotate has made token 50 out of token 42, whose mark it carries.
+#[test]
+fn the_successor_that_a_run_finishes_is_no_orphan() {
+    let mut observed = healthy();
+    observed.live.insert(TokenId(42), Live::Gone);
+    let mut left = pending(recorded());
+    left.intent.rotates = Some(retiring::known());
+    observed.pending = vec![left];
+    let token = crate::token::Known { id: TokenId(50), ..retiring::known() };
+    observed.orphans =
+        vec![crate::plan::observed::Orphan { key: "backstage".to_owned(), token, last_used: None }];
+    let orphans = Some(jiff::SignedDuration::ZERO);
+    let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
+    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    assert_eq!(verbs[0], "finish with 50");
+    assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
 }
 
 #[test]

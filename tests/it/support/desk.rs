@@ -19,7 +19,7 @@ use provision::journal::{self, Replay};
 use provision::lock::{self, Lock};
 use provision::observe::{self, Ground, Wish, environments, interrupted};
 use provision::plan::Plan;
-use provision::plan::deliver::Way;
+use provision::plan::deliver::{Topic, Way};
 use provision::plan::message::Done;
 use provision::plan::options::{self, Options, Renew};
 use provision::plan::provision::plan;
@@ -125,7 +125,9 @@ impl Desk {
         let user = Rc::new(Repository::discover(&self.lab.repo())?);
         let delivery = match self.delivers {
             None => None,
-            Some((way, _)) => Some(Rc::new(Delivery::begin(&world, &user, way, ENVIRONMENT, None).await?)),
+            Some((way, _)) => {
+                Some(Rc::new(Delivery::begin(&world, &user, way, &Topic::of(ENVIRONMENT), None).await?))
+            }
         };
         let repo = delivery.as_ref().map_or(&user, |delivery| delivery.repo()).clone();
         let environment = environments::read(&repo, ENVIRONMENT)?;
