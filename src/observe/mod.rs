@@ -12,13 +12,13 @@ use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
-use crate::plan::observed::{Live, Observed};
+use crate::plan::observed::Observed;
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
-use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
+use crate::token::{Kind as TokenKind, Record, TokenId};
 use crate::world::World;
 
 pub mod adopt;
@@ -35,6 +35,7 @@ pub mod live;
 mod one_gitlab;
 pub mod orphans;
 pub mod own;
+pub mod owners;
 pub mod readership;
 pub mod rekey;
 pub mod secrets;
@@ -144,7 +145,7 @@ pub async fn environment(
     let moved = moved(&mut lock, &environment);
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
     let live = live::records(&client, &lock, &replay.retiring).await?;
-    let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
+    let owners = owners::look(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
     let mut states =
         files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
@@ -403,49 +404,6 @@ fn content(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string())),
     }
-}
-
-/// The owner of each entry: from the lock where it names the same path and its token lives, else asked anew.
-async fn owners(
-    environment: &Environment,
-    user: Option<&Me>,
-    lock: &Lock,
-    live: &BTreeMap<TokenId, Live>,
-    client: &Client,
-) -> Result<BTreeMap<String, Owner>> {
-    let mut owners = BTreeMap::new();
-    let mut asked: BTreeMap<(TokenKind, &str), Owner> = BTreeMap::new();
-    for token in &environment.tokens {
-        let owner = match (&token.owner, user) {
-            (None, Some(me)) => Owner { kind: TokenKind::Personal, id: me.id, path: me.name.to_string() },
-            (None, None) => continue,
-            (Some(path), _) => match known(lock, &token.key, token.kind, path, live) {
-                Some(owner) => owner,
-                None => match asked.get(&(token.kind, path.as_str())) {
-                    Some(owner) => owner.clone(),
-                    None => {
-                        let owner = client.resolve_owner(token.kind, path).await?;
-                        asked.insert((token.kind, path), owner.clone());
-                        owner
-                    }
-                },
-            },
-        };
-        owners.insert(token.key.clone(), owner);
-    }
-    Ok(owners)
-}
-
-fn known(
-    lock: &Lock,
-    key: &str,
-    kind: TokenKind,
-    path: &str,
-    live: &BTreeMap<TokenId, Live>,
-) -> Option<Owner> {
-    let entry = lock.tokens.get(key)?;
-    let alive = matches!(live.get(&entry.id), Some(Live::Known(_)));
-    (alive && entry.owner.kind == kind && entry.owner.path == path).then(|| entry.owner.clone())
 }
 
 /// Readers that this policy has and upstream's has not, for the files at hand.

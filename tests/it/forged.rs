@@ -1,4 +1,5 @@
-//! What a forged lock, or the journal of a laptop that was off for a week, can do to other people's tokens: nothing.
+//! What a forged lock or template, or the journal of a laptop that was off for a week, can do to other people's tokens and
+//! secrets: nothing.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::support::lab::{Lab, said};
 use crate::support::team::Team;
-use crate::support::watch::{LOCK, current};
+use crate::support::watch::{LOCK, SECRETS, current};
 
 /// The tokens that live, of whomever.
 fn live(lab: &Lab) -> BTreeSet<u64> {
@@ -105,4 +106,59 @@ fn a_dead_laptops_journal_resumed_a_week_later_withdraws_its_own_only() {
     lab.provision(["resume", "--push", "--yes"]).ok();
     assert_eq!(before.difference(&live(&lab)).copied().collect::<Vec<_>>(), [own]);
     assert!(live(&lab).contains(&current(&team.show("main", LOCK))));
+}
+
+/// The path of the profile, which a person reads in the plan, and the number of another group, which the request would go to.
+#[test]
+fn a_lock_with_the_number_of_another_group_mints_nothing_there() {
+    for strategy in ["replace", "in-place"] {
+        let lab = Lab::new();
+        let profile = lab
+            .read("environments/qa.yaml")
+            .replace("    role:", &format!("    strategy: {strategy}\n    role:"));
+        lab.write("environments/qa.yaml", &profile.replace("alithya-csna", "alithya-csna/platform"));
+        lab.commit_all("its own group");
+        lab.provision(["--env", "dev,qa", "--yes"]).ok();
+        let dev =
+            Lock::read(LOCK, &lab.read("environments/locks/dev.yaml")).unwrap().tokens["backstage"].clone();
+        let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+        let entry = lock.tokens.get_mut("backstage").unwrap();
+        let (path, slots) = (entry.owner.path.clone(), entry.slots.clone());
+        *entry = Entry { slots, ..dev };
+        entry.owner.path = path;
+        lab.write(LOCK, &lock.write());
+        std::fs::remove_file(lab.repo().join("environments/locks/dev.yaml")).unwrap();
+        lab.commit_all("forged");
+        let before = live(&lab);
+        for writer in [
+            &["--env", "qa", "--dry-run"][..],
+            &["--env", "qa", "--yes"],
+            &["rotate", "--env", "qa", "--yes"],
+        ] {
+            lab.provision(writer).refused(5, "alithya-csna/platform of backstage is number");
+        }
+        assert_eq!(live(&lab), before);
+    }
+}
+
+/// Whoever can change a template could have any secret of its file sent to GitLab, which sees it, and whose logs may.
+#[test]
+fn a_template_that_calls_another_secret_a_token_shows_it_to_nobody() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.sops(["set", SECRETS, r#"["DB_PASSWORD"]"#, r#""hunter2-very-secret""#]).ok();
+    lab.write("templates/backstage.yaml", "DB_PASSWORD: \"{{ tokens.backstage }}\"\n");
+    lab.commit_all("forged");
+    for reader in [
+        &["--env", "qa", "--dry-run"][..],
+        &["adopt", "--dry-run"],
+        &["adopt", "--yes"],
+        &["diff"],
+        &["revoke", "--env", "qa", "--dry-run"],
+    ] {
+        lab.provision(reader);
+        let refused =
+            lab.requests().into_iter().filter(|request| request.ends_with(" 401")).collect::<Vec<_>>();
+        assert!(refused.is_empty(), "{reader:?}: {refused:?}");
+    }
 }
