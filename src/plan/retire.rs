@@ -11,6 +11,7 @@ use jiff::{Span, Timestamp, Zoned};
 use super::observed::{Live, Observed};
 use super::options::{Options, Renew};
 use super::{EndItself, Note, Retire, Step, Why};
+use crate::journal::minted_for;
 use crate::lock;
 use crate::profile::{Environment, Token, expiry};
 use crate::token::{Known, Record, TokenId};
@@ -162,11 +163,14 @@ fn proof(
     if let Some(why) = untouchable(old.id, observed, stands) {
         return Err(why);
     }
-    let same = record.name == old.name && record.created_at == old.created;
-    if same {
-        Ok(Proof::Value)
-    } else {
-        Err("at GitLab it has another name, or was made at another time".to_owned())
+    if record.name != old.name || record.created_at != old.created {
+        return Err("at GitLab it has another name, or was made at another time".to_owned());
+    }
+    match record.description.as_deref().and_then(minted_for) {
+        Some(entry) => {
+            Err(format!("at GitLab it was minted by provision for {entry}, and the lock has no mark"))
+        }
+        None => Ok(Proof::Value),
     }
 }
 
