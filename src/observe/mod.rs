@@ -25,6 +25,7 @@ pub mod adopt;
 pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
+pub mod elsewhere;
 pub mod environments;
 pub mod files;
 pub mod former;
@@ -178,6 +179,7 @@ pub async fn environment(
     current_anywhere.extend(view.current);
     let mut observed = Observed {
         by_value: BTreeSet::new(),
+        minted_elsewhere: elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?,
         now: client.server_time().unwrap_or_else(|| world.effects().now()),
         operator,
         lock: lock.clone(),
@@ -257,17 +259,22 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> 
     Ok(Some(Me { id: user.id, name, is_admin: user.is_admin == Some(true) }))
 }
 
-/// Our own files must be as HEAD has them, so that what is written is what was reviewed. What an interrupted run of
-/// ours left in the work tree does not count: it is known by its content.
+/// Our own files must be as HEAD has them, so that what is written is what was reviewed.
 fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
+    edited(repo, path, replay)?.map_or(Ok(()), |difference| Err(uncommitted(path, difference)))
+}
+
+/// How a file differs from what HEAD has. What an interrupted run of ours left in the work tree does not count: it is known
+/// by its content.
+///
+/// # Errors
+/// Where the repository cannot be read, or the path leads out of it.
+pub fn edited(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Option<Difference>> {
     let real = repo.resolve(path)?;
-    let Some(difference) = repo.differs_from_head(path)? else { return Ok(()) };
-    if let Ok(bytes) = std::fs::read(real.below(repo.root()))
-        && replay.wrote(path.as_str(), &interrupted::content_digest(&bytes))
-    {
-        return Ok(());
-    }
-    Err(uncommitted(path, difference))
+    let Some(difference) = repo.differs_from_head(path)? else { return Ok(None) };
+    let is_ours = std::fs::read(real.below(repo.root()))
+        .is_ok_and(|bytes| replay.wrote(path.as_str(), &interrupted::content_digest(&bytes)));
+    Ok((!is_ours).then_some(difference))
 }
 
 pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {

@@ -32,7 +32,7 @@ const WRITERS: [&[&str]; 7] = [
 /// Every writer over a repository whose lock was forged: of the tokens that live, at most our own ends.
 fn nobodys_token_ends(forge: impl Fn(&Lab, &mut Entry)) {
     for writer in WRITERS {
-        let lab = Lab::new();
+        let lab = Lab::today();
         lab.provision(["--env", "dev,qa", "--yes"]).ok();
         let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
         let entry = lock.tokens.get_mut("backstage").unwrap();
@@ -79,6 +79,57 @@ fn a_lock_with_a_superseded_id_that_is_somebodys() {
             entry.superseded.push(old);
         });
     }
+}
+
+/// What another repository has minted in the same group: its facts are public, its mark included.
+fn of_another_repository(lab: &Lab, entry: &Entry) -> Superseded {
+    let mark = "pv-0123456789abcdef0123";
+    let body = json!({
+        "name": "Backstage (prod.alithya-mws.com)", "access_level": 30, "expires_at": "2027-10-21",
+        "scopes": ["read_api"], "description": format!("provision prod/backstage {mark}"),
+    });
+    let made = lab.api("POST", "/groups/alithya-csna/access_tokens", &body);
+    Superseded {
+        id: TokenId(made["id"].as_u64().unwrap()),
+        name: made["name"].as_str().unwrap().to_owned(),
+        created: made["created_at"].as_str().unwrap().parse().unwrap(),
+        mark: Some(mark.to_owned()),
+        expires: Some("2027-10-21".parse().unwrap()),
+        overlap: Some("0s".to_owned()),
+        ..entry.supersede()
+    }
+}
+
+#[test]
+fn a_lock_with_a_superseded_token_of_another_repository() {
+    nobodys_token_ends(|lab, entry| {
+        let theirs = of_another_repository(lab, entry);
+        entry.superseded.push(theirs);
+    });
+}
+
+#[test]
+fn a_lock_with_the_current_token_of_another_repository() {
+    nobodys_token_ends(|lab, entry| {
+        let theirs = of_another_repository(lab, entry);
+        (entry.id, entry.name, entry.created) = (theirs.id, theirs.name, theirs.created);
+        (entry.mark, entry.expires) = (theirs.mark, theirs.expires);
+    });
+}
+
+#[test]
+fn a_renamed_environment_retires_what_it_minted_under_its_old_name() {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    let first = current(&lab.git(["show", &format!("HEAD~1:{LOCK}")]));
+    lab.git(["mv", "environments/qa.yaml", "environments/stage.yaml"]);
+    lab.git(["mv", LOCK, "environments/locks/stage.yaml"]);
+    lab.commit_all("qa is stage");
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 8));
+    assert!(live(&lab).contains(&first));
+    lab.provision(["--env", "stage", "--yes"]).ok();
+    assert!(!live(&lab).contains(&first));
 }
 
 #[test]
