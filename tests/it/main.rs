@@ -59,6 +59,7 @@ mod keys_leaving;
 mod keyservice;
 mod malicious;
 mod other_gitlab;
+mod out_of_sight;
 mod personal;
 mod profile_shipped;
 mod provision;
