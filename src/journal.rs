@@ -6,6 +6,7 @@
 //! readers of the file that it is meant for and for nobody else.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::Instance;
@@ -92,6 +93,9 @@ pub struct Intent {
     pub access_level: Option<u8>,
     /// `expires` as it stands in the profile.
     pub requested: String,
+    /// What the request asked for besides. `None`: a person makes the token in GitLab's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
     /// The linked worktree that the run worked in; `None`: the main one.
     pub worktree: Option<String>,
     /// The branch that HEAD was on; `None` when detached.
@@ -105,6 +109,13 @@ pub struct Intent {
     /// included, goes over to the new one. `None`: it is made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotates: Option<Known>,
+}
+
+/// A request that mints or rotates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// First day (UTC) on which the token is not to work; `None`: it never expires.
+    pub expires_at: Option<Date>,
 }
 
 /// A file that a run replaced in the work tree.
@@ -282,6 +293,7 @@ mod tests {
             scopes: Scopes::from(["read_api".to_owned()]),
             access_level: Some(30),
             requested: "max".to_owned(),
+            sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,

@@ -53,11 +53,12 @@ mod tests;
 mod time;
 mod unlock;
 mod value;
+mod value_sealer;
 mod values;
 
 pub use change::ChangeError;
 pub use document::StructureError;
-pub use draft::{Draft, DraftError, seal_value, value_path};
+pub use draft::{Draft, DraftError};
 pub use encrypted::{Difference, DocumentError, Encrypted};
 pub use format::Format;
 pub use keys::{
@@ -80,3 +81,4 @@ pub use scalar::ScalarError;
 pub use seal::{SealError, Sealed};
 pub use selection::{Selection, SelectionError};
 pub use value::ValueError;
+pub use value_sealer::{ValueSealer, value_path};

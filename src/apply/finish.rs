@@ -7,11 +7,13 @@ use super::journalled::Journalled;
 use super::preflight::Prepared;
 use super::{mint, withdraw};
 use crate::error::{Error, Kind, Result};
+use crate::gitlab::compare::{Mismatch, compare};
 use crate::gitlab::errors::GitLabError;
+use crate::gitlab::tokens::MintRequest;
 use crate::journal::Line;
 use crate::observe::Ground;
 use crate::plan::{Plan, Step};
-use crate::token::{Known, Record};
+use crate::token::{Known, Record, Role, TokenId};
 
 /// How long GitLab may need until every one of its machines knows a new token. A bare 401 within that time proves
 /// nothing; after it, the token is worth nothing (`docs/decisions/0006`).
@@ -29,23 +31,25 @@ pub(super) async fn all(
             continue;
         };
         let Some(value) = prepared.recorded.remove(mark) else { continue };
-        let found = match ground.client.verify(&value, "the recorded token").await {
-            Ok(found) => found,
-            Err(error) => {
-                let token = Known {
-                    id: record.id,
-                    owner: owner.clone(),
-                    name: record.name.clone(),
-                    created: record.created_at,
-                    mark: carries.clone(),
-                };
-                return Err(refused(error, &token, mark, ground, journal).await);
-            }
+        let token = Known {
+            id: record.id,
+            owner: owner.clone(),
+            name: record.name.clone(),
+            created: record.created_at,
+            mark: carries.clone(),
         };
+        let found = match ground.client.verify(&value, "the recorded token").await {
+            Ok(found) => Record { access_level: record.access_level, ..found },
+            Err(error) => return Err(refused(error, &token, mark, ground, journal).await),
+        };
+        let wrong = differences(mark, record.id, &found, ground);
+        if !wrong.is_empty() {
+            return Err(withdrawn(mint::another(&wrong), &token, mark, ground, journal).await);
+        }
         fresh.push(Fresh {
             key: key.clone(),
             owner: owner.clone(),
-            record: Record { access_level: record.access_level, ..found },
+            record: found,
             mark: mark.clone(),
             value,
             replaces: *replaces,
@@ -67,22 +71,54 @@ async fn refused(
     let id = token.id;
     let is_new = ground.client.server_time().is_none_or(|now| now.duration_since(token.created) < SETTLES);
     let kept = is_new && mint::says_nothing(&error) || !error.condemns_credential();
-    let error = Error::from(error).of_kind(Kind::HalfWay);
     if kept {
-        return error
+        return Error::from(error)
+            .of_kind(Kind::HalfWay)
             .context(format!("token {id} could not be verified"))
             .hint_instead("run the same command again in a minute: its value is in the journal, under seal");
     }
-    let error =
-        error.context(format!("GitLab does not accept token {id}, which it made at {}", token.created));
+    let error = Error::from(error)
+        .context(format!("GitLab does not accept token {id}, which it made at {}", token.created))
+        .hint_instead("run the same command again: it makes another");
+    withdrawn(error, token, mark, ground, journal).await
+}
+
+/// Where the token is not what the interrupted run asked for: that may have died before it compared them. What a person made
+/// by hand was compared when it was given.
+fn differences(mark: &str, id: TokenId, found: &Record, ground: &Ground) -> Vec<Mismatch> {
+    let intent = ground.replay.open.iter().map(|open| &open.intent).find(|intent| intent.mark == mark);
+    let Some((intent, sent)) = intent.and_then(|intent| Some((intent, intent.sent.as_ref()?))) else {
+        return Vec::new();
+    };
+    let request = MintRequest {
+        name: intent.name.clone(),
+        description: String::new(),
+        scopes: intent.scopes.clone(),
+        role: intent.access_level.and_then(Role::from_access_level),
+        expires_at: sent.expires_at,
+    };
+    compare(&request, Some(id), found)
+}
+
+/// Revokes a token that is of no use. `error`: why it is not.
+async fn withdrawn(
+    error: Error,
+    token: &Known,
+    mark: &str,
+    ground: &Ground,
+    journal: &Journalled<'_>,
+) -> Error {
+    let error = error.of_kind(Kind::HalfWay);
     let revoked = match withdraw::revoke(ground, token).await {
         Ok(()) => journal.append(&Line::Withdrawn { mark: mark.to_owned() }),
         Err(error) => Err(error),
     };
     match revoked {
-        Ok(()) => {
-            error.because("it was revoked").hint_instead("run the same command again: it makes another")
+        Ok(()) => error.because(format!("token {} was revoked", token.id)),
+        Err(why) => {
+            error.because(format!("token {} could not be revoked either: {why}", token.id)).hint_instead(
+                "run the same command again: it looks at GitLab first, and goes on from what it finds",
+            )
         }
-        Err(why) => error.because(format!("it could not be revoked either: {why}")),
     }
 }

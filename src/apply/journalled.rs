@@ -8,13 +8,15 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::Line;
 use crate::observe::Ground;
 use crate::plan::{Plan, Step};
+use crate::token::TokenId;
 use crate::world::World;
 
 /// Appends to one environment's journal.
 pub(super) struct Journalled<'a> {
     world: &'a World,
     path: &'a Path,
-    /// The lines of requests that may still be committed at GitLab; they outlive the run.
+    /// The lines of requests that may still be committed at GitLab, and of tokens that a later run revokes; they outlive
+    /// the run.
     watched: Vec<Line>,
     /// What the plan was going to use, and the files that stand in the work tree already: they outlive a run that
     /// did not get so far.
@@ -45,8 +47,11 @@ impl<'a> Journalled<'a> {
             }),
         );
         for (key, token) in &ground.replay.retiring {
-            if plan.at_once().any(|retire| retire.token.id == token.id) {
-                unfinished.push(Line::Retiring { key: key.clone(), token: token.clone() });
+            let line = Line::Retiring { key: key.clone(), token: token.clone() };
+            if plan.still_to_revoke.contains(&token.id) {
+                watched.push(line);
+            } else if plan.at_once().any(|retire| retire.token.id == token.id) {
+                unfinished.push(line);
             }
         }
         if !ground.replay.written.is_empty() {
@@ -74,12 +79,17 @@ impl<'a> Journalled<'a> {
         Ok(())
     }
 
-    /// The run is over: only what is still watched for stays, and the mints with these marks, for the next run to use.
-    pub(super) fn close(&self, kept: &BTreeSet<String>) -> Result<()> {
+    /// The run is over: only what is still watched for stays, the mints with the marks `kept`, for the next run to use, and
+    /// what was to be revoked and is not among those that were.
+    pub(super) fn close(&self, kept: &BTreeSet<String>, revoked: &[TokenId]) -> Result<()> {
         let appended = self.appended.borrow();
         let mut lines = Vec::new();
         for line in self.unfinished.iter().chain(appended.iter()) {
-            if line.mark().is_some_and(|mark| kept.contains(mark)) && !lines.contains(line) {
+            let stays = match line {
+                Line::Retiring { token, .. } => !revoked.contains(&token.id),
+                line => line.mark().is_some_and(|mark| kept.contains(mark)),
+            };
+            if stays && !lines.contains(line) {
                 lines.push(line.clone());
             }
         }

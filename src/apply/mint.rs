@@ -10,10 +10,10 @@ use super::journalled::Journalled;
 use super::preflight::Prepared;
 use super::{interrupted, withdraw};
 use crate::error::{Error, Kind, Result};
-use crate::gitlab::compare::compare;
+use crate::gitlab::compare::{Mismatch, compare};
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::gitlab::tokens::MintRequest;
-use crate::journal::{Intent, Line, description};
+use crate::journal::{Intent, Line, Sent, description};
 use crate::observe::Ground;
 use crate::observe::live::CONCURRENCY;
 use crate::plan::{Mint, Plan};
@@ -197,7 +197,9 @@ async fn attempt(
         still_rotates(ground, old, &mint.key).await.map_err(not_sent)?;
     }
     let mark = world.new_mark().map_err(not_sent)?;
-    journal.append(&Line::Intent(Box::new(intent(&mark, mint, ground, world)))).map_err(not_sent)?;
+    let sent = Some(Sent { expires_at });
+    let intent = Intent { sent, ..intent(&mark, mint, ground, world) };
+    journal.append(&Line::Intent(Box::new(intent))).map_err(not_sent)?;
     let request = MintRequest {
         name: mint.name.clone(),
         description: description(&plan.environment, &mint.key, &mark),
@@ -249,6 +251,7 @@ async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
     .hint("run the same command again and look at the new plan"))
 }
 
+/// Of a token that is not asked for by a request.
 pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
     Intent {
         mark: mark.to_owned(),
@@ -260,6 +263,7 @@ pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) ->
         scopes: mint.scopes.clone(),
         access_level: mint.role.map(crate::token::Role::access_level),
         requested: mint.expires.written.clone(),
+        sent: None,
         worktree: ground.repo.worktree_id(),
         branch: ground.head.branch.clone(),
         planned_on: ground.planned_on(&mint.key),
@@ -318,13 +322,15 @@ async fn prove(
     if wrong.is_empty() {
         return Ok(());
     }
+    Err(take_back(another(&wrong), mark, minted, mint, ground, journal).await)
+}
+
+/// What is said of a token that is not the one that was asked for.
+pub(super) fn another(wrong: &[Mismatch]) -> Error {
     let differences: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-    let error = Error::new(
-        Kind::Refused,
-        format!("GitLab made another token than was asked for: {}", differences.join("; ")),
-    )
-    .hint("change the profile to what the instance allows, or ask its administrator");
-    Err(take_back(error, mark, minted, mint, ground, journal).await)
+    let what = format!("GitLab made another token than was asked for: {}", differences.join("; "));
+    Error::new(Kind::Refused, what)
+        .hint("change the profile to what the instance allows, or ask its administrator")
 }
 
 /// Whether a verification that failed leaves open what the token is worth.

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Kind, Result};
 use crate::lock;
 use crate::observe::Ground;
-use crate::plan::message::{Done, New, Refused};
-use crate::plan::{Plan, Retire, Step, partial};
+use crate::plan::message::{Done, New, Refused, Unrevoked};
+use crate::plan::{Plan, Retire, Step, Why, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
 use crate::sops;
@@ -111,8 +111,17 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
         unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     }
     retire_at_once(plan, ground, &mut done).await?;
-    journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
+    journal.close(&kept, &done.retired).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
+}
+
+/// Tries whether the plan could be carried out, as far as that can be known without GitLab: before a person is asked to
+/// make a token by hand.
+///
+/// # Errors
+/// Why not; nothing is done.
+pub fn rehearse(plan: &Plan, ground: &Ground, world: &World) -> Result<()> {
+    preflight::prepare(plan, ground, world).map(drop)
 }
 
 /// A signal has asked to stop, and the run did so between two effects.
@@ -233,14 +242,21 @@ async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
         if retires && world.effects().asked_to_stop() {
             return;
         }
-        let (id, revoked) = match step {
-            Step::Retire(retire) => (retire.token.id, retire_one(retire, ground, world).await),
-            Step::EndItself(end) => (end.id, withdraw::with_its_value(end, ground, world).await),
+        let (key, id, because, revoked) = match step {
+            Step::Retire(retire) => {
+                (&retire.key, retire.token.id, &retire.because, retire_one(retire, ground, world).await)
+            }
+            Step::EndItself(end) => {
+                (&end.key, end.id, &end.because, withdraw::with_its_value(end, ground, world).await)
+            }
             _ => continue,
         };
         match revoked {
             Ok(()) => done.retired.push(id),
-            Err(error) => done.notes.push(format!("superseded token {id} was not retired: {error}")),
+            Err(error) => {
+                let (key, leaked) = (key.clone(), matches!(because, Why::Leaked { .. }));
+                done.unrevoked.push(Unrevoked { key, id, leaked, why: said(&error) });
+            }
         }
     }
 }

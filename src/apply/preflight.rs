@@ -1,6 +1,7 @@
 //! Everything that can fail without GitLab, made to fail before GitLab is asked for anything.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use crate::plan::observed::Slot;
 use crate::plan::{Plan, Revoke, Step, Write};
 use crate::repo::RelPath;
 use crate::secret::Secret;
-use crate::sops::{Draft, Encrypted, Format, Opened, Outside, Rule, Sealed, seal_value, value_path};
+use crate::sops::{Draft, Encrypted, Format, Opened, Outside, Rule, Sealed, ValueSealer, value_path};
 use crate::token::TokenId;
 use crate::world::World;
 
@@ -30,22 +31,21 @@ pub(super) struct Prepared {
     pub(super) rendered: BTreeMap<String, Secret>,
     /// Values of tokens that will be revoked, to be tried afterwards.
     pub(super) revoked: BTreeMap<TokenId, Secret>,
-    /// For whom a value is sealed into the journal, by entry.
-    seals: BTreeMap<String, Rule>,
-    /// What wraps it for readers that need a program.
-    outside: Arc<dyn Outside>,
+    /// What seals a new value into the journal, by entry.
+    sealers: BTreeMap<String, Rc<ValueSealer>>,
 }
 
 impl Prepared {
-    /// A value as a sealed one-leaf document, for the readers of the first file that takes it.
+    /// A value as a sealed one-leaf document, for the readers of the first file that takes it. Nobody is asked anything: what
+    /// GitLab answered is not lost for want of a program.
     pub(super) fn seal_for(&self, key: &str, value: &Secret, now: Timestamp) -> Result<String> {
-        let rule = self
-            .seals
-            .get(key)
-            .ok_or_else(|| Error::new(Kind::Failed, format!("no secrets file takes the value of {key}")))?;
-        let sealed = seal_value(value, rule, &*self.outside, now)?;
-        Ok(String::from_utf8_lossy(sealed.bytes()).into_owned())
+        let sealer = self.sealers.get(key).ok_or_else(|| nothing_takes(key))?;
+        Ok(String::from_utf8_lossy(sealer.seal(value, now)?.bytes()).into_owned())
     }
+}
+
+fn nothing_takes(key: &str) -> Error {
+    Error::new(Kind::Failed, format!("no secrets file takes the value of {key}"))
 }
 
 /// A document that will be sealed into a file.
@@ -102,8 +102,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         recorded: BTreeMap::new(),
         rendered: BTreeMap::new(),
         revoked: BTreeMap::new(),
-        seals: BTreeMap::new(),
-        outside: Arc::clone(world.outside()),
+        sealers: BTreeMap::new(),
     };
     for step in &plan.steps {
         match step {
@@ -128,7 +127,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
             _ => {}
         }
     }
-    prepared.seals = seals(ground);
+    prepared.sealers = sealers(plan, ground, world)?;
     if let Some(delivery) =
         ground.delivery.as_ref().filter(|_| plan.mints().chain(plan.pastes()).next().is_some())
     {
@@ -185,9 +184,8 @@ fn rehearse(plan: &Plan, write: &Write, file: &GroundFile, ground: &Ground, worl
         ground.environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
     let mut writer = Writer::open(file, world)?;
     files::fill(&mut writer, write, file, ground, &values, &facts)?;
-    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
     writer
-        .seal(now, &files::filled(plan, file, ground))
+        .seal(now(ground, world), &files::filled(plan, file, ground))
         .map(drop)
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }
@@ -200,13 +198,27 @@ fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
     opened.get(&value_path())?.ok_or_else(lost)
 }
 
-fn seals(ground: &Ground) -> BTreeMap<String, Rule> {
-    let mut seals = BTreeMap::new();
-    for token in &ground.environment.tokens {
-        let takes = |file: &&GroundFile| file.template.slots().any(|leaf| leaf.values.contains(&token.key));
-        if let Some(file) = ground.files.iter().find(takes) {
-            seals.insert(token.key.clone(), file.rule.clone());
-        }
+/// For every value that is going to be made. It is wrapped for its readers here, which takes programs and services of theirs.
+fn sealers(plan: &Plan, ground: &Ground, world: &World) -> Result<BTreeMap<String, Rc<ValueSealer>>> {
+    let now = now(ground, world);
+    let mut by_file: BTreeMap<&RelPath, Rc<ValueSealer>> = BTreeMap::new();
+    let mut sealers = BTreeMap::new();
+    for mint in plan.mints().chain(plan.pastes()) {
+        let takes = |file: &&GroundFile| file.template.slots().any(|leaf| leaf.values.contains(&mint.key));
+        let file = ground.files.iter().find(takes).ok_or_else(|| nothing_takes(&mint.key))?;
+        let sealer = match by_file.get(&file.path) {
+            Some(sealer) => Rc::clone(sealer),
+            None => Rc::new(ValueSealer::new(&file.rule, &**world.outside(), now).map_err(|error| {
+                Error::from(error)
+                    .context(format!("new values cannot be sealed for the readers of {}", file.path))
+            })?),
+        };
+        by_file.insert(&file.path, Rc::clone(&sealer));
+        sealers.insert(mint.key.clone(), sealer);
     }
-    seals
+    Ok(sealers)
+}
+
+fn now(ground: &Ground, world: &World) -> Timestamp {
+    ground.client.server_time().unwrap_or_else(|| world.effects().now())
 }

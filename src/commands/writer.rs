@@ -10,13 +10,13 @@ use serde::Serialize;
 use super::Exit;
 use super::connection::{Connections, need_yes};
 use super::paste::{Beforehand, Pasting};
-use crate::apply::{arrive, interrupted};
+use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments, owners};
+use crate::observe::{self, Ground, Pasted, Wish, at_gitlab, deliverable, environments, owners};
 use crate::plan::deliver::Way;
-use crate::plan::message::Done;
+use crate::plan::message::{Done, Unrevoked};
 use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
@@ -212,7 +212,7 @@ impl Run<'_> {
         let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
         let mut ready = Vec::new();
         for (mut ground, plan) in planned {
-            match pasting.all(&plan, &ground, self.ui, self.world).await {
+            match self.pasted(&pasting, &plan, &ground).await {
                 Ok(pasted) => {
                     ground.pasted = pasted;
                     ready.push((ground, plan));
@@ -222,11 +222,20 @@ impl Run<'_> {
         }
         interrupt::between_effects();
         let done = self.apply(ready, &mut failed).await?;
-        if let Some(error) = failed.error(&done, self.job) {
+        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done)) {
             report::done(self.ui, &done)?;
             return Err(error);
         }
+        let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
         Ok((if attention { Exit::Attention } else { Exit::Done }, done))
+    }
+
+    /// The tokens that a person makes by hand. What would make them useless is found out before.
+    async fn pasted(&self, pasting: &Pasting<'_>, plan: &Plan, ground: &Ground) -> Result<Vec<Pasted>> {
+        if plan.pastes().next().is_some() {
+            apply::rehearse(plan, ground, self.world)?;
+        }
+        pasting.all(plan, ground, self.ui, self.world).await
     }
 
     /// However the run ended, its worktrees go. What is to be finished is in the journal.
@@ -403,6 +412,20 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
         let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
         error.hint(format!("for the rest: {}", (job.again)(&done.environment, &keys)))
     }))
+}
+
+/// A token in the wrong hands that GitLab did not revoke.
+fn still_leaked(done: &[Done]) -> Option<Error> {
+    let found = done.iter().find_map(|done| {
+        let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
+        Some((&done.environment, leaked))
+    });
+    found.map(|(environment, Unrevoked { key, id, why, .. })| {
+        Error::new(Kind::HalfWay, format!("token {id} of {key} leaked, and is not revoked"))
+            .because(why.clone())
+            .hint(format!("run it again, with the same token: provision rotate --env {environment} --leaked"))
+            .hint("or revoke it at GitLab, under Access tokens")
+    })
 }
 
 #[derive(Serialize)]

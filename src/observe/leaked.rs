@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{environments, live};
+use super::{environments, interrupted, live};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
@@ -13,14 +13,14 @@ use crate::plan::observed::Live;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
-use crate::token::{Record, TokenId};
+use crate::token::{Known, Record, TokenId};
 
 /// What GitLab says of a value.
 #[derive(Debug)]
 pub enum Answer {
-    /// It works, and a lock names it.
+    /// It works, and a lock names it, or a journal as one that is still to be revoked.
     Lives {
-        /// Name of the environment whose lock it is.
+        /// Name of the environment whose it is.
         environment: String,
         /// GitLab's number.
         id: TokenId,
@@ -34,10 +34,10 @@ pub enum Answer {
     },
 }
 
-/// Finds the token in the locks of `environments`, all of which are of the instance of `client`.
+/// Finds the token in the locks and journals of `environments`, all of which are of the instance of `client`.
 ///
 /// # Errors
-/// Where GitLab does not know it, or it is in no lock that this run could change.
+/// Where GitLab does not know it, or it is in no lock that this run could change, and no journal.
 pub async fn find(
     value: &Secret,
     environments: &[Environment],
@@ -46,14 +46,23 @@ pub async fn find(
 ) -> Result<Answer> {
     let mut locks = environments::locks(repo)?;
     locks.retain(|(name, _, _)| environments.iter().any(|environment| environment.name == *name));
-    let last_uses = last_uses(&locks, client).await?;
+    let begun = begun(environments, repo)?;
+    let last_uses = last_uses(&locks, &begun, client).await?;
     let record = match client.verify(value, "the leaked token").await {
         Ok(record) => record,
         Err(error) => return ended(error),
     };
     let id = record.id;
-    let Some((environment, user, _)) = locks.into_iter().find(|(_, _, lock)| lock.names(id)) else {
-        return Err(of_no_lock(&record, client));
+    let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
+    let named = locks.into_iter().find(|(_, _, lock)| lock.names(id));
+    let Some((environment, user, _)) = named else {
+        let found =
+            begun.iter().find(|(_, (_, token))| token.id == id).ok_or_else(|| of_no_lock(&record, client));
+        return found.map(|(environment, _)| Answer::Lives {
+            environment: environment.clone(),
+            id,
+            last_used,
+        });
     };
     if let Some(user) = user
         && client.whoami().await?.username.as_deref() != Some(user.as_str())
@@ -62,18 +71,34 @@ pub async fn find(
             .because("what is in a personal file can be replaced by its owner only")
             .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
     }
-    let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
     Ok(Answer::Lives { environment, id, last_used })
 }
 
-/// When each token of the locks was last used, before the question with the value counts as a use.
+/// A token that an interrupted run was about to revoke: environment, key of its entry, and what it is.
+type Begun = (String, (String, Known));
+
+/// Those of the journals of these environments. No lock names them any more.
+fn begun(environments: &[Environment], repo: &Repository) -> Result<Vec<Begun>> {
+    let mut begun = Vec::new();
+    for Environment { name, .. } in environments {
+        let tokens = interrupted::replay(repo, name)?.retiring;
+        begun.extend(tokens.into_iter().map(|token| (name.clone(), token)));
+    }
+    Ok(begun)
+}
+
+/// When each token of the locks and journals was last used, before the question with the value counts as a use.
 async fn last_uses(
     locks: &[(String, Option<String>, Lock)],
+    begun: &[Begun],
     client: &Client,
 ) -> Result<BTreeMap<TokenId, Option<Timestamp>>> {
+    let begun: Vec<(String, Known)> = begun.iter().map(|(_, token)| token.clone()).collect();
     let mut last_uses = BTreeMap::new();
-    for (_, _, lock) in locks {
-        for (id, live) in live::records(client, lock, &[], is_hidden).await? {
+    let (none, of_journals) = ([].as_slice(), Lock::default());
+    let locks = locks.iter().map(|(_, _, lock)| (lock, none)).chain([(&of_journals, begun.as_slice())]);
+    for (lock, begun) in locks {
+        for (id, live) in live::records(client, lock, begun, is_hidden).await? {
             if let Live::Known(record) = live {
                 last_uses.insert(id, record.last_used_at);
             }

@@ -19,6 +19,9 @@ pub struct Done {
     pub rendered: Vec<(String, TokenId)>,
     /// Superseded tokens that were revoked.
     pub retired: Vec<TokenId>,
+    /// Superseded tokens that were to be revoked, and are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unrevoked: Vec<Unrevoked>,
     /// Superseded tokens that had ended by themselves.
     pub ended: Vec<TokenId>,
     /// Tokens of entries that ended.
@@ -75,6 +78,19 @@ pub struct Revoked {
     pub id: TokenId,
     /// How that is known.
     pub proof: Proof,
+}
+
+/// A superseded token that could not be revoked.
+#[derive(Debug, Serialize)]
+pub struct Unrevoked {
+    /// Key of its entry.
+    pub key: String,
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Whether its value is in the wrong hands.
+    pub leaked: bool,
+    /// Why not.
+    pub why: String,
 }
 
 /// How it is known that a token is revoked.

@@ -13,6 +13,7 @@ use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 pub mod access;
 pub mod adopt;
 pub mod at_gitlab;
+mod at_once;
 pub mod deliver;
 mod end;
 mod error;
@@ -55,6 +56,9 @@ pub struct Plan {
     /// Those of them that a person gave up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub given_up: Vec<String>,
+    /// Tokens that an interrupted run was about to revoke, and this one does not: they are not forgotten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_to_revoke: Vec<TokenId>,
 }
 
 /// An entry that needs nothing.

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::observed::{Observed, Orphan};
+use super::observed::{Observed, Orphan, Outcome, Pending};
 use super::{Note, Retire, Revoke, Why};
+use crate::token::Known;
 
 /// A token is used once right after it was made, by our own proof that it works.
 const PROOF: SignedDuration = SignedDuration::from_mins(10);
@@ -15,8 +16,7 @@ pub(super) fn plan(observed: &Observed, age: SignedDuration, force: bool) -> (Ve
     for orphan in &observed.orphans {
         let Orphan { key, token, last_used } = orphan;
         let what = format!("token {} (\"{}\" of {}), made for {key}", token.id, token.name, token.owner.path);
-        let is_pending = observed.pending.iter().any(|pending| pending.intent.mark == token.mark);
-        if is_pending {
+        if observed.pending.iter().any(|pending| is_of(pending, token)) {
             continue;
         }
         if observed.operator == Some(token.id) {
@@ -39,4 +39,16 @@ pub(super) fn plan(observed: &Observed, age: SignedDuration, force: bool) -> (Ve
         }
     }
     (revoked, notes)
+}
+
+/// Whether the journal has the token: what GitLab's rotate makes carries the mark of the one before.
+fn is_of(pending: &Pending, token: &Known) -> bool {
+    let intent = &pending.intent;
+    let made = match &pending.outcome {
+        Outcome::Found(record) | Outcome::Recorded { record, .. } => Some(record.id),
+        Outcome::NotFound => None,
+    };
+    made == Some(token.id)
+        || intent.mark == token.mark
+        || intent.rotates.as_ref().is_some_and(|old| old.mark == token.mark)
 }

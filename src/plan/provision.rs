@@ -10,8 +10,8 @@ use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, S
 use super::options::{End, Options, Renew};
 use super::recover::{Recovery, decide, is_young};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Retire, Step, Why, end, health, orphans,
-    retire, write,
+    AskedExpiry, EndItself, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end,
+    health, orphans, retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
@@ -54,6 +54,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         notes: Vec::new(),
         watched: Vec::new(),
         given_up: Vec::new(),
+        still_to_revoke: Vec::new(),
     };
     options.check(environment, &observed.lock)?;
     let ending = end::entries(environment, observed, options);
@@ -94,6 +95,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     }
     if let Renew::Leaked { id, .. } = options.renew
         && !observed.lock.names(id)
+        && !observed.retiring.iter().any(|(_, token)| token.id == id)
     {
         plan.notes.push(Note::attention(format!(
             "token {id} is not in this lock: it is neither replaced nor revoked"
@@ -107,8 +109,9 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     };
     plan.notes.extend(retirement.notes);
     plan.steps.extend(retirement.due);
-    let (at_once, unproved) = at_once(&plan, observed, options);
-    plan.notes.extend(unproved);
+    let at_once = at_once::plan(&plan, observed, options);
+    plan.notes.extend(at_once.notes);
+    plan.still_to_revoke = at_once.later;
     let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
     end::plan(&ending, &why, observed, &mut plan)?;
     if let Some(age) = options.orphans {
@@ -125,14 +128,35 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         commit: options.commit,
     };
     write::plan(changes, observed, &mut plan)?;
-    plan.steps.extend(at_once.into_iter().map(Step::RetireAtOnce));
+    plan.steps.extend(at_once.due.into_iter().map(Step::RetireAtOnce));
     plan.notes.extend(
         observed
             .new_readers
             .iter()
             .map(|reader| Note::info(format!("{reader} is a reader in this policy and not in upstream's"))),
     );
+    debug_assert_eq!(revoked_in_use(&plan, observed), None, "{:?}", plan.steps);
     Ok(plan)
+}
+
+/// A token that is in use after this plan and that it revokes. There is none.
+fn revoked_in_use(plan: &Plan, observed: &Observed) -> Option<TokenId> {
+    let mut in_use: BTreeMap<&str, TokenId> =
+        observed.lock.tokens.iter().map(|(key, entry)| (key.as_str(), entry.id)).collect();
+    let mut revoked = Vec::new();
+    for step in &plan.steps {
+        match step {
+            Step::Mint(mint) | Step::Paste(mint) => drop(in_use.remove(mint.key.as_str())),
+            Step::Finish { key, record, .. } => drop(in_use.insert(key, record.id)),
+            Step::Lock { removed, .. } => in_use.retain(|key, _| !removed.iter().any(|gone| gone == key)),
+            Step::Withdraw { id, .. } | Step::EndItself(EndItself { id, .. }) => revoked.push(*id),
+            Step::Revoke(Revoke { retire, .. }) | Step::Retire(retire) | Step::RetireAtOnce(retire) => {
+                revoked.push(retire.token.id);
+            }
+            _ => {}
+        }
+    }
+    revoked.into_iter().find(|id| in_use.values().any(|used| used == id))
 }
 
 /// Judges each entry by its own life and its own slots, as far as this run looks after it.
@@ -389,51 +413,4 @@ fn rotates(entry: &Entry<'_>, because: &[Reason], observed: &Observed) -> Result
         Ok(known) => Ok(Some(known)),
         Err(why) => Err(PlanError::NotOurs { key: token.key.clone(), id: current.id, why }),
     }
-}
-
-/// Which tokens are revoked as soon as the commit is there: those that are replaced without an overlap, and those that an
-/// interrupted run was about to revoke.
-fn at_once(plan: &Plan, observed: &Observed, options: &Options) -> (Vec<Retire>, Vec<Note>) {
-    let (mut due, mut notes) = (Vec::new(), Vec::new());
-    let mut replaced = BTreeMap::new();
-    for step in &plan.steps {
-        match step {
-            Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
-                let why = match options.renew {
-                    Renew::Leaked { last_used, .. } => Some(Why::Leaked { last_used }),
-                    _ if options.at_once() && (options.force || observed.arrives_upstream) => {
-                        Some(Why::NoOverlap)
-                    }
-                    _ => None,
-                };
-                replaced.insert(mint.key.as_str(), why);
-            }
-            Step::Finish { key, rotated: false, .. } => {
-                replaced.insert(key.as_str(), None);
-            }
-            _ => {}
-        }
-    }
-    for (key, why) in &replaced {
-        let begun = observed.retiring.iter().any(|(of, _)| of == key).then_some(Why::NoOverlap);
-        let (Some(why), Some(entry)) = (why.clone().or(begun), observed.lock.tokens.get(*key)) else {
-            continue;
-        };
-        let Some(Live::Known(record)) = observed.live.get(&entry.id) else { continue };
-        if !record.active {
-            continue;
-        }
-        match retire::ours(entry.known(), record, observed, retire::Stands::Current) {
-            Ok(token) => due.push(Retire { key: (*key).to_owned(), token, because: why }),
-            Err(why) => notes.push(Note::attention(format!(
-                "token {} of {key} is replaced, but not revoked: {why}",
-                entry.id
-            ))),
-        }
-    }
-    let named = |id| observed.lock.names(id) || observed.current_elsewhere.contains_key(&id);
-    for (key, token) in observed.retiring.iter().filter(|(_, token)| !named(token.id)) {
-        due.push(Retire { key: key.clone(), token: token.clone(), because: Why::NoOverlap });
-    }
-    (due, notes)
 }

@@ -1,6 +1,8 @@
 //! A document in the clear that becomes a new SOPS file. It has no way to be written, and none to show its text with
 //! secrets in it: the only way out is [`Sealed`].
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::secret::Secret;
@@ -173,17 +175,28 @@ impl Draft {
         now: Timestamp,
         must_be_encrypted: &[Path],
     ) -> Result<Sealed, SealError> {
-        let format = self.document.format();
-        let everything = Selection::default();
-        let selection = if format == Format::Binary { &everything } else { rule.selection() };
-        refuse_clear(selection, must_be_encrypted)?;
+        refuse_clear(&self.selection(rule), must_be_encrypted)?;
         let key = DataKey::generate()?;
-        let cipher = Cipher::new(&key);
+        let readers = Readers::wrap(&key, rule, outside, &last_modified(now))?;
+        self.seal_with(&key, &readers, rule, now, must_be_encrypted)
+    }
+
+    /// The same with a data key that is wrapped already, for those readers.
+    pub(super) fn seal_with(
+        &self,
+        key: &DataKey,
+        readers: &Readers,
+        rule: &Rule,
+        now: Timestamp,
+        must_be_encrypted: &[Path],
+    ) -> Result<Sealed, SealError> {
+        let (format, selection) = (self.document.format(), &*self.selection(rule));
+        let cipher = Cipher::new(key);
         let (body, mac) = self.encrypted_body(&cipher, selection, rule.mac_only_encrypted())?;
         let time = last_modified(now);
         let mac = encrypted_mac(&cipher, &mac, &time)?;
         let block = NewBlock {
-            readers: &Readers::wrap(&key, rule, outside, &time)?,
+            readers,
             selection: (format != Format::Binary).then_some(selection),
             mac_only_encrypted: rule.mac_only_encrypted(),
             last_modified: &time,
@@ -195,6 +208,15 @@ impl Draft {
         let values = sealed.verify(&cipher, None).map_err(|error| SealError::unsound(error.to_string()))?;
         self.check(&sealed, &values)?;
         Ok(Sealed::of_verified(sealed))
+    }
+
+    /// What is encrypted: of a binary file all of it, whatever the rule says.
+    fn selection<'r>(&self, rule: &'r Rule) -> Cow<'r, Selection> {
+        if self.document.format() == Format::Binary {
+            Cow::Owned(Selection::default())
+        } else {
+            Cow::Borrowed(rule.selection())
+        }
     }
 
     /// What a leaf will be; `None` for null.
@@ -328,30 +350,4 @@ fn check_layout(document: &Document) -> Result<(), DraftError> {
 /// Whether a comment is one that sops has encrypted.
 fn is_encrypted_comment(comment: &str) -> bool {
     comment.trim_start_matches(['#', ';']).trim_start().starts_with("ENC[")
-}
-
-/// Path of the only leaf of [`seal_value`].
-#[must_use]
-pub fn value_path() -> Path {
-    Path::of_keys(["value"])
-}
-
-/// One value as a document of its own, `value: ENC[…]`, encrypted whatever the rule selects; for a journal. It opens
-/// with [`Encrypted::open`], and the value is at [`value_path`].
-///
-/// # Errors
-/// [`SealError`]: an empty value, nobody to encrypt for, no random bytes.
-pub fn seal_value(
-    value: &Secret,
-    rule: &Rule,
-    outside: &dyn Outside,
-    now: Timestamp,
-) -> Result<Sealed, SealError> {
-    let rule = rule.for_a_value();
-    let mut draft =
-        Draft::parse(Format::Yaml, "value:\n").map_err(|error| SealError::unsound(error.to_string()))?;
-    let secret = Secret::new(value.expose().to_owned());
-    draft.set(&value_path(), secret).map_err(|error| SealError::unsound(error.to_string()))?;
-    debug_assert_eq!(*rule.selection(), Selection::default());
-    draft.seal(&rule, outside, now, &[value_path()])
 }

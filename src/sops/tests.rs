@@ -247,12 +247,13 @@ fn one_value_can_be_sealed_for_a_journal() {
     let ana = person();
     // Even where the rule of the file would leave a key of that name in the clear.
     let rule = policy_rule(&ana, "encrypted_regex: ^data$");
-    let sealed = seal_value(&secret("glpat-canary"), &rule, &Alone, now()).unwrap();
+    let sealer = ValueSealer::new(&rule, &Alone, now()).unwrap();
+    let sealed = sealer.seal(&secret("glpat-canary"), now()).unwrap();
     assert!(!str::from_utf8(sealed.bytes()).unwrap().contains("canary"));
     let opened = Encrypted::parse(Format::Yaml, sealed.bytes()).unwrap().open(&ana.identities).unwrap();
     assert_eq!(opened.get(&value_path()).unwrap().unwrap().expose(), "glpat-canary");
-    assert!(matches!(seal_value(&secret(""), &rule, &Alone, now()), Err(SealError::Empty { .. })));
-    assert!(matches!(seal_value(&secret("x"), &Rule::own([]), &Alone, now()), Err(SealError::NoRecipient)));
+    assert!(matches!(sealer.seal(&secret(""), now()), Err(SealError::Empty { .. })));
+    assert!(matches!(ValueSealer::new(&Rule::own([]), &Alone, now()), Err(SealError::NoRecipient)));
 }
 
 #[test]

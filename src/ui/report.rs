@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Style, Ui};
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::plan::message::{Done, Proof, Refused};
+use crate::plan::message::{Done, Proof, Refused, Unrevoked};
 
 /// Shows plans before they are confirmed.
 pub fn plans(ui: Ui, plans: &[&Plan]) {
@@ -48,6 +48,10 @@ pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
     }
     ui.result(&out)?;
     for done in all {
+        for Unrevoked { key, id, why, .. } in &done.unrevoked {
+            let what = format!("superseded token {id} of {key} is not revoked: {why}");
+            ui.note(true, &format!("{}: {what}", done.environment));
+        }
         for note in &done.notes {
             ui.note(false, &format!("{}: {note}", done.environment));
         }

@@ -166,3 +166,20 @@ fn a_token_that_could_not_be_verified_is_kept_for_the_next_run() {
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert_eq!(lab.made_and_living(), (1, 1));
 }
+
+#[test]
+fn a_token_that_is_not_what_was_asked_for_is_not_used_by_the_next_run_either() {
+    let lab = Lab::new();
+    lab.fault("POST * mismatch");
+    lab.fault("DELETE * 500");
+    let text = lab.failure(&mut lab.qa());
+    assert!(text.contains("GitLab made another token than was asked for: its scopes differ"), "{text}");
+    assert_eq!(lab.made_and_living(), (1, 1));
+    lab.gitlab.clear_faults();
+    let text = lab.failure(&mut lab.qa());
+    assert!(text.starts_with("exit 4\nerror: GitLab made another token than was asked for"), "{text}");
+    assert!(text.contains("was revoked"), "{text}");
+    assert_eq!(lab.made_and_living(), (1, 0));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.made_and_living(), (2, 1));
+}

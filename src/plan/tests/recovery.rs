@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::observed::{Outcome, Pending};
+use crate::plan::observed::{Orphan, Outcome, Pending};
+use crate::plan::options::Renew;
+use crate::token::Known;
 
 fn pending(outcome: Outcome) -> Pending {
     Pending {
@@ -16,6 +18,7 @@ fn pending(outcome: Outcome) -> Pending {
             scopes: Scopes::from(["read_api".to_owned()]),
             access_level: Some(30),
             requested: "max".to_owned(),
+            sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
             planned_on: None,
@@ -157,4 +160,66 @@ fn a_persons_own_token_without_a_mark_is_theirs_to_end() {
     let plan = planned(&observed);
     assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
     assert!(plan.notes[0].attention && plan.notes[0].text.contains("it is your own"));
+}
+
+/// A run was about to revoke token 42.
+fn retiring(mut observed: Observed) -> Observed {
+    let known = entry(42).known().unwrap();
+    observed.live.insert(known.id, Live::Known(record(42)));
+    observed.retiring = vec![("backstage".to_owned(), known)];
+    observed
+}
+
+fn replaced() -> Observed {
+    let mut observed = healthy();
+    observed.lock.tokens.insert("backstage".to_owned(), entry(50));
+    observed.live.insert(TokenId(50), Live::Known(record(50)));
+    observed.current_anywhere = BTreeSet::from([TokenId(50)]);
+    retiring(observed)
+}
+
+#[test]
+fn what_an_interrupted_run_was_about_to_revoke_is_revoked_where_no_lock_names_it() {
+    assert_eq!(verbs(&planned(&replaced())), ["then revoke 42"]);
+    let mut ended = replaced();
+    ended.live.insert(TokenId(42), Live::Gone);
+    assert!(planned(&ended).is_empty());
+}
+
+#[test]
+fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
+    let without_a_commit = Options { commit: false, ..Options::default() };
+    let mut elsewhere = replaced();
+    elsewhere.current_elsewhere.insert(TokenId(42), "environments/locks/dev.yaml".to_owned());
+    let cases = [
+        (retiring(healthy()), Options::default(), "the lock here has it as the current one"),
+        (replaced(), without_a_commit, "a run that commits revokes it"),
+        (elsewhere, Options::default(), "environments/locks/dev.yaml has it as a current one"),
+    ];
+    for (observed, options, why) in cases {
+        let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
+        assert!(plan.is_empty() && plan.needs_attention());
+        assert_eq!(plan.still_to_revoke, [TokenId(42)]);
+        assert!(plan.notes[0].text.contains(why), "{:?}", plan.notes);
+    }
+    let abandon = Options { abandon: true, ..Options::default() };
+    let plan = plan(&environment(PROFILE), &retiring(healthy()), &abandon).unwrap();
+    assert!(plan.is_empty() && plan.still_to_revoke.is_empty() && !plan.needs_attention());
+}
+
+/// GitLab's rotate has made token 50 out of token 42, whose mark it carries.
+#[test]
+fn the_successor_that_a_run_finishes_is_no_orphan() {
+    let mut observed = healthy();
+    observed.live.insert(TokenId(42), Live::Gone);
+    let mut left = pending(recorded());
+    left.intent.rotates = entry(42).known();
+    observed.pending = vec![left];
+    let token = Known { id: TokenId(50), ..entry(42).known().unwrap() };
+    observed.orphans = vec![Orphan { key: "backstage".to_owned(), token, last_used: None }];
+    let orphans = Some(jiff::SignedDuration::ZERO);
+    let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
+    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    assert_eq!(verbs[0], "finish with 50");
+    assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
 }

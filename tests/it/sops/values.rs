@@ -7,7 +7,7 @@ use aes_gcm::aes::Aes256;
 use aes_gcm::{AesGcm, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use provision::sops::{Draft, Encrypted, Format, Rule};
+use provision::sops::{Alone, Draft, Encrypted, Format, Rule, ValueSealer};
 
 use super::workshop::{Workshop, assert_same_values, now, path, secret};
 
@@ -133,9 +133,8 @@ fn stock_sops_sets_rotates_and_rekeys_what_we_write() {
 #[test]
 fn a_sealed_value_is_a_file_that_stock_sops_decrypts() {
     let shop = Workshop::new();
-    let sealed =
-        provision::sops::seal_value(&secret("glpat-1\n2"), &shop.rule(""), &provision::sops::Alone, now())
-            .unwrap();
+    let sealer = ValueSealer::new(&shop.rule(""), &Alone, now()).unwrap();
+    let sealed = sealer.seal(&secret("glpat-1\n2"), now()).unwrap();
     let text = str::from_utf8(sealed.bytes()).unwrap();
     assert_eq!(shop.decrypt(text), serde_json::json!({"value": "glpat-1\n2"}));
 }
@@ -172,7 +171,7 @@ fn odd_values_set_by_us_are_read_by_stock_sops() {
         draft.set(&path(&format!("[\"{name}\"]")), secret(value)).unwrap();
         draft.set(&path(&format!("[\"{name}_unencrypted\"]")), secret(value)).unwrap();
     }
-    let sealed = draft.seal(&rule, &provision::sops::Alone, now(), &[]).unwrap();
+    let sealed = draft.seal(&rule, &Alone, now(), &[]).unwrap();
     let json = shop.decrypt(str::from_utf8(sealed.bytes()).unwrap());
     for (name, value) in names.iter().zip(values) {
         assert_eq!(json[name], value);

@@ -1,0 +1,133 @@
+//! A token that is to be revoked and is not: it is said, it is not forgotten, and it goes as soon as that can be.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use jiff::SignedDuration;
+
+use crate::support::lab::{Lab, Said};
+use crate::support::program::script;
+use crate::support::team::Team;
+
+const SECRETS: &str = "secrets/qa.sops.yaml";
+const LEAKED: [&str; 5] = ["rotate", "--leaked", "--env", "qa", "--yes"];
+
+fn lab() -> Lab {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab
+}
+
+fn leaked(lab: &Lab, value: &str) -> Said {
+    let mut command = lab.command(LEAKED);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
+    Said::of(&child.wait_with_output().unwrap())
+}
+
+fn lives(lab: &Lab, token: usize) -> bool {
+    lab.minted()[token]["active"] == true
+}
+
+fn has_journal(lab: &Lab) -> bool {
+    lab.repo().join(".git/provision/qa.journal").exists()
+}
+
+#[test]
+fn a_superseded_token_that_leaked_and_is_not_revoked_is_no_success() {
+    for fault in ["DELETE * 403", "DELETE * 500"] {
+        let lab = lab();
+        let value = lab.value(SECRETS, "GITLAB_TOKEN");
+        lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+        lab.fault(fault);
+        let said = leaked(&lab, &value).refused(4, "leaked, and is not revoked");
+        assert!(said.err.contains("provision rotate --env qa --leaked"), "{}", said.err);
+        assert!(lives(&lab, 0));
+        lab.gitlab.clear_faults();
+        leaked(&lab, &value).ok();
+        assert_eq!((lives(&lab, 0), lives(&lab, 1)), (false, true));
+    }
+}
+
+#[test]
+fn a_superseded_token_that_is_not_revoked_needs_attention() {
+    let lab = lab();
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    lab.gitlab.advance(SignedDuration::from_hours(25));
+    lab.fault("DELETE * 403");
+    lab.provision(["--env", "qa", "--yes"]).refused(3, "of backstage is not revoked");
+    assert!(lives(&lab, 0));
+    lab.gitlab.clear_faults();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(!lives(&lab, 0));
+}
+
+#[test]
+fn a_run_without_a_commit_revokes_nothing_that_head_holds() {
+    let lab = lab();
+    let hook = lab.repo().join(".git/hooks/pre-commit");
+    script(&hook, "#!/bin/sh\nexit 1\n");
+    lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--force", "--yes"])
+        .refused(4, "git commit failed");
+    std::fs::remove_file(hook).unwrap();
+    let said = lab.provision(["--env", "qa", "--no-commit", "--yes"]);
+    let said = said.refused(3, "was to be revoked by an interrupted run, and is not yet");
+    assert!(said.err.contains("the lock here has it as the current one"), "{}", said.err);
+    assert!(lives(&lab, 0) && has_journal(&lab));
+    lab.commit_all("by hand");
+    lab.gitlab.advance(SignedDuration::from_mins(5));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!((lives(&lab, 0), lives(&lab, 1)), (false, true));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(!has_journal(&lab));
+}
+
+#[test]
+fn a_leaked_token_is_remembered_where_the_lock_of_another_branch_still_has_it() {
+    let lab = lab();
+    let value = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.fault("DELETE * 403");
+    leaked(&lab, &value).refused(4, "is replaced, but not revoked yet");
+    lab.gitlab.clear_faults();
+    lab.git(["checkout", "-q", "-b", "other", "HEAD~1"]);
+    lab.provision(["resume", "--yes"]).refused(3, "was to be revoked by an interrupted run, and is not yet");
+    assert!(lives(&lab, 0) && has_journal(&lab));
+    // What the hint of the run that stopped says.
+    lab.git(["checkout", "-q", "main"]);
+    leaked(&lab, &value).ok();
+    assert_eq!((lives(&lab, 0), lives(&lab, 1)), (false, true));
+    assert!(!has_journal(&lab));
+    lab.provision(["--env", "qa", "--yes"]).ok();
+}
+
+#[test]
+fn a_branch_whose_lock_still_has_it_gets_a_successor_of_its_own_or_is_left_with_it() {
+    for (args, alive) in [(["rotate", "--yes"], false), (["resume", "--abandon"], true)] {
+        let lab = lab();
+        lab.fault("DELETE * 403");
+        leaked(&lab, &lab.value(SECRETS, "GITLAB_TOKEN")).refused(4, "not revoked yet");
+        lab.gitlab.clear_faults();
+        lab.git(["checkout", "-q", "-b", "other", "HEAD~1"]);
+        lab.provision(args.into_iter().chain(["--env", "qa"])).ok();
+        assert_eq!((lives(&lab, 0), has_journal(&lab)), (alive, false));
+    }
+}
+
+#[test]
+fn what_was_pushed_and_not_revoked_is_remembered_by_a_branch_that_is_behind() {
+    let lab = Lab::today();
+    let _team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    lab.fault("DELETE * 403");
+    lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"])
+        .refused(4, "is replaced, but not revoked yet");
+    lab.gitlab.clear_faults();
+    lab.provision(["--env", "qa", "--yes"])
+        .refused(3, "was to be revoked by an interrupted run, and is not yet");
+    assert!(lives(&lab, 0) && has_journal(&lab));
+    lab.git(["pull", "-q"]);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!((lives(&lab, 0), lives(&lab, 1)), (false, true));
+    assert!(!has_journal(&lab));
+}
