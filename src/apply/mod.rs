@@ -230,9 +230,12 @@ fn follows(ground: &Ground, file: &str, path: &sops::Path) -> BTreeSet<String> {
 
 impl From<(String, Error)> for Refused {
     fn from((key, error): (String, Error)) -> Self {
-        let why = [&[error.message().to_owned()], error.causes()].concat().join(": ");
-        Self { key, why, ended: None }
+        Self { key, why: said(&error), ended: None }
     }
+}
+
+fn said(error: &Error) -> String {
+    [&[error.message().to_owned()], error.causes()].concat().join(": ")
 }
 
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
