@@ -188,9 +188,7 @@ pub fn variables(files: &[Listed<'_>], wish: &Wish) -> Result<Vec<Variable>, Env
     let only = only(files, &wish.only)?;
     let mut variables = Vec::new();
     for (index, listed) in files.iter().enumerate() {
-        // Of several documents the first counts, as with `sops exec-env`; the others have no paths of their own.
-        let leaves = listed.file.leaves().filter(|leaf| leaf.document == 0);
-        for leaf in leaves.filter(|leaf| leaf.form != Form::Encrypted("comment")) {
+        for leaf in listed.file.leaves().filter(|leaf| leaf.form != Form::Encrypted("comment")) {
             let is_leaf = |variable: &Variable| variable.file == index && variable.path == leaf.path;
             let limited = !wish.only.is_empty();
             if leaf.document > 0 {

@@ -65,6 +65,7 @@ impl From<PlanError> for Error {
             PlanError::Undecided { .. } => Kind::HalfWay,
             PlanError::PolicyDiffers { .. }
             | PlanError::NotOurs { .. }
+            | PlanError::OtherOwner { .. }
             | PlanError::NotRevoked { .. }
             | PlanError::SharedSlot { .. } => Kind::Refused,
         };
@@ -73,7 +74,7 @@ impl From<PlanError> for Error {
             PlanError::PolicyDiffers { file, .. } => {
                 explained.hint(format!("bring it into line first: provision rekey {file}"))
             }
-            PlanError::NotOurs { key, .. } => explained.hint(format!(
+            PlanError::NotOurs { key, .. } | PlanError::OtherOwner { key, .. } => explained.hint(format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
             )),
             PlanError::NotRevoked { key, .. } => explained

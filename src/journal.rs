@@ -270,6 +270,13 @@ pub fn minted_for(description: &str) -> Option<&str> {
     Some(entry.unwrap_or(description))
 }
 
+/// The environment that a token was minted for, where its description is as we write it.
+#[must_use]
+pub fn environment_in(description: &str) -> Option<&str> {
+    description.strip_prefix("provision ")?;
+    minted_for(description)?.split_once('/').map(|(environment, _)| environment)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,6 +332,8 @@ mod tests {
         let mark = "pv-0123456789abcdef0123";
         assert_eq!(minted_for(&description("qa", "backstage", mark)), Some("qa/backstage"));
         assert_eq!(minted_for(mark), Some(mark));
+        assert_eq!(environment_in(&description("qa", "backstage", mark)), Some("qa"));
+        assert_eq!(environment_in(&format!("a/b {mark}")), None);
         assert_eq!(minted_for("provision qa/backstage"), None);
     }
 

@@ -75,7 +75,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(&format!("{}: talking to {}", plan.environment, plan.gitlab));
-    withdraw::left_over(plan, ground, world, &journal, &mut done).await?;
+    withdraw::left_over(plan, ground, world, &prepared, &journal, &mut done).await?;
     unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
     unless_asked_to_stop(ground, world, &journal, &pasted, &done)?;
@@ -182,17 +182,22 @@ fn possible<'p>(
     let (waiting, fresh): (Vec<Fresh>, Vec<Fresh>) =
         fresh.into_iter().partition(|fresh| out.contains(&fresh.key));
     let finishing = plan.steps.iter().filter_map(|step| match step {
-        Step::Finish { key, mark, .. } if out.contains(key) => Some((key, mark)),
+        Step::Finish { key, mark, replaces, rotated, .. } if out.contains(key) => {
+            Some((key, mark, replaces.filter(|_| *rotated)))
+        }
         _ => None,
     });
-    let waits = waiting.iter().map(|fresh| (&fresh.key, &fresh.mark)).chain(finishing);
+    let waits = waiting
+        .iter()
+        .map(|fresh| (&fresh.key, &fresh.mark, fresh.replaces.filter(|_| fresh.rotated)))
+        .chain(finishing);
     let mut kept = BTreeSet::new();
-    for (key, mark) in waits {
+    for (key, mark, ended) in waits {
         kept.insert(mark.clone());
         let why = "its file takes a token that GitLab refused too".to_owned();
-        done.refused.push(Refused { key: key.clone(), why });
+        done.refused.push(Refused { key: key.clone(), why, ended });
     }
-    done.refused.extend(mints.refused.into_iter().map(|(key, error)| Refused { key, why: said(&error) }));
+    done.refused.extend(mints.refused.into_iter().map(Refused::from));
     Ok(Possible { plan: Cow::Owned(rest), fresh, kept })
 }
 
@@ -209,7 +214,7 @@ fn revocable<'p>(
     let Some((key, error)) = failed.next() else { return Ok(Cow::Borrowed(plan)) };
     let Some(rest) = partial::without(plan, &out, &follows) else { return Err(error) };
     let all = std::iter::once((key, error)).chain(failed);
-    done.refused.extend(all.map(|(key, error)| Refused { key, why: said(&error) }));
+    done.refused.extend(all.map(Refused::from));
     Ok(Cow::Owned(rest))
 }
 
@@ -222,6 +227,12 @@ fn follows(ground: &Ground, file: &str, path: &sops::Path) -> BTreeSet<String> {
     }
     let holds = |entry: &lock::Entry| entry.slots.get(file).is_some_and(|slots| slots.contains_key(path));
     ground.lock.tokens.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| key.clone()).collect()
+}
+
+impl From<(String, Error)> for Refused {
+    fn from((key, error): (String, Error)) -> Self {
+        Self { key, why: said(&error), ended: None }
+    }
 }
 
 fn said(error: &Error) -> String {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::files::{self, Fact};
 use crate::error::{Error, Kind, Result};
-use crate::observe::Ground;
 use crate::observe::files::GroundFile;
+use crate::observe::{Ground, edited};
 use crate::plan::observed::Slot;
 use crate::plan::{Plan, Revoke, Step, Write};
 use crate::repo::RelPath;
@@ -115,7 +115,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
                 let paths = paths.iter().map(|path| RelPath::new(path)).collect::<Result<Vec<_>, _>>()?;
                 ground.repo.preflight(&paths)?;
             }
-            Step::Finish { mark, .. } => {
+            Step::Finish { mark, .. } | Step::Withdraw { mark, carries: None, .. } => {
                 prepared.recorded.insert(mark.clone(), recorded(mark, ground, world)?);
             }
             Step::Render { key, from, .. } => {
@@ -150,6 +150,12 @@ fn still_the_same(plan: &Plan, ground: &Ground) -> Result<()> {
     };
     if ground.repo.head()? != ground.head {
         return changed("HEAD");
+    }
+    for step in &plan.steps {
+        let (Step::Restore { path } | Step::Lock { path, .. }) = step else { continue };
+        if edited(&ground.repo, &RelPath::new(path)?, &ground.replay)?.is_some() {
+            return changed(path);
+        }
     }
     for write in plan.writes() {
         let file = file(ground, &write.file)?;

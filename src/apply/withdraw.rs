@@ -2,11 +2,13 @@
 
 use super::Fresh;
 use super::journalled::Journalled;
+use super::preflight::Prepared;
 use crate::error::{Error, Kind, Result};
 use crate::journal::Line;
 use crate::observe::{Ground, former};
 use crate::plan::message::Done;
 use crate::plan::{EndItself, Plan, Step};
+use crate::secret::Secret;
 use crate::token::{Known, Owner, Record, TokenId};
 use crate::world::World;
 
@@ -99,11 +101,21 @@ pub(super) async fn with_its_value(end: &EndItself, ground: &Ground, world: &Wor
     Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
 }
 
+/// Ends a token with the value that GitLab gave for it, where that is still the value of this token.
+async fn end_itself(ground: &Ground, id: TokenId, value: &Secret, called: &str) -> Result<()> {
+    let record = ground.client.verify(value, called).await?;
+    if record.id != id || ground.operator == Some(id) {
+        return Err(Error::new(Kind::Refused, format!("{called} is not token {id}, which is left alone")));
+    }
+    Ok(ground.client.revoke_itself(value, called).await?)
+}
+
 /// Withdraws what an interrupted run left and nobody can use.
 pub(super) async fn left_over(
     plan: &Plan,
     ground: &Ground,
     world: &World,
+    prepared: &Prepared,
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<()> {
@@ -112,10 +124,16 @@ pub(super) async fn left_over(
         if world.effects().asked_to_stop() {
             return Ok(());
         }
-        let contradiction = |record: &Record| {
-            (!record.carries(carries)).then(|| "its description does not have our mark".to_owned())
-        };
-        revoke_where(ground, owner, *id, contradiction).await?;
+        match (carries, prepared.recorded.get(mark)) {
+            (Some(carries), _) => {
+                let contradiction = |record: &Record| {
+                    (!record.carries(carries)).then(|| "its description does not have our mark".to_owned())
+                };
+                revoke_where(ground, owner, *id, contradiction).await?;
+            }
+            (None, Some(value)) => end_itself(ground, *id, value, "the recorded token").await?,
+            (None, None) => continue,
+        }
         journal.append(&Line::Withdrawn { mark: mark.clone() })?;
         done.withdrawn.push(*id);
     }

@@ -12,7 +12,7 @@ pub struct VariablesArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "files")]
     pub env: Vec<String>,
 
-    /// A secrets file, of several YAML documents the first; may be given several times
+    /// A secrets file; may be given several times
     #[arg(short, long = "file", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 

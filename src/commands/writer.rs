@@ -14,7 +14,7 @@ use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments, unlisted};
+use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::deliver::{Topic, Way};
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
@@ -286,6 +286,7 @@ impl Run<'_> {
         let (mut ground, observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
         let plan = (self.job.plan)(&ground.environment, &observed, shown)?;
+        owners::confirm(&ground, &plan).await?;
         ground.delivery = delivery.cloned();
         Ok((ground, plan))
     }

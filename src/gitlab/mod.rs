@@ -12,6 +12,7 @@ pub mod emulator;
 pub mod errors;
 mod hints;
 pub mod http;
+pub mod looks;
 pub mod owners;
 pub mod paging;
 pub mod projects;

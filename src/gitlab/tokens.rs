@@ -11,6 +11,7 @@ use url::Url;
 use super::client::Client;
 use super::credential::{Credential, ValueError};
 use super::errors::{Action, ErrorKind, GitLabError, Subject};
+use super::looks::{Looks, are_alike, look_at};
 use super::transport::Method;
 use super::wire;
 use crate::instance::Instance;
@@ -163,6 +164,13 @@ impl Client {
     /// [`GitLabError`]
     pub async fn own_token(&self) -> Result<Record, GitLabError> {
         self.read::<wire::Token>(self.own_url(), &Subject::Operator).await.map(Record::from)
+    }
+
+    /// Whether a text that somebody put into a file may be shown to GitLab: it looks like a token, or as our own does.
+    #[must_use]
+    pub fn takes_for_a_token(&self, value: &Secret) -> bool {
+        let value = value.trimmed();
+        look_at(&value) == Looks::Token || are_alike(self.credential().secret(), &value)
     }
 
     /// Asks GitLab about a token with the token itself, at the instance's own origin. Any scope will do. `called` is

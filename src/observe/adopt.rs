@@ -7,7 +7,7 @@ use super::environments;
 use super::inspect::has_metadata;
 use crate::error::Result;
 use crate::gitlab::client::Client;
-use crate::gitlab::routable::{Wholeness, wholeness};
+use crate::gitlab::looks::{Looks, look_at};
 use crate::lock;
 use crate::plan::adopt::{Found, Left, minted_elsewhere};
 use crate::profile::Environment;
@@ -141,37 +141,6 @@ fn look_into(file: &str, bytes: &[u8], identities: &Identities, search: &mut Sea
     Ok(())
 }
 
-enum Looks {
-    Token,
-    Other(&'static str),
-    Nothing,
-}
-
-/// GitLab's default prefix, also behind that of an instance (`acme-glpat-`), or a routable token of whatever prefix.
-fn look_at(value: &Secret) -> Looks {
-    const MARK: &str = "glpat-";
-    let text = value.expose();
-    let is_one_word =
-        text.len() <= 400 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if is_one_word {
-        let random = text.find(MARK).map(|at| text.len() - at - MARK.len());
-        return match random {
-            Some(20..) => Looks::Token,
-            _ if wholeness(text) == Wholeness::Whole => Looks::Token,
-            _ if ["gldt-", "gloas-", "glptt-", "glrt-"].iter().any(|prefix| text.starts_with(prefix)) => {
-                Looks::Other("it looks like a token of a kind that cannot be asked whose it is")
-            }
-            _ => Looks::Nothing,
-        };
-    }
-    match text.find(MARK) {
-        Some(_) => Looks::Other(
-            "it holds a token among other text, which may be a secret too: write its template by hand",
-        ),
-        None => Looks::Nothing,
-    }
-}
-
 /// Asks GitLab about each candidate with the token itself, and with ours whose it is.
 ///
 /// # Errors
@@ -268,20 +237,5 @@ mod tests {
         for name in ["ana", "group_", "group_x_bot_a", "project__bot"] {
             assert_eq!(bot(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn only_whole_values_that_look_like_tokens_are_ever_shown_to_anybody() {
-        let looks = |text: &str| match look_at(&Secret::new(text.to_owned())) {
-            Looks::Token => 't',
-            Looks::Other(_) => 'o',
-            Looks::Nothing => 'n',
-        };
-        assert_eq!(looks("glpat-aB3dE5gH7jK9mN1pQ3sT"), 't');
-        assert_eq!(looks("acme-glpat-aB3dE5gH7jK9mN1pQ3sT"), 't');
-        assert_eq!(looks("glpat-short"), 'n');
-        assert_eq!(looks("https://me:glpat-aB3dE5gH7jK9mN1pQ3sT@gitlab.com"), 'o');
-        assert_eq!(looks("gldt-aB3dE5gH7jK9mN1pQ3sT"), 'o');
-        assert_eq!(looks("correct horse battery staple"), 'n');
     }
 }

@@ -244,7 +244,8 @@ pub(super) fn is_plainly(
     file.template.render(leaf, &context).is_ok_and(|text| text.expose() == stand_in.expose())
 }
 
-/// Whether the slot holds the entry's current token. Nothing but a token is ever sent, and to its own instance only.
+/// Whether the slot holds the entry's current token. A template can make any leaf a slot, so what does not look like a token
+/// is never sent; what does goes to its own instance only.
 async fn holds(
     file: &GroundFile,
     path: &sops::Path,
@@ -255,7 +256,7 @@ async fn holds(
     let identities = world.identities()?;
     let Some(opened) = file.open(&identities)? else { return Ok(false) };
     let Some(value) = opened.get(path)? else { return Ok(false) };
-    if value.is_empty() {
+    if !client.takes_for_a_token(&value) {
         return Ok(false);
     }
     match client.verify(&value, "the value of the slot").await {

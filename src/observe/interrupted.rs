@@ -222,11 +222,12 @@ fn same_ground(open: &Open, repo: &Repository, head: &Head, lock: &Lock) -> bool
         && open.intent.planned_on == entry_digest(lock, &open.intent.key)
 }
 
-/// Identifies a lock entry by its id and all that was written with it.
+/// Identifies a lock entry by its current token and all that was written with it. Which earlier ones live on is another
+/// matter: the next run may retire one.
 #[must_use]
 pub fn entry_digest(lock: &Lock, key: &str) -> Option<String> {
-    let entry = lock.tokens.get(key)?;
-    let alone = Lock { tokens: [(key.to_owned(), entry.clone())].into() };
+    let entry = lock::Entry { superseded: Vec::new(), ..lock.tokens.get(key)?.clone() };
+    let alone = Lock { tokens: [(key.to_owned(), entry)].into() };
     Some(lock::digest(&alone.write()))
 }
 

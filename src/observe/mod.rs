@@ -13,19 +13,20 @@ use crate::gitlab::client::Client;
 use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
-use crate::plan::observed::{Live, Observed};
+use crate::plan::observed::Observed;
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
-use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
+use crate::token::{Kind as TokenKind, Record, TokenId};
 use crate::world::World;
 
 pub mod adopt;
 pub mod at_gitlab;
 pub mod deliverable;
 pub mod doctor;
+pub mod elsewhere;
 pub mod environments;
 pub mod files;
 pub mod former;
@@ -36,6 +37,7 @@ pub mod live;
 mod one_gitlab;
 pub mod orphans;
 pub mod own;
+pub mod owners;
 pub mod readership;
 pub mod rekey;
 pub mod secrets;
@@ -150,7 +152,7 @@ pub async fn environment(
     // An owner that is gone may be one that the profile has left; where it is not, asking for it by its path says so.
     let is_gone = |error: &ErrorKind| *error == ErrorKind::NotFound;
     let live = live::records(&client, &lock, &replay.retiring, is_gone).await?;
-    let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
+    let owners = owners::look(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
     let mut states =
         files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
@@ -183,6 +185,7 @@ pub async fn environment(
     current_anywhere.extend(view.current);
     let mut observed = Observed {
         by_value: BTreeSet::new(),
+        minted_elsewhere: elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?,
         now: client.server_time().unwrap_or_else(|| world.effects().now()),
         operator,
         lock: lock.clone(),
@@ -262,15 +265,22 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> 
     Ok(Some(Me { id: user.id, name, is_admin: user.is_admin == Some(true) }))
 }
 
-/// Our own files must be as HEAD has them, so that what is written is what was reviewed. What an interrupted run of
-/// ours left in the work tree does not count: it is known by its content.
+/// Our own files must be as HEAD has them, so that what is written is what was reviewed.
 fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
+    edited(repo, path, replay)?.map_or(Ok(()), |difference| Err(uncommitted(path, difference)))
+}
+
+/// How a file differs from what HEAD has. What an interrupted run of ours left in the work tree does not count: it is known
+/// by its content.
+///
+/// # Errors
+/// Where the repository cannot be read, or the path leads out of it.
+pub fn edited(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Option<Difference>> {
     let real = repo.resolve(path)?;
-    let Some(difference) = repo.differs_from_head(path)? else { return Ok(()) };
-    if interrupted::stands_as(&real.below(repo.root()), |digest| replay.wrote(path.as_str(), digest)) {
-        return Ok(());
-    }
-    Err(uncommitted(path, difference))
+    let Some(difference) = repo.differs_from_head(path)? else { return Ok(None) };
+    let is_ours =
+        interrupted::stands_as(&real.below(repo.root()), |digest| replay.wrote(path.as_str(), digest));
+    Ok((!is_ours).then_some(difference))
 }
 
 pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
@@ -408,49 +418,6 @@ fn content(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string())),
     }
-}
-
-/// The owner of each entry: from the lock where it names the same path and its token lives, else asked anew.
-async fn owners(
-    environment: &Environment,
-    user: Option<&Me>,
-    lock: &Lock,
-    live: &BTreeMap<TokenId, Live>,
-    client: &Client,
-) -> Result<BTreeMap<String, Owner>> {
-    let mut owners = BTreeMap::new();
-    let mut asked: BTreeMap<(TokenKind, &str), Owner> = BTreeMap::new();
-    for token in &environment.tokens {
-        let owner = match (&token.owner, user) {
-            (None, Some(me)) => Owner { kind: TokenKind::Personal, id: me.id, path: me.name.to_string() },
-            (None, None) => continue,
-            (Some(path), _) => match known(lock, &token.key, token.kind, path, live) {
-                Some(owner) => owner,
-                None => match asked.get(&(token.kind, path.as_str())) {
-                    Some(owner) => owner.clone(),
-                    None => {
-                        let owner = client.resolve_owner(token.kind, path).await?;
-                        asked.insert((token.kind, path), owner.clone());
-                        owner
-                    }
-                },
-            },
-        };
-        owners.insert(token.key.clone(), owner);
-    }
-    Ok(owners)
-}
-
-fn known(
-    lock: &Lock,
-    key: &str,
-    kind: TokenKind,
-    path: &str,
-    live: &BTreeMap<TokenId, Live>,
-) -> Option<Owner> {
-    let entry = lock.tokens.get(key)?;
-    let alive = matches!(live.get(&entry.id), Some(Live::Known(_)));
-    (alive && entry.owner.kind == kind && entry.owner.path == path).then(|| entry.owner.clone())
 }
 
 /// Readers that this policy has and upstream's has not, for the files at hand.

@@ -84,6 +84,9 @@ async fn one(
     if slots.iter().any(|slot| slot.value.expose() != value.expose()) {
         return Ok(Err(format!("the slots of {} hold different values", token.key)));
     }
+    if !ground.client.takes_for_a_token(value) {
+        return Ok(Err("it does not look like a token, and is not shown to GitLab".to_owned()));
+    }
     let record = match ground.client.verify(value, "the value").await {
         Ok(record) => record,
         Err(error) if error.condemns_credential() => return Ok(Err(error.to_string())),

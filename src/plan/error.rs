@@ -1,7 +1,7 @@
 //! Why no plan is made.
 
 use crate::sops;
-use crate::token::TokenId;
+use crate::token::{Owner, TokenId};
 
 /// Why no plan is made: a rule refuses, and nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,19 @@ pub enum PlanError {
         id: TokenId,
         /// What differs.
         why: String,
+    },
+    /// The lock has another number for an owner than GitLab: what is minted would be somebody else's.
+    #[error(
+        "the lock's {} {} of {key} is number {}, and at GitLab it is number {at_gitlab}",
+        locked.kind, locked.path, locked.id
+    )]
+    OtherOwner {
+        /// Key of the entry.
+        key: String,
+        /// As the lock has it.
+        locked: Owner,
+        /// Its number at GitLab.
+        at_gitlab: u64,
     },
     /// A token that is to be revoked cannot be proved to be the one that is meant.
     #[error("token {id} of {key} is not revoked: {why}")]

@@ -112,6 +112,9 @@ pub struct Refused {
     pub key: String,
     /// Why.
     pub why: String,
+    /// Its token, where GitLab's rotate has ended that one already: the successor waits in the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<TokenId>,
 }
 
 impl Done {

@@ -87,7 +87,8 @@ pub enum Step {
         /// The mark that the journal knows it by.
         mark: String,
         /// The mark in its description, which must still be there; that of its predecessor where GitLab's rotate made it.
-        carries: String,
+        /// `None`: it has none, and ends itself with the value that the journal has.
+        carries: Option<String>,
         /// Why it is of no use.
         why: String,
     },

@@ -42,6 +42,9 @@ pub struct Observed {
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
     /// Superseded tokens without a mark, made by hand, whose value git's history still has.
     pub by_value: BTreeSet<TokenId>,
+    /// Tokens that GitLab describes as minted for another environment, and for which; an earlier name of this one does not
+    /// count as another.
+    pub minted_elsewhere: BTreeMap<TokenId, String>,
     /// Why nothing can be said about upstream, where that is so.
     pub upstream_unknown: Option<String>,
     /// Ids that are current in any lock of the repository, here or upstream.

@@ -7,9 +7,9 @@ use super::observed::{Live, Observed, Outcome, Pending};
 use super::options::Options;
 use super::retire::{Stands, ours};
 use super::{Note, Step};
-use crate::journal::WATCH;
+use crate::journal::{Intent, WATCH};
 use crate::profile::Token;
-use crate::token::{Known, Owner, Record, TokenId};
+use crate::token::{Kind, Known, Owner, Record, TokenId};
 
 /// What an interrupted run leaves to do.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) fn decide(
                     let text = format!("token {} cannot be used here: {why}", record.id);
                     stuck_rotation(pending, record, wanted, text, observed, options)
                 }
-                Some(why) => withdraw(pending, record.id, &why.to_string()),
+                Some(why) => withdraw_recorded(pending, record, *opens, &why, observed),
                 None => finish(pending, record, observed),
             }
         }
@@ -145,8 +145,42 @@ fn withdraw(pending: &Pending, id: TokenId, why: &str) -> Recovery {
         owner: intent.owner.clone(),
         id,
         mark: intent.mark.clone(),
-        carries: carries(pending),
+        carries: Some(carries(pending)),
         why: why.to_owned(),
+    }))
+}
+
+/// A token whose reply came. Its mark proves that it is ours; where it has none (before GitLab 17.7, or because a person has
+/// made it), the value that was recorded does. A person's own is theirs to end.
+fn withdraw_recorded(
+    pending: &Pending,
+    record: &Record,
+    opens: bool,
+    why: &Unusable,
+    observed: &Observed,
+) -> Recovery {
+    let Intent { key, owner, mark, .. } = &pending.intent;
+    if record.carries(&carries(pending)) {
+        return withdraw(pending, record.id, &why.to_string());
+    }
+    let what = format!("token {} (\"{}\"), made for {key}, is not used", record.id, record.name);
+    if owner.kind == Kind::Personal && !observed.personal_by_api {
+        return Recovery::Forget(Some(Note::attention(format!(
+            "{what}: {why}; it is your own, and lives: revoke it in GitLab if you do not need it"
+        ))));
+    }
+    if !opens {
+        return Recovery::Forget(Some(Note::attention(format!(
+            "{what}: {why}; it has no mark, so it cannot be proved to be ours: revoke it in GitLab"
+        ))));
+    }
+    Recovery::Withdraw(Box::new(Step::Withdraw {
+        key: key.clone(),
+        owner: owner.clone(),
+        id: record.id,
+        mark: mark.clone(),
+        carries: None,
+        why: why.to_string(),
     }))
 }
 

@@ -226,6 +226,11 @@ fn untouchable(id: TokenId, observed: &Observed, stands: Stands) -> Option<Strin
     if observed.operator == Some(id) {
         return Some("it is the token that this run acts with".to_owned());
     }
+    if let Some(environment) = observed.minted_elsewhere.get(&id) {
+        return Some(format!(
+            "at GitLab it was minted for {environment}, and git's history has it in no lock of that name"
+        ));
+    }
     let is_current = match stands {
         Stands::Current => false,
         Stands::Superseded => observed.current_anywhere.contains(&id),

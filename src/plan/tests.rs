@@ -105,6 +105,7 @@ fn healthy() -> Observed {
         moved: Vec::new(),
         orphans: Vec::new(),
         by_value: BTreeSet::new(),
+        minted_elsewhere: BTreeMap::new(),
         now: at("2026-12-01T12:00:00Z"),
         operator: Some(TokenId(1)),
         lock: Lock { tokens: BTreeMap::from([("backstage".to_owned(), entry(42))]) },

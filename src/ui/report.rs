@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::Result;
-use crate::plan::message::{Done, Proof};
+use crate::plan::message::{Done, Proof, Refused};
 use crate::plan::{Note, Plan};
 
 /// Shows plans before they are confirmed.
@@ -91,7 +91,14 @@ fn lines(done: &Done) -> Vec<String> {
     lines.extend(done.moved.iter().map(|(from, to)| format!("{from} is {to} now")));
     lines.extend(done.restored.iter().map(|path| format!("{path} is again as HEAD has it")));
     lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
-    lines.extend(done.refused.iter().map(|refused| format!("{} is as it was: {}", refused.key, refused.why)));
+    lines.extend(done.refused.iter().map(|Refused { key, why, ended }| match ended {
+        None => format!("{key} is as it was: {why}"),
+        Some(id) => {
+            format!(
+                "{key} is not finished: token {id} has ended, and its successor waits in the journal: {why}"
+            )
+        }
+    }));
     lines.extend(done.healthy.iter().map(|healthy| {
         let expires =
             healthy.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));

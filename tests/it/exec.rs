@@ -135,20 +135,6 @@ fn several_files_a_prefix_a_choice_and_names_of_ones_own() {
 }
 
 #[test]
-fn of_several_documents_the_first_counts_as_with_stock_sops() {
-    let lab = Lab::new();
-    rule_for_all(&lab);
-    lab.write("several.yaml", "A: one\n---\nB: two\n");
-    lab.sops(["encrypt", "-i", "several.yaml"]).ok();
-    let ours = environment(&lab.provision(["exec", "--file", "several.yaml", "--", "env", "-0"]).ok().out);
-    let theirs = environment(&lab.sops(["exec-env", "several.yaml", "env -0"]).ok().out);
-    for name in ["A", "B"] {
-        assert_eq!(ours.get(name), theirs.get(name), "{name}");
-    }
-    assert_eq!(lab.provision(["export", "--file", "several.yaml"]).ok().out, "# A\n");
-}
-
-#[test]
 fn nothing_is_started_where_the_values_cannot_be_had() {
     let lab = Lab::new();
     encrypted_by_sops(&lab, "secrets/x.sops.yaml", "open_unencrypted: visible\nTOKEN: glpat-canary\n");

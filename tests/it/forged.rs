@@ -1,4 +1,5 @@
-//! What a forged lock, or the journal of a laptop that was off for a week, can do to other people's tokens: nothing.
+//! What a forged lock or template, or the journal of a laptop that was off for a week, can do to other people's tokens and
+//! secrets: nothing.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::support::lab::{Lab, said};
 use crate::support::team::Team;
-use crate::support::watch::{LOCK, current};
+use crate::support::watch::{LOCK, SECRETS, current};
 
 /// The tokens that live, of whomever.
 fn live(lab: &Lab) -> BTreeSet<u64> {
@@ -31,7 +32,7 @@ const WRITERS: [&[&str]; 7] = [
 /// Every writer over a repository whose lock was forged: of the tokens that live, at most our own ends.
 fn nobodys_token_ends(forge: impl Fn(&Lab, &mut Entry)) {
     for writer in WRITERS {
-        let lab = Lab::new();
+        let lab = Lab::today();
         lab.provision(["--env", "dev,qa", "--yes"]).ok();
         let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
         let entry = lock.tokens.get_mut("backstage").unwrap();
@@ -80,6 +81,57 @@ fn a_lock_with_a_superseded_id_that_is_somebodys() {
     }
 }
 
+/// What another repository has minted in the same group: its facts are public, its mark included.
+fn of_another_repository(lab: &Lab, entry: &Entry) -> Superseded {
+    let mark = "pv-0123456789abcdef0123";
+    let body = json!({
+        "name": "Backstage (prod.alithya-mws.com)", "access_level": 30, "expires_at": "2027-10-21",
+        "scopes": ["read_api"], "description": format!("provision prod/backstage {mark}"),
+    });
+    let made = lab.api("POST", "/groups/alithya-csna/access_tokens", &body);
+    Superseded {
+        id: TokenId(made["id"].as_u64().unwrap()),
+        name: made["name"].as_str().unwrap().to_owned(),
+        created: made["created_at"].as_str().unwrap().parse().unwrap(),
+        mark: Some(mark.to_owned()),
+        expires: Some("2027-10-21".parse().unwrap()),
+        overlap: Some("0s".to_owned()),
+        ..entry.supersede()
+    }
+}
+
+#[test]
+fn a_lock_with_a_superseded_token_of_another_repository() {
+    nobodys_token_ends(|lab, entry| {
+        let theirs = of_another_repository(lab, entry);
+        entry.superseded.push(theirs);
+    });
+}
+
+#[test]
+fn a_lock_with_the_current_token_of_another_repository() {
+    nobodys_token_ends(|lab, entry| {
+        let theirs = of_another_repository(lab, entry);
+        (entry.id, entry.name, entry.created) = (theirs.id, theirs.name, theirs.created);
+        (entry.mark, entry.expires) = (theirs.mark, theirs.expires);
+    });
+}
+
+#[test]
+fn a_renamed_environment_retires_what_it_minted_under_its_old_name() {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    let first = current(&lab.git(["show", &format!("HEAD~1:{LOCK}")]));
+    lab.git(["mv", "environments/qa.yaml", "environments/stage.yaml"]);
+    lab.git(["mv", LOCK, "environments/locks/stage.yaml"]);
+    lab.commit_all("qa is stage");
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 8));
+    assert!(live(&lab).contains(&first));
+    lab.provision(["--env", "stage", "--yes"]).ok();
+    assert!(!live(&lab).contains(&first));
+}
+
 #[test]
 fn a_lock_with_an_entry_of_another_owner() {
     nobodys_token_ends(|lab, entry| {
@@ -105,4 +157,59 @@ fn a_dead_laptops_journal_resumed_a_week_later_withdraws_its_own_only() {
     lab.provision(["resume", "--push", "--yes"]).ok();
     assert_eq!(before.difference(&live(&lab)).copied().collect::<Vec<_>>(), [own]);
     assert!(live(&lab).contains(&current(&team.show("main", LOCK))));
+}
+
+/// The path of the profile, which a person reads in the plan, and the number of another group, which the request would go to.
+#[test]
+fn a_lock_with_the_number_of_another_group_mints_nothing_there() {
+    for strategy in ["replace", "in-place"] {
+        let lab = Lab::new();
+        let profile = lab
+            .read("environments/qa.yaml")
+            .replace("    role:", &format!("    strategy: {strategy}\n    role:"));
+        lab.write("environments/qa.yaml", &profile.replace("alithya-csna", "alithya-csna/platform"));
+        lab.commit_all("its own group");
+        lab.provision(["--env", "dev,qa", "--yes"]).ok();
+        let dev =
+            Lock::read(LOCK, &lab.read("environments/locks/dev.yaml")).unwrap().tokens["backstage"].clone();
+        let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+        let entry = lock.tokens.get_mut("backstage").unwrap();
+        let (path, slots) = (entry.owner.path.clone(), entry.slots.clone());
+        *entry = Entry { slots, ..dev };
+        entry.owner.path = path;
+        lab.write(LOCK, &lock.write());
+        std::fs::remove_file(lab.repo().join("environments/locks/dev.yaml")).unwrap();
+        lab.commit_all("forged");
+        let before = live(&lab);
+        for writer in [
+            &["--env", "qa", "--dry-run"][..],
+            &["--env", "qa", "--yes"],
+            &["rotate", "--env", "qa", "--yes"],
+        ] {
+            lab.provision(writer).refused(5, "alithya-csna/platform of backstage is number");
+        }
+        assert_eq!(live(&lab), before);
+    }
+}
+
+/// Whoever can change a template could have any secret of its file sent to GitLab, which sees it, and whose logs may.
+#[test]
+fn a_template_that_calls_another_secret_a_token_shows_it_to_nobody() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.sops(["set", SECRETS, r#"["DB_PASSWORD"]"#, r#""hunter2-very-secret""#]).ok();
+    lab.write("templates/backstage.yaml", "DB_PASSWORD: \"{{ tokens.backstage }}\"\n");
+    lab.commit_all("forged");
+    for reader in [
+        &["--env", "qa", "--dry-run"][..],
+        &["adopt", "--dry-run"],
+        &["adopt", "--yes"],
+        &["diff"],
+        &["revoke", "--env", "qa", "--dry-run"],
+    ] {
+        lab.provision(reader);
+        let refused =
+            lab.requests().into_iter().filter(|request| request.ends_with(" 401")).collect::<Vec<_>>();
+        assert!(refused.is_empty(), "{reader:?}: {refused:?}");
+    }
 }

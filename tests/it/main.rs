@@ -50,6 +50,7 @@ mod git_environment;
 mod guides;
 mod hook;
 mod interrupted;
+mod kept;
 mod key_kinds;
 mod key_questions;
 mod key_sources;

@@ -29,8 +29,19 @@ fn pending(outcome: Outcome) -> Pending {
     }
 }
 
+/// What GitLab answered to the mint of [`pending`].
+fn minted(id: u64, mark: &str) -> Record {
+    Record { description: Some(description("qa", "backstage", mark)), ..record(id) }
+}
+
 fn recorded() -> Outcome {
-    Outcome::Recorded { record: record(50), opens: true, committed: false }
+    Outcome::Recorded { record: minted(50, "pv-9"), opens: true, committed: false }
+}
+
+/// The same from before GitLab 17.7, or of a token that a person has made without our description.
+fn without_a_mark(opens: bool) -> Outcome {
+    let record = Record { description: None, ..record(50) };
+    Outcome::Recorded { record, opens, committed: false }
 }
 
 #[test]
@@ -46,7 +57,10 @@ fn a_recorded_value_is_withdrawn_where_anything_else_holds() {
     let changes: [(Change, &str); 4] = [
         (|p| p.same_ground = false, "branch, worktree or lock are not those it was planned on"),
         (
-            |p| p.outcome = Outcome::Recorded { record: record(50), opens: false, committed: false },
+            |p| {
+                let record = minted(50, "pv-9");
+                p.outcome = Outcome::Recorded { record, opens: false, committed: false };
+            },
             "no identity here opens its recorded value",
         ),
         (|p| p.intent.name = "Portal".to_owned(), "the profile asks for something else now"),
@@ -130,11 +144,36 @@ fn a_lost_reply_is_withdrawn_by_its_mark_or_watched_for_an_hour() {
 #[test]
 fn only_one_of_two_recorded_values_is_used() {
     let mut observed = fresh();
-    let mut second = pending(Outcome::Recorded { record: record(51), opens: true, committed: false });
+    let record = minted(51, "pv-10");
+    let mut second = pending(Outcome::Recorded { record, opens: true, committed: false });
     second.intent.mark = "pv-10".to_owned();
     observed.pending = vec![pending(recorded()), second];
     assert_eq!(
         verbs(&planned(&observed))[..2],
         ["withdraw 51: its entry needs no new token any more", "finish with 50"]
     );
+}
+
+#[test]
+fn a_recorded_token_without_a_mark_ends_itself_where_its_value_opens_and_is_named_where_not() {
+    let mut observed = fresh();
+    observed.pending = vec![Pending { same_ground: false, ..pending(without_a_mark(true)) }];
+    let plan = planned(&observed);
+    assert!(matches!(&plan.steps[0], Step::Withdraw { carries: None, id: TokenId(50), .. }));
+    observed.pending = vec![pending(without_a_mark(false))];
+    let plan = planned(&observed);
+    assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
+    assert!(plan.notes[0].attention && plan.notes[0].text.contains("revoke it in GitLab"));
+}
+
+#[test]
+fn a_persons_own_token_without_a_mark_is_theirs_to_end() {
+    let mut observed = fresh();
+    let mut left = Pending { same_ground: false, ..pending(without_a_mark(true)) };
+    left.intent.owner.kind = Kind::Personal;
+    observed.personal_by_api = false;
+    observed.pending = vec![left];
+    let plan = planned(&observed);
+    assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
+    assert!(plan.notes[0].attention && plan.notes[0].text.contains("it is your own"));
 }
