@@ -113,7 +113,8 @@ async fn unanswered(open: &Open, replay: &Replay, lock: &Lock, client: &Client) 
     let Some(old) = &intent.rotates else {
         return Ok(client.find_by_mark(&intent.owner, &intent.mark).await?.into_iter().next());
     };
-    let mut found = client.find_by_mark(&old.owner, &old.mark).await?;
+    let Some(mark) = &old.mark else { return Ok(None) };
+    let mut found = client.find_by_mark(&old.owner, mark).await?;
     let recorded: BTreeSet<TokenId> =
         replay.open.iter().filter_map(|open| open.minted.as_ref()).map(|(record, _)| record.id).collect();
     found.retain(|record| record.id > old.id && !recorded.contains(&record.id) && !lock.names(record.id));

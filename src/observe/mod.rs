@@ -214,7 +214,7 @@ pub async fn environment(
         pasted: Vec::new(),
         delivery: None,
     };
-    observed.by_value = former::with_value(&ground, world)?;
+    observed.by_value = former::with_value(&ground, wish.revokes, world)?;
     Ok((ground, observed))
 }
 

@@ -165,7 +165,6 @@ fn verbs(plan: &Plan) -> Vec<String> {
         Step::Move { from, to } => format!("{from} is {to}"),
         Step::Revoke(revoke) => format!("revoke {}", revoke.retire.token.id),
         Step::Retire(retire) => format!("retire {}", retire.token.id),
-        Step::EndItself(end) => format!("end itself {}", end.id),
         Step::RetireAtOnce(retire) => format!("then revoke {}", retire.token.id),
         Step::Restore { path } => format!("restore {path}"),
         Step::Write(write) if write.create => format!("create {}", write.file),
