@@ -250,6 +250,15 @@ pub fn mark_in(description: &str) -> Option<&str> {
     description.split_whitespace().find(is_mark)
 }
 
+/// What a token was minted for (`qa/backstage`), where its description has a mark of ours: some run of `provision` made it,
+/// here or elsewhere.
+#[must_use]
+pub fn minted_for(description: &str) -> Option<&str> {
+    mark_in(description)?;
+    let entry = description.strip_prefix("provision ").and_then(|rest| rest.split(' ').next());
+    Some(entry.unwrap_or(description))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +306,14 @@ mod tests {
         for other in ["", "pv-", "pv-0123456789abcdef012", "pv-0123456789ABCDEF0123", "my token"] {
             assert_eq!(mark_in(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_description_with_a_mark_says_what_its_token_was_minted_for() {
+        let mark = "pv-0123456789abcdef0123";
+        assert_eq!(minted_for(&description("qa", "backstage", mark)), Some("qa/backstage"));
+        assert_eq!(minted_for(mark), Some(mark));
+        assert_eq!(minted_for("provision qa/backstage"), None);
     }
 
     #[test]

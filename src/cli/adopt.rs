@@ -20,7 +20,7 @@ pub struct AdoptArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
 
-    /// Also write entries for this group's tokens that nothing here manages; their values are pasted later
+    /// Also write entries for this group's tokens that people made; their values are pasted later
     #[arg(long, value_name = "PATH")]
     pub from_group: Vec<String>,
 

@@ -125,6 +125,8 @@ async fn listed(
         let found =
             adoption.environments.iter().flat_map(|one| one.lock.tokens.values()).map(|entry| entry.id);
         let records = adopt::unmanaged(&owner, &found.collect(), repo, &client).await?;
+        let (records, left) = plans::made_by_hand(records, &owner);
+        adoption.left.extend(left);
         let mut taken = adopt::taken(repo)?;
         taken.extend(adoption.environments.iter().map(|one| one.name.clone()));
         let adopted = plans::listed(records, &owner, gitlab, &taken).map_err(|why| {

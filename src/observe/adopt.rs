@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::gitlab::client::Client;
 use crate::gitlab::routable::{Wholeness, wholeness};
 use crate::lock;
-use crate::plan::adopt::{Found, Left};
+use crate::plan::adopt::{Found, Left, minted_elsewhere};
 use crate::profile::Environment;
 use crate::repo::{RelPath, Repository};
 use crate::secret::Secret;
@@ -236,7 +236,7 @@ async fn identify(value: &Secret, client: &Client) -> Result<Result<(Record, Own
         Err(error) => return Ok(Err(format!("token {}: {error}", record.id))),
     };
     match client.get(&owner, record.id).await {
-        Ok(Some(full)) => Ok(Ok((full, owner))),
+        Ok(Some(full)) => Ok(minted_elsewhere(&full).map_or(Ok((full, owner)), Err)),
         Ok(None) => Ok(Err(format!("token {} is not among those of the {kind} {}", record.id, owner.path))),
         Err(error) if error.is_temporary() => Err(error.into()),
         Err(error) => Ok(Err(format!("token {}: {error}", record.id))),

@@ -4,7 +4,7 @@ use super::Ground;
 use super::files::{GroundFile, is_plainly};
 use crate::error::Result;
 use crate::lock::{self, Entry, Lock};
-use crate::plan::adopt::{Left, entry};
+use crate::plan::adopt::{Left, entry, minted_elsewhere};
 use crate::plan::observed::{Leaf, Observed};
 use crate::profile::Token;
 use crate::secret::Secret;
@@ -102,8 +102,16 @@ async fn one(
     if old.is_none_or(|old| old.id != record.id) && observed.current_anywhere.contains(&record.id) {
         return Ok(Err(format!("token {} is that of another entry", record.id)));
     }
+    // What this entry had before may come back, with the mark that the lock has noted; any other mark is not ours.
+    let mut before = old.into_iter().flat_map(|old| old.superseded.iter().cloned().chain([old.supersede()]));
+    let known = before.find(|known| known.id == record.id);
+    if let Some(why) = minted_elsewhere(&record).filter(|_| known.is_none()) {
+        return Ok(Err(why));
+    }
     let mut new = entry(&record, owner, &ground.environment.gitlab, &token.expires_as_written);
+    new.mark = known.and_then(|known| known.mark);
     new.superseded = old.map(|old| old.superseded.clone()).unwrap_or_default();
+    new.superseded.retain(|old| old.id != record.id);
     new.superseded.extend(
         old.filter(|old| old.id != record.id && ground.active.contains(&old.id)).map(Entry::supersede),
     );

@@ -8,7 +8,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 use crate::instance::Instance;
-use crate::journal::mark_in;
+use crate::journal::minted_for;
 use crate::lock::{self, Entry, Lock};
 use crate::profile::Environment;
 use crate::sops::{Format, Path, Segment};
@@ -290,7 +290,31 @@ fn entries(group: &[&Found], keys: &BTreeMap<TokenId, String>, gitlab: &Instance
     entries
 }
 
-/// The lock's entry of a token as GitLab describes it.
+/// Why a token is not one that people made: some run of `provision` did. The lock that has it is in another repository, or on
+/// another branch, or it is in none; wherever it is, two that replace one token would end it for each other.
+#[must_use]
+pub fn minted_elsewhere(record: &Record) -> Option<String> {
+    let entry = minted_for(record.description.as_deref()?)?;
+    Some(format!(
+        "token {} was minted by provision for {entry}, and is replaced and revoked there; this place needs one of its own",
+        record.id
+    ))
+}
+
+/// Of what GitLab lists for `owner`, the tokens that people made; and what is to be said of those that `provision` did.
+#[must_use]
+pub fn made_by_hand(listed: Vec<Record>, owner: &Owner) -> (Vec<Record>, Option<Left>) {
+    let (minted, by_hand): (Vec<_>, Vec<_>) =
+        listed.into_iter().partition(|record| minted_elsewhere(record).is_some());
+    let mut names: Vec<String> = minted.iter().map(|record| format!("\"{}\"", record.name)).collect();
+    names.sort_unstable();
+    let tokens =
+        if names.len() == 1 { "1 token was".to_owned() } else { format!("{} tokens were", names.len()) };
+    let why = format!("{tokens} minted by provision elsewhere: {}", names.join(", "));
+    (by_hand, (!names.is_empty()).then(|| Left { place: owner.path.clone(), why }))
+}
+
+/// The lock's entry of a token that people made, as GitLab describes it: it has no mark of ours.
 #[must_use]
 pub fn entry(record: &Record, owner: &Owner, gitlab: &Instance, requested: &str) -> Entry {
     Entry {
@@ -303,7 +327,7 @@ pub fn entry(record: &Record, owner: &Owner, gitlab: &Instance, requested: &str)
         created: record.created_at,
         expires: record.expires_at,
         requested: requested.to_owned(),
-        mark: record.description.as_deref().and_then(mark_in).map(ToOwned::to_owned),
+        mark: None,
         accepted: Scopes::new(),
         slots: BTreeMap::new(),
         superseded: Vec::new(),

@@ -11,6 +11,7 @@ use jiff::{Span, Timestamp, Zoned};
 use super::observed::{Live, Observed};
 use super::options::{Options, Renew};
 use super::{Note, Retire, Step, Why};
+use crate::journal::minted_for;
 use crate::lock;
 use crate::profile::{Environment, Token, expiry};
 use crate::token::{Known, Record, TokenId};
@@ -157,6 +158,11 @@ pub(super) fn ours(
     let why = untouchable(record.id, observed, stands)
         .or_else(|| if by_value { known.difference(record) } else { known.contradiction(record) });
     why.map_or(Ok(known), Err)
+}
+
+fn minted_elsewhere(record: &Record) -> Option<String> {
+    let entry = record.description.as_deref().and_then(minted_for)?;
+    Some(format!("at GitLab it was minted by provision for {entry}, and the lock has no mark"))
 }
 
 /// Why a token stays, whoever made it.

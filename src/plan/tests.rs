@@ -15,6 +15,7 @@ use crate::profile::Environment;
 use crate::sops;
 use crate::token::{Kind, Owner, Record, Role, Scopes, TokenId};
 
+mod by_hand;
 mod recovery;
 
 const PROFILE: &str = "\

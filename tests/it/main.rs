@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests touch files, programs and the environment themselves")]
 
 mod adopt;
+mod adopt_neighbour;
 mod always_live;
 mod at_once;
 mod bootstrap;

@@ -14,6 +14,7 @@ mod memory;
 mod mixed;
 mod random;
 mod random_formats;
+mod random_policy;
 mod rekey;
 mod rekey_formats;
 mod reveal;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use provision::sops::{Draft, Encrypted, Format, Path, Segment};
 
+use super::random_policy::policy;
 use super::workshop::{Workshop, assert_same_values, now, secret};
 
 /// A document as a tree; it is written with random styles.
@@ -109,24 +110,26 @@ fn batch(documents: &[String]) -> String {
     documents.iter().enumerate().map(|(index, text)| format!("d{index}:\n{}", indented(text))).collect()
 }
 
-/// Rules under which `always there` is encrypted.
-const RULES: [&str; 6] = [
+/// Rules under which `always there` is encrypted, in every format.
+pub(super) const RULES: &[&str] = &[
     "",
     "mac_only_encrypted: true",
     "unencrypted_suffix: x\n    mac_only_encrypted: true",
     "encrypted_suffix: \" there\"",
     "encrypted_regex: ' there$|[aeiou]'",
     "unencrypted_regex: '^[m-z]'",
+    // No document here has a comment that says this.
+    "unencrypted_comment_regex: ^MARK",
 ];
 
 /// 1,536 documents, 64 in a file.
 #[test]
 fn random_documents_go_both_ways() {
     let shop = Workshop::new();
-    let inputs = (prop::collection::vec(document(), 64), prop::sample::select(&RULES[..]));
+    let inputs = (prop::collection::vec(document(), 64), policy(RULES));
     TestRunner::new(config(24))
-        .run(&inputs, |(documents, lines)| {
-            let rule = shop.rule(lines);
+        .run(&inputs, |(documents, policy)| {
+            let rule = policy.furnish(&shop);
             let text = batch(&documents);
             let theirs = shop.encrypt(&text);
             let wanted = shop.decrypt(&theirs);
@@ -181,10 +184,11 @@ fn random_edits_change_their_leaves_and_no_other() {
 #[test]
 fn random_edits_are_read_by_stock_sops() {
     let shop = Workshop::new();
-    let rule = shop.rule("");
-    let inputs = (prop::collection::vec(document(), 6), any::<prop::sample::Index>(), "[ -~é\\n]{1,12}");
+    let at = any::<prop::sample::Index>();
+    let inputs = (prop::collection::vec(document(), 6), at, "[ -~é\\n]{1,12}", policy(RULES));
     TestRunner::new(config(12))
-        .run(&inputs, |(documents, at, value)| {
+        .run(&inputs, |(documents, at, value, policy)| {
+            let rule = policy.furnish(&shop);
             let before = Workshop::seal(&batch(&documents), &rule);
             let file = Encrypted::parse(Format::Yaml, before.as_bytes()).unwrap();
             let paths: Vec<Path> = file.leaf_paths().collect();
