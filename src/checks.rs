@@ -52,6 +52,8 @@ pub struct Row {
 pub enum State {
     /// Alive, and not due.
     Healthy,
+    /// As far as the lock knows alive and not due; GitLab does not show this credential its owner's tokens.
+    Unseen,
     /// Alive, and to be renewed.
     Due,
     /// At its end.
@@ -82,7 +84,7 @@ impl State {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::Healthy => Severity::Fine,
+            Self::Healthy | Self::Unseen => Severity::Fine,
             Self::Due | Self::Missing | Self::Unlisted => Severity::Due,
             Self::Expired | Self::Revoked | Self::Gone => Severity::Dead,
         }
@@ -93,6 +95,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Healthy => "healthy",
+            Self::Unseen => "unseen",
             Self::Due => "due",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
@@ -173,16 +176,17 @@ fn state(
         Some(Live::Known(record)) => record.expires_at,
         Some(Live::Gone) => return (State::Gone, entry.expires),
         None if asked => return (State::Gone, entry.expires),
-        None => entry.expires,
+        Some(Live::OutOfSight) | None => entry.expires,
     };
-    let Some(end) = expires else { return (State::Healthy, None) };
+    let alive = if matches!(live, Some(Live::OutOfSight)) { State::Unseen } else { State::Healthy };
+    let Some(end) = expires else { return (alive, None) };
     let created = entry.created.to_zoned(TimeZone::UTC).date();
     let state = if end <= today {
         State::Expired
     } else if token.due_on(created, end) <= today {
         State::Due
     } else {
-        State::Healthy
+        alive
     };
     (state, expires)
 }

@@ -205,7 +205,7 @@ pub struct ProvisionArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "all")]
     pub env: Vec<String>,
 
-    /// All environments
+    /// All environments; without a terminal, all that are shared
     #[arg(long, conflicts_with = "env")]
     pub all: bool,
 

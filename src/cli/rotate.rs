@@ -19,7 +19,7 @@ pub struct RotateArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present_any = ["all", "leaked"])]
     pub env: Vec<String>,
 
-    /// All environments
+    /// All environments; without a terminal, all that are shared
     #[arg(long, conflicts_with = "env")]
     pub all: bool,
 

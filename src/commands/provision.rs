@@ -27,7 +27,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     };
     let job = Job {
         verb: "provision",
-        environments: writer::chosen(&args.env, args.all, &repo)?,
+        environments: writer::chosen(&args.env, args.all, ui, &repo)?,
         wish: Wish {
             sync_template: args.sync_template,
             revokes: options.revokes(),

@@ -28,7 +28,7 @@ pub async fn run(args: &ResumeArgs, ui: Ui, world: &World) -> Result<Exit> {
     let options = Options { renew: Renew::Nothing, abandon: args.abandon, ..Options::default() };
     let job = Job {
         verb: "provision resume",
-        environments: writer::chosen(&names, false, &repo)?,
+        environments: writer::named(&names, &repo)?,
         wish: Wish::default(),
         pasted: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),

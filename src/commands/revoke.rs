@@ -25,7 +25,7 @@ pub async fn run(args: &RevokeArgs, ui: Ui, world: &World) -> Result<Exit> {
     let options = Options { renew: Renew::Nothing, end, orphans, force: args.force, ..Options::default() };
     let job = Job {
         verb: "provision revoke",
-        environments: writer::chosen(&args.env, args.all, &repo)?,
+        environments: writer::chosen(&args.env, args.all, ui, &repo)?,
         wish: Wish { revokes: true, values: !args.orphans, orphans: args.orphans, ..Wish::default() },
         pasted: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),

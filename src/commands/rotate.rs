@@ -8,8 +8,8 @@ use super::connection::Connections;
 use super::writer::{self, Job};
 use crate::cli::RotateArgs;
 use crate::error::{Error, Kind, Result};
-use crate::observe::Wish;
 use crate::observe::leaked::{Answer, find};
+use crate::observe::{Wish, environments};
 use crate::plan::options::{Chosen, Options, Overlap, Renew};
 use crate::plan::provision::plan;
 use crate::profile::{Environment, expiry};
@@ -25,10 +25,11 @@ use crate::world::World;
 pub async fn run(args: &RotateArgs, ui: Ui, world: &World) -> Result<Exit> {
     interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
-    let chosen = writer::chosen(&args.env, args.all || args.env.is_empty(), &repo)?;
     if args.leaked {
-        return leaked(args, &chosen, repo, ui, world).await;
+        let any = if args.env.is_empty() { environments::names(&repo)? } else { args.env.clone() };
+        return leaked(args, &writer::named(&any, &repo)?, repo, ui, world).await;
     }
+    let chosen = writer::chosen(&args.env, args.all, ui, &repo)?;
     let renew = renew(args);
     rotate(args, chosen, options(args, renew)?, repo, ui, world).await
 }
@@ -81,7 +82,7 @@ async fn leaked(
         }
         Answer::Lives { environment, id, last_used } => {
             let renew = Renew::Leaked { id, last_used };
-            let environments = writer::chosen(&[environment], false, &repo)?;
+            let environments = writer::named(&[environment], &repo)?;
             rotate(args, environments, options(args, renew)?, repo, ui, world).await
         }
     }

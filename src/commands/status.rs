@@ -8,9 +8,9 @@ use super::connection::Connections;
 use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
+use crate::gitlab::errors::ErrorKind;
 use crate::lock::Lock;
-use crate::observe::live::{self, Audience};
-use crate::observe::{environments, interrupted};
+use crate::observe::{environments, interrupted, live};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
@@ -35,29 +35,17 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
     let mut rows = Vec::new();
-    let mut untold = false;
     for name in &names {
         let environment = environments::read(&repo, name)?;
-        let locks = of_environment(&environment, &locks);
-        let gitlab = match &connections {
-            None => None,
-            Some(connections) => {
-                let client = connections.client(&environment.gitlab)?;
-                let audience = Audience::of(&client, locks.iter().map(|(user, _)| user.as_deref())).await?;
-                Some((client, audience))
-            }
-        };
-        for (user, lock) in locks {
+        for (user, lock) in of_environment(&environment, &locks) {
             let mut now = world.effects().now();
-            let live = match &gitlab {
-                Some((client, audience)) if audience.is_told(user.as_deref()) => {
-                    let records = live::records(client, &lock, &[]).await?;
+            let live = match &connections {
+                None => None,
+                Some(connections) => {
+                    let client = connections.client(&environment.gitlab)?;
+                    let records = live::records(&client, &lock, &[], is_hidden).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)
-                }
-                gitlab => {
-                    untold |= gitlab.is_some();
-                    None
                 }
             };
             let today = now.to_zoned(TimeZone::UTC).date();
@@ -70,11 +58,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
         let source = if args.live { "gitlab" } else { "locks" };
         ui.result_json(&Report { source, tokens: &rows, unfinished: &unfinished })?;
     } else {
-        let source = match (args.live, untold) {
-            (false, _) => "according to the locks",
-            (true, false) => "as GitLab says",
-            (true, true) => "as GitLab says; personal tokens of others according to their locks",
-        };
+        let source = if args.live { "as GitLab says" } else { "according to the locks" };
         ui.result(&status::text(ui, &rows, source))?;
         for name in &unfinished {
             ui.note(
@@ -89,6 +73,11 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     };
     let bad = rows.iter().any(|row| row.state.severity() >= limit);
     Ok(if bad { Exit::Attention } else { Exit::Done })
+}
+
+/// Whether the tokens of an owner are nothing that this credential is shown, such as somebody else's.
+fn is_hidden(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 /// The locks of an environment: one, or one for each person who has minted. A shared environment without a lock is

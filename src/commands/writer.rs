@@ -137,8 +137,16 @@ pub(super) async fn rehearse(
 ///
 /// # Errors
 /// Where there are none, or a profile cannot be used.
-pub(super) fn chosen(names: &[String], all: bool, repo: &Repository) -> Result<Vec<Environment>> {
-    let mut names = if all { environments::names(repo)? } else { names.to_vec() };
+pub(super) fn chosen(names: &[String], all: bool, ui: Ui, repo: &Repository) -> Result<Vec<Environment>> {
+    if all { Ok(shared(named(&environments::names(repo)?, repo)?, ui)) } else { named(names, repo) }
+}
+
+/// The environments of these names, each once.
+///
+/// # Errors
+/// Where there are none, or a profile cannot be used.
+pub(super) fn named(names: &[String], repo: &Repository) -> Result<Vec<Environment>> {
+    let mut names = names.to_vec();
     if names.is_empty() {
         return Err(Error::new(Kind::Usage, "there are no environments")
             .because("environments/ has no profile")
@@ -147,6 +155,19 @@ pub(super) fn chosen(names: &[String], all: bool, repo: &Repository) -> Result<V
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names.iter().map(|name| environments::read(repo, name)).collect()
+}
+
+/// What `--all` means to a run that nobody sits at: a person's own token is made, and its file opened, by that person.
+/// Where there is nothing else, that is what was meant.
+fn shared(mut environments: Vec<Environment>, ui: Ui) -> Vec<Environment> {
+    let is_own = |environment: &Environment| environment.is_personal();
+    if !ui.interactive && !environments.iter().all(is_own) {
+        for environment in environments.extract_if(.., |environment| is_own(environment)) {
+            let name = &environment.name;
+            ui.note(false, &format!("{name} is each person's own, and left out: provision --env {name}"));
+        }
+    }
+    environments
 }
 
 /// One writer at a time in a clone; `verb` is what others that wait for this one read.
@@ -189,11 +210,18 @@ impl Run<'_> {
         consent(&plans, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
         let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
-        for (ground, plan) in &mut planned {
-            ground.pasted = pasting.all(plan, ground, self.ui, self.world).await?;
+        let mut ready = Vec::new();
+        for (mut ground, plan) in planned {
+            match pasting.all(&plan, &ground, self.ui, self.world).await {
+                Ok(pasted) => {
+                    ground.pasted = pasted;
+                    ready.push((ground, plan));
+                }
+                Err(error) => failed.take(&plan.environment, error)?,
+            }
         }
         interrupt::between_effects();
-        let done = self.apply(planned, &mut failed).await?;
+        let done = self.apply(ready, &mut failed).await?;
         if let Some(error) = failed.error(&done, self.job) {
             report::done(self.ui, &done)?;
             return Err(error);

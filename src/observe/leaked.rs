@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::environments;
-use super::live::{self, Audience};
+use super::{environments, live};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
@@ -47,9 +46,7 @@ pub async fn find(
 ) -> Result<Answer> {
     let mut locks = environments::locks(repo)?;
     locks.retain(|(name, _, _)| environments.iter().any(|environment| environment.name == *name));
-    let audience = Audience::of(client, locks.iter().map(|(_, user, _)| user.as_deref())).await?;
-    let own = locks.iter().filter(|(_, user, _)| audience.has_as_own(user.as_deref()));
-    let last_uses = last_uses(own.map(|(_, _, lock)| lock), client).await?;
+    let last_uses = last_uses(&locks, client).await?;
     let record = match client.verify(value, "the leaked token").await {
         Ok(record) => record,
         Err(error) => return ended(error),
@@ -58,7 +55,9 @@ pub async fn find(
     let Some((environment, user, _)) = locks.into_iter().find(|(_, _, lock)| lock.names(id)) else {
         return Err(of_no_lock(&record, client));
     };
-    if let Some(user) = user.filter(|user| !audience.has_as_own(Some(user))) {
+    if let Some(user) = user
+        && client.whoami().await?.username.as_deref() != Some(user.as_str())
+    {
         return Err(Error::new(Kind::Refused, format!("token {id} is {user}'s, of {environment}"))
             .because("what is in a personal file can be replaced by its owner only")
             .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
@@ -67,20 +66,25 @@ pub async fn find(
     Ok(Answer::Lives { environment, id, last_used })
 }
 
-/// When each token of these locks was last used, before the question with the value counts as a use.
-async fn last_uses<'a>(
-    locks: impl Iterator<Item = &'a Lock>,
+/// When each token of the locks was last used, before the question with the value counts as a use.
+async fn last_uses(
+    locks: &[(String, Option<String>, Lock)],
     client: &Client,
 ) -> Result<BTreeMap<TokenId, Option<Timestamp>>> {
     let mut last_uses = BTreeMap::new();
-    for lock in locks {
-        for (id, live) in live::records(client, lock, &[]).await? {
+    for (_, _, lock) in locks {
+        for (id, live) in live::records(client, lock, &[], is_hidden).await? {
             if let Live::Known(record) = live {
                 last_uses.insert(id, record.last_used_at);
             }
         }
     }
     Ok(last_uses)
+}
+
+/// A lock may be of somebody else's tokens, or of a group that is gone: what was used there is of no interest here.
+fn is_hidden(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 fn ended(error: GitLabError) -> Result<Answer> {

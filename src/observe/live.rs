@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::gitlab::client::Client;
-use crate::gitlab::errors::GitLabError;
-use crate::gitlab::owners::User;
+use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::Lock;
 use crate::plan::observed::Live;
 use crate::token::{Known, Owner, TokenId};
@@ -17,37 +16,8 @@ pub const CONCURRENCY: usize = 8;
 /// Below this many ids of one owner, each is asked for by itself; above, one list answers for all that are active.
 const LIST_FROM: usize = 3;
 
-/// Who can be told of the tokens of a lock: of personal ones GitLab speaks to their user and to administrators only.
-#[derive(Debug)]
-pub struct Audience(Option<User>);
-
-impl Audience {
-    /// Asks who we are where one of these locks, by their users, is somebody's own.
-    ///
-    /// # Errors
-    /// Where GitLab refuses or cannot be reached.
-    pub async fn of<'a>(
-        client: &Client,
-        users: impl IntoIterator<Item = Option<&'a str>>,
-    ) -> Result<Self, GitLabError> {
-        let personal = users.into_iter().any(|user| user.is_some());
-        Ok(Self(if personal { Some(client.whoami().await?) } else { None }))
-    }
-
-    /// Whether this user's lock is our own, or all of ours.
-    #[must_use]
-    pub fn has_as_own(&self, user: Option<&str>) -> bool {
-        user.is_none() || self.0.as_ref().is_some_and(|me| me.username.as_deref() == user)
-    }
-
-    /// Whether GitLab tells us of this user's lock.
-    #[must_use]
-    pub fn is_told(&self, user: Option<&str>) -> bool {
-        self.has_as_own(user) || self.0.as_ref().is_some_and(|me| me.is_admin == Some(true))
-    }
-}
-
 /// GitLab's record of every id in the lock, current and superseded, and of those that an interrupted run was to revoke.
+/// Where an owner's tokens cannot be looked at, for a reason that `may_miss` takes, they are [`Live::OutOfSight`].
 ///
 /// # Errors
 /// Where GitLab refuses or cannot be reached; a token that it does not know is not an error.
@@ -55,6 +25,7 @@ pub async fn records(
     client: &Client,
     lock: &Lock,
     retiring: &[(String, Known)],
+    may_miss: fn(&ErrorKind) -> bool,
 ) -> Result<BTreeMap<TokenId, Live>, GitLabError> {
     let mut by_owner: BTreeMap<&Owner, BTreeSet<TokenId>> = BTreeMap::new();
     for entry in lock.tokens.values() {
@@ -70,15 +41,26 @@ pub async fn records(
     let mut singly = Vec::new();
     for (owner, ids) in by_owner {
         if ids.len() >= LIST_FROM {
-            let listed = client.list_active(owner).await?;
-            live.extend(listed.into_iter().filter(|r| ids.contains(&r.id)).map(|r| (r.id, Live::Known(r))));
+            match client.list_active(owner).await {
+                Ok(listed) => {
+                    let ours = listed.into_iter().filter(|record| ids.contains(&record.id));
+                    live.extend(ours.map(|record| (record.id, Live::Known(record))));
+                }
+                Err(error) if may_miss(error.kind()) => {
+                    live.extend(ids.iter().map(|id| (*id, Live::OutOfSight)));
+                }
+                Err(error) => return Err(error),
+            }
         }
         singly.extend(ids.into_iter().filter(|id| !live.contains_key(id)).map(|id| (owner, id)));
     }
     let asked: Vec<(TokenId, Live)> = stream::iter(singly)
         .map(|(owner, id)| async move {
-            let record = client.get(owner, id).await?;
-            Ok::<_, GitLabError>((id, record.map_or(Live::Gone, Live::Known)))
+            match client.get(owner, id).await {
+                Ok(record) => Ok((id, record.map_or(Live::Gone, Live::Known))),
+                Err(error) if may_miss(error.kind()) => Ok((id, Live::OutOfSight)),
+                Err(error) => Err(error),
+            }
         })
         .buffer_unordered(CONCURRENCY)
         .try_collect()

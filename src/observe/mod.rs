@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
+use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
@@ -71,7 +72,7 @@ pub struct Ground {
     pub journal: PathBuf,
     /// What it says.
     pub replay: Replay,
-    /// The lock's tokens that live.
+    /// The lock's tokens that live, or cannot be known not to.
     pub active: BTreeSet<TokenId>,
     /// Personal tokens that a person has made and pasted for this plan.
     pub pasted: Vec<Pasted>,
@@ -143,7 +144,9 @@ pub async fn environment(
     one_gitlab::check(&environment, &lock, &lock_path, &replay)?;
     let moved = moved(&mut lock, &environment);
     let files = secrets_files(&environment, user_name, &repo, &policy_path, &replay, world)?;
-    let live = live::records(&client, &lock, &replay.retiring).await?;
+    // An owner that is gone may be one that the profile has left; where it is not, asking for it by its path says so.
+    let is_gone = |error: &ErrorKind| *error == ErrorKind::NotFound;
+    let live = live::records(&client, &lock, &replay.retiring, is_gone).await?;
     let owners = owners(&environment, user.as_ref(), &lock, &live, &client).await?;
     let view = upstream::look(&repo, &lock_path, &policy_path)?;
     let mut states =
@@ -169,7 +172,7 @@ pub async fn environment(
     } else {
         Vec::new()
     };
-    let active = live.iter().filter(|(_, live)| live.is_active()).map(|(id, _)| *id).collect();
+    let active = live.iter().filter(|(_, live)| live.may_live()).map(|(id, _)| *id).collect();
     let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, view.others)?;
     let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
     current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));

@@ -66,6 +66,11 @@ pub(super) fn plan(
         // Upstream's lock may still have one of them as current. It ends with the entry, as the current one does.
         let superseded = entry.superseded.iter().map(|old| (old.id, old.known(), Stands::Pressing));
         for (id, known, stands) in superseded.chain([current]) {
+            if let Some(Live::OutOfSight) = observed.live.get(&id) {
+                plan.notes.push(Note::attention(format!(
+                    "token {id} of {key} is not revoked: this credential is not shown the tokens of its owner"
+                )));
+            }
             if let Some(token) = revocable(key, id, known, stands, observed)? {
                 let value = observed.at_hand.get(key).filter(|_| id == entry.id).cloned();
                 let retire = Retire { key: key.clone(), token, because: why.clone() };

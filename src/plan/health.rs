@@ -27,7 +27,10 @@ pub fn reasons(
     let Some(entry) = entry else { return Ok(vec![Reason::New]) };
     let record = match live {
         Some(Live::Known(record)) => record,
-        Some(Live::Gone) | None => return Ok(vec![Reason::Gone]),
+        Some(Live::OutOfSight) if is_of_another(owner, entry) => {
+            return Ok(vec![changed_owner(owner, entry)]);
+        }
+        Some(Live::Gone | Live::OutOfSight) | None => return Ok(vec![Reason::Gone]),
     };
     if let Some(why) = foreign(entry, record) {
         return Err(PlanError::NotOurs { key: token.key.clone(), id: entry.id, why });
@@ -69,14 +72,14 @@ fn end_of_life(token: &Token, record: &Record, today: Date) -> Option<Reason> {
 
 fn changes(token: &Token, owner: &Owner, entry: &lock::Entry, record: &Record) -> Vec<Reason> {
     let mut changes = Vec::new();
+    if is_of_another(owner, entry) {
+        changes.push(changed_owner(owner, entry));
+    }
     let mut differ = |field, was: String, wanted: String| {
         if was != wanted {
             changes.push(Reason::Changed { field, was, wanted });
         }
     };
-    if (entry.owner.kind, entry.owner.id) != (owner.kind, owner.id) {
-        differ("owner", described(&entry.owner), described(owner));
-    }
     differ("name", record.name.clone(), token.name.clone());
     let expected = token.scopes.union(&entry.accepted).cloned().collect();
     if record.scopes != expected {
@@ -89,6 +92,14 @@ fn changes(token: &Token, owner: &Owner, entry: &lock::Entry, record: &Record) -
     }
     differ("expires", entry.requested.clone(), token.expires_as_written.clone());
     changes
+}
+
+fn is_of_another(owner: &Owner, entry: &lock::Entry) -> bool {
+    (entry.owner.kind, entry.owner.id) != (owner.kind, owner.id)
+}
+
+fn changed_owner(owner: &Owner, entry: &lock::Entry) -> Reason {
+    Reason::Changed { field: "owner", was: described(&entry.owner), wanted: described(owner) }
 }
 
 fn described(owner: &Owner) -> String {

@@ -77,6 +77,8 @@ pub enum Live {
     Known(Record),
     /// It does not (deleted long after its end), or not for us.
     Gone,
+    /// Its owner is gone, or GitLab does not show this credential the owner's tokens.
+    OutOfSight,
 }
 
 impl Live {
@@ -84,6 +86,12 @@ impl Live {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self, Self::Known(record) if record.active)
+    }
+
+    /// Whether it works, or cannot be known not to.
+    #[must_use]
+    pub fn may_live(&self) -> bool {
+        self.is_active() || matches!(self, Self::OutOfSight)
     }
 }
 

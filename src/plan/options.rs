@@ -100,6 +100,16 @@ impl Options {
         self.overlap.as_ref().is_some_and(|overlap| overlap.span.is_zero())
     }
 
+    /// `--overlap`, where this entry is one of those that the person chose.
+    pub(super) fn overlap_of(&self, key: &str) -> Option<&Overlap> {
+        self.overlap.as_ref().filter(|_| self.renew.is_about(key))
+    }
+
+    /// `--force`, where this entry is one of those that the person chose.
+    pub(super) fn forces(&self, key: &str) -> bool {
+        self.force && self.renew.is_about(key)
+    }
+
     /// Whether it may be that a current token is revoked.
     #[must_use]
     pub fn revokes(&self) -> bool {
@@ -146,6 +156,16 @@ impl Renew {
     /// Whether a person named this entry, or all, to get a successor now.
     pub(super) fn chooses(&self, key: &str) -> bool {
         matches!(self, Self::Now(chosen) | Self::Still { chosen, .. } if chosen.is_empty() || chosen.contains(key))
+    }
+
+    /// Whether a person named this entry, or all, whatever is to be done about it.
+    fn is_about(&self, key: &str) -> bool {
+        match self {
+            Self::Now(chosen) | Self::Still { chosen, .. } | Self::Due(chosen) => {
+                chosen.is_empty() || chosen.contains(key)
+            }
+            Self::Unhealthy | Self::Leaked { .. } | Self::Nothing => false,
+        }
     }
 
     /// Of the reasons to replace the current token of an entry, those that count in this run.

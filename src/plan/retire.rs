@@ -36,11 +36,16 @@ pub(super) fn plan(
 ) -> Retirement {
     let mut retirement = Retirement::default();
     let mut waits_for_upstream = false;
+    let today = utc(observed.now).date();
     for token in environment.tokens.iter().filter(|token| !ending.contains(&token.key)) {
         let Some(entry) = observed.lock.tokens.get(&token.key) else { continue };
         for old in &entry.superseded {
             let record = match observed.live.get(&old.id) {
                 Some(Live::Known(record)) if record.active => record,
+                Some(Live::OutOfSight) if old.expires.is_none_or(|end| end > today) => {
+                    retirement.notes.push(out_of_sight(&token.key, old));
+                    continue;
+                }
                 _ => {
                     retirement.ended.insert(old.id);
                     continue;
@@ -71,6 +76,15 @@ pub(super) fn plan(
     retirement
 }
 
+fn out_of_sight(key: &str, old: &lock::Superseded) -> Note {
+    let (id, owner) = (old.id, &old.owner);
+    let end = old.expires.map_or_else(String::new, |end| format!(", and ends by itself on {end}"));
+    Note::attention(format!(
+        "superseded token {id} of {key} is not retired: this credential is shown no {} {}{end}",
+        owner.kind, owner.path
+    ))
+}
+
 fn waiting(observed: &Observed) -> Note {
     match &observed.upstream_unknown {
         Some(why) => Note::attention(format!("superseded tokens are not retired: {why}")),
@@ -94,10 +108,11 @@ fn verdict(
     options: &Options,
 ) -> Verdict {
     let since = observed.superseded_since.get(&old.id).copied();
-    if since.is_none() && !is_pressing(old.id, options) {
+    let is_pressing = is_pressing(old.id, token, options);
+    if since.is_none() && !is_pressing {
         return Verdict::NotUpstream;
     }
-    let stands = if is_pressing(old.id, options) { Stands::Pressing } else { Stands::Superseded };
+    let stands = if is_pressing { Stands::Pressing } else { Stands::Superseded };
     let known = match ours(old.known(), record, observed, stands) {
         Ok(known) => known,
         Err(why) => return Verdict::Refuse(why),
@@ -117,20 +132,22 @@ fn verdict(
     // has not taken the successor yet.
     let quiet_since = before(observed.now, overlap);
     match record.last_used_at {
-        Some(used) if used > since && used > quiet_since && !options.force => Verdict::InUse(used),
+        Some(used) if used > since && used > quiet_since && !options.forces(&token.key) => {
+            Verdict::InUse(used)
+        }
         _ => Verdict::Due(known, Why::OverlapOver { since: over }),
     }
 }
 
 /// Whether it goes without the successor being upstream: it leaked, or the person said so twice.
-fn is_pressing(id: TokenId, options: &Options) -> bool {
+fn is_pressing(id: TokenId, token: &Token, options: &Options) -> bool {
     matches!(options.renew, Renew::Leaked { id: leaked, .. } if leaked == id)
-        || (options.force && options.at_once())
+        || (options.forces(&token.key) && options.at_once())
 }
 
-/// What was said for this run, else when it was superseded, else what the profile says.
+/// What was said for this entry in this run, else when the token was superseded, else what the profile says.
 fn overlap(old: &lock::Superseded, token: &Token, options: &Options) -> Span {
-    let said = options.overlap.as_ref().map(|overlap| overlap.span);
+    let said = options.overlap_of(&token.key).map(|overlap| overlap.span);
     let noted = || old.overlap.as_deref().and_then(|text| expiry::fixed(text).ok());
     said.or_else(noted).unwrap_or(token.overlap)
 }
@@ -155,8 +172,13 @@ pub(super) fn ours(
     stands: Stands,
 ) -> Result<Known, String> {
     let by_value = known.mark.is_none() && observed.by_value.contains(&known.id);
-    let why = untouchable(record.id, observed, stands)
-        .or_else(|| if by_value { known.difference(record) } else { known.contradiction(record) });
+    let why = untouchable(record.id, observed, stands).or_else(|| {
+        if by_value {
+            known.difference(record).or_else(|| minted_elsewhere(record))
+        } else {
+            known.contradiction(record)
+        }
+    });
     why.map_or(Ok(known), Err)
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::date;
 
 use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
-use super::options::Options;
+use super::options::{Options, Overlap, Renew};
 use super::provision::plan;
 use super::{Plan, PlanError, Step};
 use crate::journal::description;
@@ -381,6 +381,28 @@ fn a_token_in_use_is_reported_and_kept() {
         verbs(&planned(&observed)),
         [format!("! superseded token 41 of backstage is still in use (last at {used}): not retired")]
     );
+}
+
+#[test]
+fn what_is_said_of_one_token_is_not_said_of_the_superseded_ones_of_another() {
+    let other = "  other: { kind: group, group: acme, name: Other, role: developer, scopes: [read_api] }\n";
+    let environment = environment(&format!("{PROFILE}{other}"));
+    let mut observed = superseded();
+    observed.now = at("2026-11-21T12:00:00Z");
+    observed.owners.insert("other".to_owned(), acme());
+    let hurried = |renew| {
+        let overlap = Some(Overlap { written: "0s".to_owned(), span: jiff::Span::new() });
+        let options = Options { renew, overlap, force: true, ..Options::default() };
+        verbs(&plan(&environment, &observed, &options).unwrap())
+    };
+    let only = |key: &str| BTreeSet::from([key.to_owned()]);
+    for renew in [Renew::Now(only("other")), Renew::Due(only("other"))] {
+        let steps = hurried(renew);
+        assert!(!steps.contains(&"retire 41".to_owned()), "{steps:?}");
+        assert!(steps.iter().any(|step| step.contains("41 of backstage lives until")), "{steps:?}");
+    }
+    let steps = hurried(Renew::Due(only("backstage")));
+    assert!(steps.contains(&"retire 41".to_owned()), "{steps:?}");
 }
 
 #[test]

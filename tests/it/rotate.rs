@@ -246,3 +246,24 @@ fn an_environment_that_cannot_be_planned_does_not_hold_up_the_others() {
     assert!(said.out.contains("dev: backstage is group token"), "{}", said.out);
     assert!(said.err.contains("for the rest: provision --env qa"), "{}", said.err);
 }
+
+/// dev and qa are due, and so is somebody's personal token.
+fn all_are_due() -> Lab {
+    let lab = Lab::today();
+    lab.provision(["--env", "dev,qa", "--yes"]).ok();
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 360));
+    lab
+}
+
+#[test]
+fn a_personal_environment_does_not_hold_up_the_others_where_nobody_can_paste() {
+    let lab = all_are_due();
+    let said = lab.provision(["rotate", "--all", "--due", "--yes"]).ok();
+    assert!(said.err.contains("devmode is each person's own, and left out"), "{}", said.err);
+    assert_eq!(lab.minted().len(), 4);
+
+    let lab = all_are_due();
+    let said = lab.provision(["--env", "devmode,dev,qa", "--yes"]).refused(4, "devmode failed");
+    assert!(said.err.contains("there is no terminal to paste it on"), "{}", said.err);
+    assert_eq!(lab.minted().len(), 4);
+}

@@ -188,7 +188,7 @@ pub(super) fn schedule(observed: &Observed) -> Vec<Said> {
             Said::ok(format!("{file} runs provision: replaced tokens are retired, due ones renewed"))
         }
         (None, 0) => Said {
-            mend: Some("run provision --all --yes in a scheduled pipeline".to_owned()),
+            mend: Some("run provision rotate --all --due --yes in a scheduled pipeline; provision init --ci writes one".to_owned()),
             ..Said::note("no pipeline here runs provision, so nobody renews tokens that come due")
         },
         (None, waiting) => Said::warning(
