@@ -130,6 +130,12 @@ pub enum EnvironError {
         /// File and path.
         path: String,
     },
+    /// A leaf that no path leads to.
+    #[error("{leaf} is not in the first document of its file, and a variable is a leaf of that one")]
+    Document {
+        /// File, document and path.
+        leaf: String,
+    },
     /// A value that no environment variable can have.
     #[error("the value of {name} has a NUL byte, which no environment variable can have")]
     Nul {
@@ -184,7 +190,14 @@ pub fn variables(files: &[Listed<'_>], wish: &Wish) -> Result<Vec<Variable>, Env
     for (index, listed) in files.iter().enumerate() {
         for leaf in listed.file.leaves().filter(|leaf| leaf.form != Form::Encrypted("comment")) {
             let is_leaf = |variable: &Variable| variable.file == index && variable.path == leaf.path;
-            if mapped.iter().any(is_leaf) || !is_wanted(&only, index, &leaf.path, !wish.only.is_empty()) {
+            let limited = !wish.only.is_empty();
+            if leaf.document > 0 {
+                if limited {
+                    continue;
+                }
+                return Err(EnvironError::Document { leaf: format!("{} {}", listed.name, leaf.place()) });
+            }
+            if mapped.iter().any(is_leaf) || !is_wanted(&only, index, &leaf.path, limited) {
                 continue;
             }
             let shown = place(listed, &leaf.path);

@@ -356,6 +356,7 @@ impl From<EnvironError> for Error {
             EnvironError::Missing { .. } => "provision show lists the keys".to_owned(),
             EnvironError::SeveralFiles { .. } => "name the one file with --file".to_owned(),
             EnvironError::NotALeaf { .. } => "name one of the values in it".to_owned(),
+            EnvironError::Document { .. } => "name the values that you want with --only".to_owned(),
             EnvironError::Nul { .. } => {
                 "leave it out with --only; provision show --reveal prints it".to_owned()
             }

@@ -50,6 +50,16 @@ fn a_key_at_the_top_keeps_its_name_and_nested_ones_are_joined_in_capitals() {
 }
 
 #[test]
+fn leaves_behind_the_first_document_are_refused_and_never_dropped() {
+    let body = "A: x\n---\nA: y\nB: z";
+    let error = named(body, &Wish::default()).unwrap_err();
+    assert!(error.to_string().starts_with("f document 2: [\"A\"] is not in the first document"), "{error}");
+    assert_eq!(named(body, &wish(&["A"], &[], "")).unwrap(), ["A [\"A\"]"]);
+    assert!(matches!(named(body, &wish(&["B"], &[], "")), Err(EnvironError::Missing { .. })));
+    assert!(matches!(named(body, &wish(&[], &["C=A"], "")), Err(EnvironError::Document { .. })));
+}
+
+#[test]
 fn two_leaves_of_one_name_are_refused_also_where_only_the_case_differs() {
     for body in ["A_B: x\na:\n    b: y", "my-key: x\nmy.key: y", "Token: x\nTOKEN: y"] {
         assert!(matches!(named(body, &Wish::default()), Err(EnvironError::Collision { .. })), "{body}");

@@ -114,11 +114,6 @@ fn look_into(file: &str, bytes: &[u8], identities: &Identities, search: &mut Sea
             return Ok(());
         }
     };
-    let leaves: Vec<(Path, String)> = encrypted
-        .leaves()
-        .filter(|leaf| leaf.selected)
-        .map(|leaf| (leaf.path, lock::digest(leaf.stored)))
-        .collect();
     let opened = match encrypted.open(identities) {
         Ok(opened) => opened,
         Err(error) => {
@@ -126,12 +121,20 @@ fn look_into(file: &str, bytes: &[u8], identities: &Identities, search: &mut Sea
             return Ok(());
         }
     };
-    for (path, digest) in leaves {
+    for (leaf, bytes) in opened.file().leaves().zip(opened.raw_values()).filter(|(leaf, _)| leaf.selected) {
         // What is not text is no token.
-        let Ok(Some(value)) = opened.get(&path) else { continue };
+        let Some(text) = bytes.as_ref().and_then(|bytes| str::from_utf8(bytes).ok()) else { continue };
+        let value = Secret::new(text.to_owned());
+        let place = || format!("{file} {}", leaf.place());
         match look_at(&value) {
-            Looks::Token => search.candidates.push(Candidate { file: file.to_owned(), path, digest, value }),
-            Looks::Other(why) => search.leave(format!("{file} {path}"), why),
+            Looks::Token if leaf.document > 0 => {
+                search.leave(place(), "it is behind the first document, the only one that templates lead to");
+            }
+            Looks::Token => {
+                let digest = lock::digest(leaf.stored);
+                search.candidates.push(Candidate { file: file.to_owned(), path: leaf.path, digest, value });
+            }
+            Looks::Other(why) => search.leave(place(), why),
             Looks::Nothing => {}
         }
     }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::document::METADATA;
 use super::encrypted::Encrypted;
 use super::keys::Recipient;
-use super::path::{Path, PathError, Segment};
+use super::path::{LeafPath, Path, PathError, Segment};
 use super::reader::Reader;
 use super::value::is_encrypted;
 
@@ -138,7 +138,7 @@ impl Encrypted {
         })
     }
 
-    /// The place that `text` names: a path as sops writes it, or the keys with dots between them (`data.token.0`).
+    /// The place in the first document that `text` names: a path as sops writes it, or the keys with dots between them (`data.token.0`).
     ///
     /// # Errors
     /// [`LocateError`].
@@ -146,11 +146,11 @@ impl Encrypted {
         let missing = || LocateError::Missing { text: text.to_owned() };
         if text.starts_with('[') {
             let path: Path = text.parse()?;
-            let exists = self.document.paths().any(|leaf| leaf.starts_with(&path));
+            let exists = self.first_document().any(|leaf| leaf.starts_with(&path));
             return if exists { Ok(path) } else { Err(missing()) };
         }
         let mut found: Option<Path> = None;
-        for leaf in self.leaf_paths() {
+        for leaf in self.first_document().map(LeafPath::to_path) {
             for length in 1..=leaf.0.len() {
                 let segments = &leaf.0[..length];
                 if found.as_ref().is_some_and(|found| found.0 == segments) || !is_dotted(segments, text) {
@@ -166,6 +166,11 @@ impl Encrypted {
             }
         }
         found.ok_or_else(missing)
+    }
+
+    fn first_document(&self) -> impl Iterator<Item = LeafPath<'_>> {
+        let leaves = self.document.paths().zip(self.document.documents());
+        leaves.take_while(|(_, document)| *document == 0).map(|(path, _)| path)
     }
 }
 

@@ -17,6 +17,9 @@ pub struct File<'a> {
 
 #[derive(Debug, Serialize)]
 struct Key<'a> {
+    /// Which of several documents it is in, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<usize>,
     path: Path,
     encrypted: bool,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -27,9 +30,14 @@ impl<'a> File<'a> {
     /// The keys of `file` in its order, and everybody who can read it.
     #[must_use]
     pub fn of(name: &'a str, file: &'a Encrypted) -> Self {
-        let keys = file.leaves().map(|leaf| match leaf.form {
-            Form::Encrypted(kind) => Key { path: leaf.path, encrypted: true, kind: Some(kind) },
-            Form::Clear | Form::Empty => Key { path: leaf.path, encrypted: false, kind: None },
+        let has_documents = file.leaves().any(|leaf| leaf.document > 0);
+        let keys = file.leaves().map(|leaf| {
+            let kind = match leaf.form {
+                Form::Encrypted(kind) => Some(kind),
+                Form::Clear | Form::Empty => None,
+            };
+            let document = has_documents.then_some(leaf.document + 1);
+            Key { document, path: leaf.path, encrypted: kind.is_some(), kind }
         });
         Self { file: name, keys: keys.collect(), recipients: readers(file) }
     }

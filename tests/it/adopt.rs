@@ -84,6 +84,23 @@ fn twelve_tokens_made_by_hand_come_under_care_and_no_secret_byte_changes() {
 }
 
 #[test]
+fn a_token_behind_the_first_document_of_a_file_is_left_and_the_others_are_taken() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    let (one, two) = (by_hand(&lab, "One", "2027-10-01"), by_hand(&lab, "Two", "2027-10-01"));
+    lab.write("secrets/x.yaml", &format!("token: {one}\n---\ntoken: {two}\n"));
+    lab.sops(["encrypt", "--in-place", "secrets/x.yaml"]).ok();
+    lab.commit_all("by hand");
+    let said = lab.provision(["adopt", "--yes"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    let left = "left: secrets/x.yaml document 2: [\"token\"]: it is behind the first document";
+    assert!(said.err.contains(left), "{said:?}");
+    let again = lab.provision(["--all"]).ok();
+    assert_eq!(again.out.matches("is healthy").count(), 1, "{again:?}");
+    assert!(lab.minted().is_empty(), "nothing was made anew");
+}
+
+#[test]
 fn an_adopted_token_is_renewed_where_it_stands_when_it_is_due() {
     let (lab, tokens) = team();
     lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);

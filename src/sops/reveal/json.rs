@@ -14,17 +14,22 @@ use crate::secret::Secret;
 use crate::yaml::{Id, Kind, Node, Sequence};
 
 impl Opened {
-    /// What stands at `path` (the whole document for the empty path) as JSON, indented, without a newline at its end.
-    /// Comments are left out; NaN and infinities, which JSON does not have, become texts. Changes that wait are not seen.
+    /// What stands at `path` in the first document as JSON, indented, without a newline at its end. The empty path is the
+    /// whole file, and an array where that has several documents. Comments are left out; NaN and infinities, which JSON does not have, become texts. Changes that wait are not seen.
     ///
     /// # Errors
     /// There is nothing at `path` ([`RevealError::Layout`]), or a value is not text.
     pub fn json(&self, path: &Path) -> Result<Secret, RevealError> {
-        let root = self.file.document.root().ok_or(RevealError::Layout)?;
-        let node = path.0.iter().try_fold(root.node(), |node, segment| step(node, segment));
-        let leaf = self.file.document.paths().position(|leaf| leaf.starts_with(path)).unwrap_or_default();
+        let document = &self.file.document;
+        let leaf = document.paths().position(|leaf| leaf.starts_with(path)).unwrap_or_default();
         let mut writer = Writer { opened: self, path: path.clone(), leaf, out: room(self) };
-        writer.node(node.ok_or(RevealError::Layout)?, 0)?;
+        if path.0.is_empty() && document.tree().documents().len() > 1 {
+            writer.documents(document.tree().documents().map(|document| document.root()))?;
+        } else {
+            let root = document.root().ok_or(RevealError::Layout)?;
+            let node = path.0.iter().try_fold(root.node(), |node, segment| step(node, segment));
+            writer.node(node.ok_or(RevealError::Layout)?, 0)?;
+        }
         let text = str::from_utf8(&writer.out).map_err(|_| RevealError::Layout)?;
         Ok(Secret::new(text.to_owned()))
     }
@@ -80,6 +85,21 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// An array of all documents; one that is empty is null.
+    fn documents<'t>(&mut self, roots: impl Iterator<Item = Option<Node<'t>>>) -> Result<(), RevealError> {
+        self.out.push(b'[');
+        let mut first = true;
+        for root in roots {
+            self.item(&mut first, 0);
+            match root.filter(|root| root.as_mapping().is_some()) {
+                Some(root) => self.node(root, 1)?,
+                None => self.out.extend_from_slice(b"null"),
+            }
+        }
+        self.close(b']', first, 0);
+        Ok(())
+    }
+
     /// The depth is bounded by the tree's.
     fn node(&mut self, node: Node<'_>, depth: usize) -> Result<(), RevealError> {
         match node.resolve().kind() {

@@ -126,6 +126,27 @@ fn a_place_is_found_by_its_path_or_its_dotted_keys() {
 }
 
 #[test]
+fn a_place_is_looked_for_in_the_first_document() {
+    let file = opened("a: {b: x}\n---\na: {c: y}\nd: z\n", "").file;
+    let at = |text: &str| file.locate(text).map(|path| path.to_string());
+    assert_eq!(at("a.b").unwrap(), "[\"a\"][\"b\"]");
+    for missing in ["a.c", "d", "[\"d\"]", "[\"a\"][\"c\"]"] {
+        assert!(matches!(at(missing), Err(LocateError::Missing { .. })), "{missing}");
+    }
+}
+
+#[test]
+fn several_documents_are_an_array_in_json() {
+    let opened = opened("a: 1\n---\nb: [x]\n---\na: {}\n", "");
+    let json = |path: &Path| opened.json(path).unwrap().expose().to_owned();
+    let values: serde_json::Value = serde_json::from_str(&json(&Path::default())).unwrap();
+    assert_eq!(values, serde_json::json!([{"a": 1}, {"b": ["x"]}, {"a": {}}]));
+    assert_eq!(json(&"[\"a\"]".parse().unwrap()), "1");
+    let last = "  {\n    \"a\": {}\n  }\n]";
+    assert!(json(&Path::default()).ends_with(last), "{}", json(&Path::default()));
+}
+
+#[test]
 fn leaves_say_how_they_are_stored_without_a_key() {
     let file = opened("s: x\nn: 5\nopen_unencrypted: y\nnone: ~\n", "").file;
     let forms: Vec<_> = file.leaves().map(|leaf| (leaf.form.to_string(), leaf.selected)).collect();
