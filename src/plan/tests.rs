@@ -165,6 +165,7 @@ fn verbs(plan: &Plan) -> Vec<String> {
         Step::Render { key, from, .. } => format!("render {key} from {}", from.path),
         Step::Move { from, to } => format!("{from} is {to}"),
         Step::Revoke(revoke) => format!("revoke {}", revoke.retire.token.id),
+        Step::Retire(retire) if retire.token.mark.is_none() => format!("end itself {}", retire.token.id),
         Step::Retire(retire) => format!("retire {}", retire.token.id),
         Step::RetireAtOnce(retire) => format!("then revoke {}", retire.token.id),
         Step::Restore { path } => format!("restore {path}"),
