@@ -15,7 +15,7 @@ use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Live, Observed};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
-use crate::repo::{Difference, Head, RelPath, Repository};
+use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -217,7 +217,7 @@ pub async fn environment(
         pasted: Vec::new(),
         delivery: None,
     };
-    observed.by_value = former::with_value(&ground, world)?;
+    observed.by_value = former::with_value(&ground, wish.revokes, world)?;
     Ok((ground, observed))
 }
 
@@ -264,7 +264,7 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> 
 fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
     let real = repo.resolve(path)?;
     let Some(difference) = repo.differs_from_head(path)? else { return Ok(()) };
-    if let Ok(bytes) = std::fs::read(real.below(repo.root()))
+    if let Ok(bytes) = read::bytes(&real.below(repo.root()))
         && replay.wrote(path.as_str(), &interrupted::content_digest(&bytes))
     {
         return Ok(());
@@ -401,7 +401,7 @@ fn content(
             .hint(format!("echo /{path} >> .gitignore")));
     }
     let real = repo.resolve(path)?.below(repo.root());
-    match std::fs::read(&real) {
+    match read::bytes(&real) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string())),

@@ -85,7 +85,7 @@ pub(super) fn plan(
 fn revocable(
     key: &str,
     id: TokenId,
-    known: Option<Known>,
+    known: Known,
     stands: Stands,
     observed: &Observed,
 ) -> Result<Option<Known>, PlanError> {

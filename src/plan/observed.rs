@@ -40,7 +40,8 @@ pub struct Observed {
     pub left: Vec<String>,
     /// Since when each superseded token is superseded upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
-    /// Superseded tokens without a mark, made by hand, whose value git's history still has.
+    /// Tokens without a mark, made by hand, whose value git's history still has: the superseded ones, and where current ones
+    /// may be revoked, those too.
     pub by_value: BTreeSet<TokenId>,
     /// Why nothing can be said about upstream, where that is so.
     pub upstream_unknown: Option<String>,

@@ -25,6 +25,7 @@ mod past;
 mod path;
 mod preflight;
 mod program;
+pub mod read;
 mod remnant;
 mod remote;
 mod sharing;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::Variables;
+use crate::repo::read;
 use crate::sops::IdentitySource;
 
 /// A source that was named and could not be read.
@@ -72,7 +73,7 @@ pub fn default_file(variables: &Variables) -> Option<PathBuf> {
 }
 
 fn file(name: String, path: &Path) -> Result<IdentitySource, SourceError> {
-    match std::fs::read(path) {
+    match read::bytes(path) {
         Ok(bytes) => Ok(IdentitySource::Text { name, bytes: Zeroizing::new(bytes) }),
         Err(source) => Err(SourceError { name, source }),
     }
