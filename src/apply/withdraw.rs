@@ -1,5 +1,7 @@
 //! Revoking a token, never before GitLab's own record of it was looked at.
 
+use std::rc::Rc;
+
 use super::Fresh;
 use super::journalled::Journalled;
 use crate::error::{Error, Kind, Result};
@@ -74,7 +76,14 @@ pub(super) async fn retire(ground: &Ground, retire: &Retire, world: &World) -> R
     if ground.operator == Some(token.id) {
         return Err(refused);
     }
-    let Some(value) = former::value(ground, &retire.key, token.id, world)? else { return Err(refused) };
+    let given = ground.leaked.as_ref().filter(|leaked| leaked.id == token.id);
+    let value = match given {
+        Some(leaked) => Rc::clone(&leaked.value),
+        None => match former::value(ground, &retire.key, token.id, world)? {
+            Some(value) => Rc::new(value),
+            None => return Err(refused),
+        },
+    };
     let record = match ground.client.verify(&value, "the token").await {
         Ok(record) => record,
         // Then nobody can use it any more.

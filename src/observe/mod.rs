@@ -76,6 +76,8 @@ pub struct Ground {
     pub active: BTreeSet<TokenId>,
     /// Personal tokens that a person has made and pasted for this plan.
     pub pasted: Vec<Pasted>,
+    /// The token that leaked, where that is what the run is for.
+    pub leaked: Option<Leaked>,
     /// Where the commit goes: `repo` is a worktree of the delivery's then.
     pub delivery: Option<Rc<Delivery>>,
 }
@@ -89,6 +91,15 @@ pub struct Pasted {
     pub record: Record,
     /// Its value.
     pub value: Secret,
+}
+
+/// A token that somebody has in wrong hands, as GitLab says by its value.
+#[derive(Clone, Debug)]
+pub struct Leaked {
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Its value, as it was given.
+    pub value: Rc<Secret>,
 }
 
 impl Ground {
@@ -215,6 +226,7 @@ pub async fn environment(
         replay,
         active,
         pasted: Vec::new(),
+        leaked: None,
         delivery: None,
     };
     observed.by_value = former::with_value(&ground, wish.revokes, world)?;

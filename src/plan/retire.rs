@@ -172,12 +172,12 @@ pub(super) fn ours(
     stands: Stands,
 ) -> Result<Known, String> {
     let by_value = known.mark.is_none() && observed.by_value.contains(&known.id);
-    let why = untouchable(record.id, observed, stands).or_else(|| {
-        if by_value {
-            known.difference(record).or_else(|| minted_elsewhere(record))
-        } else {
-            known.contradiction(record)
-        }
+    let why = untouchable(record.id, observed, stands).or_else(|| match known.contradiction(record) {
+        _ if by_value => known.difference(record).or_else(|| minted_elsewhere(record)),
+        Some(why) if known.mark.is_none() => Some(format!(
+            "{why}; who has its value ends it with provision rotate --leaked, else revoke it at GitLab"
+        )),
+        why => why,
     });
     why.map_or(Ok(known), Err)
 }

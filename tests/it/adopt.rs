@@ -326,3 +326,38 @@ fn a_token_of_somebody_elses_that_a_lock_calls_current_is_never_revoked() {
     assert!(!said.out.contains("is revoked"), "{said:?}");
     assert_eq!(living(&lab, &tokens[..10]), 10);
 }
+
+#[test]
+fn a_leaked_token_whose_value_was_never_in_a_file_is_ended_with_the_value_that_is_given() {
+    for fails in [false, true] {
+        let lab = Lab::bare(None);
+        lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+        lab.commit_all("policy");
+        let leaked = [by_hand(&lab, "Deploy", "2027-10-01")];
+        lab.provision(["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"]).ok();
+        let run = || {
+            let mut terminal = Terminal::start(lab.command(["rotate", "--leaked", "--yes"]));
+            terminal.expect("The token that leaked");
+            terminal.paste(&leaked[0]);
+            terminal.end()
+        };
+        if fails {
+            lab.gitlab.add_fault("DELETE /personal_access_tokens/self x1 403".parse().unwrap());
+            let (status, said) = run();
+            assert_eq!(status, 4, "{said}");
+            assert!(said.contains("run the same command again"), "{said}");
+            let plain = lab.provision(["--env", "alithya-csna", "--yes"]);
+            assert_eq!((plain.status, living(&lab, &leaked)), (3, 1), "{plain:?}");
+            assert!(plain.err.contains("provision rotate --leaked"), "{plain:?}");
+        }
+        let (status, said) = run();
+        assert_eq!((status, living(&lab, &leaked)), (0, 0), "{said}");
+        assert!(said.contains("as it is in the wrong hands") && said.contains("it ends itself"), "{said}");
+        assert_eq!(lab.minted().len(), 1);
+        let successor = lab.value("secrets/alithya-csna.sops.yaml", "deploy");
+        assert_eq!(living(&lab, &[successor]), 1);
+        lab.provision(["--env", "alithya-csna", "--yes"]).ok();
+        assert!(!lab.read("environments/locks/alithya-csna.yaml").contains("superseded:"));
+        assert!(lab.provision(["--env", "alithya-csna"]).ok().out.contains("is healthy"));
+    }
+}
