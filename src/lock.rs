@@ -87,10 +87,9 @@ pub struct Superseded {
 }
 
 impl Entry {
-    /// What must be true of the token before it is revoked or rotated; `None` where it has no mark, so that it cannot be
-    /// proved to be ours.
+    /// What must be true of the token before it is revoked or rotated.
     #[must_use]
-    pub fn known(&self) -> Option<Known> {
+    pub fn known(&self) -> Known {
         self.supersede().known()
     }
 
@@ -119,14 +118,14 @@ impl Entry {
 impl Superseded {
     /// As [`Entry::known`].
     #[must_use]
-    pub fn known(&self) -> Option<Known> {
-        Some(Known {
+    pub fn known(&self) -> Known {
+        Known {
             id: self.id,
             owner: self.owner.clone(),
             name: self.name.clone(),
             created: self.created,
-            mark: self.mark.clone()?,
-        })
+            mark: self.mark.clone(),
+        }
     }
 }
 

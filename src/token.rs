@@ -192,8 +192,9 @@ pub struct Known {
     pub name: String,
     /// When it was made.
     pub created: Timestamp,
-    /// The mark in its description.
-    pub mark: String,
+    /// The mark in its description. `None`: it was made by hand, and nothing but its value proves which token it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
 }
 
 /// A token that was just made: its public facts and, this once, its value.
@@ -210,14 +211,23 @@ impl Known {
     /// time of creation, and the mark in the description.
     #[must_use]
     pub fn contradiction(&self, record: &Record) -> Option<String> {
+        self.difference(record).or_else(|| match &self.mark {
+            None => Some("it has no mark, so it cannot be proved to be ours".to_owned()),
+            Some(mark) => (!record.carries(mark))
+                .then(|| "at GitLab its description does not have the lock's mark".to_owned()),
+        })
+    }
+
+    /// What of name and time of creation the record has otherwise: enough where its value has said that it is this token.
+    #[must_use]
+    pub fn difference(&self, record: &Record) -> Option<String> {
         if record.name != self.name {
             return Some(format!("at GitLab its name is \"{}\", not \"{}\"", record.name, self.name));
         }
         if record.created_at != self.created {
             return Some(format!("at GitLab it was made at {}, not at {}", record.created_at, self.created));
         }
-        (!record.carries(&self.mark))
-            .then(|| "at GitLab its description does not have the lock's mark".to_owned())
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 //! Secrets files, lock and commit of one environment, from values that are proved to work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
@@ -15,7 +15,7 @@ use crate::observe::files::GroundFile;
 use crate::observe::interrupted::content_digest;
 use crate::plan::message::Done;
 use crate::plan::observed::Slot;
-use crate::plan::{Plan, Step, Write};
+use crate::plan::{Plan, Retire, Step, Write};
 use crate::repo::{FileChange, Fingerprint, RelPath};
 use crate::secret::Secret;
 use crate::sops::{self, Sealed};
@@ -163,7 +163,7 @@ fn put(
     let mut contents: Vec<(&RelPath, Option<Content<'_>>)> =
         sealed.iter().map(|(file, sealed)| (&file.path, Some(Content::Sealed(sealed)))).collect();
     contents.push((lock_path, lock.map(Content::Lock)));
-    for retire in plan.at_once() {
+    for retire in plan.at_once().filter(|retire| !stays_noted(retire, ground)) {
         journal.append(&Line::Retiring { key: retire.key.clone(), token: retire.token.clone() })?;
     }
     let written = contents.iter().map(|(path, content)| {
@@ -209,7 +209,7 @@ fn next_lock(
     sealed: &[(&GroundFile, Sealed)],
     done: &Done,
 ) -> Lock {
-    let at_once = plan.at_once().map(|retire| retire.token.id).collect();
+    let at_once: Vec<&Retire> = plan.at_once().collect();
     let mut lock = ground.lock.clone();
     for fresh in fresh {
         let entry = entry(ground, fresh, &at_once);
@@ -238,17 +238,28 @@ fn next_lock(
     lock
 }
 
-fn entry(ground: &Ground, fresh: &Fresh, at_once: &BTreeSet<TokenId>) -> lock::Entry {
+/// Whether a token that is revoked right after the commit stays in the lock until it is seen to have ended: neither a mark nor
+/// a file's history would ever find it again, should the run die in between.
+fn stays_noted(retire: &Retire, ground: &Ground) -> bool {
+    let entry = ground.lock.tokens.get(&retire.key);
+    retire.token.mark.is_none() && entry.is_some_and(|entry| entry.slots.is_empty())
+}
+
+fn entry(ground: &Ground, fresh: &Fresh, at_once: &[&Retire]) -> lock::Entry {
     let record = &fresh.record;
     let old = ground.lock.tokens.get(&fresh.key);
     let mut superseded = old.map(|old| old.superseded.clone()).unwrap_or_default();
     // A token that is dead already, or will be right after the commit, needs no later retirement.
-    let lives_on =
-        |old: &&lock::Entry| ground.active.contains(&old.id) && !fresh.rotated && !at_once.contains(&old.id);
-    superseded.extend(
-        old.filter(lives_on)
-            .map(|old| lock::Superseded { overlap: fresh.overlap.clone(), ..old.supersede() }),
-    );
+    let ends = |old: &lock::Entry| at_once.iter().find(|retire| retire.token.id == old.id);
+    let lives_on = |old: &&lock::Entry| {
+        ground.active.contains(&old.id)
+            && !fresh.rotated
+            && ends(old).is_none_or(|retire| stays_noted(retire, ground))
+    };
+    superseded.extend(old.filter(lives_on).map(|old| {
+        let overlap = ends(old).map_or_else(|| fresh.overlap.clone(), |_| Some("0s".to_owned()));
+        lock::Superseded { overlap, ..old.supersede() }
+    }));
     let mark = if fresh.rotated { old.and_then(|old| old.mark.clone()) } else { Some(fresh.mark.clone()) };
     let wanted = ground.environment.token(&fresh.key);
     lock::Entry {

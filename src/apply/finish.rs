@@ -39,7 +39,7 @@ pub(super) async fn all(
                     owner: owner.clone(),
                     name: record.name.clone(),
                     created: record.created_at,
-                    mark: carries.clone(),
+                    mark: Some(carries.clone()),
                 };
                 return Err(refused(error, &token, mark, ground, journal).await);
             }

@@ -11,11 +11,11 @@ use crate::error::{Error, Kind, Result};
 use crate::lock;
 use crate::observe::Ground;
 use crate::plan::message::{Done, New, Refused};
-use crate::plan::{Plan, Retire, Step, partial};
+use crate::plan::{Plan, Step, partial};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
 use crate::secret::Secret;
 use crate::sops;
-use crate::token::{Kind as TokenKind, Owner, Record, TokenId};
+use crate::token::{Owner, Record, TokenId};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
@@ -111,7 +111,7 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
     if plan.at_once().next().is_some() {
         unless_asked_to_stop(ground, world, &journal, &[], &done)?;
     }
-    retire_at_once(plan, ground, &mut done).await?;
+    retire_at_once(plan, ground, world, &mut done).await?;
     journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
     Ok(Applied::Done(done))
 }
@@ -242,37 +242,23 @@ fn said(error: &Error) -> String {
 /// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
 async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
     for step in &plan.steps {
-        let retires = matches!(step, Step::Retire(_) | Step::EndItself(_));
-        if retires && world.effects().asked_to_stop() {
+        let Step::Retire(retire) = step else { continue };
+        if world.effects().asked_to_stop() {
             return;
         }
-        let (id, revoked) = match step {
-            Step::Retire(retire) => (retire.token.id, retire_one(retire, ground, world).await),
-            Step::EndItself(end) => (end.id, withdraw::with_its_value(end, ground, world).await),
-            _ => continue,
-        };
-        match revoked {
+        let id = retire.token.id;
+        match withdraw::retire(ground, retire, world).await {
             Ok(()) => done.retired.push(id),
             Err(error) => done.not_revoked(step, id, said(&error)),
         }
     }
 }
 
-async fn retire_one(retire: &Retire, ground: &Ground, world: &World) -> Result<()> {
-    let token = &retire.token;
-    match withdraw::revoke(ground, token).await {
-        Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
-            withdraw::by_itself(&retire.key, token, ground, world, error).await
-        }
-        revoked => revoked,
-    }
-}
-
 /// Revokes what was replaced without an overlap, now that its successor is committed. The journal has it until then.
-async fn retire_at_once(plan: &Plan, ground: &Ground, done: &mut Done) -> Result<()> {
+async fn retire_at_once(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Result<()> {
     for retire in plan.at_once() {
         let id = retire.token.id;
-        withdraw::revoke(ground, &retire.token).await.map_err(|error| {
+        withdraw::retire(ground, retire, world).await.map_err(|error| {
             error
                 .context(format!("token {id} of {} is replaced, but not revoked yet", retire.key))
                 .of_kind(Kind::HalfWay)

@@ -12,7 +12,7 @@ use crate::observe::files::GroundFile;
 use crate::observe::{Ground, edited};
 use crate::plan::observed::Slot;
 use crate::plan::{Plan, Revoke, Step, Write};
-use crate::repo::RelPath;
+use crate::repo::{RelPath, read};
 use crate::secret::Secret;
 use crate::sops::{Draft, Encrypted, Format, Opened, Outside, Rule, Sealed, ValueSealer, value_path};
 use crate::token::TokenId;
@@ -159,7 +159,7 @@ fn still_the_same(plan: &Plan, ground: &Ground) -> Result<()> {
     }
     for write in plan.writes() {
         let file = file(ground, &write.file)?;
-        let bytes = std::fs::read(ground.repo.resolve(&file.path)?.below(ground.repo.root())).ok();
+        let bytes = read::bytes(&ground.repo.resolve(&file.path)?.below(ground.repo.root())).ok();
         let ours = bytes.as_deref().is_some_and(|bytes| {
             let digest = crate::observe::interrupted::content_digest(bytes);
             ground.replay.wrote(file.path.as_str(), &digest)

@@ -11,7 +11,6 @@ use crate::observe::live::CONCURRENCY;
 use crate::plan::message::{Done, Proof, Revoked};
 use crate::plan::{Plan, Revoke};
 use crate::secret::Secret;
-use crate::token::Kind as TokenKind;
 use crate::world::World;
 
 /// Revokes what the plan says, some at a time. Returns what failed, by entry.
@@ -27,7 +26,7 @@ pub(super) async fn all(
         if world.effects().asked_to_stop() {
             return (revoke, Err(interrupted(Kind::HalfWay)));
         }
-        (revoke, one(revoke, value, ground).await)
+        (revoke, one(revoke, value, ground, world).await)
     });
     let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
     let mut failed = Vec::new();
@@ -43,21 +42,9 @@ pub(super) async fn all(
     failed
 }
 
-async fn one(revoke: &Revoke, value: Option<&Secret>, ground: &Ground) -> Result<Proof> {
+async fn one(revoke: &Revoke, value: Option<&Secret>, ground: &Ground, world: &World) -> Result<Proof> {
     let token = &revoke.retire.token;
-    match (withdraw::revoke(ground, token).await, value) {
-        // What a person acts with seldom has the scope to revoke another token; the token itself may always end.
-        (Err(error), Some(value))
-            if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed =>
-        {
-            let record = ground.client.verify(value, "the token").await.map_err(Error::from)?;
-            if record.id != token.id || token.contradiction(&record).is_some() {
-                return Err(error);
-            }
-            ground.client.revoke_itself(value, "the token").await.map_err(|error| open(error.into()))?;
-        }
-        (revoked, _) => revoked.map_err(open)?,
-    }
+    withdraw::retire(ground, &revoke.retire, world).await.map_err(open)?;
     let record = ground
         .client
         .get(&token.owner, token.id)

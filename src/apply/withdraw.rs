@@ -1,15 +1,18 @@
 //! Revoking a token, never before GitLab's own record of it was looked at.
 
+use std::rc::Rc;
+
 use super::Fresh;
 use super::journalled::Journalled;
 use super::preflight::Prepared;
 use crate::error::{Error, Kind, Result};
+use crate::gitlab::errors::ErrorKind;
 use crate::journal::Line;
 use crate::observe::{Ground, former};
 use crate::plan::message::Done;
-use crate::plan::{EndItself, Plan, Step};
+use crate::plan::{Plan, Retire, Step};
 use crate::secret::Secret;
-use crate::token::{Known, Owner, Record, TokenId};
+use crate::token::{Kind as TokenKind, Known, Owner, Record, TokenId};
 use crate::world::World;
 
 /// Reads the token, compares, revokes. One that is no longer active is left as it is.
@@ -66,39 +69,50 @@ pub(super) async fn as_meant(
     }
 }
 
-/// Lets a personal token withdraw itself: what its owner acts with seldom has the scope that revoking another token takes.
-/// `refused`: what GitLab said to the operator.
-pub(super) async fn by_itself(
-    key: &str,
-    token: &Known,
-    ground: &Ground,
-    world: &World,
-    refused: Error,
-) -> Result<()> {
-    let Some(value) = former::value(ground, key, token.id, world)? else { return Err(refused) };
-    let record = ground.client.verify(&value, "the superseded token").await?;
-    if record.id != token.id || token.contradiction(&record).is_some() {
+/// Revokes a token of an entry: one with a mark as the operator, where GitLab lets them; one without ends itself.
+///
+/// # Errors
+/// As [`revoke`], and where its value, which alone proves which token it is, is not at hand.
+pub(super) async fn retire(ground: &Ground, retire: &Retire, world: &World) -> Result<()> {
+    let token = &retire.token;
+    let refused = match token.mark {
+        None => Error::new(Kind::Refused, format!("token {} is not ours to revoke", token.id))
+            .because("it was made by hand, and what the file holds, or held, is not its value"),
+        Some(_) => match revoke(ground, token).await {
+            // What a person acts with seldom has the scope to revoke another token; the token itself may always end.
+            Err(error) if token.owner.kind == TokenKind::Personal && error.kind() == Kind::NotAllowed => {
+                error
+            }
+            revoked => return revoked,
+        },
+    };
+    if ground.operator == Some(token.id) {
         return Err(refused);
     }
-    Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
-}
-
-/// Lets a superseded token that was made by hand end itself. It has no mark; that its value stood in a slot of its entry, and
-/// that GitLab says by that value which token it is, proves that it is the entry's.
-pub(super) async fn with_its_value(end: &EndItself, ground: &Ground, world: &World) -> Result<()> {
-    let refused =
-        |why: &str| Error::new(Kind::Refused, format!("token {} is not ours to revoke", end.id)).because(why);
-    if ground.operator == Some(end.id) {
-        return Err(refused("it is the one that this run acts with"));
-    }
-    let Some(value) = former::value(ground, &end.key, end.id, world)? else {
-        return Err(refused("its value is no longer in git's history"));
+    let given = ground.leaked.as_ref().filter(|leaked| leaked.id == token.id);
+    let value = match given {
+        Some(leaked) => Rc::clone(&leaked.value),
+        None => match former::value(ground, &retire.key, token.id, world)? {
+            Some(value) => Rc::new(value),
+            None => return Err(refused),
+        },
     };
-    let record = ground.client.verify(&value, "the superseded token").await?;
-    if record.id != end.id || record.name != end.name || record.created_at != end.created {
-        return Err(refused("what the file held is another token"));
+    let record = match ground.client.verify(&value, "the token").await {
+        Ok(record) => record,
+        // Then nobody can use it any more.
+        Err(error) if matches!(error.kind(), ErrorKind::TokenRevoked | ErrorKind::TokenExpired) => {
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let contradiction = match token.mark {
+        None => token.difference(&record),
+        Some(_) => token.contradiction(&record),
+    };
+    if record.id != token.id || contradiction.is_some() {
+        return Err(refused);
     }
-    Ok(ground.client.revoke_itself(&value, "the superseded token").await?)
+    Ok(ground.client.revoke_itself(&value, "the token").await?)
 }
 
 /// Ends a token with the value that GitLab gave for it, where that is still the value of this token.

@@ -113,6 +113,7 @@ async fn token(
         environments: vec![environment],
         wish: Wish::default(),
         pasted,
+        leaked: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
         again: |environment, _| format!("provision bootstrap --env {environment}"),
     };

@@ -9,7 +9,7 @@ use crate::cli::DiffArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::inspect::{Files, Of, has_metadata};
 use crate::observe::secrets;
-use crate::repo::{RelPath, Repository};
+use crate::repo::{RelPath, Repository, read};
 use crate::sops::Encrypted;
 use crate::ui::{Ui, listing};
 use crate::world::World;
@@ -85,7 +85,7 @@ fn compare(repo: &Repository, files: &Files<'_>, name: &str) -> Result<Option<Fi
 
 /// git stops a whole diff when a textconv fails, so a file that cannot be read is shown as it is.
 fn textconv(file: &Path, reveal: bool, ui: Ui, world: &World) -> Result<()> {
-    let bytes = std::fs::read(world.directory.join(file)).map_err(|error| {
+    let bytes = read::bytes(&world.directory.join(file)).map_err(|error| {
         Error::new(Kind::Usage, format!("cannot read {}", file.display())).because(error.to_string())
     })?;
     let name = file.to_string_lossy();

@@ -1,6 +1,5 @@
 //! `provision emulator`: the embedded GitLab alone, until it is told to stop.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use signal_hook::iterator::Signals;
 use crate::cli::EmulatorArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::emulator::{Config, Emulator, Running, Seed, StartError, Time};
+use crate::repo::read;
 
 /// Serves, after one line of JSON on stdout: `url`, `token` (of the operator), `admin_token`, and `tokens` with all
 /// seeded tokens by label. Returns on SIGTERM or SIGINT.
@@ -47,7 +47,7 @@ pub fn run(args: EmulatorArgs) -> Result<()> {
 
 fn read_seed(path: &Path) -> Result<Seed> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = read::text(path).map_err(|error| {
         Error::new(Kind::Usage, format!("cannot read the seed {shown}")).because(error.to_string())
     })?;
     Seed::parse(&text).map_err(|error| Error::new(Kind::Usage, format!("{shown}: {error}")))

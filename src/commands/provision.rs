@@ -35,6 +35,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
             ..Wish::default()
         },
         pasted: None,
+        leaked: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
         again: |environment, _| format!("provision --env {environment}"),
     };

@@ -31,6 +31,7 @@ pub async fn run(args: &ResumeArgs, ui: Ui, world: &World) -> Result<Exit> {
         environments: writer::named(&names, &repo)?,
         wish: Wish::default(),
         pasted: None,
+        leaked: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
         again: |environment, _| format!("provision --env {environment}"),
     };

@@ -28,6 +28,7 @@ pub async fn run(args: &RevokeArgs, ui: Ui, world: &World) -> Result<Exit> {
         environments: writer::chosen(&args.env, args.all, ui, &repo)?,
         wish: Wish { revokes: true, values: !args.orphans, orphans: args.orphans, ..Wish::default() },
         pasted: None,
+        leaked: None,
         plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
         again: if args.orphans { orphans_again } else { again },
     };

@@ -8,6 +8,7 @@ use super::connection::Connections;
 use super::writer::{self, Job};
 use crate::cli::RotateArgs;
 use crate::error::{Error, Kind, Result};
+use crate::observe::Leaked;
 use crate::observe::leaked::{Answer, find};
 use crate::observe::{Wish, environments};
 use crate::plan::options::{Chosen, Options, Overlap, Renew};
@@ -31,13 +32,14 @@ pub async fn run(args: &RotateArgs, ui: Ui, world: &World) -> Result<Exit> {
     }
     let chosen = writer::chosen(&args.env, args.all, ui, &repo)?;
     let renew = renew(args);
-    rotate(args, chosen, options(args, renew)?, repo, ui, world).await
+    rotate(args, chosen, options(args, renew)?, None, repo, ui, world).await
 }
 
 async fn rotate(
     args: &RotateArgs,
     environments: Vec<Environment>,
     options: Options,
+    leaked: Option<Leaked>,
     repo: Rc<Repository>,
     ui: Ui,
     world: &World,
@@ -47,6 +49,7 @@ async fn rotate(
         environments,
         wish: Wish { revokes: options.revokes(), ..Wish::default() },
         pasted: None,
+        leaked,
         plan: &|environment, observed, shown| {
             let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
             plan(environment, observed, &options).map_err(Error::from)
@@ -83,7 +86,8 @@ async fn leaked(
         Answer::Lives { environment, id, last_used } => {
             let renew = Renew::Leaked { id, last_used };
             let environments = writer::named(&[environment], &repo)?;
-            rotate(args, environments, options(args, renew)?, repo, ui, world).await
+            let leaked = Leaked { id, value: Rc::new(value) };
+            rotate(args, environments, options(args, renew)?, Some(leaked), repo, ui, world).await
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
 use crate::gitlab::errors::ErrorKind;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::observe::{environments, interrupted, live, unlisted};
-use crate::profile::Environment;
+use crate::profile::{Environment, UserName};
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
 use crate::world::World;
@@ -34,7 +34,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let names = if args.env.is_empty() { all(&repo)? } else { args.env.clone() };
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
-    let mut rows = Vec::new();
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for name in &names {
         let environment = unlisted::read(&repo, name)?;
         for (user, lock) in of_environment(&environment, &locks) {
@@ -49,7 +49,11 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 }
             };
             let today = now.to_zoned(TimeZone::UTC).date();
-            rows.extend(checks::status(&environment, user.as_deref(), &lock, live.as_ref(), today));
+            let those = checks::status(&environment, user.as_deref(), &lock, live.as_ref(), today);
+            if those.iter().any(|row| row.state.severity() == Severity::Dead) {
+                notes.extend(user.as_deref().and_then(|user| of_a_person(&environment, user, &repo)));
+            }
+            rows.extend(those);
         }
     }
     let mut unfinished = interrupted::environments(&repo)?;
@@ -60,6 +64,9 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     } else {
         let source = if args.live { "as GitLab says" } else { "according to the locks" };
         ui.result(&status::text(ui, &rows, source))?;
+        for note in &notes {
+            ui.note(true, note);
+        }
         for name in &unfinished {
             ui.note(
                 true,
@@ -83,6 +90,19 @@ fn all(repo: &Repository) -> Result<Vec<String>> {
 /// Whether the tokens of an owner are nothing that this credential is shown, such as somebody else's.
 fn is_hidden(error: &ErrorKind) -> bool {
     matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
+}
+
+/// What helps where a token of one person's own has ended: nobody else can make another.
+fn of_a_person(environment: &Environment, user: &str, repo: &Repository) -> Option<String> {
+    let (name, user) = (&environment.name, user.parse::<UserName>().ok()?);
+    let committed = environment.secrets.iter().filter(|secrets| secrets.commit);
+    let files = committed.filter_map(|secrets| secrets.path_for(Some(&user)));
+    let mut paths: Vec<String> = files.filter(|path| repo.root().join(path).exists()).collect();
+    paths.extend(lock::path(environment, Some(&user)));
+    Some(format!(
+        "{name}/{user}: {user} makes another: provision bootstrap --env {name}; where {user} has left: git rm {} && git commit",
+        paths.join(" ")
+    ))
 }
 
 /// The locks of an environment: one, or one for each person who has minted. A shared environment without a lock is

@@ -14,7 +14,7 @@ use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
-use crate::observe::{self, Ground, Wish, at_gitlab, deliverable, environments, owners, unlisted};
+use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::deliver::{Topic, Way};
 use crate::plan::message::Done;
 use crate::plan::{Plan, observed::Observed};
@@ -38,6 +38,8 @@ pub(super) struct Job<'a> {
     pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
     pub(super) pasted: Option<Beforehand>,
+    /// The token that leaked, whose value proves that it is the one to be ended.
+    pub(super) leaked: Option<Leaked>,
     /// Decides.
     pub(super) plan: &'a Planner<'a>,
     /// The command that does for these entries of an environment what failed.
@@ -283,8 +285,10 @@ impl Run<'_> {
         let (environment, repo) = (environment.clone(), Rc::clone(repo));
         let arrives_upstream = delivery.map_or(Ok(false), |delivery| delivery.arrives_upstream())?;
         let wish = Wish { arrives_upstream, ..self.job.wish };
-        let (mut ground, observed) =
+        let (mut ground, mut observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
+        ground.leaked.clone_from(&self.job.leaked);
+        observed.by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
         let plan = (self.job.plan)(&ground.environment, &observed, shown)?;
         owners::confirm(&ground, &plan).await?;
         ground.delivery = delivery.cloned();

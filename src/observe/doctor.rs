@@ -11,7 +11,7 @@ use crate::checks::{Row, status};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
 use crate::profile::{Environment, Recipients};
-use crate::repo::{HookState, RelPath, Repository, Upstream};
+use crate::repo::{HookState, RelPath, Repository, Upstream, read};
 use crate::sops::Identities;
 use crate::world::{World, identities, program};
 
@@ -112,7 +112,7 @@ fn uncommitted(repo: &Repository, environments: &[Environment]) -> Result<Vec<St
 
 fn hook(repo: &Repository) -> Hook {
     let other = |path: &Path| {
-        let runs = std::fs::read_to_string(path).is_ok_and(|text| text.contains("provision check"));
+        let runs = read::text(path).is_ok_and(|text| text.contains("provision check"));
         Hook::Other(path.display().to_string(), runs)
     };
     match repo.hook_state() {
@@ -274,7 +274,7 @@ fn machine(world: &World) -> Machine {
     ];
     let certificates = named.into_iter().filter_map(|(name, file)| {
         let file = file?;
-        let unreadable = match std::fs::read_to_string(file) {
+        let unreadable = match read::text(file) {
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => None,
             Ok(_) => Some("it holds no certificate in PEM form".to_owned()),
             Err(error) => Some(error.to_string()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile};
-use crate::repo::{RelPath, Repository};
+use crate::repo::{RelPath, Repository, read};
 use crate::sops::Format;
 use crate::template::Template;
 use crate::template::disjoint::{self, Shape};
@@ -136,13 +136,12 @@ fn text_up_to(limit: u64, repo: &Repository, path: &RelPath) -> Result<Option<St
     let real = repo.resolve(path)?.below(repo.root());
     let cannot = |why: String| Error::new(Kind::Usage, format!("cannot read {path}")).because(why);
     match std::fs::metadata(&real) {
-        Ok(found) if !found.is_file() => return Err(cannot("it is not a file".to_owned())),
         Ok(found) if found.len() > limit => return Err(cannot(format!("it is larger than {limit} bytes"))),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot(error.to_string())),
     }
-    std::fs::read_to_string(&real).map(Some).map_err(|error| cannot(error.to_string()))
+    read::text(&real).map(Some).map_err(|error| cannot(error.to_string()))
 }
 
 /// All locks of the work tree: the environment, the user of a personal one, and the lock.
@@ -191,8 +190,9 @@ fn read_lock(repo: &Repository, path: &str) -> Result<Lock> {
     Ok(Lock::read(path, &text)?)
 }
 
+/// Whatever is called so: what is no file is named when it is read.
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, |path| path.is_file() && path.extension().is_some_and(|extension| extension == "yaml"))
+    entries(folder, |path| path.extension().is_some_and(|extension| extension == "yaml"))
 }
 
 fn folders(folder: &Path) -> Result<Vec<PathBuf>> {

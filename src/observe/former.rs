@@ -11,16 +11,17 @@ use crate::sops::{Encrypted, Format};
 use crate::token::TokenId;
 use crate::world::World;
 
-/// The superseded tokens that live, have no mark of ours, and whose value the history still has.
+/// The superseded tokens that live, have no mark of ours, and whose value the history still has; with `current` the current
+/// ones too.
 ///
 /// # Errors
 /// As [`value`].
-pub fn with_value(ground: &Ground, world: &World) -> Result<BTreeSet<TokenId>> {
+pub fn with_value(ground: &Ground, current: bool, world: &World) -> Result<BTreeSet<TokenId>> {
     let mut found = BTreeSet::new();
     for (key, entry) in &ground.lock.tokens {
-        let by_hand =
-            entry.superseded.iter().filter(|old| old.mark.is_none() && ground.active.contains(&old.id));
-        for old in by_hand {
+        let current = Some(entry.supersede()).filter(|_| current);
+        let by_hand = entry.superseded.iter().chain(&current).filter(|old| old.mark.is_none());
+        for old in by_hand.filter(|old| ground.active.contains(&old.id)) {
             if value(ground, key, old.id, world)?.is_some() {
                 found.insert(old.id);
             }

@@ -10,8 +10,8 @@ use crate::gitlab::client::Client;
 use crate::journal::{Open, Replay, Written};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
-use crate::repo::write;
 use crate::repo::{Difference, Head, ObjectId, RelPath, Repository};
+use crate::repo::{read, write};
 use crate::sops::{Encrypted, Format};
 use crate::token::{Record, TokenId};
 use crate::world::World;
@@ -54,7 +54,7 @@ pub fn environments(repo: &Repository) -> Result<Vec<String>> {
 pub fn replay(repo: &Repository, environment: &str) -> Result<Replay> {
     let path = journal_path(repo, environment);
     let shown = path.display().to_string();
-    let bytes = match std::fs::read(&path) {
+    let bytes = match read::bytes(&path) {
         Ok(bytes) => bytes,
         // A run that died while it wrote its first line left that behind: there is something to clear away.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -113,7 +113,8 @@ async fn unanswered(open: &Open, replay: &Replay, lock: &Lock, client: &Client) 
     let Some(old) = &intent.rotates else {
         return Ok(client.find_by_mark(&intent.owner, &intent.mark).await?.into_iter().next());
     };
-    let mut found = client.find_by_mark(&old.owner, &old.mark).await?;
+    let Some(mark) = &old.mark else { return Ok(None) };
+    let mut found = client.find_by_mark(&old.owner, mark).await?;
     let recorded: BTreeSet<TokenId> =
         replay.open.iter().filter_map(|open| open.minted.as_ref()).map(|(record, _)| record.id).collect();
     found.retain(|record| record.id > old.id && !recorded.contains(&record.id) && !lock.names(record.id));

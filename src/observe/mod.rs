@@ -15,7 +15,7 @@ use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
-use crate::repo::{Difference, Head, RelPath, Repository};
+use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -79,6 +79,8 @@ pub struct Ground {
     pub active: BTreeSet<TokenId>,
     /// Personal tokens that a person has made and pasted for this plan.
     pub pasted: Vec<Pasted>,
+    /// The token that leaked, where that is what the run is for.
+    pub leaked: Option<Leaked>,
     /// Where the commit goes: `repo` is a worktree of the delivery's then.
     pub delivery: Option<Rc<Delivery>>,
 }
@@ -92,6 +94,15 @@ pub struct Pasted {
     pub record: Record,
     /// Its value.
     pub value: Secret,
+}
+
+/// A token that somebody has in wrong hands, as GitLab says by its value.
+#[derive(Clone, Debug)]
+pub struct Leaked {
+    /// GitLab's number.
+    pub id: TokenId,
+    /// Its value, as it was given.
+    pub value: Rc<Secret>,
 }
 
 impl Ground {
@@ -221,9 +232,10 @@ pub async fn environment(
         replay,
         active,
         pasted: Vec::new(),
+        leaked: None,
         delivery: None,
     };
-    observed.by_value = former::with_value(&ground, world)?;
+    observed.by_value = former::with_value(&ground, wish.revokes, world)?;
     Ok((ground, observed))
 }
 
@@ -413,7 +425,7 @@ fn content(
             .hint(format!("echo /{path} >> .gitignore")));
     }
     let real = repo.resolve(path)?.below(repo.root());
-    match std::fs::read(&real) {
+    match read::bytes(&real) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(Kind::Failed, format!("cannot read {path}")).because(error.to_string())),

@@ -51,6 +51,7 @@ fn orphan(environment: &str, owner: &Owner, record: Record) -> Option<Orphan> {
     let mark = mark_in(description)?.to_owned();
     let entry = description.strip_prefix("provision ")?.split(' ').next()?;
     let (of, key) = entry.split_once('/')?;
+    let mark = Some(mark);
     let token =
         Known { id: record.id, owner: owner.clone(), name: record.name, created: record.created_at, mark };
     (of == environment).then(|| Orphan { key: key.to_owned(), token, last_used: record.last_used_at })

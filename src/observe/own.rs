@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::profile::{Environment, Recipients, UserName};
-use crate::repo::{RelPath, Repository};
+use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Encrypted, Format};
 use crate::world::{World, identities};
@@ -36,7 +36,7 @@ pub fn find(environment: &Environment, repo: &Repository, world: &World) -> Resu
         let personal = environment.secrets.iter().filter(|secrets| secrets.recipients == Recipients::Own);
         for file in personal.filter_map(|secrets| secrets.path_for(Some(&user))) {
             let real = repo.resolve(&RelPath::new(&file)?)?.below(repo.root());
-            let Ok(bytes) = std::fs::read(real) else { continue };
+            let Ok(bytes) = read::bytes(&real) else { continue };
             let Ok(encrypted) = Encrypted::parse(Format::of_path(&file), &bytes) else { continue };
             let here = lock.tokens.values().filter(|entry| entry.gitlab == environment.gitlab);
             let slots = here.filter_map(|entry| entry.slots.get(&file)).flatten();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::profile::{Environment, SecretsFile, USER};
-use crate::repo::{RelPath, Repository};
+use crate::repo::{RelPath, Repository, read};
 use crate::sops::{DocumentError, Encrypted, Format, Identities};
 
 /// A file of the user's, parsed and not opened.
@@ -29,7 +29,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Encrypted, DocumentError> {
 /// # Errors
 /// Where it cannot be read, or is no SOPS file.
 pub fn read(name: &str, path: &Path) -> Result<Secrets> {
-    let bytes = std::fs::read(path)
+    let bytes = read::bytes(path)
         .map_err(|error| Error::new(Kind::Usage, format!("cannot read {name}")).because(error.to_string()))?;
     let file = parse(name, &bytes).map_err(|error| {
         Error::from_source(Kind::Failed, &error).context(format!("{name} cannot be read as a SOPS file"))

@@ -93,7 +93,7 @@ pub(super) fn plan(
 fn revocable(
     key: &str,
     id: TokenId,
-    known: Option<Known>,
+    known: Known,
     stands: Stands,
     observed: &Observed,
 ) -> Result<Option<Known>, PlanError> {

@@ -135,8 +135,6 @@ pub enum Step {
     Revoke(Revoke),
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
-    /// Let a superseded token end itself: it was made by hand and has no mark, but git's history still has its value.
-    EndItself(EndItself),
     /// Revoke the token that was replaced as soon as its successor is committed.
     RetireAtOnce(Retire),
     /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
@@ -218,21 +216,6 @@ pub struct Retire {
     #[serde(flatten)]
     pub token: Known,
     /// Why.
-    pub because: Why,
-}
-
-/// A superseded token that was made by hand, and ends itself with the value that a slot of its entry held.
-#[derive(Clone, Debug, Serialize)]
-pub struct EndItself {
-    /// Key of the entry.
-    pub key: String,
-    /// GitLab's number.
-    pub id: TokenId,
-    /// Its name, which must still be that.
-    pub name: String,
-    /// When it was made, which must be that.
-    pub created: Timestamp,
-    /// Why it ends.
     pub because: Why,
 }
 
@@ -404,7 +387,6 @@ fn agreement(step: &Step) -> Option<String> {
         Step::Retire(retire) | Step::RetireAtOnce(retire) => {
             Some(format!("revoke {} of {}", retire.token.id, retire.token.owner.path))
         }
-        Step::EndItself(end) => Some(format!("revoke {}", end.id)),
         Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
         Step::Push { to, .. } => Some(format!("push to {to}")),
         Step::Revoke(revoke) => {

@@ -40,7 +40,8 @@ pub struct Observed {
     pub left: Vec<String>,
     /// Since when each superseded token is superseded upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
-    /// Superseded tokens without a mark, made by hand, whose value git's history still has.
+    /// Tokens without a mark, made by hand, whose value git's history still has: the superseded ones, and where current ones
+    /// may be revoked, those too.
     pub by_value: BTreeSet<TokenId>,
     /// Tokens that GitLab describes as minted for another environment, and for which; an earlier name of this one does not
     /// count as another.

@@ -16,7 +16,8 @@ pub(super) fn plan(observed: &Observed, age: SignedDuration, force: bool) -> (Ve
     for orphan in &observed.orphans {
         let Orphan { key, token, last_used } = orphan;
         let what = format!("token {} (\"{}\" of {}), made for {key}", token.id, token.name, token.owner.path);
-        let is_pending = observed.pending.iter().any(|pending| pending.intent.mark == token.mark);
+        let is_pending =
+            observed.pending.iter().any(|pending| token.mark.as_ref() == Some(&pending.intent.mark));
         if is_pending {
             continue;
         }

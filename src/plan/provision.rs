@@ -409,7 +409,13 @@ fn rotates(entry: &Entry<'_>, because: &[Reason], observed: &Observed) -> Result
     if !record.active || observed.pending.iter().any(may_die) {
         return Ok(None);
     }
-    match retire::ours(current.known(), record, observed, retire::Stands::Current) {
+    let known = current.known();
+    // Its successor is known by the mark that it hands on; its value proves nothing of that one.
+    let proved = match known.contradiction(record) {
+        Some(why) => Err(why),
+        None => retire::ours(known, record, observed, retire::Stands::Current),
+    };
+    match proved {
         Ok(known) => Ok(Some(known)),
         Err(why) => Err(PlanError::NotOurs { key: token.key.clone(), id: current.id, why }),
     }

@@ -187,7 +187,7 @@ fn withdraw_recorded(
 /// The mark in the description of the token that the interrupted run made: GitLab's rotate hands on that of the old one.
 fn carries(pending: &Pending) -> String {
     let intent = &pending.intent;
-    intent.rotates.as_ref().map_or(&intent.mark, |old| &old.mark).clone()
+    intent.rotates.as_ref().and_then(|old| old.mark.as_ref()).unwrap_or(&intent.mark).clone()
 }
 
 fn finish(pending: &Pending, record: &Record, observed: &Observed) -> Recovery {
@@ -226,8 +226,8 @@ fn stuck_rotation(
         created: record.created_at,
         ..old.clone()
     });
-    match ours(known, record, observed, Stands::Superseded) {
-        Ok(known) if decided => Recovery::Rotate(known),
+    match known.map(|known| ours(known, record, observed, Stands::Superseded)) {
+        Some(Ok(known)) if decided => Recovery::Rotate(known),
         _ => Recovery::Undecided { why, successor: Some(record.id) },
     }
 }

@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::observed::{Live, Observed};
 use super::options::{Options, Renew};
-use super::{EndItself, Note, Retire, Step, Why};
+use super::{Note, Retire, Step, Why};
 use crate::journal::minted_for;
 use crate::lock;
 use crate::profile::{Environment, Token, expiry};
@@ -19,7 +19,7 @@ use crate::token::{Known, Record, TokenId};
 /// What is to be said and done about the superseded tokens of an environment.
 #[derive(Debug, Default)]
 pub(super) struct Retirement {
-    /// To be revoked now: [`Step::Retire`] and [`Step::EndItself`].
+    /// To be revoked now.
     pub(super) due: Vec<Step>,
     /// Ended already: their note can leave the lock.
     pub(super) ended: BTreeSet<TokenId>,
@@ -64,15 +64,8 @@ pub(super) fn plan(
                 Verdict::Refuse(why) => retirement
                     .notes
                     .push(Note::attention(format!("superseded token {id} of {key} is not retired: {why}"))),
-                Verdict::Due(proof, because) => {
-                    let key = key.clone();
-                    retirement.due.push(match proof {
-                        Proof::Mark(token) => Step::Retire(Retire { key, token, because }),
-                        Proof::Value => {
-                            let (name, created) = (old.name.clone(), old.created);
-                            Step::EndItself(EndItself { key, id, name, created, because })
-                        }
-                    });
+                Verdict::Due(token, because) => {
+                    retirement.due.push(Step::Retire(Retire { key: key.clone(), token, because }));
                 }
             }
         }
@@ -104,15 +97,7 @@ enum Verdict {
     Later(Timestamp),
     InUse(Timestamp),
     Refuse(String),
-    Due(Proof, Why),
-}
-
-/// What proves that a token is ours to withdraw.
-enum Proof {
-    /// The mark that we gave it.
-    Mark(Known),
-    /// Its value, which a slot of its entry held: it was made by hand, and taken over.
-    Value,
+    Due(Known, Why),
 }
 
 fn verdict(
@@ -128,16 +113,16 @@ fn verdict(
         return Verdict::NotUpstream;
     }
     let stands = if is_pressing { Stands::Pressing } else { Stands::Superseded };
-    let proof = match proof(old, record, observed, stands) {
-        Ok(proof) => proof,
+    let known = match ours(old.known(), record, observed, stands) {
+        Ok(known) => known,
         Err(why) => return Verdict::Refuse(why),
     };
     if let Renew::Leaked { id, last_used } = options.renew
         && id == old.id
     {
-        return Verdict::Due(proof, Why::Leaked { last_used });
+        return Verdict::Due(known, Why::Leaked { last_used });
     }
-    let Some(since) = since else { return Verdict::Due(proof, Why::NoOverlap) };
+    let Some(since) = since else { return Verdict::Due(known, Why::NoOverlap) };
     let overlap = overlap(old, token, options);
     let over = utc(since).checked_add(overlap).map_or(Timestamp::MAX, |end| end.timestamp());
     if observed.now < over {
@@ -150,7 +135,7 @@ fn verdict(
         Some(used) if used > since && used > quiet_since && !options.forces(&token.key) => {
             Verdict::InUse(used)
         }
-        _ => Verdict::Due(proof, Why::OverlapOver { since: over }),
+        _ => Verdict::Due(known, Why::OverlapOver { since: over }),
     }
 }
 
@@ -167,30 +152,6 @@ fn overlap(old: &lock::Superseded, token: &Token, options: &Options) -> Span {
     said.or_else(noted).unwrap_or(token.overlap)
 }
 
-/// A token without a mark may end itself where git's history still has its value: only who knew that can have put it there.
-fn proof(
-    old: &lock::Superseded,
-    record: &Record,
-    observed: &Observed,
-    stands: Stands,
-) -> Result<Proof, String> {
-    if old.mark.is_some() || !observed.by_value.contains(&old.id) {
-        return ours(old.known(), record, observed, stands).map(Proof::Mark);
-    }
-    if let Some(why) = untouchable(old.id, observed, stands) {
-        return Err(why);
-    }
-    if record.name != old.name || record.created_at != old.created {
-        return Err("at GitLab it has another name, or was made at another time".to_owned());
-    }
-    match record.description.as_deref().and_then(minted_for) {
-        Some(entry) => {
-            Err(format!("at GitLab it was minted by provision for {entry}, and the lock has no mark"))
-        }
-        None => Ok(Proof::Value),
-    }
-}
-
 /// As what the lock has a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stands {
@@ -202,23 +163,28 @@ pub(super) enum Stands {
     Pressing,
 }
 
-/// What must stay true of the token, where lock and GitLab agree that it is ours to withdraw.
+/// What must stay true of the token, where lock and GitLab agree that it is ours to withdraw. One without a mark was made by
+/// hand: it ends itself, with the value that a slot of its entry holds or has held in git's history.
 pub(super) fn ours(
-    known: Option<Known>,
+    known: Known,
     record: &Record,
     observed: &Observed,
     stands: Stands,
 ) -> Result<Known, String> {
-    if let Some(why) = untouchable(record.id, observed, stands) {
-        return Err(why);
-    }
-    let Some(known) = known else {
-        return Err("it has no mark, so it cannot be proved to be ours".to_owned());
-    };
-    match known.contradiction(record) {
-        Some(why) => Err(why),
-        None => Ok(known),
-    }
+    let by_value = known.mark.is_none() && observed.by_value.contains(&known.id);
+    let why = untouchable(record.id, observed, stands).or_else(|| match known.contradiction(record) {
+        _ if by_value => known.difference(record).or_else(|| minted_elsewhere(record)),
+        Some(why) if known.mark.is_none() => Some(format!(
+            "{why}; who has its value ends it with provision rotate --leaked, else revoke it at GitLab"
+        )),
+        why => why,
+    });
+    why.map_or(Ok(known), Err)
+}
+
+fn minted_elsewhere(record: &Record) -> Option<String> {
+    let entry = record.description.as_deref().and_then(minted_for)?;
+    Some(format!("at GitLab it was minted by provision for {entry}, and the lock has no mark"))
 }
 
 /// Why a token stays, whoever made it.

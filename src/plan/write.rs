@@ -60,7 +60,7 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
         || !writes.is_empty()
         || !changes.removed.is_empty()
         || !observed.moved.is_empty()
-        || plan.steps.iter().any(|step| matches!(step, Step::Retire(_) | Step::EndItself(_)));
+        || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
     let written = |path: &String| {
         (any && *path == observed.lock_path)
             || writes.iter().any(|step| matches!(step, Step::Write(write) if write.file == *path))

@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Readable, State, Token};
+use serde::Serialize;
+
+use super::listing::Present;
+use super::{History, Readable, State, Token, environment};
 use crate::profile::Environment;
+use crate::sops::Reader;
+use crate::token::TokenId;
 
 /// Tokens that are still in use, by what can be done.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,10 +52,52 @@ pub fn succession(readable: &Readable, environments: &[Environment]) -> Successi
     succession
 }
 
+/// What somebody who left has left behind for nobody: a personal environment whose file only they can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftBehind {
+    /// With the person: `devmode/ben`.
+    pub environment: String,
+    /// Address of the tokens' GitLab.
+    pub gitlab: String,
+    /// Its tokens by GitLab's numbers. Nobody here can replace them, or revoke them.
+    pub tokens: Vec<TokenId>,
+    /// Secrets files and lock that HEAD still has of it.
+    pub paths: Vec<String>,
+}
+
+/// Finds it: somebody with a key of `theirs` reads the file, and nobody whom the policy has (`others`).
+#[must_use]
+pub fn left_behind(
+    history: &History,
+    present: &[Present],
+    theirs: &BTreeSet<Reader>,
+    others: &BTreeSet<Reader>,
+) -> Vec<LeftBehind> {
+    let mut found = Vec::new();
+    for (path, lock) in &history.locks {
+        let name = environment(path);
+        let slots: BTreeSet<&String> = lock.tokens.values().flat_map(|entry| entry.slots.keys()).collect();
+        let files: Vec<&Present> = present.iter().filter(|file| slots.contains(&file.path)).collect();
+        let is_theirs = |file: &&Present| {
+            let readers = file.readers.as_deref().unwrap_or_default();
+            file.personal
+                && readers.iter().any(|reader| theirs.contains(reader))
+                && !readers.iter().any(|reader| others.contains(reader) && !theirs.contains(reader))
+        };
+        if !name.contains('/') || files.is_empty() || !files.iter().all(is_theirs) {
+            continue;
+        }
+        let gitlab = lock.tokens.values().next().map(|entry| entry.gitlab.to_string()).unwrap_or_default();
+        let tokens = lock.tokens.values().map(|entry| entry.id).collect();
+        let paths = files.iter().map(|file| file.path.clone()).chain([path.clone()]).collect();
+        found.push(LeftBehind { environment: name, gitlab, tokens, paths });
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::TokenId;
 
     fn token(environment: &str, key: &str, state: State) -> Token {
         let (environment, key) = (environment.to_owned(), key.to_owned());

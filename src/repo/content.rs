@@ -155,10 +155,13 @@ impl Repository {
     fn on_disk(&self, index: &gix::index::State, path: &RelPath, staged: Entry) -> Result<Entry, RepoError> {
         let file = path.below(&self.root);
         let Ok(metadata) = gix::index::fs::Metadata::from_path_no_follow(&file) else { return Ok(None) };
-        if !metadata.is_file() {
+        if metadata.is_symlink() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&file).map_err(|source| RepoError::Io {
+        if !metadata.is_file() {
+            return Err(RepoError::NotAFile { path: path.clone() });
+        }
+        let bytes = super::read::bytes(&file).map_err(|source| RepoError::Io {
             doing: "read",
             path: file.clone(),
             source,
@@ -179,7 +182,7 @@ impl Repository {
 pub(super) fn read(file: &std::path::Path) -> Result<Option<Vec<u8>>, RepoError> {
     let failed = |source| RepoError::Io { doing: "read", path: file.to_owned(), source };
     match std::fs::symlink_metadata(file) {
-        Ok(metadata) if metadata.is_file() => std::fs::read(file).map(Some).map_err(failed),
+        Ok(metadata) if metadata.is_file() => super::read::bytes(file).map(Some).map_err(failed),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),

@@ -134,6 +134,7 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Flushes a file or a directory.
+#[expect(clippy::disallowed_methods, reason = "nothing is read from it")]
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

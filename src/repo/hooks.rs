@@ -101,7 +101,7 @@ impl Repository {
 }
 
 fn is_ours(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line == MARK))
+    super::read::text(path).is_ok_and(|text| text.lines().any(|line| line == MARK))
 }
 
 fn script(program: &str) -> String {

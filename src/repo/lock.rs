@@ -104,7 +104,7 @@ impl Holder {
 /// The host's name where a file tells it, else a word that says so.
 fn host_name() -> String {
     let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-    let found = files.iter().find_map(|file| fs::read_to_string(file).ok());
+    let found = files.iter().find_map(|file| super::read::text(Path::new(file)).ok());
     found.map_or_else(|| "this host".to_owned(), |name| name.trim().to_owned())
 }
 
@@ -132,6 +132,9 @@ fn create_directory(directory: &Path) -> io::Result<()> {
 
 fn open(path: &Path) -> io::Result<File> {
     let is_new = !path.exists();
+    if !is_new {
+        super::read::is_file(path)?;
+    }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -26,6 +26,7 @@ mod path;
 mod preflight;
 mod program;
 mod promised;
+pub mod read;
 mod remnant;
 mod remote;
 mod sharing;

@@ -118,7 +118,7 @@ pub(super) fn read(
     if !metadata.is_file() {
         return Err(RepoError::NotAFile { path: path.clone() }.into());
     }
-    let bytes = std::fs::read(&file);
+    let bytes = super::read::bytes(&file);
     let bytes = bytes.map_err(|source| RepoError::Io { doing: "read", path: file.clone(), source })?;
     if Fingerprint::of(&bytes) != wanted {
         return Err(changed());

@@ -79,7 +79,7 @@ impl Noted {
         if Identity::of(lock).is_some_and(|identity| self.locks.contains(&identity)) {
             return true;
         }
-        let Ok(content) = fs::read_to_string(lock) else { return false };
+        let Ok(content) = super::read::text(lock) else { return false };
         if content.is_empty() {
             return self.commit.is_some() && self.locks.is_empty() && self.is_of_that_moment(lock);
         }

@@ -225,7 +225,7 @@ fn forward(signal: i32, child: u32) {
 /// Linux tells in /proc; elsewhere no signal counts as ignored.
 #[cfg(unix)]
 fn was_ignored(signal: i32) -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let Ok(status) = super::read::text(Path::new("/proc/self/status")) else { return false };
     ignored_in(&status, signal)
 }
 

@@ -111,7 +111,11 @@ impl Repository {
         if !file.is_file() {
             return Ok(None);
         }
-        std::fs::read(&file).map(Some).map_err(|source| RepoError::Io { doing: "read", path: file, source })
+        super::read::bytes(&file).map(Some).map_err(|source| RepoError::Io {
+            doing: "read",
+            path: file,
+            source,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::Done;
 use crate::readership::listing::{Row, Together};
+use crate::readership::succession::LeftBehind;
 use crate::readership::{Former, Found, Readable, State, Token};
 use crate::sops::{Path, Reader};
 
@@ -257,6 +258,9 @@ pub struct Leaving<'a> {
     pub others: &'a BTreeMap<String, BTreeSet<Path>>,
     /// Files of which some version cannot be read.
     pub unreadable: &'a BTreeSet<String>,
+    /// Personal environments that nobody else can read.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub left_behind: &'a [LeftBehind],
     /// What was done; none after `--dry-run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<&'a Done>,
@@ -280,9 +284,16 @@ impl<'a> Leaving<'a> {
             tokens: &readable.tokens,
             others: &readable.others,
             unreadable,
+            left_behind: &[],
             done: None,
             rotated: &[],
         }
+    }
+
+    /// With what is of no use to anybody any more.
+    #[must_use]
+    pub fn leaves_behind(self, left_behind: &'a [LeftBehind]) -> Self {
+        Self { left_behind, ..self }
     }
 
     /// With what was done to files, and to tokens.
@@ -351,14 +362,25 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
         &format!("whoever has a clone keeps its history: what {name} could read stays readable to {name}"),
     );
     let of = |state| leaving.tokens.iter().filter(move |token| token.state == state);
-    let environments: BTreeSet<&str> =
-        of(State::Current).filter_map(|token| token.environment.split('/').next()).collect();
-    if !environments.is_empty() {
-        let count = of(State::Current).count();
+    let (personal, shared): (Vec<&Token>, Vec<&Token>) =
+        of(State::Current).partition(|token| token.environment.contains('/'));
+    if !shared.is_empty() {
+        let environments: BTreeSet<&str> = shared.iter().map(|token| token.environment.as_str()).collect();
+        let count = shared.len();
         let tokens = if count == 1 { "1 token is".to_owned() } else { format!("{count} tokens are") };
         let names: Vec<&str> = environments.into_iter().collect();
         ui.note(true, &format!("{tokens} still the old one, in {}", names.join(", ")));
         ui.say(&format!("replace what can be: provision keys remove {name} --rotate-tokens"));
+    }
+    let is_left =
+        |token: &&&Token| leaving.left_behind.iter().any(|behind| behind.environment == token.environment);
+    for token in personal.iter().filter(|token| !is_left(token)) {
+        let (environment, person) = token.environment.split_once('/').unwrap_or_default();
+        let what = format!("token {} is {person}'s own: {person} replaces it", token.id);
+        ui.note(true, &format!("{what} with provision rotate --env {environment}"));
+    }
+    for behind in leaving.left_behind {
+        left_behind(ui, name, behind);
     }
     let replaced = of(State::Superseded).count();
     if replaced > 0 {
@@ -372,4 +394,26 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
     if !leaving.others.is_empty() {
         ui.note(true, "values that no lock knows have to be replaced where they come from");
     }
+}
+
+/// What nobody but the one who leaves could read is of no use here, and CI would report its end every night.
+fn left_behind(ui: Ui, name: &str, behind: &LeftBehind) {
+    let LeftBehind { environment, gitlab, tokens, paths } = behind;
+    let (tokens, pronoun) = match tokens.as_slice() {
+        [one] => (format!("token {one} is"), "it"),
+        many => {
+            let many: Vec<String> = many.iter().map(ToString::to_string).collect();
+            (format!("tokens {} are", many.join(", ")), "them")
+        }
+    };
+    ui.note(
+        true,
+        &format!(
+            "{tokens} in {environment}, which nobody but {name} can read: no successor can be made here"
+        ),
+    );
+    ui.say(&format!(
+        "  an administrator of {gitlab} revokes {pronoun} (DELETE /api/v4/personal_access_tokens/ID), or blocks the account"
+    ));
+    ui.say(&format!("  then take it out of the repository: git rm {} && git commit", paths.join(" ")));
 }

@@ -65,19 +65,17 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
         ),
         Step::Retire(retire) => (
             "retire",
-            vec![format!("{}: superseded token {}, {}", retire.key, retire.token.id, why(&retire.because))],
-        ),
-        Step::EndItself(end) => (
-            "retire",
             vec![format!(
-                "{}: superseded token {}, {}; made by hand, it ends itself with the value that the file had",
-                end.key,
-                end.id,
-                why(&end.because)
+                "{}: superseded token {}, {}{}",
+                retire.key,
+                retire.token.id,
+                why(&retire.because),
+                by_itself(retire)
             )],
         ),
         Step::RetireAtOnce(retire) => {
-            ("revoke", vec![format!("{}: token {}, {}", retire.key, retire.token.id, why(&retire.because))])
+            let Retire { key, token, because } = retire;
+            ("revoke", vec![format!("{key}: token {}, {}{}", token.id, why(because), by_itself(retire))])
         }
         Step::Revoke(Revoke { retire, .. }) => ("revoke", describe_revoke(retire)),
         Step::Move { from, to } => {
@@ -140,15 +138,24 @@ fn describe_revoke(retire: &Retire) -> Vec<String> {
     let owner = &token.owner;
     vec![
         format!(
-            "{key}: {} token {} \"{}\" of {}, {}",
+            "{key}: {} token {} \"{}\" of {}, {}{}",
             owner.kind,
             token.id,
             token.name,
             owner.path,
-            why(because)
+            why(because),
+            by_itself(retire)
         ),
         "whoever uses it is locked out at once".to_owned(),
     ]
+}
+
+/// How a token without a mark ends.
+fn by_itself(retire: &Retire) -> &'static str {
+    match retire.token.mark {
+        Some(_) => "",
+        None => "; made by hand, it ends itself with its value",
+    }
 }
 
 fn why(why: &Why) -> String {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Variables, World};
 use crate::error::{Error, Kind, Result};
-use crate::repo::{RepoError, Repository};
+use crate::repo::{RepoError, Repository, read};
 
 /// The approvals of this user, seen from one clone.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ fn file(variables: &Variables) -> Option<PathBuf> {
 fn approvals(file: &Path) -> Result<Vec<Approval>> {
     let cannot =
         |why: String| Error::new(Kind::Failed, format!("cannot read {}", file.display())).because(why);
-    let text = match std::fs::read_to_string(file) {
+    let text = match read::text(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(cannot(error.to_string())),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::Variables;
+use crate::repo::read;
 use crate::sops::IdentitySource;
 
 /// A source that was named and could not be read.
@@ -94,7 +95,7 @@ pub(super) fn is_key(text: &str) -> bool {
 }
 
 fn file(name: String, path: &Path) -> Result<IdentitySource, SourceError> {
-    match std::fs::read(path) {
+    match read::bytes(path) {
         Ok(bytes) => Ok(IdentitySource::Text { name, bytes: Zeroizing::new(bytes) }),
         Err(source) => Err(SourceError::Unreadable { name, source }),
     }

@@ -14,7 +14,7 @@ use crate::gitlab::transport::Transport;
 use crate::journal::Line;
 use crate::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
-    RepoError, Repository,
+    RepoError, Repository, read,
 };
 use crate::secret::Secret;
 use crate::sops::{Alone, Identities, Names, Outside, Sealed};
@@ -265,7 +265,7 @@ impl World {
     /// When it cannot be read or is not text.
     pub fn read_secret_file(&self, path: &Path) -> Result<Secret> {
         let path = self.directory.join(path);
-        std::fs::read_to_string(&path).map(Secret::new).map_err(|error| {
+        read::text(&path).map(Secret::new).map_err(|error| {
             Error::new(Kind::Usage, format!("cannot read the token file {}", path.display()))
                 .because(error.to_string())
         })

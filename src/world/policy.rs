@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::repo::{RelPath, Repository};
+use crate::repo::{RelPath, Repository, read};
 use crate::sops::{Policy, Reader};
 
 /// Its name in every folder.
@@ -22,7 +22,7 @@ pub fn near(directory: &Path) -> Option<Policy> {
     let file = directory.ancestors().map(|folder| folder.join(NAME)).find(|file| file.exists())?;
     // A link may lead to a device, which never ends.
     let is_small = file.metadata().is_ok_and(|found| found.is_file() && found.len() <= LIMIT);
-    if is_small { Policy::parse(&std::fs::read_to_string(file).ok()?).ok() } else { None }
+    if is_small { Policy::parse(&read::text(&file).ok()?).ok() } else { None }
 }
 
 /// The last version of that policy with other keys of the key service, on the first-parent way back from HEAD: files may

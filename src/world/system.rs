@@ -19,7 +19,7 @@ use crate::instance::{Instance, InstanceError, Origin};
 use crate::journal::Line;
 use crate::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
-    RepoError, Repository, signals, write,
+    RepoError, Repository, read, signals, write,
 };
 use crate::secret::Secret;
 use crate::sops::Sealed;
@@ -42,7 +42,7 @@ impl System {
         let ci = variables.ci_server_tls_ca_file.as_deref().map(|path| ("CI_SERVER_TLS_CA_FILE", path));
         for (name, path) in given.into_iter().chain(ci) {
             let source = format!("{name} {}", path.display());
-            let pem = std::fs::read(directory.join(path)).map_err(|error| {
+            let pem = read::bytes(&directory.join(path)).map_err(|error| {
                 Error::new(Kind::Usage, format!("cannot read {source}")).because(error.to_string())
             })?;
             let roots = ExtraRoots::read(&source, &pem).map_err(|error| {

@@ -262,3 +262,102 @@ fn a_list_is_not_taken_over_where_its_file_could_not_be_encrypted() {
     lab.provision(args).refused(5, "secrets/alithya-csna.sops.yaml could not be encrypted");
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
+
+/// The id of a token that was made by hand.
+fn id_of(lab: &Lab, name: &str) -> u64 {
+    let state = lab.gitlab.state();
+    let token = state["tokens"].as_array().unwrap().iter().find(|token| token["name"] == name);
+    token.unwrap()["id"].as_u64().unwrap()
+}
+
+#[test]
+fn a_leaked_token_that_was_made_by_hand_is_revoked_and_its_slot_blanked() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    let plan = lab.provision(["revoke", "--env", "qa", "--token", "gitlab_token", "--dry-run"]).ok();
+    assert!(plan.out.contains("made by hand, it ends itself with its value"), "{plan:?}");
+    let said = lab.provision(["revoke", "--env", "qa", "--token", "gitlab_token", "--yes"]).ok();
+    assert!(said.out.contains("is revoked; GitLab refuses its value"), "{said:?}");
+    assert_eq!((living(&lab, &tokens[..1]), living(&lab, &tokens[1..10])), (0, 9));
+    let value = lab.sops(["decrypt", "--extract", "[\"GITLAB_TOKEN\"]", "secrets/qa.yaml"]).ok().out;
+    assert_eq!(value, "");
+    assert!(!lab.read("environments/locks/qa.yaml").contains("By hand 0"));
+}
+
+#[test]
+fn a_leaked_token_that_was_made_by_hand_is_replaced_and_revoked_in_one_run() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    let mut terminal = Terminal::start(lab.command(["rotate", "--leaked", "--yes"]));
+    terminal.expect("The token that leaked");
+    terminal.paste(&tokens[0]);
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+    assert_eq!((living(&lab, &tokens[..1]), living(&lab, &tokens[1..10])), (0, 9));
+    let value = lab.sops(["decrypt", "--extract", "[\"GITLAB_TOKEN\"]", "secrets/qa.yaml"]).ok().out;
+    assert!(value.starts_with("glpat-") && value != tokens[0]);
+    lab.provision(["--env", "qa"]).ok();
+}
+
+/// Whoever can write to the repository turns the note to a token whose value they do not have.
+#[test]
+fn a_token_of_somebody_elses_that_a_lock_calls_current_is_never_revoked() {
+    let (lab, tokens) = team();
+    lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
+    let (own, victim) = (id_of(&lab, "By hand 0"), id_of(&lab, "By hand 4"));
+    let path = "environments/locks/qa.yaml";
+    let lock = lab.read(path);
+    let forged = lock.replacen(&format!("id: {own}"), &format!("id: {victim}"), 1);
+    lab.write(path, &forged.replacen("name: By hand 0", "name: By hand 4", 1));
+    lab.commit_all("forged");
+    let revoke = ["revoke", "--env", "qa", "--token", "gitlab_token", "--yes"];
+    let said = lab.provision(revoke);
+    assert_ne!(said.status, 0, "{said:?}");
+    // And with the time of the victim's creation as well.
+    let state = lab.gitlab.state();
+    let created = |name: &str| {
+        let token = state["tokens"].as_array().unwrap().iter().find(|token| token["name"] == name);
+        token.unwrap()["created_at"].as_str().unwrap().to_owned()
+    };
+    let lock = lab.read(path).replacen(&created("By hand 0"), &created("By hand 4"), 1);
+    lab.write(path, &lock);
+    lab.git(["commit", "-q", "--allow-empty", "-am", "forged better"]);
+    let said = lab.provision(revoke).refused(5, "what the file holds, or held, is not its value");
+    assert!(!said.out.contains("is revoked"), "{said:?}");
+    assert_eq!(living(&lab, &tokens[..10]), 10);
+}
+
+#[test]
+fn a_leaked_token_whose_value_was_never_in_a_file_is_ended_with_the_value_that_is_given() {
+    for fails in [false, true] {
+        let lab = Lab::bare(None);
+        lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+        lab.commit_all("policy");
+        let leaked = [by_hand(&lab, "Deploy", "2027-10-01")];
+        lab.provision(["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"]).ok();
+        let run = || {
+            let mut terminal = Terminal::start(lab.command(["rotate", "--leaked", "--yes"]));
+            terminal.expect("The token that leaked");
+            terminal.paste(&leaked[0]);
+            terminal.end()
+        };
+        if fails {
+            lab.gitlab.add_fault("DELETE /personal_access_tokens/self x1 403".parse().unwrap());
+            let (status, said) = run();
+            assert_eq!(status, 4, "{said}");
+            assert!(said.contains("run the same command again"), "{said}");
+            let plain = lab.provision(["--env", "alithya-csna", "--yes"]);
+            assert_eq!((plain.status, living(&lab, &leaked)), (3, 1), "{plain:?}");
+            assert!(plain.err.contains("provision rotate --leaked"), "{plain:?}");
+        }
+        let (status, said) = run();
+        assert_eq!((status, living(&lab, &leaked)), (0, 0), "{said}");
+        assert!(said.contains("as it is in the wrong hands") && said.contains("it ends itself"), "{said}");
+        assert_eq!(lab.minted().len(), 1);
+        let successor = lab.value("secrets/alithya-csna.sops.yaml", "deploy");
+        assert_eq!(living(&lab, &[successor]), 1);
+        lab.provision(["--env", "alithya-csna", "--yes"]).ok();
+        assert!(!lab.read("environments/locks/alithya-csna.yaml").contains("superseded:"));
+        assert!(lab.provision(["--env", "alithya-csna"]).ok().out.contains("is healthy"));
+    }
+}

@@ -1,6 +1,8 @@
 //! `provision keys remove --rotate-tokens`: who leaves knows nothing that works any more.
 
-use crate::support::lab::Lab;
+use provision::lock::Lock;
+
+use crate::support::lab::{Lab, said};
 use crate::support::people::{Person, policy};
 use crate::support::team::Team;
 
@@ -123,7 +125,7 @@ fn what_stops_the_rotation_is_known_before_anybody_is_taken_out() {
     let lab = lab(Lab::today(), &ben, &eva);
     let head = lab.head();
     let mut command = lab.command(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
-    let said = crate::support::lab::said(command.env("GITLAB_TOKEN", "glpat-wrong-wrong-wrong-00"));
+    let said = said(command.env("GITLAB_TOKEN", "glpat-wrong-wrong-wrong-00"));
     assert_eq!(said.status, 6, "{}", said.err);
     assert!(said.err.contains("without --rotate-tokens needs no GitLab"), "{}", said.err);
     assert_eq!((lab.head(), lab.git(["status", "--porcelain"])), (head, String::new()));
@@ -187,5 +189,42 @@ fn files_whose_block_does_not_begin_a_line_are_found_too() {
     lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
     assert!(files.iter().all(|file| ben.reads(&lab, file).is_none()));
     assert_eq!(ids(&lab).len(), 2);
+    lab.provision(["check"]).ok();
+}
+
+#[test]
+fn what_only_they_could_read_is_named_with_what_ends_it_and_then_all_is_done() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    let mut bens = lab.command(["--env", "devmode", "--yes"]);
+    bens.env("SOPS_AGE_KEY", &ben.identity).env("XDG_CONFIG_HOME", "/nonexistent");
+    said(bens.env("GITLAB_TOKEN", lab.gitlab.admin_token().expose())).ok();
+    let locks: Vec<_> = std::fs::read_dir(lab.repo().join("environments/locks/devmode")).unwrap().collect();
+    let user = locks[0].as_ref().unwrap().file_name().into_string().unwrap().replace(".yaml", "");
+    let (file, lock) =
+        (format!("secrets/devmode/{user}.sops.yaml"), format!("environments/locks/devmode/{user}.yaml"));
+    let args = ["keys", "remove", "ben", "--rotate-tokens", "--overlap", "0s", "--force", "--yes"];
+    for _ in 0..2 {
+        let said = lab.provision(args);
+        assert_eq!(said.status, 3, "{said:?}");
+        assert!(!said.err.contains("replace what can be"), "{said:?}");
+        assert!(!said.err.contains("still the old one"), "{said:?}");
+        assert!(said.err.contains(&format!("in devmode/{user}, which nobody but ben can read")), "{said:?}");
+        assert!(said.err.contains("DELETE /api/v4/personal_access_tokens/ID"), "{said:?}");
+        assert!(said.err.contains(&format!("git rm {file} {lock} && git commit")), "{said:?}");
+    }
+    // What CI says every night after its end.
+    let mut ended = Lock::read(&lock, &lab.read(&lock)).unwrap();
+    ended.tokens.get_mut("backstage").unwrap().expires = Some(jiff::civil::date(2026, 1, 1));
+    lab.write(&lock, &ended.write());
+    lab.commit_all("its end");
+    let status = lab.provision(["status"]);
+    assert_eq!(status.status, 3, "{status:?}");
+    assert!(status.err.contains(&format!("git rm {file} {lock}")), "{status:?}");
+    lab.git(["rm", "-q", &file, &lock]);
+    lab.git(["commit", "-qm", "ben has left"]);
+    lab.provision(["status"]).ok();
+    let said = lab.provision(args).ok();
+    assert!(said.out.contains("no longer in use"), "{said:?}");
     lab.provision(["check"]).ok();
 }

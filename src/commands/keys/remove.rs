@@ -8,11 +8,12 @@ use super::super::rekeying::{self, Job};
 use super::succeed::Rotation;
 use crate::cli::KeysRemoveArgs;
 use crate::error::{Error, Kind, Result};
-use crate::observe::readership::{history, policy, policy_of};
+use crate::observe::readership::{history, policy, policy_of, present};
 use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::Done;
 use crate::readership::Readable;
+use crate::readership::succession::{LeftBehind, left_behind};
 use crate::repo::Repository;
 use crate::sops::{Policy, PolicyEdit, PolicyEditError, Reader, Recipient};
 use crate::ui::{self, Ui};
@@ -25,16 +26,20 @@ struct Past {
     readable: Readable,
     /// Files of which some version cannot be read.
     unreadable: BTreeSet<String>,
+    left_behind: Vec<LeftBehind>,
 }
 
 impl Past {
     fn of(name: &str, repo: &Repository) -> Result<Self> {
         let history = history(repo)?;
         let mut keys = history.keys_of(name);
-        keys.extend(leaving(name, &policy(repo)?));
+        let policy = policy(repo)?;
+        keys.extend(leaving(name, &policy));
+        let others = policy.readers().into_iter().collect();
+        let left_behind = left_behind(&history, &present(repo)?, &keys, &others);
         let readable = history.readable_by(&keys);
         let unreadable = history.unreadable().into_iter().map(str::to_owned).collect();
-        Ok(Self { keys, readable, unreadable })
+        Ok(Self { keys, readable, unreadable, left_behind })
     }
 }
 
@@ -114,6 +119,7 @@ fn report(
     ui: Ui,
 ) -> Result<()> {
     let leaving = ui::keys::Leaving::new(&args.name, &past.keys, &past.readable, &past.unreadable);
+    let leaving = leaving.leaves_behind(&past.left_behind);
     ui::keys::left(ui, &leaving.with(done, rotated))
 }
 

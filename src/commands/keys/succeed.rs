@@ -169,6 +169,7 @@ impl<'a> Rotation<'a> {
             environments,
             wish: Wish { revokes: self.options.revokes(), ..Wish::default() },
             pasted: None,
+            leaked: None,
             plan,
             again: |environment, keys| match keys {
                 [] => format!("provision rotate --env {environment}"),
