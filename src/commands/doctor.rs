@@ -96,13 +96,17 @@ async fn ask(
             Ok(client) if !offline => Some(asked(client).await),
             _ => None,
         };
+        let reached = match &client {
+            Err(_) if !offline => connections.answers(&environment.gitlab).await,
+            _ => None,
+        };
         let credential = client.map(|client| Source {
             name: client.credential().source().to_owned(),
             bound_by: client.credential().bound_by().to_owned(),
             own: own.is_some(),
         });
         let environments = vec![environment.name.clone()];
-        observed.instances.push(Instance { address, environments, needs_api, credential, asked });
+        observed.instances.push(Instance { address, environments, needs_api, credential, asked, reached });
     }
 }
 
