@@ -14,7 +14,7 @@ use crate::observe::{doctor, own};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::token::Kind;
-use crate::ui::{Ui, diagnosis};
+use crate::ui::{self, Ui, diagnosis};
 use crate::world::World;
 use crate::world::approvals::Approvals;
 
@@ -40,7 +40,7 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
     if ui.json() {
         ui.result_json(&Report { findings: &findings })?;
     } else {
-        ui.result(&diagnosis::text(ui, &findings))?;
+        ui.result(&diagnosis::text(ui, &findings, ui::columns()))?;
     }
     let needs_care = findings.iter().any(|finding| finding.grade.needs_care());
     Ok(if needs_care { Exit::Attention } else { Exit::Done })
