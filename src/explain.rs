@@ -67,7 +67,8 @@ impl From<PlanError> for Error {
             | PlanError::NotOurs { .. }
             | PlanError::OtherOwner { .. }
             | PlanError::NotRevoked { .. }
-            | PlanError::SharedSlot { .. } => Kind::Refused,
+            | PlanError::SharedSlot { .. }
+            | PlanError::Awaited { .. } => Kind::Refused,
         };
         let explained = Self::from_source(kind, &error);
         match error {
@@ -83,6 +84,9 @@ impl From<PlanError> for Error {
                 explained.hint(format!("revoke {other} with it, or give each a slot of its own in the template"))
             }
             PlanError::Expiry { .. } => explained.hint("change `expires` in the profile"),
+            PlanError::Awaited { file, key } => explained
+                .hint(format!("make the file with the values that you have, and commit it: sops edit {file}"))
+                .hint(format!("or replace {key} as well: name it with --token too")),
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
             PlanError::Undecided { environment, key, successor, .. } => {
                 undecided(explained, &environment, &key, successor)

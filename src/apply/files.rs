@@ -42,7 +42,9 @@ pub(super) fn filled(plan: &Plan, file: &GroundFile, ground: &Ground) -> Vec<sop
     let ends = |key: &String| {
         plan.steps.iter().any(|step| matches!(step, Step::Lock { removed, .. } if removed.contains(key)))
     };
-    let has = |key: &String| gets(key) || ground.lock.tokens.contains_key(key) && !ends(key);
+    // One that was only listed has no value here yet.
+    let had = |key: &String| ground.lock.tokens.get(key).is_some_and(|entry| !entry.slots.is_empty());
+    let has = |key: &String| gets(key) || had(key) && !ends(key);
     file.template.slots().filter(|leaf| leaf.tokens.iter().all(has)).map(|leaf| leaf.path.clone()).collect()
 }
 

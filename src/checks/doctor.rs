@@ -238,6 +238,9 @@ pub struct Instance {
     pub credential: Result<Source, Error>,
     /// What GitLab said; `None` where it was not asked.
     pub asked: Option<Asked>,
+    /// Where there is no credential to ask with, and no secret to give away: whether a GitLab answers there, and its clock.
+    /// `None` where nothing says yet that it may be asked.
+    pub reached: Option<Result<Option<Timestamp>, Error>>,
 }
 
 /// Where an operator credential comes from.
@@ -297,7 +300,7 @@ struct Check {
 }
 
 /// All checks, in the order in which they are shown.
-const CHECKS: [Check; 24] = [
+const CHECKS: [Check; 25] = [
     Check { topic: "git", name: "repository", look: repository::place },
     Check { topic: "git", name: "commit", look: repository::commit },
     Check { topic: "git", name: "upstream", look: repository::upstream },
@@ -316,6 +319,7 @@ const CHECKS: [Check; 24] = [
     Check { topic: "gitlab", name: "credential", look: gitlab::credential },
     Check { topic: "gitlab", name: "approved", look: gitlab::approved },
     Check { topic: "gitlab", name: "token", look: gitlab::token },
+    Check { topic: "gitlab", name: "reached", look: gitlab::reached },
     Check { topic: "gitlab", name: "version", look: gitlab::version },
     Check { topic: "gitlab", name: "clock", look: gitlab::clock },
     Check { topic: "machine", name: "proxy", look: machine::proxy },

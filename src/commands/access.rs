@@ -14,7 +14,7 @@ use crate::plan::access::{self, Access};
 use crate::plan::deliver::{Topic, Way};
 use crate::profile::Environment;
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
-use crate::sops::Recipient;
+use crate::sops::{Policy, Recipient};
 use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, World};
 
@@ -43,7 +43,8 @@ pub(super) async fn request(
 ) -> Result<()> {
     let own = world.identities()?.own_recipients()?;
     let Some(recipient) = own.first() else {
-        return Err(Error::new(Kind::CannotDecrypt, "there is no key of your own to ask for"));
+        return Err(Error::new(Kind::CannotDecrypt, "there is no key of your own to ask for")
+            .hint("provision bootstrap makes one"));
     };
     interrupt::before_any_effect();
     need_yes(ui, consent.yes)?;
@@ -78,6 +79,18 @@ pub(super) async fn request(
     Ok(())
 }
 
+/// A name in the policy is that of one key: whoever goes is taken out by it.
+///
+/// # Errors
+/// Where another key has it.
+pub(super) fn is_free(name: &str, recipient: &Recipient, policy: &Policy) -> Result<()> {
+    let own = recipient.clone().into();
+    let Some(other) = policy.names().named(name).find(|one| *one != own) else { return Ok(()) };
+    Err(Error::new(Kind::Refused, format!("the name {name} is taken"))
+        .because(format!("it is what .sops.yaml calls {other}"))
+        .hint(format!("choose another one, such as {name}-laptop")))
+}
+
 /// The change, and the policy with it; `None` where there is nothing to ask for.
 fn plan(
     wanted: &[Environment],
@@ -90,6 +103,9 @@ fn plan(
     };
     let text =
         String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
+    if let Ok(policy) = Policy::parse(&text) {
+        is_free(called, recipient, &policy)?;
+    }
     let wanted: Vec<Environment> =
         wanted.iter().map(|one| environments::read(repo, &one.name)).collect::<Result<_>>()?;
     let shared = present(repo)?.into_iter().filter(|file| !file.personal);

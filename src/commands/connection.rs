@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use jiff::Timestamp;
+
 use crate::cli::ConnectionArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::credential::{Credential, Given, Resolved, Sources, resolve, settled};
+use crate::gitlab::version;
 use crate::instance::{Instance, Origin};
 use crate::secret::Secret;
 use crate::ui::{Ui, prompt};
@@ -64,6 +67,16 @@ impl<'a> Connections<'a> {
         self.remember(instance.origin())?;
         self.sources.borrow_mut().approved.push(instance.origin().to_string());
         Ok(())
+    }
+
+    /// Whether a GitLab answers there, asked without a token; `None` where nothing has settled that this repository may have
+    /// us ask it.
+    pub(super) async fn answers(&self, instance: &Instance) -> Option<Result<Option<Timestamp>>> {
+        let is_settled = matches!(settled(&self.sources.borrow(), instance), Ok(true));
+        if !is_settled {
+            return None;
+        }
+        Some(version::answers(self.world.transport(), instance).await.map_err(Into::into))
     }
 
     /// Acts with this token from now on. What binds it to an instance is as for one that an option gave.

@@ -14,7 +14,7 @@ use crate::observe::{doctor, own};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::token::Kind;
-use crate::ui::{Ui, diagnosis};
+use crate::ui::{self, Ui, diagnosis};
 use crate::world::World;
 use crate::world::approvals::Approvals;
 
@@ -40,7 +40,7 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
     if ui.json() {
         ui.result_json(&Report { findings: &findings })?;
     } else {
-        ui.result(&diagnosis::text(ui, &findings))?;
+        ui.result(&diagnosis::text(ui, &findings, ui::columns()))?;
     }
     let needs_care = findings.iter().any(|finding| finding.grade.needs_care());
     Ok(if needs_care { Exit::Attention } else { Exit::Done })
@@ -96,13 +96,17 @@ async fn ask(
             Ok(client) if !offline => Some(asked(client).await),
             _ => None,
         };
+        let reached = match &client {
+            Err(_) if !offline => connections.answers(&environment.gitlab).await,
+            _ => None,
+        };
         let credential = client.map(|client| Source {
             name: client.credential().source().to_owned(),
             bound_by: client.credential().bound_by().to_owned(),
             own: own.is_some(),
         });
         let environments = vec![environment.name.clone()];
-        observed.instances.push(Instance { address, environments, needs_api, credential, asked });
+        observed.instances.push(Instance { address, environments, needs_api, credential, asked, reached });
     }
 }
 

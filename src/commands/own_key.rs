@@ -63,7 +63,7 @@ pub(super) fn own(wish: Wish, ui: Ui, world: &World) -> Result<bool> {
     world.make_key_file(&path, &text)?;
     interrupt::something_was_made();
     ui.say(&format!("key: {recipient}, in {} for you alone", path.display()));
-    ui.say("     keep a copy where it cannot get lost (a password manager): nothing else opens what is for you alone");
+    ui.say("     keep a copy (in a password manager): nothing else opens what is for you alone");
     Ok(true)
 }
 

@@ -55,8 +55,8 @@ impl Client {
         &self.credential
     }
 
-    /// The server's clock (`Date`) in its latest successful reply, to the second; `None` before the first one. What a
-    /// proxy answers in its place says nothing about GitLab's time.
+    /// The server's clock (`Date`) in its latest reply that was a success, or a refusal of the token in GitLab's own form; to
+    /// the second, and `None` before the first one. What a proxy answers in its place says nothing about GitLab's time.
     #[must_use]
     pub fn server_time(&self) -> Option<Timestamp> {
         self.server_time.get()
@@ -226,7 +226,11 @@ impl Client {
             }
         } else {
             let (headers, body) = without_secret(&response, request.credential().secret().expose());
-            classify(status, &headers, &body)
+            let (kind, said) = classify(status, &headers, &body);
+            if matches!(kind, ErrorKind::TokenUnknown | ErrorKind::TokenExpired | ErrorKind::TokenRevoked) {
+                self.server_time.set(response.headers.date.or(self.server_time.get()));
+            }
+            (kind, said)
         };
         Err(self.failed(request, subject, kind, Some(status), said))
     }
@@ -291,6 +295,9 @@ impl Client {
 /// A proxy's error page may repeat the request's headers: the credential is taken out before anything is read.
 fn without_secret(response: &Response, secret: &str) -> (Headers, Vec<u8>) {
     let mut headers = response.headers.clone();
+    if secret.is_empty() {
+        return (headers, response.body.to_vec());
+    }
     headers.location = headers.location.map(|location| location.replace(secret, "…"));
     let body = String::from_utf8_lossy(&response.body).replace(secret, "…");
     (headers, body.into_bytes())

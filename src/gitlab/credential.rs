@@ -18,6 +18,8 @@ pub enum Scheme {
     PrivateToken,
     /// `Authorization: Bearer …`, for OAuth access tokens.
     Bearer,
+    /// Not at all.
+    None,
 }
 
 /// A token that we act with, bound to the only origin that may see it.
@@ -62,6 +64,13 @@ impl Credential {
         let is_oauth = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let scheme = if is_oauth { Scheme::Bearer } else { Scheme::PrivateToken };
         Ok(Self { origin, secret, source: source.into(), bound_by: String::new(), scheme })
+    }
+
+    /// Nobody's: a request with it carries no token.
+    #[must_use]
+    pub fn nobody(origin: Origin) -> Self {
+        let secret = Secret::new(String::new());
+        Self { origin, secret, source: "nobody".to_owned(), bound_by: String::new(), scheme: Scheme::None }
     }
 
     /// The only origin that may see it.

@@ -116,13 +116,15 @@ impl HttpTransport {
         if Origin::of(request.url()).as_ref() != Some(&self.origin) {
             return Err(SendError::NotSent(format!("this connection is for {} only", self.origin)));
         }
-        let (name, value) = authentication(request)?;
         let method = match request.method() {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut builder = self.client.request(method, request.url().clone()).header(name, value);
+        let mut builder = self.client.request(method, request.url().clone());
+        if let Some((name, value)) = authentication(request)? {
+            builder = builder.header(name, value);
+        }
         if let Some(body) = request.body() {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
@@ -179,16 +181,17 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 /// The header is marked sensitive, so that no debug output of the HTTP library shows it.
-fn authentication(request: &Request) -> Result<(HeaderName, HeaderValue), SendError> {
+fn authentication(request: &Request) -> Result<Option<(HeaderName, HeaderValue)>, SendError> {
     let secret = request.credential().secret().expose();
     let (name, text) = match request.credential().scheme() {
         Scheme::PrivateToken => (HeaderName::from_static("private-token"), Zeroizing::new(secret.to_owned())),
         Scheme::Bearer => (AUTHORIZATION, Zeroizing::new(format!("Bearer {secret}"))),
+        Scheme::None => return Ok(None),
     };
     let mut value = HeaderValue::from_str(&text)
         .map_err(|_| SendError::NotSent("the token holds characters that no header may have".to_owned()))?;
     value.set_sensitive(true);
-    Ok((name, value))
+    Ok(Some((name, value)))
 }
 
 /// Collects the body; each buffer that becomes too small is overwritten, not just freed.
@@ -251,7 +254,7 @@ mod tests {
         let base = "https://gitlab.example.com";
         let url = base.parse::<Instance>().unwrap().api(["user"]);
         let request = Request::new(Method::Get, url, credential_for(base), None).unwrap();
-        let (_, value) = authentication(&request).unwrap();
+        let (_, value) = authentication(&request).unwrap().unwrap();
         assert!(value.is_sensitive());
     }
 

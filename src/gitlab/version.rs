@@ -1,9 +1,15 @@
 //! Which GitLab it is.
 
+use std::rc::Rc;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::client::Client;
+use super::credential::Credential;
 use super::errors::{ErrorKind, GitLabError, Subject};
+use super::transport::Transport;
+use crate::instance::Instance;
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -22,6 +28,24 @@ impl Client {
             Err(error) if is_silent(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Asks without a token whether a GitLab is there. It refuses that in its own form, which shows that it can be reached, and
+/// says what time it is there.
+///
+/// # Errors
+/// Where it cannot be reached, or something else answers.
+pub async fn answers(
+    transport: Rc<dyn Transport>,
+    instance: &Instance,
+) -> Result<Option<Timestamp>, GitLabError> {
+    let nobody = Rc::new(Credential::nobody(instance.origin().clone()));
+    let client = Client::new(transport, instance.clone(), nobody);
+    match client.version().await {
+        Ok(_) => Ok(client.server_time()),
+        Err(error) if *error.kind() == ErrorKind::TokenUnknown => Ok(client.server_time()),
+        Err(error) => Err(error),
     }
 }
 

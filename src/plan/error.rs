@@ -67,6 +67,14 @@ pub enum PlanError {
         /// What is wrong.
         why: String,
     },
+    /// A file would be made with the values of tokens that nobody has asked to replace, and that were never here.
+    #[error("{file} is not there yet, and the value of {key}, which it takes too, was never here")]
+    Awaited {
+        /// The secrets file.
+        file: String,
+        /// Key of the entry that was only listed.
+        key: String,
+    },
     /// GitLab's rotate was asked for and did not answer; or it answered, and what it said can be used nowhere.
     #[error("it is not decided what becomes of {key}: {why}")]
     Undecided {

@@ -62,7 +62,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     recover(&mut entries, environment, observed, options, &mut plan)?;
     let moved = observed.moved.iter();
     plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
-    provide_values(&mut entries, observed);
+    provide_values(&mut entries, observed)?;
     for entry in &mut entries {
         match std::mem::replace(&mut entry.fate, Fate::Left) {
             Fate::Left => continue,
@@ -234,7 +234,8 @@ fn from_hand(token: &Token, observed: &Observed, lost: Slot) -> Fate {
 }
 
 /// A leaf that follows several tokens needs the values of all of them as soon as one of them is written.
-fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) {
+/// A token that was only taken over from GitLab's list is not replaced for that: its value is in use elsewhere.
+fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) -> Result<(), PlanError> {
     loop {
         let written: BTreeSet<&str> = touched(entries);
         let needed = slots(observed).find_map(|(file, slot)| {
@@ -245,8 +246,11 @@ fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) {
             let slot = Slot { file: file.path.clone(), path: slot.path.clone() };
             lacks.filter(|_| is_written).map(|key| (key.clone(), slot))
         });
-        let Some((key, slot)) = needed else { return };
-        let Some(entry) = entries.iter_mut().find(|entry| entry.token.key == key) else { return };
+        let Some((key, slot)) = needed else { return Ok(()) };
+        let Some(entry) = entries.iter_mut().find(|entry| entry.token.key == key) else { return Ok(()) };
+        if awaited(entry.token, observed).is_some() {
+            return Err(PlanError::Awaited { file: slot.file, key });
+        }
         entry.fate = from_hand(entry.token, observed, slot);
     }
 }

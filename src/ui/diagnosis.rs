@@ -3,9 +3,14 @@
 use super::{Style, Ui};
 use crate::checks::doctor::{Finding, Grade};
 
-/// One paragraph a topic: the grade, what was seen, and below it what mends it.
+/// What stands before the text of a finding.
+const INDENT: &str = "           ";
+
+/// One paragraph a topic: the grade, what was seen, and below it what mends it. Text is broken between words where the
+/// terminal ends; commands are not.
 #[must_use]
-pub fn text(ui: Ui, findings: &[Finding]) -> String {
+pub fn text(ui: Ui, findings: &[Finding], columns: Option<usize>) -> String {
+    let width = columns.map_or(usize::MAX, |columns| columns.saturating_sub(INDENT.len()).max(20));
     let mut out = String::new();
     let mut topic = "";
     for finding in findings {
@@ -14,14 +19,14 @@ pub fn text(ui: Ui, findings: &[Finding]) -> String {
             out += &format!("{}\n", ui.paint(Style::Bold, topic));
         }
         let grade = ui.paint(style(finding.grade), &format!("{:<7}", finding.grade));
-        let mut lines = finding.says.lines();
+        let mut lines = finding.says.lines().flat_map(|line| wrapped(line, width));
         out += &format!("  {grade}  {}\n", lines.next().unwrap_or_default());
         for line in lines {
-            out += &format!("           {line}\n");
+            out += &format!("{INDENT}{line}\n");
         }
         if let Some(mend) = &finding.mend {
             for line in mend.lines() {
-                out += &format!("           -> {line}\n");
+                out += &format!("{INDENT}-> {line}\n");
             }
         }
     }
@@ -34,11 +39,41 @@ pub fn text(ui: Ui, findings: &[Finding]) -> String {
     out
 }
 
+/// Lines of at most `width` characters, as far as its words allow that.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn style(grade: Grade) -> Style {
     match grade {
         Grade::Ok => Style::Good,
         Grade::Note | Grade::Skipped => Style::Dim,
         Grade::Warning => Style::Warn,
         Grade::Wrong => Style::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_between_words_and_nothing_of_it_is_lost() {
+        let text = "1 identity from /home/ana/.config/sops/age/keys.txt: age1x";
+        assert_eq!(wrapped(text, usize::MAX), [text]);
+        let narrow = wrapped(text, 20);
+        assert_eq!(narrow, ["1 identity from", "/home/ana/.config/sops/age/keys.txt:", "age1x"]);
+        assert_eq!(narrow.join(" "), text);
+        assert_eq!(wrapped("", 20), [""]);
     }
 }

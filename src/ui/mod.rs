@@ -34,6 +34,14 @@ pub struct Ui {
     progress: bool,
 }
 
+/// How wide the terminal is that results go to; `None` where they go elsewhere.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    let size = terminal.is_term().then(|| terminal.size_checked()).flatten();
+    size.map(|(_, columns)| usize::from(columns))
+}
+
 impl Ui {
     /// From the command line and what standard streams are. `no_color` is the variable NO_COLOR being set and not
     /// empty (no-color.org); `dumb`: the terminal knows no escape sequences.

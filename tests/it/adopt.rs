@@ -361,3 +361,30 @@ fn a_leaked_token_whose_value_was_never_in_a_file_is_ended_with_the_value_that_i
         assert!(lab.provision(["--env", "alithya-csna"]).ok().out.contains("is healthy"));
     }
 }
+
+#[test]
+fn a_listed_token_that_nobody_asked_to_replace_is_not_replaced_for_its_file() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    lab.commit_all("policy");
+    let tokens = ["Deploy", "Mirror"].map(|name| by_hand(&lab, name, "2027-10-01"));
+    let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
+    lab.provision(adopt).ok();
+    let rotate =
+        |tokens: &str| lab.provision(["rotate", "--env", "alithya-csna", "--yes", "--token", tokens]);
+    let head = lab.head();
+    rotate("mirror").refused(5, "the value of deploy, which it takes too, was never here");
+    assert_eq!((lab.head(), lab.minted().len(), living(&lab, &tokens)), (head, 0, 2));
+    // As the error says: the file with what is at hand, which is nothing of these.
+    let file = "secrets/alithya-csna.sops.yaml";
+    lab.write(file, "note: by hand\n");
+    lab.sops(["encrypt", "--in-place", file]).ok();
+    lab.commit_all("the file");
+    rotate("mirror").ok();
+    assert_eq!((lab.minted().len(), living(&lab, &tokens)), (1, 2));
+    assert!(lab.value(file, "mirror").starts_with("glpat-"));
+    let said = lab.provision(["--all", "--yes"]);
+    assert_eq!((said.status, lab.minted().len()), (3, 1), "{said:?}");
+    rotate("deploy").refused(3, "it cannot be proved to be ours");
+    assert_eq!((lab.minted().len(), living(&lab, &tokens)), (2, 2));
+}

@@ -11,6 +11,7 @@ use crate::support::canaries::Canaries;
 use crate::support::form::{DEV, Form};
 use crate::support::lab::{Lab, Said};
 use crate::support::newcomer::{FILE, Newcomer, PASTE};
+use crate::support::people::{Person, policy};
 use crate::support::team::Team;
 use crate::support::terminal::Terminal;
 
@@ -275,4 +276,54 @@ fn a_newcomer_asks_a_maintainer_merges_ci_rekeys_with_its_own_key_and_the_newcom
 
     theirs.git(&lab, &["pull", "-q", "--rebase"]);
     assert_eq!(at(&qa).ok().out, lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"));
+}
+
+/// Laptop and desktop: two keys of one person, both readers of the team's files.
+#[test]
+fn a_second_key_of_one_person_becomes_a_reader_under_a_name_of_its_own() {
+    let (team, lab) = Team::with_clone();
+    let ana = Person::owner_of(&lab);
+    lab.write(".sops.yaml", &policy(&[&ana], &[("^secrets/[^/]+\\.sops\\.yaml$", &["ana"])]));
+    lab.commit_all("names");
+    lab.provision(["--env", "qa", "--yes", "--push"]).ok();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let says = |args: &[&str]| {
+        let mut command = newcomer.command(args);
+        Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).output().unwrap())
+    };
+    let request = ["--yes", "--token-file", token.to_str().unwrap(), "--request-access", "qa"];
+    let admitted = |branch: &str| {
+        team.merge(branch);
+        lab.git(["pull", "-q", "--rebase"]);
+        lab.provision(["rekey", "--yes", "--push"]).ok();
+    };
+    says(&[&["bootstrap"], &request[..]].concat()).ok();
+    admitted("provision/access-dev");
+    let qa = ["show", "--reveal", "secrets/qa.sops.yaml", "GITLAB_TOKEN"];
+    says(&qa).ok();
+
+    // On the desktop there is another key, and the name is taken by the laptop's.
+    let laptop = fs::read(newcomer.key_file()).unwrap();
+    fs::remove_file(newcomer.key_file()).unwrap();
+    says(&["keys", "request", "--env", "qa", "--name", "dev", "--yes"]).refused(7, "bootstrap");
+    says(&["bootstrap", "--yes"]).refused(6, "no GitLab token was given");
+    assert_ne!(fs::read(newcomer.key_file()).unwrap(), laptop);
+    says(&qa).refused(7, "");
+    says(&["keys", "request", "--env", "qa", "--name", "dev", "--yes"]).refused(5, "such as dev-laptop");
+    says(&["keys", "request", "--env", "qa", "--name", "dev-desktop", "--yes"]).ok();
+    admitted("provision/access-dev-desktop");
+    let desktop = says(&qa).ok().out;
+    assert_eq!(desktop, lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN"));
+    let list = lab.provision(["keys", "list"]).ok().out;
+    for name in ["dev ", "dev-desktop "] {
+        let line = list.lines().find(|line| line.starts_with(name));
+        assert!(line.is_some_and(|line| line.contains("secrets/qa.sops.yaml")), "{name}: {list}");
+    }
+    // The one that is given up is taken out, and the other one goes on reading.
+    lab.provision(["keys", "remove", "dev", "--yes", "--push"]);
+    assert_eq!(says(&qa).ok().out, desktop);
+    fs::write(newcomer.key_file(), laptop).unwrap();
+    says(&qa).refused(7, "");
 }

@@ -193,3 +193,29 @@ fn glab_is_asked_for_the_wanted_host_alone_and_never_answers_with_a_variable() {
     Said::of(&command.output().unwrap()).refused(6, "no GitLab token was given");
     assert_eq!(lab.requests().len(), 0);
 }
+
+#[test]
+fn without_a_token_it_asks_whether_gitlab_answers_and_only_where_that_is_settled() {
+    let lab = tidy();
+    let doctor = |variables: &[(&str, &str)], more: &[&str]| {
+        let mut command = lab.command([&["doctor", "--json"], more].concat());
+        command.env_remove("GITLAB_TOKEN").env_remove("GITLAB_HOST").envs(variables.iter().copied());
+        Said::of(&command.output().unwrap())
+    };
+    let bound = [("GITLAB_HOST", lab.gitlab.url())];
+    // A repository alone sends nothing to the GitLab that it names.
+    assert!(of(&doctor(&[], &[]), "reached")[0].starts_with("skipped: "));
+    assert!(of(&doctor(&bound, &["--offline"]), "reached")[0].starts_with("skipped: "));
+    assert!(lab.requests().is_empty(), "{:?}", lab.requests());
+
+    let said = doctor(&bound, &[]);
+    assert_eq!(said.status, 3, "there is no token");
+    assert_eq!(of(&said, "reached"), [format!("ok: {} answers", lab.gitlab.url())]);
+    assert!(of(&said, "clock")[0].starts_with("ok: "), "{}", said.out);
+    assert_eq!(lab.requests(), ["GET /metadata 401"]);
+    lab.gitlab.advance(jiff::SignedDuration::from_hours(1));
+    assert!(of(&doctor(&bound, &[]), "clock")[0].contains("behind that of"));
+    lab.gitlab.add_fault("* * refuse".parse().unwrap());
+    let said = doctor(&bound, &[]);
+    assert!(of(&said, "reached")[0].starts_with("wrong: "), "{}", said.out);
+}

@@ -85,6 +85,17 @@ pub(super) fn token(observed: &Observed) -> Vec<Said> {
     .collect()
 }
 
+/// The way to a GitLab for which there is no token: what is wrong with it, apart from that.
+pub(super) fn reached(observed: &Observed) -> Vec<Said> {
+    let each = observed.instances.iter().filter(|instance| instance.credential.is_err());
+    let said = each.map(|instance| match &instance.reached {
+        None => Said::skipped(format!("{} was not asked", instance.address)),
+        Some(Ok(_)) => Said::ok(format!("{} answers", instance.address)),
+        Some(Err(error)) => Said::of_error(error),
+    });
+    said.collect()
+}
+
 pub(super) fn version(observed: &Observed) -> Vec<Said> {
     let each = observed.instances.iter().filter_map(|instance| {
         let asked = instance.asked.as_ref().filter(|asked| asked.token.is_ok())?;
@@ -106,7 +117,8 @@ pub(super) fn version(observed: &Observed) -> Vec<Said> {
 
 pub(super) fn clock(observed: &Observed) -> Vec<Said> {
     let each = observed.instances.iter().filter_map(|instance| {
-        let theirs = instance.asked.as_ref()?.time?;
+        let answered = instance.reached.as_ref().and_then(|reached| reached.as_ref().ok().copied());
+        let theirs = instance.asked.as_ref().map(|asked| asked.time).or(answered)??;
         let skew = observed.now.duration_since(theirs).as_secs();
         let address = &instance.address;
         Some(if skew.abs() > SKEW {

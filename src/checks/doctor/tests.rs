@@ -49,6 +49,7 @@ fn well() -> Observed {
                 bound_by: "GITLAB_HOST".to_owned(),
                 own: false,
             }),
+            reached: None,
             asked: Some(Asked {
                 token: Ok(Operator { name: "ana".to_owned(), scopes: scopes(&["api"]), expires: None }),
                 version: Some((19, 6)),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::super::Exit;
 use super::super::rekeying::{self, Job};
 use super::super::within::within;
+use super::super::{Exit, access};
 use crate::cli::KeysAddArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::environments;
@@ -33,11 +33,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
         present(repo)?.into_iter().filter(|one| !one.personal).map(|one| one.path).collect();
     let edit = |text: &str| {
         let policy = policy_of(text)?;
-        if let Some(other) = policy.names().named(&args.name).find(|one| *one != recipient.clone().into()) {
-            return Err(Error::new(Kind::Refused, format!("the name {} is taken", args.name))
-                .because(format!("it is what .sops.yaml calls {other}"))
-                .hint(format!("choose another one, such as {}-laptop", args.name)));
-        }
+        access::is_free(&args.name, &recipient, &policy)?;
         let rules = match &wanted {
             Some(wanted) => rules(&policy, wanted, &files)?,
             None => policy.positions().collect(),
