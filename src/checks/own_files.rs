@@ -120,13 +120,11 @@ pub(super) fn slots(own: &Own, files: &[Judged]) -> Vec<Spot> {
         for (key, entry) in &lock.tokens {
             for (file, slots) in &entry.slots {
                 for (path, digest) in slots {
-                    if let Some(what) =
+                    if let Some((what, mend)) =
                         disagreement(own, judged.get(file.as_str()).copied(), file, path, digest)
                     {
                         let line = source.text.find(digest).map_or(1, |at| line_of(&source.text, at));
                         let what = format!("{what}, so it is not known to hold token {} ({key})", entry.id);
-                        let mend =
-                            "bring file and lock back to one commit, or run provision for its environment";
                         spots.push(Spot::new(&source.path, line, what, mend));
                     }
                 }
@@ -136,20 +134,26 @@ pub(super) fn slots(own: &Own, files: &[Judged]) -> Vec<Spot> {
     spots
 }
 
+/// What is wrong with a slot, and what helps.
 fn disagreement(
     own: &Own,
     file: Option<&Judged>,
     path: &str,
     leaf: &crate::sops::Path,
     digest: &str,
-) -> Option<String> {
+) -> Option<(String, &'static str)> {
+    const GONE: &str = "bring file and lock back to one commit, or run provision for its environment";
+    const CHANGED: &str = "a token that somebody put there, with sops edit say, is taken over once it is committed: \
+         provision adopt; else bring file and lock back to one commit; provision for its environment would put a new token there";
     let Some(file) = file else {
-        return (!is_kept_out(own, path)).then(|| format!("{path} is not there"));
+        return (!is_kept_out(own, path)).then(|| (format!("{path} is not there"), GONE));
     };
     // One that cannot be read is a finding of its own.
     match file.leaves.as_ref()?.get(leaf) {
-        None => Some(format!("{path} has no {leaf}")),
-        Some(stored) if stored != digest => Some(format!("{leaf} of {path} is not what was written")),
+        None => Some((format!("{path} has no {leaf}"), GONE)),
+        Some(stored) if stored != digest => {
+            Some((format!("{leaf} of {path} is not what was written"), CHANGED))
+        }
         Some(_) => None,
     }
 }

@@ -150,6 +150,9 @@ impl Check {
 /// Finds readers whom the policy has and a file has not yet: nobody reads who should not.
 pub const MISSING_READERS: &str = "recipients-missing";
 
+/// Finds slots that do not hold what their lock remembers.
+pub const LOCK_AGREES: &str = "lock-agrees";
+
 /// All checks, in the order in which they are explained.
 pub const CHECKS: [Check; 16] = [
     Check { name: "policy-readable", severity: Severity::Critical, find: Find::InOwn(own_files::policy) },
@@ -170,7 +173,7 @@ pub const CHECKS: [Check; 16] = [
     Check { name: "recipients", severity: Severity::Critical, find: Find::InFile(secrets::recipients) },
     Check { name: MISSING_READERS, severity: Severity::Major, find: Find::InFile(secrets::missing_readers) },
     Check { name: "rule", severity: Severity::Major, find: Find::InFile(secrets::rule) },
-    Check { name: "lock-agrees", severity: Severity::Major, find: Find::InOwn(own_files::slots) },
+    Check { name: LOCK_AGREES, severity: Severity::Major, find: Find::InOwn(own_files::slots) },
     Check {
         name: "clear-token",
         severity: Severity::Blocker,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Exit;
 use super::within::within;
 use crate::checks::finding::{Finding, code_quality};
-use crate::checks::repository::{MISSING_READERS, is_about_readers};
+use crate::checks::repository::{LOCK_AGREES, MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::POLICY;
@@ -37,8 +37,12 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let mut inspected = inspect(&files)?;
     inspected.findings.retain(|finding| !(args.allow_missing_readers && finding.check == MISSING_READERS));
+    let edited = if args.staged { edited_by_hand(&mut inspected, &files, &repo)? } else { Vec::new() };
+    for finding in &edited {
+        ui.note(true, &format!("{finding}; the commit is not stopped for it"));
+    }
     let with_policy = with_policy(&inspected, &repo)?;
-    let exit = finish(inspected, &within, args.code_quality.as_deref(), ui, world)?;
+    let exit = finish(inspected, &within, args.code_quality.as_deref(), !edited.is_empty(), ui, world)?;
     if with_policy {
         ui.say(WITH_POLICY);
     }
@@ -62,7 +66,21 @@ pub(super) fn readers(
     }
     let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
     inspected.findings.retain(|finding| is_about_readers(finding.check));
-    finish(inspected, &within, code_quality, ui, world)
+    finish(inspected, &within, code_quality, false, ui, world)
+}
+
+/// Takes out what somebody has changed of slots by hand, in a commit that leaves the lock as it was: nothing can be done about
+/// it before it is committed. A merge or a rebase that brings a file and a lock of two commits together is another matter.
+fn edited_by_hand(inspected: &mut Inspected, files: &Files<'_>, repo: &Repository) -> Result<Vec<Finding>> {
+    let (mut edited, mut others) = (Vec::new(), Vec::new());
+    for finding in inspected.findings.drain(..) {
+        let by_hand = finding.check == LOCK_AGREES
+            && repo.state().is_none()
+            && files.content(&finding.path)? == repo.content_at_head(&RelPath::new(&finding.path)?)?;
+        if by_hand { edited.push(finding) } else { others.push(finding) }
+    }
+    inspected.findings = others;
+    Ok(edited)
 }
 
 /// Whether files do not follow a policy that is not committed yet.
@@ -76,6 +94,7 @@ fn finish(
     inspected: Inspected,
     within: &[String],
     code_quality: Option<&Path>,
+    edited: bool,
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
@@ -83,7 +102,7 @@ fn finish(
     let Inspected { findings: mut found, files } = inspected;
     found.retain(|finding| is_meant(&finding.path));
     let checked = files.iter().filter(|file| is_meant(file)).count();
-    report(code_quality, ui, world, &found, checked)?;
+    report(code_quality, ui, world, &found, checked, edited)?;
     Ok(if found.is_empty() { Exit::Done } else { Exit::Attention })
 }
 
@@ -93,6 +112,7 @@ fn report(
     world: &World,
     found: &[Finding],
     checked: usize,
+    edited: bool,
 ) -> Result<()> {
     if let Some(target) = code_quality_to {
         if target.as_os_str() == "-" {
@@ -111,13 +131,14 @@ fn report(
     }
     let lines: String = found.iter().map(|finding| format!("{finding}\n")).collect();
     ui.result(&lines)?;
-    ui.say(&closing(found, checked));
+    ui.say(&closing(found, checked, edited));
     Ok(())
 }
 
-fn closing(found: &[Finding], checked: usize) -> String {
+fn closing(found: &[Finding], checked: usize, edited: bool) -> String {
     let files = if checked == 1 { "1 secrets file".to_owned() } else { format!("{checked} secrets files") };
     match found {
+        [] if edited => format!("{files} checked: nothing that stops the commit"),
         [] => format!("{files} checked: all as they should be"),
         [_] => format!("{files} checked: 1 finding"),
         many => format!("{files} checked: {} findings", many.len()),

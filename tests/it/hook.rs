@@ -113,3 +113,66 @@ fn a_policy_edited_by_hand_is_committed_with_the_files_that_follow_it_in_one_go(
     lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("laptop", "desk"));
     lab.provision(["rekey", "--with-policy", "--yes"]).refused(5, "changes that are not committed");
 }
+
+/// A commit with the hook at work, and what it said.
+fn commit(lab: &Lab) -> (bool, String) {
+    lab.git(["add", "-A"]);
+    let out = git(lab, &["commit", "-qm", "by hand"]);
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    (out.status.success(), said)
+}
+
+const QA: &str = "secrets/qa.sops.yaml";
+const LOCK: &str = "environments/locks/qa.yaml";
+
+#[test]
+fn a_token_put_into_a_slot_with_sops_can_be_committed_and_is_taken_over() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["hook", "install"]).ok();
+    let by_hand = serde_json::json!({
+        "name": "Backstage (qa.alithya-mws.com)", "access_level": 30, "expires_at": "2027-11-21",
+        "scopes": ["read_api", "read_repository", "write_repository"], "description": "made by hand",
+    });
+    let made = lab.api("POST", "/groups/alithya-csna/access_tokens", &by_hand);
+    let token = made["token"].as_str().unwrap();
+    lab.sops(["set", QA, "[\"GITLAB_TOKEN\"]", &format!("\"{token}\"")]).ok();
+    let (committed, said) = commit(&lab);
+    assert!(committed, "{said}");
+    assert!(said.contains("attention: environments/locks/qa.yaml:"), "{said}");
+    assert!(said.contains("is taken over once it is committed: provision adopt"), "{said}");
+    assert!(said.contains("checked: nothing that stops the commit"), "{said}");
+    let check = lab.provision(["check"]);
+    assert_eq!(check.status, 3, "{check:?}");
+    assert!(check.out.contains("provision adopt"), "{check:?}");
+    lab.provision(["adopt", "--yes"]).ok();
+    lab.provision(["check"]).ok();
+    let status = lab.provision(["status", "--env", "qa", "--live"]).ok();
+    assert!(status.out.contains("healthy"), "{status:?}");
+    assert!(lab.provision(["--env", "qa"]).ok().out.contains("backstage is healthy"));
+    assert_eq!(lab.value(QA, "GITLAB_TOKEN"), token);
+}
+
+#[test]
+fn a_secrets_file_can_be_taken_out_to_have_it_made_anew() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["hook", "install"]).ok();
+    lab.git(["rm", "-q", QA]);
+    let (committed, said) = commit(&lab);
+    assert!(committed && said.contains("is not there"), "{said}");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["check"]).ok();
+}
+
+#[test]
+fn file_and_lock_of_two_commits_do_not_come_together() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let old = lab.read(LOCK);
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    lab.provision(["hook", "install"]).ok();
+    lab.write(LOCK, &old);
+    let (committed, said) = commit(&lab);
+    assert!(!committed && said.contains("is not what was written"), "{said}");
+}
