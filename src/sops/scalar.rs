@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// The table of the stock binary; `tests/it/sops_scalars.rs` holds it against the binary itself.
+    /// The table of the stock binary; `tests/it/sops/scalars.rs` holds it against the binary itself.
     #[test]
     fn scalars_have_the_types_of_go_yaml() {
         let rows = [

@@ -1,7 +1,7 @@
 //! What no SOPS file, or no value in one, can be: an error of its own, with its place. Nothing can be written then, as only
 //! a sealed file has bytes.
 
-use aes_gcm::aead::consts::{U1, U12, U16, U20, U33, U64};
+use aes_gcm::aead::consts::{U1, U12, U16, U20, U32, U33, U64};
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, array::ArraySize};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AesGcm, Nonce};
@@ -87,14 +87,41 @@ fn nonces_of_other_lengths_are_read_as_stock_sops_reads_them() {
     }
 }
 
+/// Go reads a truth in more spellings than it writes.
+#[test]
+fn truths_are_read_in_the_spellings_that_stock_sops_reads() {
+    let shop = Workshop::new();
+    shop.rule("");
+    for wanted in [true, false] {
+        let theirs = shop.encrypt(&format!("a: {wanted}\n"));
+        let key = shop.data_key(&theirs);
+        let line = theirs.lines().next().unwrap();
+        for spelling in
+            ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False", "yes", "tRue"]
+        {
+            let value = encrypted::<U32>(&key, spelling.as_bytes(), "bool");
+            let text = theirs.replacen(line, &format!("a: {value}"), 1);
+            shop.write("file.yaml", &text);
+            let theirs = shop.run(&["decrypt", "file.yaml"]).status.success();
+            let ours = Encrypted::parse(Format::Yaml, text.as_bytes()).unwrap().open(&shop.identities());
+            assert_eq!(ours.is_ok(), theirs, "{spelling} for {wanted}");
+        }
+    }
+}
+
 /// `one` at `["a"]`.
 fn sealed<N: ArraySize>(key: &[u8]) -> String {
+    encrypted::<N>(key, b"one", "str")
+}
+
+/// A value at `["a"]`.
+fn encrypted<N: ArraySize>(key: &[u8], value: &[u8], kind: &str) -> String {
     let nonce = Nonce::<N>::from_fn(|at| u8::try_from(at).unwrap() ^ 0x5a);
     let cipher = AesGcm::<Aes256, N>::new_from_slice(key).unwrap();
-    let sealed = cipher.encrypt(&nonce, Payload { msg: b"one", aad: b"a:" }).unwrap();
-    let (data, tag) = sealed.split_at(3);
+    let sealed = cipher.encrypt(&nonce, Payload { msg: value, aad: b"a:" }).unwrap();
+    let (data, tag) = sealed.split_at(value.len());
     let [data, iv, tag] = [data, nonce.as_slice(), tag].map(|bytes| STANDARD.encode(bytes));
-    format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:str]")
+    format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{kind}]")
 }
 
 /// What is read, and the place and the beginning of what is said.

@@ -87,6 +87,14 @@ fn documents_that_were_changed_or_swapped_are_noticed() {
         ("clear value", good.replace("c_unencrypted: w", "c_unencrypted: v"), false),
         ("swapped", format!("{}\n---\n{}\n---\n{}\n", documents[0], documents[2], documents[1]), false),
         ("dropped", format!("{}\n---\n{}\n", documents[0], documents[1]), false),
+        (
+            "metadata of the second",
+            {
+                let (first, rest) = good.split_once("\n---\n").unwrap();
+                format!("{first}\n---\n{}", rest.replacen("    mac: ENC[", "    mac: x[", 1))
+            },
+            true,
+        ),
         ("an empty one more", format!("{good}---\n"), true),
         ("a mapping more", format!("{good}---\n{{}}\n"), true),
     ];

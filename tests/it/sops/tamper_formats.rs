@@ -53,6 +53,7 @@ const ROWS: &[(&str, Verdict, Option<Verdict>, Tamper)] = &[
         case.with_value(case.secret(), &case.written("hello")).into()
     }),
     ("type changed", Value, None, |case| case.edited(case.secret(), "type:str", "type:int").into()),
+    ("text made a comment", Mac, None, |case| case.edited(case.secret(), "type:str", "type:comment").into()),
     ("type unknown", Value, None, |case| case.edited(case.secret(), "type:str", "type:uuid").into()),
     ("tag changed", Value, None, |case| case.flipped(case.secret(), "tag:").into()),
     ("ciphertext changed", Value, None, |case| case.flipped(case.secret(), "data:").into()),
@@ -60,6 +61,18 @@ const ROWS: &[(&str, Verdict, Option<Verdict>, Tamper)] = &[
     ("base64 cut off", Value, None, |case| case.edited(case.secret(), "=,type", ",type").into()),
     ("rule changed", Value, None, |case| {
         keyed(case)?.edited(&case.field("unencrypted_suffix"), "_unencrypted", "a").into()
+    }),
+    ("two rules", Unreadable, None, |case| {
+        let field = case.field("encrypted_regex");
+        keyed(case)?.inserted(&case.field("version"), &field, &case.written("^a$")).into()
+    }),
+    ("rule that is the default dropped", Opens, None, |case| {
+        keyed(case)?.without(&case.field("unencrypted_suffix")).into()
+    }),
+    ("secret commented out", Mac, None, |case| {
+        let line = keyed(case)?.line("a");
+        let has_comments = matches!(case.format, Format::Yaml | Format::Dotenv | Format::Ini);
+        has_comments.then(|| case.replaced(&line, &format!("# {line}")))
     }),
     ("narrow MAC claimed", Mac, None, |case| {
         keyed(case)?.inserted(&case.field("version"), &case.field("mac_only_encrypted"), "true").into()
@@ -125,6 +138,10 @@ const ROWS: &[(&str, Verdict, Option<Verdict>, Tamper)] = &[
     ("time without quotes", Opens, None, |case| {
         let time = yaml(case)?.value("lastmodified");
         case.with_value("lastmodified", time.trim_matches('"')).into()
+    }),
+    // Stock sops 3.11 names the type, and crashes when it reads one.
+    ("text made bytes", Unreadable, Some(Opens), |case| {
+        case.edited(case.secret(), "type:str", "type:bytes").into()
     }),
     // Where we are stricter.
     ("text behind a ciphertext", Opens, Some(Value), |case| {

@@ -46,6 +46,53 @@ fn elements_of_a_list_that_change_places_are_noticed() {
     assert_eq!(verdicts(&shop, &elements_swapped(&good)), (false, false));
 }
 
+/// The type of a value is part of nothing that is verified, and neither is where a path is parted.
+#[test]
+fn what_no_tag_covers_is_read_as_stock_sops_reads_it() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    let good = Workshop::seal(DOCUMENT, &rule);
+    let number = good.replacen("type:int", "type:str", 1);
+    assert_eq!(verdicts(&shop, &number), (true, true));
+    assert_eq!(shop.decrypt(&number)["c"], "3");
+    assert_eq!(shop.open(&number).get(&path(r#"["c"]"#)).unwrap().unwrap().expose(), "3");
+    let nested = Workshop::seal("a:\n  b: one\n", &rule);
+    let flat = nested.replacen("a:\n  b:", "\"a:b\":", 1);
+    assert_eq!(verdicts(&shop, &flat), (true, true));
+}
+
+#[test]
+fn under_a_narrow_mac_values_in_the_clear_are_not_covered() {
+    let shop = Workshop::new();
+    let good = Workshop::seal(DOCUMENT, &shop.rule("mac_only_encrypted: true"));
+    for (text, opens) in [
+        (good.replacen("x_unencrypted: \"1\"", "x_unencrypted: \"2\"", 1), true),
+        (without(&good, "y_unencrypted:"), true),
+        (without(&good, "b:"), false),
+        (without(&good, "mac_only_encrypted:"), false),
+    ] {
+        assert_ne!(text, good);
+        assert_eq!(verdicts(&shop, &text), (opens, opens), "{text}");
+    }
+}
+
+/// Stock sops goes by the flat list where there is one, whatever groups stand beside it.
+#[test]
+fn groups_beside_a_flat_list_of_readers_are_no_readers() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    let good = shop.encrypt("a: x\n");
+    let eve = recipient();
+    let groups = format!(
+        "    key_groups:\n        - age:\n            - recipient: {eve}\n              enc: x\n    lastmodified"
+    );
+    let both = good.replacen("    lastmodified", &groups, 1);
+    assert_eq!(verdicts(&shop, &both), (true, true));
+    let file = Encrypted::parse(Format::Yaml, both.as_bytes()).unwrap();
+    assert!(!file.recipients().contains(&&eve));
+    assert_eq!(file.differences(&rule), []);
+}
+
 #[test]
 fn a_missing_mac_and_a_wrong_one_have_errors_of_their_own() {
     let shop = Workshop::new();

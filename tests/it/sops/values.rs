@@ -255,3 +255,24 @@ fn a_flag_in_flat_formats_is_true_for_the_one_text_that_is_true_for_stock_sops()
         }
     }
 }
+
+/// Versions of sops differ in how often they escape the line breaks of INI metadata.
+#[test]
+fn line_breaks_of_ini_metadata_are_read_with_one_backslash_or_two() {
+    let shop = Workshop::new();
+    shop.rule("");
+    shop.write("x.ini", "[s]\nA = x\n");
+    shop.sops(&["encrypt", "-i", "x.ini"]);
+    let one = shop.read("x.ini");
+    let two = one.replace(r"\n", r"\\n");
+    assert_ne!(one, two);
+    for before in [one, two] {
+        let at = path(r#"["s"]["A"]"#);
+        assert_eq!(shop.open_as(Format::Ini, &before).get(&at).unwrap().unwrap().expose(), "x");
+        let after = shop.edit_as(Format::Ini, &before, |opened| opened.set(&at, &secret("y")).unwrap());
+        let keys = |text: &str| {
+            text.lines().filter(|line| line.contains("_enc")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&after), keys(&before));
+    }
+}
