@@ -14,7 +14,7 @@ use crate::profile::Recipients;
 use crate::readership::admission::rules;
 use crate::repo::Repository;
 use crate::sops::{PolicyEdit, Recipient, RecipientError};
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use crate::world::World;
 
 /// Edits the policy, rekeys, commits.
@@ -50,12 +50,9 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
         within: Vec::new(),
         subject: Some(format!("provision(keys): add {}", args.name)),
         edit: Some(&edit),
+        then: &[],
     };
-    let (exit, done) = rekeying::run(&job, repo, &args.write, ui, world).await?;
-    if let Some(done) = done {
-        ui::rekey::done(ui, &done)?;
-    }
-    Ok(exit)
+    rekeying::report(&rekeying::run(&job, repo, &args.write, ui, world).await?, &args.write, ui)
 }
 
 /// The files of these environments and those that were named; `None` means all.
