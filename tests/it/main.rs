@@ -56,6 +56,7 @@ mod keys;
 mod keys_leaving;
 mod keyservice;
 mod malicious;
+mod memory;
 mod other_gitlab;
 mod personal;
 mod profile_shipped;
