@@ -25,6 +25,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
     let recipient: Recipient = args.recipient.parse().map_err(|error: RecipientError| {
         Error::from_source(Kind::Usage, &error)
             .hint("a recipient begins with age1 or ssh-; age-keygen -y FILE prints that of a key")
+            .hint("keys of PGP, KMS or a vault are written into .sops.yaml by hand; provision rekey --with-policy does the rest")
     })?;
     let named = within(&args.files, repo, world)?.unwrap_or_default();
     let wanted = wanted(&args.env, named, repo)?;

@@ -97,7 +97,7 @@ async fn remove(
     let edit = |text: &str| {
         let mut text = text.to_owned();
         for reader in leaving(&args.name, &policy_of(&text)?) {
-            text = without(&text, reader)?;
+            text = without(&text, reader, &args.name)?;
         }
         Ok(text)
     };
@@ -172,11 +172,12 @@ fn leaving(name: &str, policy: &Policy) -> BTreeSet<Reader> {
     policy.names().named(name).chain(called).collect()
 }
 
-fn without(text: &str, reader: Reader) -> Result<String> {
+fn without(text: &str, reader: Reader, name: &str) -> Result<String> {
     let Reader::Age(recipient) = reader else {
         let what = format!("{reader} cannot be taken out of .sops.yaml by this command");
         return Err(Error::new(Kind::Refused, what)
-            .hint("take it out by hand, commit that, then run provision rekey"));
+            .hint("take it out by hand, then run provision rekey --with-policy: it commits both, under new data keys")
+            .hint(format!("what it could read: provision keys remove {name}, once that is done")));
     };
     match (PolicyEdit::Remove { recipient }).apply(text) {
         Err(PolicyEditError::Unknown { .. }) => Ok(text.to_owned()),
