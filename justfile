@@ -4,7 +4,7 @@
 ci:
     .ci/run
 
-# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader
+# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader; the jobs of init --ci under gitlab-ci-local
 test-clients:
     tests/clients/run
 

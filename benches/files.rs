@@ -50,6 +50,7 @@ fn main() {
     floor::report(&desk.read("many.yaml"), &desk.identities(), desk.folder.path(), &row);
     many::rekey(16, false);
     many::rekey(1000, true);
+    many::grow(&[1000, 10_000]);
     many::check(1000);
     tokens::report(200);
 }

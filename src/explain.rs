@@ -135,6 +135,9 @@ impl From<PolicyEditError> for Error {
             PolicyEditError::LastRecipient { .. } => {
                 start.hint("add somebody else first, or take the rule and its files out")
             }
+            PolicyEditError::LastInList { .. } => start.hint(
+                "take the line out by hand, then run provision rekey --with-policy: it commits both, under new data keys",
+            ),
             PolicyEditError::NameTaken { .. } => start.hint("choose another name"),
             PolicyEditError::SeveralGroups { .. } | PolicyEditError::NoGroup { .. } => start.hint(
                 "provision keys add … --group NUMBER says into which one; --env and --file choose the rules",

@@ -152,9 +152,10 @@ pub struct Readable {
 }
 
 impl Readable {
-    /// Tokens that they could read and that still are the ones in use.
-    pub fn old(&self) -> impl Iterator<Item = &Token> {
-        self.tokens.iter().filter(|token| token.state != State::Gone)
+    /// Whether a token that they could read is still the one in use.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.tokens.iter().any(|token| token.state == State::Current)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Many files: rekeyed for one more reader, and checked. Against the stock sops as a loop of processes, as one process
+//! Many files: rekeyed for one more reader and for one less, and checked. Against the stock sops as a loop of processes, as one process
 //! where it has such a command, and against what no program can do without.
 
 use std::fs;
@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use provision::cores;
 use provision::repo::write::Batch;
-use provision::sops::generate_identity;
+use provision::sops::{Alone, Draft, Format, Recipient, Rule, generate_identity};
 
 use crate::floor::{Ciphers, Unwrapped};
-use crate::measure::{median, missed};
+use crate::measure::{self, median, milliseconds, missed};
 use crate::sops;
 use crate::tokens::program;
 
@@ -23,37 +24,65 @@ const SAMPLE: usize = 16;
 /// Keys of each file.
 const KEYS: usize = 10;
 
-/// A repository whose files are for three readers, and whose policy names four.
+/// A repository whose files are for so many readers, and whose policy names so many.
+#[derive(Clone, Copy)]
+struct Readers {
+    before: usize,
+    after: usize,
+}
+
 struct Repo {
+    readers: Readers,
     folder: tempfile::TempDir,
     key: String,
-    /// What every file holds before.
-    file: Vec<u8>,
-    names: Vec<String>,
+    recipients: Vec<Recipient>,
+    /// What each file holds before.
+    files: Vec<(String, Vec<u8>)>,
 }
 
 impl Repo {
-    fn new(count: usize) -> Self {
+    fn new(count: usize, readers: Readers) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (identity, ours) = generate_identity();
-        let others: Vec<String> = (0..3).map(|_| generate_identity().1.to_string()).collect();
-        let plain: String = (0..KEYS).map(|n| format!("key_{n}: value of key {n}\n")).collect();
-        fs::write(folder.path().join("plain.yaml"), plain).unwrap();
-        let three = format!("{ours},{},{}", others[0], others[1]);
-        let mut encrypt = sops::command();
-        encrypt.current_dir(folder.path()).args(["encrypt", "--age", &three, "plain.yaml"]);
-        let file = encrypt.output().unwrap().stdout;
-        fs::remove_file(folder.path().join("plain.yaml")).unwrap();
-        let policy = format!("creation_rules:\n  - age: {three},{}\n", others[2]);
-        fs::write(folder.path().join(".sops.yaml"), policy).unwrap();
+        let others = (1..readers.before.max(readers.after)).map(|_| generate_identity().1);
+        let recipients: Vec<Recipient> = std::iter::once(ours).chain(others).collect();
+        let rule = Rule::own(recipients[..readers.before].iter().cloned());
+        let files = cores::on_all(count, |number| {
+            let text: String = (0..KEYS).map(|n| format!("key_{n}: value {number} of key {n}\n")).collect();
+            let draft = Draft::parse(Format::Yaml, &text).unwrap();
+            let sealed = draft.seal(&rule, &Alone, Timestamp::UNIX_EPOCH, &[]).unwrap();
+            (format!("secrets/{number}.sops.yaml"), sealed.bytes().to_vec())
+        });
         fs::create_dir(folder.path().join("secrets")).unwrap();
-        let names = (0..count).map(|n| format!("secrets/{n}.sops.yaml")).collect();
-        let repo = Self { folder, key: identity.expose().to_owned(), file, names };
+        let key = identity.expose().to_owned();
+        let repo = Self { readers, folder, key, recipients, files };
+        repo.policy(readers.before);
         repo.restore();
-        for arguments in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "base"]] {
-            assert!(program("git", repo.path()).args(arguments).status().unwrap().success());
+        repo.git(&["init", "-q"]);
+        repo.commit("base");
+        if readers.after != readers.before {
+            repo.policy(readers.after);
+            repo.commit("readers");
         }
         repo
+    }
+
+    /// So many readers, each with a name.
+    fn policy(&self, readers: usize) {
+        let mut text = "creation_rules:\n  - age:\n".to_owned();
+        for (number, recipient) in self.recipients.iter().take(readers).enumerate() {
+            text += &format!("      - {recipient} # reader{number}\n");
+        }
+        fs::write(self.path().join(".sops.yaml"), text).unwrap();
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        assert!(program("git", self.path()).args(arguments).status().unwrap().success());
+    }
+
+    fn commit(&self, message: &str) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "-m", message]);
     }
 
     fn path(&self) -> &Path {
@@ -61,8 +90,8 @@ impl Repo {
     }
 
     fn restore(&self) {
-        for name in &self.names {
-            fs::write(self.path().join(name), &self.file).unwrap();
+        for (name, bytes) in &self.files {
+            fs::write(self.path().join(name), bytes).unwrap();
         }
     }
 
@@ -78,52 +107,64 @@ impl Repo {
         took
     }
 
+    fn provision(&self, arguments: &[&str]) -> Command {
+        let mut command = program(env!("CARGO_BIN_EXE_provision"), self.path());
+        command.args(arguments);
+        command
+    }
+
     fn ours(&self, arguments: &[&str]) -> Duration {
-        let run = |_| {
-            let mut command = program(env!("CARGO_BIN_EXE_provision"), self.path());
-            command.args(arguments);
-            self.timed(command)
-        };
-        median((0..RUNS).map(run))
+        median((0..RUNS).map(|_| self.timed(self.provision(arguments))))
+    }
+
+    /// Peak memory of one command, in MiB.
+    fn peak(&self, arguments: &[&str]) -> Option<f64> {
+        self.restore();
+        let mut command = self.provision(arguments);
+        measure::peak(command.env("SOPS_AGE_KEY", &self.key))
     }
 
     /// Time of stock sops with one process for each file.
     fn a_loop(&self, arguments: &[&str]) -> Duration {
-        let sample = self.names.len().min(SAMPLE);
+        let sample = self.files.len().min(SAMPLE);
         let run = |_| {
-            let each = self.names.iter().take(sample).map(|name| {
+            let each = self.files.iter().take(sample).map(|(name, _)| {
                 let mut command = sops::command();
                 command.args(arguments).arg(name);
                 self.timed(command)
             });
             each.sum::<Duration>()
         };
-        median((0..RUNS).map(run)) * u32::try_from(self.names.len() / sample).unwrap()
+        median((0..RUNS).map(run)) * u32::try_from(self.files.len() / sample).unwrap()
     }
 
     /// Time of stock sops with one process for all files.
     fn one_process(&self, arguments: &[&str]) -> Duration {
         let run = |_| {
             let mut command = sops::command();
-            command.args(arguments).args(&self.names);
+            command.args(arguments).args(self.files.iter().map(|(name, _)| name));
             self.timed(command)
         };
         median((0..RUNS).map(run))
     }
 
-    /// For each file: the data key unwrapped once and wrapped once, every value decrypted once, the file replaced and
-    /// flushed; all directories flushed in the end; on all cores.
+    /// For each file: the data key unwrapped once and wrapped for who is new, or, where somebody goes, for everybody;
+    /// every value decrypted, and in that case encrypted again; the file replaced and flushed, as many at a time as we
+    /// do; all directories flushed in the end.
     fn floor(&self) -> Duration {
+        let Readers { before, after } = self.readers;
+        let (wraps, passes) = if after < before { (after, 2) } else { (after - before, 1) };
         let unwrapped = Unwrapped::new();
         let ciphers = Ciphers::new(KEYS + 1, 20);
         let run = |_| {
             let batch = Batch::default();
             let start = Instant::now();
-            cores::on_all(self.names.len(), |number| {
+            cores::on_all_waiting(self.files.len(), |number| {
                 unwrapped.unwrap();
-                unwrapped.wrap();
-                ciphers.run();
-                batch.replace(&self.path().join(&self.names[number]), &self.file).unwrap();
+                (0..wraps).for_each(|_| unwrapped.wrap());
+                (0..passes).for_each(|_| ciphers.run());
+                let (name, bytes) = &self.files[number];
+                batch.replace(&self.path().join(name), bytes).unwrap();
             });
             batch.flush().unwrap();
             start.elapsed()
@@ -132,11 +173,19 @@ impl Repo {
     }
 }
 
-/// Prints what a rekey of `count` files takes; the goals are those for many.
+/// Prints what a rekey of `count` files takes: one reader more, then one less. The goals are those for many.
 pub(crate) fn rekey(count: usize, has_goals: bool) {
-    let repo = Repo::new(count);
+    let more = Repo::new(count, Readers { before: 3, after: 4 });
+    line(&more, "3 → 4 recipients", &["updatekeys", "-y"], has_goals);
+    let less = Repo::new(count, Readers { before: 4, after: 3 });
+    let gone = less.recipients[3].to_string();
+    // What sops has for it: a new data key, and the same for whom the file names, but for one.
+    line(&less, "4 → 3 recipients, new data key", &["rotate", "-i", "--rm-age", &gone], has_goals);
+}
+
+fn line(repo: &Repo, what: &str, each: &[&str], has_goals: bool) {
     let ours = repo.ours(&["rekey", "--no-commit", "--yes"]);
-    let a_loop = times(repo.a_loop(&["updatekeys", "-y"]), ours);
+    let a_loop = times(repo.a_loop(each), ours);
     let one_process = times(repo.one_process(&["updatekeys", "-y"]), ours);
     let floor = times(ours, repo.floor());
     let goal = |shown: &str, is_missed: bool| match has_goals {
@@ -144,28 +193,48 @@ pub(crate) fn rekey(count: usize, has_goals: bool) {
         false => String::new(),
     };
     println!(
-        "rekey {count} files, 3 → 4 recipients, durable: {:.0} ms; sops as a loop {a_loop:.1}×{}, as one process {one_process:.1}×{}; {floor:.1}× the floor{}",
-        ours.as_secs_f64() * 1e3,
+        "rekey {} files, {what}, durable: {:.0} ms; sops {} as a loop {a_loop:.1}×{}, updatekeys as one process {one_process:.1}×{}; {floor:.1}× the floor{}",
+        repo.files.len(),
+        milliseconds(ours),
+        each[0],
         goal("≥ 40×", a_loop < 40.0),
         goal("≥ 6×", one_process < 6.0),
         goal("≤ 2×", floor > 2.0),
     );
 }
 
+/// Prints time and memory of a rekey with its commit, and of a removal that reads the history, over more and more files.
+pub(crate) fn grow(counts: &[usize]) {
+    for count in counts {
+        let repo = Repo::new(*count, Readers { before: 3, after: 4 });
+        let start = Instant::now();
+        let rekey = repo.peak(&["rekey", "--yes"]);
+        let rekeyed = start.elapsed();
+        let repo = Repo::new(*count, Readers { before: 4, after: 4 });
+        let start = Instant::now();
+        let remove = repo.peak(&["keys", "remove", "reader3", "--yes"]);
+        let removed = start.elapsed();
+        let memory = |peak: Option<f64>| match peak {
+            Some(peak) => format!("{peak:.1} MiB (≤ 64){}", missed(peak > 64.0)),
+            None => "-".to_owned(),
+        };
+        println!(
+            "{count} files with their commit: rekey {:.0} ms, {}; keys remove {:.0} ms, {}",
+            milliseconds(rekeyed),
+            memory(rekey),
+            milliseconds(removed),
+            memory(remove),
+        );
+    }
+}
+
 /// Prints what looking at `count` files takes: whether they are encrypted (`sops filestatus` says no more), for whom, and
 /// by the policy's rules.
 pub(crate) fn check(count: usize) {
-    let repo = Repo::new(count);
-    // The files are to be what the policy says.
-    let policy = fs::read_to_string(repo.path().join(".sops.yaml")).unwrap();
-    let (three, _) = policy.trim_end().rsplit_once(',').unwrap();
-    fs::write(repo.path().join(".sops.yaml"), format!("{three}\n")).unwrap();
+    let repo = Repo::new(count, Readers { before: 3, after: 3 });
     let ours = repo.ours(&["check"]);
     let a_loop = times(repo.a_loop(&["filestatus"]), ours);
-    println!(
-        "check {count} files: {:.0} ms; sops filestatus as a loop {a_loop:.1}×",
-        ours.as_secs_f64() * 1e3
-    );
+    println!("check {count} files: {:.0} ms; sops filestatus as a loop {a_loop:.1}×", milliseconds(ours));
 }
 
 fn times(one: Duration, other: Duration) -> f64 {

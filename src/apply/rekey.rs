@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
+use crate::explain::cannot_open;
 use crate::lock::Lock;
 use crate::observe::rekey::{Ground, GroundFile, GroundLock, leaves, readers};
 use crate::observe::{POLICY, secrets, uncommitted};
@@ -230,7 +231,8 @@ impl Work<'_> {
             OpenError::LockedOut(locked) if locked.refused.is_empty() => Why::CannotOpen { readers },
             other => {
                 let names = self.names.first().cloned().unwrap_or_default();
-                Why::Because { reason: other.sentence(&names) }
+                let reason = other.sentence(&names);
+                Why::DoesNotOpen { reason, hints: cannot_open(other, &names).hints().to_vec() }
             }
         })?;
         let slots: Vec<Path> = file.leaves.keys().cloned().collect();

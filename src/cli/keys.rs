@@ -69,7 +69,8 @@ pub struct KeysAddArgs {
 Lists every token that they could ever read, according to the history of all branches in this clone; a shallow clone \
 cannot tell, and is refused. What they could read stays readable to them in the history, so the secrets themselves have \
 to be replaced: --rotate-tokens does so for tokens, once everything is encrypted for the others alone. Exits with 3 \
-while such a token still works. After an interruption the same command goes on.")]
+while such a token is still the one in use; one that has a successor ends with its overlap. After an interruption the \
+same command goes on.")]
 pub struct KeysRemoveArgs {
     /// What .sops.yaml calls them, or their public key
     pub name: String,

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::{POLICY, uncommitted};
 use crate::plan::deliver::Topic;
 use crate::repo::{Difference, RelPath, Repository};
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use crate::world::World;
 
 /// Brings files into line, or lists those that are not.
@@ -25,12 +25,8 @@ pub async fn run(args: &RekeyArgs, ui: Ui, world: &World) -> Result<Exit> {
     }
     let edited = |_: &str| edited_policy(&repo);
     let edit: Option<Edit<'_>> = if args.with_policy { Some(&edited) } else { None };
-    let job = Job { verb: "rekey", topic: Topic::of("rekey"), within, subject: None, edit };
-    let (exit, done) = rekeying::run(&job, &repo, &args.write, ui, world).await?;
-    if let Some(done) = done {
-        ui::rekey::done(ui, &done)?;
-    }
-    Ok(exit)
+    let job = Job { verb: "rekey", topic: Topic::of("rekey"), within, subject: None, edit, then: &[] };
+    rekeying::report(&rekeying::run(&job, &repo, &args.write, ui, world).await?, &args.write, ui)
 }
 
 /// The policy of the work tree. What is staged of it must not be something else.

@@ -12,9 +12,9 @@ use crate::cli::FileWriteArgs;
 use crate::deliver::{self, deliver};
 use crate::error::Result;
 use crate::observe::rekey::{Ground, Wish, observe, policy_at_head};
-use crate::plan::Note;
 use crate::plan::deliver::Topic;
 use crate::plan::rekey::{Done, Plan, plan};
+use crate::plan::{Note, Plan as TokenPlan};
 use crate::repo::Repository;
 use crate::ui::progress::Progress;
 use crate::ui::{self, Ui, interrupt, prompt};
@@ -35,6 +35,16 @@ pub(super) struct Job<'a> {
     pub(super) subject: Option<String>,
     /// What becomes of the policy first.
     pub(super) edit: Option<Edit<'a>>,
+    /// What the command does after that, so that one question is about both.
+    pub(super) then: &'a [TokenPlan],
+}
+
+/// How it ended.
+pub(super) enum Outcome {
+    /// After `--dry-run`: what would be done, and what a person should know besides.
+    Planned(Plan, Vec<Note>),
+    /// What was done.
+    Done(Exit, Done),
 }
 
 struct Run<'a> {
@@ -44,10 +54,21 @@ struct Run<'a> {
     world: &'a World,
     /// What was shown, and agreed to.
     agreed: RefCell<Option<String>>,
-    done: RefCell<Option<Done>>,
+    outcome: RefCell<Option<Outcome>>,
 }
 
-/// Does the job. What was done; `None` after `--dry-run`, with the exit code for it.
+/// Says what was done, or would be.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(super) fn report(outcome: &Outcome, args: &FileWriteArgs, ui: Ui) -> Result<Exit> {
+    match outcome {
+        Outcome::Planned(plan, notes) => ui::rekey::dry_run(ui, plan, notes, args.run.exit_code),
+        Outcome::Done(exit, done) => ui::rekey::done(ui, done).map(|()| *exit),
+    }
+}
+
+/// Does the job.
 ///
 /// # Errors
 /// See the exit codes.
@@ -57,34 +78,28 @@ pub(super) async fn run(
     args: &FileWriteArgs,
     ui: Ui,
     world: &World,
-) -> Result<(Exit, Option<Done>)> {
+) -> Result<Outcome> {
     interrupt::before_any_effect();
     let way = args.run.delivery.way();
     let alone = !args.run.dry_run || way.is_some();
     let _lock = if alone { Some(writer::lock(repo, job.verb, args.run.lock_timeout, ui)?) } else { None };
-    let run = Run { job, args, ui, world, agreed: RefCell::default(), done: RefCell::default() };
-    let exit = RefCell::new(Exit::Done);
-    let work = async |repo: &Rc<Repository>, notes: &[Note]| run.once(repo, notes, &exit);
+    let run = Run { job, args, ui, world, agreed: RefCell::default(), outcome: RefCell::default() };
+    let work = async |repo: &Rc<Repository>, notes: &[Note]| run.once(repo, notes);
     let delivered = deliver(world, repo, way, &job.topic, work).await?;
-    let done = run.done.take().map(|mut done| {
+    let mut outcome = run.outcome.take().unwrap_or_else(|| Outcome::Done(Exit::Done, Done::default()));
+    if let Outcome::Done(_, done) = &mut outcome {
         done.pushed = delivered.to;
         done.merge_request = delivered.merge_request;
         done.notes.extend(delivered.notes);
-        done
-    });
-    Ok((exit.into_inner(), done))
+    }
+    Ok(outcome)
 }
 
 impl Run<'_> {
-    fn once(
-        &self,
-        repo: &Rc<Repository>,
-        notes: &[Note],
-        exit: &RefCell<Exit>,
-    ) -> Result<Option<deliver::Change>> {
+    fn once(&self, repo: &Rc<Repository>, notes: &[Note]) -> Result<Option<deliver::Change>> {
         let (ground, plan) = self.look(repo)?;
         if self.args.run.dry_run {
-            *exit.borrow_mut() = ui::rekey::dry_run(self.ui, &plan, notes, self.args.run.exit_code)?;
+            *self.outcome.borrow_mut() = Some(Outcome::Planned(plan, notes.to_vec()));
             return Ok(None);
         }
         self.consent(&plan, notes)?;
@@ -94,10 +109,8 @@ impl Run<'_> {
         let (done, commit) = rekey(plan, &ground, how, self.world, &progress)?;
         drop(progress);
         let text = done.request(how.subject);
-        if !done.skipped.is_empty() {
-            *exit.borrow_mut() = Exit::Attention;
-        }
-        *self.done.borrow_mut() = Some(done);
+        let exit = if done.skipped.is_empty() { Exit::Done } else { Exit::Attention };
+        *self.outcome.borrow_mut() = Some(Outcome::Done(exit, done));
         Ok(commit.map(|commit| deliver::Change { commit, text }))
     }
 
@@ -122,6 +135,7 @@ impl Run<'_> {
             return Ok(());
         }
         ui::rekey::show(self.ui, plan, notes);
+        ui::report::plans(self.ui, &self.job.then.iter().collect::<Vec<_>>());
         need_yes(self.ui, self.args.run.yes)?;
         if !self.args.run.yes {
             prompt::confirm(self.ui, "Go ahead?", "--yes")?;

@@ -54,6 +54,9 @@ struct Run<'a> {
     /// All that were begun, each to be closed at the end.
     deliveries: RefCell<Vec<Rc<Delivery>>>,
     connections: &'a Connections<'a>,
+    agreed: &'a [Plan],
+    /// What was done so far.
+    done: RefCell<Vec<Done>>,
     ui: Ui,
     world: &'a World,
 }
@@ -85,34 +88,29 @@ pub(super) async fn run_with(
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
-    let (exit, done) = carry_out(job, repo, args, &connections, ui, world).await?;
-    if !args.run.dry_run {
+    let (outcome, done) = carry_out(job, repo, args, &connections, &[], ui, world).await;
+    if (outcome.is_ok() && !args.run.dry_run) || !done.is_empty() {
         report::done(ui, &done)?;
     }
-    Ok(exit)
+    outcome
 }
 
-/// The same without the report of a run that came to its end, which is returned.
-///
-/// # Errors
-/// See the exit codes.
+/// The same without the report: what was done, however it ended. Nobody is asked for what they `agreed` to before.
 pub(super) async fn carry_out(
     job: &Job<'_>,
     repo: Rc<Repository>,
     args: &WriteArgs,
     connections: &Connections<'_>,
+    agreed: &[Plan],
     ui: Ui,
     world: &World,
-) -> Result<(Exit, Vec<Done>)> {
-    environments::check_disjoint(&repo, &job.environments)?;
+) -> (Result<Exit>, Vec<Done>) {
     let way = args.run.delivery.way();
-    // A run that delivers has a worktree, which is one writer's, even if it only looks.
-    let alone = !args.run.dry_run || way.is_some();
-    let _lock = if alone { Some(lock(&repo, job.verb, args.run.lock_timeout, ui)?) } else { None };
-    let run = Run { job, repo, way, deliveries: RefCell::default(), connections, ui, world };
-    let exit = run.whole(args).await;
+    let (deliveries, done) = (RefCell::default(), RefCell::default());
+    let run = Run { job, repo, way, deliveries, connections, agreed, done, ui, world };
+    let outcome = run.alone(args).await;
     run.close();
-    exit
+    (outcome, run.done.into_inner())
 }
 
 /// Plans, so that what would stop the job is known before something else is done.
@@ -127,7 +125,8 @@ pub(super) async fn rehearse(
     world: &World,
 ) -> Result<Vec<Plan>> {
     environments::check_disjoint(&repo, &job.environments)?;
-    let run = Run { job, repo, way: None, deliveries: RefCell::default(), connections, ui, world };
+    let (deliveries, done) = (RefCell::default(), RefCell::default());
+    let run = Run { job, repo, way: None, deliveries, connections, agreed: &[], done, ui, world };
     let mut plans = Vec::new();
     for environment in &job.environments {
         plans.push(run.plan(environment).await?.1);
@@ -186,8 +185,15 @@ pub(super) fn lock(repo: &Repository, verb: &str, timeout: jiff::SignedDuration,
     Ok(RepoLock::acquire(repo.common_dir(), &me, timeout, wait)?)
 }
 
-/// Shows the plans, and asks where there is something to do.
-fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
+/// Shows the plans, and asks where there is something to do that nobody has `agreed` to.
+fn consent(plans: &[&Plan], agreed: &[Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
+    let is_agreed = |plan: &&Plan| {
+        let shown = agreed.iter().find(|shown| shown.environment == plan.environment);
+        shown.is_some_and(|shown| !plan.exceeds_but_for_readers(shown))
+    };
+    if plans.iter().all(is_agreed) && !plans.is_empty() {
+        return Ok(());
+    }
     if plans.iter().all(|plan| plan.is_empty()) {
         report::notes(ui, plans);
         return Ok(());
@@ -198,7 +204,16 @@ fn consent(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<()> {
 }
 
 impl Run<'_> {
-    async fn whole(&self, args: &WriteArgs) -> Result<(Exit, Vec<Done>)> {
+    async fn alone(&self, args: &WriteArgs) -> Result<Exit> {
+        environments::check_disjoint(&self.repo, &self.job.environments)?;
+        // A run that delivers has a worktree, which is one writer's, even if it only looks.
+        let alone = !args.run.dry_run || self.way.is_some();
+        let timeout = args.run.lock_timeout;
+        let _lock = if alone { Some(lock(&self.repo, self.job.verb, timeout, self.ui)?) } else { None };
+        self.whole(args).await
+    }
+
+    async fn whole(&self, args: &WriteArgs) -> Result<Exit> {
         let mut planned = Vec::new();
         let mut failed = Failed::default();
         for environment in &self.job.environments {
@@ -210,12 +225,12 @@ impl Run<'_> {
         let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
         if args.run.dry_run {
             let exit = dry_run(&plans, args, self.ui)?;
-            return failed.error(&[], self.job).map_or(Ok((exit, Vec::new())), Err);
+            return failed.error(&[], self.job).map_or(Ok(exit), Err);
         }
         if planned.is_empty() {
-            return failed.error(&[], self.job).map_or(Ok((Exit::Done, Vec::new())), Err);
+            return failed.error(&[], self.job).map_or(Ok(Exit::Done), Err);
         }
-        consent(&plans, args, self.ui)?;
+        consent(&plans, self.agreed, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
         let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
         let mut ready = Vec::new();
@@ -229,13 +244,13 @@ impl Run<'_> {
             }
         }
         interrupt::between_effects();
-        let done = self.apply(ready, &mut failed).await?;
+        self.apply(ready, &mut failed).await?;
+        let done = self.done.borrow();
         if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done)) {
-            report::done(self.ui, &done)?;
             return Err(error);
         }
         let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
-        Ok((if attention { Exit::Attention } else { Exit::Done }, done))
+        Ok(if attention { Exit::Attention } else { Exit::Done })
     }
 
     /// The tokens that a person makes by hand. What would make them useless is found out before.
@@ -318,31 +333,26 @@ impl Run<'_> {
 
     /// One environment after the other, each with a commit of its own. From the second on it is looked at and planned
     /// again, since HEAD has moved; another plan than the one that was shown is not carried out.
-    async fn apply(&self, planned: Vec<(Ground, Plan)>, failed: &mut Failed) -> Result<Vec<Done>> {
-        let mut all: Vec<Done> = Vec::new();
+    async fn apply(&self, planned: Vec<(Ground, Plan)>, failed: &mut Failed) -> Result<()> {
         for (ground, plan) in planned {
             let name = plan.environment.clone();
-            if self.world.effects().asked_to_stop() && !all.is_empty() {
-                report::done(self.ui, &all)?;
+            if self.world.effects().asked_to_stop() && !self.done.borrow().is_empty() {
                 return Err(interrupted(Kind::HalfWay));
             }
-            match self.one(ground, plan, all.iter().any(|done| done.commit.is_some())).await {
-                Ok(done) => all.push(done),
+            let moved = self.done.borrow().iter().any(|done| done.commit.is_some());
+            match self.one(ground, plan, moved).await {
+                Ok(done) => self.done.borrow_mut().push(done),
                 // What stopped this one half-way would stop the next one there too.
-                Err(error) if error.kind() == Kind::HalfWay => {
-                    report::done(self.ui, &all)?;
-                    return Err(error);
-                }
+                Err(error) if error.kind() == Kind::HalfWay => return Err(error),
                 Err(error) => {
                     if let Err(error) = failed.take(&name, error) {
-                        report::done(self.ui, &all)?;
-                        let something = all.iter().any(|done| !done.is_nothing());
+                        let something = self.done.borrow().iter().any(|done| !done.is_nothing());
                         return Err(if something { error.of_kind(Kind::HalfWay) } else { error });
                     }
                 }
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {

@@ -326,6 +326,21 @@ impl Plan {
         self.steps.iter().filter_map(agreement).any(|step| !agreed.contains(&step))
     }
 
+    /// The same, whoever will read the files: somebody was taken out of them since.
+    #[must_use]
+    pub fn exceeds_but_for_readers(&self, shown: &Self) -> bool {
+        let without_readers = |plan: &Self| {
+            let mut plan = plan.clone();
+            for step in &mut plan.steps {
+                if let Step::Write(write) = step {
+                    write.readers = 0;
+                }
+            }
+            plan
+        };
+        without_readers(self).exceeds(&without_readers(shown))
+    }
+
     /// The mints, in order.
     pub fn mints(&self) -> impl Iterator<Item = &Mint> {
         self.steps.iter().filter_map(|step| match step {

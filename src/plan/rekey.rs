@@ -184,11 +184,29 @@ pub enum Why {
         /// Which environment.
         environment: String,
     },
+    /// A key that was tried did not open it.
+    DoesNotOpen {
+        /// In a sentence.
+        reason: String,
+        /// What helps.
+        hints: Vec<String>,
+    },
     /// Something else.
     Because {
         /// In a sentence.
         reason: String,
     },
+}
+
+impl Why {
+    /// What helps, where that can be said.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        match self {
+            Self::DoesNotOpen { hints, .. } => hints,
+            Self::CannotOpen { .. } | Self::Awaits { .. } | Self::Because { .. } => &[],
+        }
+    }
 }
 
 impl fmt::Display for Why {
@@ -203,7 +221,7 @@ impl fmt::Display for Why {
                 f,
                 "an interrupted run for {environment} is not finished: provision --env {environment} finishes it"
             ),
-            Self::Because { reason } => f.write_str(reason),
+            Self::DoesNotOpen { reason, .. } | Self::Because { reason } => f.write_str(reason),
         }
     }
 }

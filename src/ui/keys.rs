@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::Result;
+use crate::plan::Plan as TokenPlan;
 use crate::plan::message::Done as Rotated;
-use crate::plan::rekey::Done;
+use crate::plan::rekey::{Done, Plan};
 use crate::readership::listing::{Row, Together};
 use crate::readership::succession::LeftBehind;
 use crate::readership::{Former, Found, Readable, State, Token};
@@ -267,6 +268,12 @@ pub struct Leaving<'a> {
     /// Environments whose tokens got successors.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub rotated: &'a [Rotated],
+    /// What would be done to policy and files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<&'a Plan>,
+    /// What would be done to their tokens.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub rotation: &'a [TokenPlan],
 }
 
 impl<'a> Leaving<'a> {
@@ -287,6 +294,8 @@ impl<'a> Leaving<'a> {
             left_behind: &[],
             done: None,
             rotated: &[],
+            plan: None,
+            rotation: &[],
         }
     }
 
@@ -294,6 +303,12 @@ impl<'a> Leaving<'a> {
     #[must_use]
     pub fn leaves_behind(self, left_behind: &'a [LeftBehind]) -> Self {
         Self { left_behind, ..self }
+    }
+
+    /// With what would be done, after `--dry-run`.
+    #[must_use]
+    pub fn planned(self, plan: &'a Plan, rotation: &'a [TokenPlan]) -> Self {
+        Self { plan: Some(plan), rotation, ..self }
     }
 
     /// With what was done to files, and to tokens.
@@ -311,6 +326,13 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
     if ui.json() {
         return ui.result_json(leaving);
     }
+    if let Some(plan) = leaving.plan {
+        super::rekey::dry_run(ui, plan, &[], false)?;
+    }
+    for plan in leaving.rotation {
+        ui.result(&super::plan::text(ui, plan))?;
+    }
+    super::report::notes(ui, &leaving.rotation.iter().collect::<Vec<_>>());
     if let Some(done) = leaving.done {
         super::rekey::done(ui, done)?;
     }
@@ -351,6 +373,11 @@ fn line(ui: Ui, token: &Token) -> String {
     format!("{}/{}, token {} of {}: {state}", token.environment, token.key, token.id, token.owner)
 }
 
+/// `1 token has`, `3 tokens have`.
+fn have(count: usize) -> String {
+    if count == 1 { "1 token has".to_owned() } else { format!("{count} tokens have") }
+}
+
 /// What is left to do, plainly.
 fn advise(ui: Ui, leaving: &Leaving<'_>) {
     if leaving.tokens.is_empty() && leaving.others.is_empty() {
@@ -364,13 +391,24 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
     let of = |state| leaving.tokens.iter().filter(move |token| token.state == state);
     let (personal, shared): (Vec<&Token>, Vec<&Token>) =
         of(State::Current).partition(|token| token.environment.contains('/'));
-    if !shared.is_empty() {
-        let environments: BTreeSet<&str> = shared.iter().map(|token| token.environment.as_str()).collect();
-        let count = shared.len();
+    let has_successor = |token: &Token| {
+        let mut made = leaving.rotated.iter().filter(|done| done.environment == token.environment);
+        made.any(|done| done.minted.iter().any(|new| new.key == token.key))
+    };
+    let (waiting, old): (Vec<&Token>, Vec<&Token>) =
+        shared.into_iter().partition(|token| has_successor(token));
+    if !waiting.is_empty() {
+        ui.note(true, &format!("{} a successor that waits for its merge", have(waiting.len())));
+    }
+    if !old.is_empty() {
+        let environments: BTreeSet<&str> = old.iter().map(|token| token.environment.as_str()).collect();
+        let count = old.len();
         let tokens = if count == 1 { "1 token is".to_owned() } else { format!("{count} tokens are") };
         let names: Vec<&str> = environments.into_iter().collect();
         ui.note(true, &format!("{tokens} still the old one, in {}", names.join(", ")));
-        ui.say(&format!("replace what can be: provision keys remove {name} --rotate-tokens"));
+        if leaving.rotation.is_empty() {
+            ui.say(&format!("replace what can be: provision keys remove {name} --rotate-tokens"));
+        }
     }
     let is_left =
         |token: &&&Token| leaving.left_behind.iter().any(|behind| behind.environment == token.environment);

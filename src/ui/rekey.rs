@@ -1,5 +1,6 @@
 //! What a rekey is going to do, and what it did.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Style, Ui};
@@ -114,6 +115,10 @@ pub fn done(ui: Ui, done: &Done) -> Result<()> {
     ui.result(&out)?;
     for file in &done.skipped {
         ui.note(true, &format!("{} was left as it is: {}", file.file, file.why));
+    }
+    let hints: BTreeSet<&String> = done.skipped.iter().flat_map(|file| file.why.hints()).collect();
+    for hint in hints {
+        ui.note(false, hint);
     }
     for note in &done.notes {
         ui.note(false, note);

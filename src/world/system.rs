@@ -127,7 +127,7 @@ impl Effects for System {
         let files = paths.iter().map(|path| Ok(repo.resolve(path)?.below(repo.root())));
         let files = files.collect::<Result<Vec<_>, RepoError>>()?;
         let batch = write::Batch::default();
-        let done = cores::on_all(files.len(), |number| match make(number) {
+        let done = cores::on_all_waiting(files.len(), |number| match make(number) {
             Some(sealed) => batch.replace(&files[number], sealed.bytes()),
             None => Ok(()),
         });

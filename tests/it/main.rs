@@ -59,6 +59,7 @@ mod keys;
 mod keys_leaving;
 mod keyservice;
 mod malicious;
+mod memory;
 mod not_files;
 mod other_gitlab;
 mod out_of_sight;

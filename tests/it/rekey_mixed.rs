@@ -1,80 +1,110 @@
 //! People come and go under a policy with anchors, comments, several rules, groups of keys with a threshold, and keys of
-//! age and ssh side by side.
+//! age, ssh and PGP side by side; the stock sops reads after each step.
 
-use crate::support::lab::{Lab, Said, said};
-use crate::support::people::Person;
-use crate::support::sops;
+use crate::support::holder::{Holder, Machine};
+use crate::support::lab::Lab;
 
 const X: &str = "secrets/x.sops.yaml";
 const SHARED: &str = "secrets/shared/y.sops.json";
-const PUBLIC: &str = include_str!("fixtures/ssh/id_ed25519.pub");
+const TEAM: &str = "secrets/team/z.sops.env";
 
-fn ssh_key() -> String {
-    format!("{}/tests/it/fixtures/ssh/id_ed25519", env!("CARGO_MANIFEST_DIR"))
+struct Story<'a> {
+    lab: Lab,
+    machine: Machine,
+    ana: Holder,
+    ben: &'a Holder,
+    sam: &'a Holder,
+    pia: &'a Holder,
+    eva: &'a Holder,
 }
 
-fn policy(lab: &Lab, ben: &Person) -> String {
-    format!(
-        "# who reads what\nkeys:\n  - &ana {} # laptop\n  - &ben {}\n  - &sam {}\n\ncreation_rules:\n  # both groups \
-         together\n  - path_regex: ^secrets/shared/\n    shamir_threshold: 2\n    key_groups:\n      - age: [*ana, *ben] \
-         # people\n      - age:\n          - *sam\n  - path_regex: ^secrets/ # the rest\n    age:\n      - *ana\n      \
-         - *sam\n",
-        lab.recipient,
-        ben.recipient,
-        PUBLIC.trim()
-    )
+impl Story<'_> {
+    fn policy(&self) -> String {
+        let [ana, ben, sam, pia] = [&self.ana, self.ben, self.sam, self.pia].map(|one| &one.key);
+        format!(
+            "# who reads what\nkeys:\n  - &ana {ana} # laptop\n  - &ben {ben}\n  - &sam {sam}\n  - &pia {pia} # her \
+             card\n\ncreation_rules:\n  # both groups together\n  - path_regex: ^secrets/shared/\n    shamir_threshold: \
+             2\n    key_groups:\n      - age: [*ana, *ben] # people\n      - age:\n          - *sam\n        pgp:\n          \
+             - *pia\n  - path_regex: ^secrets/team/\n    age: '{ana}, {ben}'\n    pgp: *pia\n  - path_regex: ^secrets/ # \
+             the rest\n    age:\n      - *ana\n      - *sam\n"
+        )
+    }
+
+    /// The program with keys for all groups.
+    #[track_caller]
+    fn ours(&self, args: &[&str]) {
+        let said = self.machine.ours(&self.lab, &[&self.ana, self.sam], args);
+        assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    }
+
+    /// Whom the stock sops opens a file for.
+    #[track_caller]
+    fn check(&self, file: &str, opens: &[&[&Holder]], stays_closed: &[&[&Holder]]) {
+        let rows = opens.iter().map(|people| (people, true));
+        for (people, wanted) in rows.chain(stays_closed.iter().map(|people| (people, false))) {
+            let said = self.machine.stock(&self.lab, people, &["decrypt", file]);
+            let names: Vec<&str> = people.iter().map(|one| one.key.as_str()).collect();
+            assert_eq!(said.status == 0, wanted, "{file} for {names:?}: {}", said.err);
+        }
+    }
 }
 
-/// The program with the keys of ana and of sam.
-fn both(lab: &Lab, args: &[&str]) -> Said {
-    let mut command = lab.command(args);
-    said(command.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", ssh_key()))
-}
-
-/// What the stock sops reads with an age identity and, where that is wanted, the key of sam.
-fn reads(lab: &Lab, age: Option<&str>, sam: bool, file: &str) -> bool {
-    let mut command = sops::command();
-    command.env("HOME", "/nonexistent").current_dir(lab.repo()).args(["decrypt", file]);
-    command.envs(age.map(|identity| ("SOPS_AGE_KEY", identity)));
-    command.envs(sam.then(|| ("SOPS_AGE_SSH_PRIVATE_KEY_FILE", ssh_key())));
-    said(&mut command).status == 0
+/// What the second text lacks of the first, line by line.
+fn gone<'a>(before: &'a str, after: &str) -> Vec<&'a str> {
+    let plain = |line: &'a str| line.trim_end_matches(',');
+    before
+        .lines()
+        .map(plain)
+        .filter(|line| !after.lines().any(|now| now.trim_end_matches(',') == *line))
+        .collect()
 }
 
 #[test]
 fn somebody_comes_into_a_group_and_goes_again_and_the_policy_is_what_it_was() {
-    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let [ben, eva] = [Holder::native(), Holder::native()];
+    let (sam, pia) = (Holder::ssh("id_ed25519"), Holder::pgp());
     let lab = Lab::new();
-    let before = policy(&lab, &ben);
+    let (ana, machine) = (Holder::owner_of(&lab), Machine::for_all(&[&pia]));
+    let story = Story { lab, machine, ana, ben: &ben, sam: &sam, pia: &pia, eva: &eva };
+    let (lab, ana, eva) = (&story.lab, &story.ana, story.eva);
+    let before = story.policy();
     lab.write(".sops.yaml", &before);
-    for (file, plain) in [(X, "# note\na: one\nb: [2, null]\n"), (SHARED, "{\n\t\"a\": \"one\"\n}\n")] {
-        lab.write(file, plain);
-        lab.sops(["encrypt", "-i", file]).ok();
+    let plain =
+        [(X, "# note\na: one\nb: [2, null]\n"), (SHARED, "{\n\t\"a\": \"one\"\n}\n"), (TEAM, "A=one\n")];
+    for (file, text) in plain {
+        lab.write(file, text);
+        story.machine.stock(lab, &[], &["encrypt", "-i", file]).ok();
     }
     lab.commit_all("files");
-    both(&lab, &["rekey", "--check"]).ok();
-    let (old_x, old_shared) = (lab.read(X), lab.read(SHARED));
+    story.ours(&["rekey", "--check"]);
+    let old = plain.map(|(file, _)| lab.read(file));
 
-    both(&lab, &["keys", "add", "eva", &eva.recipient, "--file", X, "--yes"]).ok();
-    both(&lab, &["keys", "add", "eva", &eva.recipient, "--file", SHARED, "--group", "1", "--yes"]).ok();
-    assert!(reads(&lab, Some(&eva.identity), false, X));
-    assert!(reads(&lab, Some(&eva.identity), true, SHARED));
-    assert!(!reads(&lab, Some(&eva.identity), false, SHARED), "one group is not enough");
-    assert!(reads(&lab, Some(&ben.identity), true, SHARED));
-    // Of what was there nothing went.
-    for (file, old) in [(X, old_x), (SHARED, old_shared)] {
-        let now = lab.read(file);
-        let lines: Vec<&str> = now.lines().map(|line| line.trim_end_matches(',')).collect();
-        let gone: Vec<&str> =
-            old.lines().map(|line| line.trim_end_matches(',')).filter(|line| !lines.contains(line)).collect();
-        assert!(gone.is_empty(), "{file}: {gone:?}");
+    story.ours(&["keys", "add", "eva", &eva.key, "--file", X, "--file", TEAM, "--yes"]);
+    story.ours(&["keys", "add", "eva", &eva.key, "--file", SHARED, "--group", "1", "--yes"]);
+    story.check(X, &[&[eva], &[ana], &[&sam]], &[&[&ben], &[&pia]]);
+    story.check(TEAM, &[&[eva], &[&ben], &[&pia]], &[&[&sam]]);
+    let two_groups: [&[&Holder]; 3] = [&[eva, &sam], &[eva, &pia], &[&ben, &pia]];
+    story.check(SHARED, &two_groups, &[&[eva], &[eva, ana], &[&sam, &pia]]);
+    for ((file, _), old) in plain.iter().zip(&old) {
+        assert_eq!(gone(old, &lab.read(file)), [""; 0], "{file}");
     }
 
-    let said = both(&lab, &["keys", "remove", "eva", "--yes"]);
-    assert!([0, 3].contains(&said.status), "{}", said.err);
-    assert_eq!(lab.read(".sops.yaml"), before);
-    assert!(!reads(&lab, Some(&eva.identity), true, SHARED) && !reads(&lab, Some(&eva.identity), false, X));
-    assert!(reads(&lab, Some(lab.identity()), true, SHARED) && reads(&lab, None, true, X));
-    assert!(reads(&lab, Some(&ben.identity), true, SHARED) && !reads(&lab, Some(&ben.identity), false, X));
-    both(&lab, &["check"]).ok();
+    // The policy by hand: another group, and nobody but pia in it beside who was there.
+    let edited =
+        lab.read(".sops.yaml").replace("      - age:\n          - *sam\n        pgp:\n", "      - pgp:\n");
+    lab.write(".sops.yaml", &edited);
+    lab.commit_all("sam leaves the second group");
+    story.ours(&["rekey", "--yes"]);
+    story.check(SHARED, &[&[eva, &pia], &[ana, &pia]], &[&[eva, &sam], &[&sam, ana], &[&pia]]);
+    story.check(X, &[&[eva], &[&sam]], &[&[&pia]]);
+
+    let said = story.machine.ours(lab, &[ana, &sam, &pia], &["keys", "remove", "eva", "--yes"]).ok();
+    assert!(said.out.contains("3 files are as .sops.yaml says now"), "{}", said.out);
+    let without = before.replace("      - age:\n          - *sam\n        pgp:\n", "      - pgp:\n");
+    assert_eq!(lab.read(".sops.yaml"), without);
+    story.check(X, &[&[ana], &[&sam]], &[&[eva], &[eva, &pia]]);
+    story.check(TEAM, &[&[ana], &[&ben], &[&pia]], &[&[eva], &[&sam]]);
+    story.check(SHARED, &[&[ana, &pia], &[&ben, &pia]], &[&[eva, &pia], &[eva, &sam, &pia], &[ana, &sam]]);
+    story.ours(&["check"]);
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }

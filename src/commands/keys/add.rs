@@ -15,7 +15,7 @@ use crate::profile::Recipients;
 use crate::readership::admission::rules;
 use crate::repo::Repository;
 use crate::sops::{PolicyEdit, Recipient, RecipientError};
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 use crate::world::World;
 
 /// Edits the policy, rekeys, commits.
@@ -26,6 +26,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
     let recipient: Recipient = args.recipient.parse().map_err(|error: RecipientError| {
         Error::from_source(Kind::Usage, &error)
             .hint("a recipient begins with age1 or ssh-; age-keygen -y FILE prints that of a key")
+            .hint("keys of PGP, KMS or a vault are written into .sops.yaml by hand; provision rekey --with-policy does the rest")
     })?;
     let named = within(&args.files, repo, world)?.unwrap_or_default();
     let wanted = wanted(&args.env, named, repo)?;
@@ -47,12 +48,9 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
         within: Vec::new(),
         subject: Some(format!("provision(keys): add {}", args.name)),
         edit: Some(&edit),
+        then: &[],
     };
-    let (exit, done) = rekeying::run(&job, repo, &args.write, ui, world).await?;
-    if let Some(done) = done {
-        ui::rekey::done(ui, &done)?;
-    }
-    Ok(exit)
+    rekeying::report(&rekeying::run(&job, repo, &args.write, ui, world).await?, &args.write, ui)
 }
 
 /// The files of these environments and those that were named; `None` means all.

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::super::Exit;
-use super::super::rekeying::{self, Job};
+use super::super::rekeying::{self, Job, Outcome};
 use super::succeed::Rotation;
 use crate::cli::KeysRemoveArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::{history, policy, policy_of, present};
 use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
-use crate::plan::rekey::Done;
+use crate::plan::rekey::{self, Done};
+use crate::plan::{Note, Plan};
 use crate::readership::Readable;
 use crate::readership::succession::{LeftBehind, left_behind};
 use crate::repo::Repository;
@@ -54,50 +55,55 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
             .hint("provision keys list shows the names; a public key will do too"));
     }
     let rotation = args.rotate_tokens.then(|| Rotation::new(args, ui, world)).transpose()?;
-    if let Some(rotation) = &rotation {
-        rotation.rehearse(&past.readable, repo).await?;
-    }
-    let (mut exit, done) = remove(args, repo, ui, world).await?;
-    let Some(rotation) = rotation else {
-        report(args, &past, done.as_ref(), &[], ui)?;
-        return Ok(ended(exit, &past.readable, done.is_some()));
+    let has_them = |policy: &Policy| is_reader(&args.name, policy);
+    let (tokens, waits) = match &rotation {
+        Some(rotation) => {
+            (rotation.rehearse(&past.readable, repo).await?, rotation.awaits_merge(repo, has_them)?)
+        }
+        None => (Some(Vec::new()), false),
     };
-    if rotation.awaits_merge(repo, |policy| is_reader(&args.name, policy))? {
-        report(args, &past, done.as_ref(), &[], ui)?;
+    let then = tokens.as_deref().filter(|_| !waits).unwrap_or_default();
+    let (exit, done) = match remove(args, then, repo, ui, world).await? {
+        Outcome::Planned(plan, notes) => {
+            let dry_run = DryRun { plan: &plan, notes: &notes, tokens: tokens.as_deref(), waits };
+            return dry_run.show(args, &past, ui);
+        }
+        Outcome::Done(exit, done) => (exit, done),
+    };
+    let Some(rotation) = rotation else {
+        report(args, &past, Some(&done), &[], ui)?;
+        return Ok(ended(exit, &past.readable));
+    };
+    if rotation.awaits_merge(repo, has_them)? {
+        report(args, &past, Some(&done), &[], ui)?;
         ui.note(true, "tokens are not replaced yet: their successors would be encrypted for who leaves, too");
         ui.note(true, "once .sops.yaml is merged without them, run the same command again");
         return Ok(Exit::Attention);
     }
-    if let Some(done) = done.as_ref().filter(|_| !ui.json()) {
-        ui::rekey::done(ui, done)?;
+    if !ui.json() {
+        ui::rekey::done(ui, &done)?;
     }
-    let rotated = rotation.run(&past.readable, repo).await;
-    past = Past::of(&args.name, repo)?;
-    let (its_exit, rotated) = match rotated {
-        Ok(rotated) => rotated,
-        Err(error) => {
-            report(args, &past, None, &[], ui)?;
-            return Err(error);
-        }
+    let (rotated, replaced) = match rotation.check_that_they_are_out(repo, has_them) {
+        Ok(()) => rotation.run(&past.readable, repo, then).await,
+        Err(error) => (Err(error), Vec::new()),
     };
-    if its_exit == Exit::Attention {
-        exit = its_exit;
-    }
-    report(args, &past, done.as_ref().filter(|_| ui.json()), &rotated, ui)?;
-    Ok(ended(exit, &past.readable, done.is_some()))
+    past = Past::of(&args.name, repo)?;
+    report(args, &past, Some(&done).filter(|_| ui.json()), &replaced, ui)?;
+    Ok(if rotated? == Exit::Attention { Exit::Attention } else { ended(exit, &past.readable) })
 }
 
 /// Everything that is encrypted is for the others alone afterwards.
 async fn remove(
     args: &KeysRemoveArgs,
+    then: &[Plan],
     repo: &Rc<Repository>,
     ui: Ui,
     world: &World,
-) -> Result<(Exit, Option<Done>)> {
+) -> Result<Outcome> {
     let edit = |text: &str| {
         let mut text = text.to_owned();
         for reader in leaving(&args.name, &policy_of(&text)?) {
-            text = without(&text, reader)?;
+            text = without(&text, reader, &args.name)?;
         }
         Ok(text)
     };
@@ -107,6 +113,7 @@ async fn remove(
         within: Vec::new(),
         subject: Some(format!("provision(keys): remove {}", args.name)),
         edit: Some(&edit),
+        then,
     };
     rekeying::run(&job, repo, &args.write, ui, world).await
 }
@@ -123,9 +130,44 @@ fn report(
     ui::keys::left(ui, &leaving.with(done, rotated))
 }
 
-/// What they could read and still works wants attention, unless nothing was to be done.
-fn ended(exit: Exit, readable: &Readable, done: bool) -> Exit {
-    if readable.old().next().is_some() && done { Exit::Attention } else { exit }
+/// A token that they could read and that is still the one in use wants attention. One that was replaced ends with its
+/// overlap, as it was asked for.
+fn ended(exit: Exit, readable: &Readable) -> Exit {
+    if readable.is_in_use() { Exit::Attention } else { exit }
+}
+
+/// What `--dry-run` has found out.
+struct DryRun<'a> {
+    plan: &'a rekey::Plan,
+    notes: &'a [Note],
+    /// What will become of their tokens, where that can be known by now.
+    tokens: Option<&'a [Plan]>,
+    /// Whether tokens are replaced by a second run, after a merge.
+    waits: bool,
+}
+
+impl DryRun<'_> {
+    fn show(&self, args: &KeysRemoveArgs, past: &Past, ui: Ui) -> Result<Exit> {
+        let tokens = self.tokens.unwrap_or_default();
+        let leaving = ui::keys::Leaving::new(&args.name, &past.keys, &past.readable, &past.unreadable);
+        ui::keys::left(ui, &leaving.planned(self.plan, tokens))?;
+        for note in self.notes {
+            ui.note(note.attention, &note.text);
+        }
+        if self.tokens.is_none() {
+            ui.note(
+                true,
+                "what becomes of their tokens can be planned once the files are as .sops.yaml says",
+            );
+        }
+        if self.waits {
+            ui.note(true, "tokens are replaced when this runs again, once .sops.yaml is merged without them");
+        }
+        let something = !self.plan.is_empty()
+            || self.plan.needs_attention()
+            || tokens.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
+        Ok(if args.write.run.exit_code && something { Exit::Attention } else { Exit::Done })
+    }
 }
 
 /// Whom the policy calls this; or the key itself.
@@ -143,11 +185,12 @@ fn is_reader(name: &str, policy: &Policy) -> bool {
     leaving(name, policy).iter().any(|one| readers.iter().any(|reader| reader.is_same_key(one)))
 }
 
-fn without(text: &str, reader: Reader) -> Result<String> {
+fn without(text: &str, reader: Reader, name: &str) -> Result<String> {
     let Reader::Age(recipient) = reader else {
         let what = format!("{reader} cannot be taken out of .sops.yaml by this command");
         return Err(Error::new(Kind::Refused, what)
-            .hint("take it out by hand, commit that, then run provision rekey"));
+            .hint("take it out by hand, then run provision rekey --with-policy: it commits both, under new data keys")
+            .hint(format!("what it could read: provision keys remove {name}, once that is done")));
     };
     match (PolicyEdit::Remove { recipient }).apply(text) {
         Err(PolicyEditError::Unknown { .. }) => Ok(text.to_owned()),

@@ -12,6 +12,7 @@ use super::super::writer::{self, Job, Planner};
 use crate::cli::{ConnectionArgs, KeysRemoveArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
 use crate::observe::{POLICY, Wish, environments, interrupted};
+use crate::plan::Plan;
 use crate::plan::deliver::Way;
 use crate::plan::message::Done;
 use crate::plan::options::{Chosen, Options, Renew};
@@ -69,47 +70,42 @@ impl<'a> Rotation<'a> {
         Ok(Self { name: &args.name, options, write, connections, ui, world })
     }
 
-    /// Finds out before anybody is taken out whether GitLab will let their tokens be replaced. What only the repository is
-    /// against may be what the removal mends: files that do not follow the policy, or an edit that was interrupted.
+    /// What is going to become of their tokens, found out before anybody is taken out; `None` where the repository is
+    /// against it, which may be what the removal mends: files that do not follow the policy, an edit that was interrupted.
     ///
     /// # Errors
-    /// Why not.
-    pub(super) async fn rehearse(&self, readable: &Readable, repo: &Rc<Repository>) -> Result<()> {
+    /// Why GitLab will not let them be replaced.
+    pub(super) async fn rehearse(
+        &self,
+        readable: &Readable,
+        repo: &Rc<Repository>,
+    ) -> Result<Option<Vec<Plan>>> {
         let Chose { environments, keys } = Chose::of(readable, repo)?;
         let planner = self.planner(&keys);
         let job = self.job(environments, &planner);
         let rehearsed = writer::rehearse(&job, Rc::clone(repo), &self.connections, self.ui, self.world).await;
-        let plans = match rehearsed {
-            Err(error) if matches!(error.kind(), Kind::Refused | Kind::HalfWay) => return Ok(()),
+        match rehearsed {
+            Err(error) if matches!(error.kind(), Kind::Refused | Kind::HalfWay) => Ok(None),
             Err(error) => {
                 let without =
                     format!("provision keys remove {} without --rotate-tokens needs no GitLab", self.name);
-                return Err(error.hint(without));
+                Err(error.hint(without))
             }
-            Ok(plans) => plans,
-        };
-        let count: usize = plans.iter().map(|plan| plan.mints().count() + plan.pastes().count()).sum();
-        let tokens = if count == 1 { "1 token".to_owned() } else { format!("{count} tokens") };
-        if count > 0 {
-            let names: Vec<&str> = keys.keys().map(String::as_str).collect();
-            let what = format!(
-                "{tokens} that {} could read will get a successor, in {}",
-                self.name,
-                names.join(", ")
-            );
-            self.ui.note(false, &what);
+            Ok(plans) => Ok(Some(plans)),
         }
-        Ok(())
     }
 
-    /// Whether what would be committed with the successors stands on a policy that still has `who`.
+    /// Whether successors have to wait for a merge: what is committed with them stands on a policy that still has who
+    /// leaves.
     ///
     /// # Errors
     /// When the policy cannot be read.
     pub(super) fn awaits_merge(&self, repo: &Repository, has: impl Fn(&Policy) -> bool) -> Result<bool> {
-        let run = self.write.run;
-        let base = match (run.delivery.way(), repo.upstream()?) {
-            _ if run.dry_run => return Ok(false),
+        Ok(self.write.run.delivery.way() == Some(Way::MergeRequest) && self.stands_on(repo, has)?)
+    }
+
+    fn stands_on(&self, repo: &Repository, has: impl Fn(&Policy) -> bool) -> Result<bool> {
+        let base = match (self.write.run.delivery.way(), repo.upstream()?) {
             (Some(_), Upstream::RemoteBranch { commit, .. }) => Some(commit),
             _ => repo.head()?.commit,
         };
@@ -118,36 +114,54 @@ impl<'a> Rotation<'a> {
         let there = Policy::parse(&String::from_utf8_lossy(&text)).map_err(|error| {
             Error::from_source(Kind::Refused, &error).context("upstream's .sops.yaml cannot be used")
         })?;
-        let awaits = has(&there);
-        if awaits && run.delivery.way() != Some(Way::MergeRequest) {
+        Ok(has(&there))
+    }
+
+    /// Makes sure that no successor is encrypted for who leaves.
+    ///
+    /// # Errors
+    /// The policy still `has` them, or cannot be read.
+    pub(super) fn check_that_they_are_out(
+        &self,
+        repo: &Repository,
+        has: impl Fn(&Policy) -> bool,
+    ) -> Result<()> {
+        if self.stands_on(repo, has)? {
             let what =
                 format!("{} is still in the .sops.yaml that successors would be encrypted by", self.name);
             return Err(Error::new(Kind::HalfWay, what).hint("run the same command again"));
         }
-        Ok(awaits)
+        Ok(())
     }
 
-    /// Rotates, one environment after the other.
-    ///
-    /// # Errors
-    /// With kind "half-way": who leaves is out already.
-    pub(super) async fn run(&self, readable: &Readable, repo: &Rc<Repository>) -> Result<(Exit, Vec<Done>)> {
-        let Chose { environments, keys } = Chose::of(readable, repo)?;
+    /// Rotates, one environment after the other, and says what was done. Nobody is asked for what they `agreed` to.
+    /// An error has the kind "half-way": who leaves is out already.
+    pub(super) async fn run(
+        &self,
+        readable: &Readable,
+        repo: &Rc<Repository>,
+        agreed: &[Plan],
+    ) -> (Result<Exit>, Vec<Done>) {
+        let Chose { environments, keys } = match Chose::of(readable, repo) {
+            Ok(chose) => chose,
+            Err(error) => return (Err(error), Vec::new()),
+        };
         if environments.is_empty() {
-            return Ok((Exit::Done, Vec::new()));
+            return (Ok(Exit::Done), Vec::new());
         }
         let planner = self.planner(&keys);
         let job = self.job(environments, &planner);
-        let (ui, world) = (self.ui, self.world);
-        let outcome =
-            writer::carry_out(&job, Rc::clone(repo), &self.write, &self.connections, ui, world).await;
-        outcome.map_err(|error| {
+        let (repo, ui, world) = (Rc::clone(repo), self.ui, self.world);
+        let (outcome, done) =
+            writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
+        let outcome = outcome.map_err(|error| {
             let what = format!("{} reads nothing new, and not all tokens have successors yet", self.name);
             error
                 .context(what)
                 .of_kind(Kind::HalfWay)
                 .hint("run the same command again: it goes on with the tokens that are still old")
-        })
+        });
+        (outcome, done)
     }
 
     fn planner(&self, keys: &BTreeMap<String, Chosen>) -> Box<Planner<'_>> {

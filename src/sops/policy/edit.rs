@@ -88,6 +88,12 @@ pub enum PolicyEditError {
         /// The recipient that would go.
         position: Position,
     },
+    /// A list would be empty beside keys of other types.
+    #[error("{position}: nobody else is in this list, and keys of other types stand beside it")]
+    LastInList {
+        /// The recipient that would go.
+        position: Position,
+    },
     /// The recipient is not in the policy.
     #[error("{recipient} is not in the policy")]
     Unknown {

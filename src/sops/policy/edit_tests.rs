@@ -126,10 +126,24 @@ fn removing_takes_anchor_aliases_and_named_lines() {
 #[test]
 fn a_rule_is_never_left_without_recipients() {
     let people = people(3);
-    for line in ["age: A", "age: [A]", "age:\n  - A", "age: 'A'", "pgp: AB\n  age: [A]"] {
+    for line in ["age: A", "age: [A]", "age:\n  - A", "age: 'A'", "key_groups: [{age: [A]}]"] {
         let text = filled(&format!("creation_rules:\n- path_regex: x\n  age: B,A\n- {line}\n"), &people);
         let error = remove(&text, &people[0]).unwrap_err();
         assert!(matches!(error, PolicyEditError::LastRecipient { .. }), "{line}: {error}");
+    }
+}
+
+#[test]
+fn a_list_is_not_emptied_beside_keys_of_other_types() {
+    let people = people(3);
+    for line in [
+        "pgp: AB\n  age: [A]",
+        "age: A\n  kms: arn:x",
+        "key_groups: [{age: [A], hc_vault: ['https://v/v1/e/keys/k']}]",
+    ] {
+        let text = filled(&format!("creation_rules:\n- {line}\n"), &people);
+        let error = remove(&text, &people[0]).unwrap_err();
+        assert!(matches!(error, PolicyEditError::LastInList { .. }), "{line}: {error}");
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use crate::yaml::{Entry, Kind, Node, Sequence, Style, Tree};
+use crate::yaml::{Entry, Kind, Mapping, Node, Sequence, Style, Tree};
 
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
 use super::super::names;
 use super::edit::{PolicyEditError, hyphen};
+use super::keys::KEY_TYPES;
+use super::read::is_empty;
 
 pub(super) fn remove(tree: &Tree, recipient: &Recipient) -> Result<String, PolicyEditError> {
     let mut removal = Removal { tree, recipient, ranges: Vec::new() };
@@ -51,7 +53,7 @@ impl<'t> Removal<'t> {
 
     fn entry(&mut self, entry: Entry<'t>) -> Result<(), PolicyEditError> {
         if self.is_whole(entry.value) {
-            return Err(PolicyEditError::LastRecipient { position: entry.value.position() });
+            return Err(last(entry.value, entry.value));
         }
         self.node(entry.value)
     }
@@ -63,7 +65,7 @@ impl<'t> Removal<'t> {
             parent.node().parent().is_none() && parent.get("keys").is_some_and(|keys| keys == list.node())
         });
         if gone.iter().all(|gone| *gone) && !items.is_empty() && !is_key_list {
-            return Err(PolicyEditError::LastRecipient { position: items[0].position() });
+            return Err(last(list.node(), items[0]));
         }
         for (index, item) in items.iter().enumerate() {
             if !gone[index] {
@@ -100,7 +102,7 @@ impl<'t> Removal<'t> {
             return Ok(());
         }
         if parts.iter().all(|part| self.is_it(part)) {
-            return Err(PolicyEditError::LastRecipient { position: node.position() });
+            return Err(last(node, node));
         }
         let range = self.part(node).ok_or(PolicyEditError::Layout { position: node.position() })?;
         self.ranges.push(range);
@@ -123,6 +125,19 @@ impl<'t> Removal<'t> {
         }
         let rest = source[end..].trim_start().strip_prefix(',')?.trim_start();
         Some(span.start + at..span.start + source.len() - rest.len())
+    }
+}
+
+/// The list of one type of keys would be empty without the recipient `at` this place.
+fn last(list: Node<'_>, at: Node<'_>) -> PolicyEditError {
+    let position = at.position();
+    let fields = list.parent().and_then(Node::as_mapping).into_iter().flat_map(Mapping::entries);
+    let mut others = fields.filter(|entry| entry.value != list && !is_empty(entry.value));
+    match others
+        .any(|entry| KEY_TYPES.iter().any(|of_type| [of_type.flat, of_type.grouped].contains(&entry.key)))
+    {
+        true => PolicyEditError::LastInList { position },
+        false => PolicyEditError::LastRecipient { position },
     }
 }
 
