@@ -100,7 +100,7 @@ pub(super) fn write(
     done: &mut Done,
 ) -> Result<Vec<FileChange>> {
     let Some((lock_path, ended, removed)) = plan.steps.iter().find_map(|step| match step {
-        Step::Lock { path, ended, removed } => Some((path, ended, removed)),
+        Step::Lock { path, ended, removed, .. } => Some((path, ended, removed)),
         _ => None,
     }) else {
         return Ok(Vec::new());
@@ -122,7 +122,8 @@ pub(super) fn write(
     done.ended.clone_from(ended);
     done.removed.clone_from(removed);
     done.moved = moved_entries(plan);
-    let lock = next_lock(plan, ground, fresh, &sealed, done);
+    let mut lock = next_lock(plan, ground, fresh, &sealed, done);
+    done.forgotten = lock.forget(&ground.gone);
     let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, &lock.write(), journal)?;
     done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
     done.example = sealed.first().and_then(|(file, _)| {

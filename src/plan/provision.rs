@@ -122,6 +122,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         ended: retirement.ended,
         removed: &ending,
         blank: end::blanks(&ending, observed)?,
+        forgotten: forgotten(observed, options),
         commit: options.commit,
     };
     write::plan(changes, observed, &mut plan)?;
@@ -133,6 +134,14 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
             .map(|reader| Note::info(format!("{reader} is a reader in this policy and not in upstream's"))),
     );
     Ok(plan)
+}
+
+/// Files that leave the lock when an environment is looked after as a whole.
+fn forgotten(observed: &Observed, options: &Options) -> BTreeSet<String> {
+    if options.renew != Renew::Unhealthy {
+        return BTreeSet::new();
+    }
+    observed.lock.clone().forget(&observed.gone)
 }
 
 /// Judges each entry by its own life and its own slots, as far as this run looks after it.

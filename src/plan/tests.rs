@@ -102,6 +102,7 @@ fn file(leaf: Leaf) -> FileState {
 fn healthy() -> Observed {
     Observed {
         moved: Vec::new(),
+        gone: BTreeSet::new(),
         orphans: Vec::new(),
         by_value: BTreeSet::new(),
         now: at("2026-12-01T12:00:00Z"),

@@ -7,7 +7,7 @@ use comfy_table::{Cell, Table, presets};
 use serde::Serialize;
 
 use super::{Style, Ui};
-use crate::error::Result;
+use crate::error::{Result, word};
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::Done;
 use crate::readership::listing::{Row, Together};
@@ -358,7 +358,7 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
         let tokens = if count == 1 { "1 token is".to_owned() } else { format!("{count} tokens are") };
         let names: Vec<&str> = environments.into_iter().collect();
         ui.note(true, &format!("{tokens} still the old one, in {}", names.join(", ")));
-        ui.say(&format!("replace what can be: provision keys remove {name} --rotate-tokens"));
+        ui.say(&format!("replace what can be: provision keys remove {} --rotate-tokens", word(name)));
     }
     let replaced = of(State::Superseded).count();
     if replaced > 0 {
