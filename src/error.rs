@@ -33,6 +33,14 @@ pub enum Kind {
     Interrupted = 130,
 }
 
+/// A path or a name as one word of a command in a hint, as a POSIX shell reads it.
+#[must_use]
+pub fn word(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    // What has a NUL in it can stand in no command.
+    shlex::try_quote(&text).map_or_else(|_| text.clone(), Into::into)
+}
+
 impl Kind {
     /// The process's exit code.
     #[must_use]

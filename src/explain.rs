@@ -2,7 +2,7 @@
 
 use crate::environ::EnvironError;
 use crate::environ::quote::QuoteError;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, word};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
@@ -73,7 +73,7 @@ impl From<PlanError> for Error {
         let explained = Self::from_source(kind, &error);
         match error {
             PlanError::PolicyDiffers { file, .. } => {
-                explained.hint(format!("bring it into line first: provision rekey {file}"))
+                explained.hint(format!("bring it into line first: provision rekey {}", word(&file)))
             }
             PlanError::NotOurs { key, .. } | PlanError::OtherOwner { key, .. } => explained.hint(format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
@@ -152,7 +152,7 @@ impl From<PolicyEditError> for Error {
 
 impl From<EditedFiles> for Error {
     fn from(error: EditedFiles) -> Self {
-        let all = error.paths.join(" ");
+        let all = error.paths.iter().map(word).collect::<Vec<_>>().join(" ");
         Self::from_source(Kind::Refused, &error)
             .hint(format!("commit them: git add {all} && git commit"))
             .hint(format!("or go back to the committed state: git restore --staged --worktree {all}"))

@@ -2,7 +2,7 @@
 //!
 //! It holds no secret. It is a note, not an order: whoever acts on it looks at GitLab first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -126,6 +126,27 @@ impl Superseded {
             created: self.created,
             mark: self.mark.clone(),
         }
+    }
+}
+
+impl Lock {
+    /// Takes out what entries have in these files, where they have slots elsewhere too: one without any waits for its value.
+    /// Returns the files of which something went.
+    pub fn forget(&mut self, files: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut forgotten = BTreeSet::new();
+        for entry in self.tokens.values_mut() {
+            if entry.slots.keys().all(|file| files.contains(file)) {
+                continue;
+            }
+            entry.slots.retain(|file, _| {
+                let stays = !files.contains(file);
+                if !stays {
+                    forgotten.insert(file.clone());
+                }
+                stays
+            });
+        }
+        forgotten
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn write(
     done: &mut Done,
 ) -> Result<Vec<FileChange>> {
     let Some((lock_path, ended, removed)) = plan.steps.iter().find_map(|step| match step {
-        Step::Lock { path, ended, removed } => Some((path, ended, removed)),
+        Step::Lock { path, ended, removed, .. } => Some((path, ended, removed)),
         _ => None,
     }) else {
         return Ok(Vec::new());
@@ -124,7 +124,8 @@ pub(super) fn write(
     done.ended.clone_from(ended);
     done.removed.clone_from(removed);
     done.moved = moved_entries(plan);
-    let lock = next_lock(plan, ground, fresh, &sealed, done);
+    let mut lock = next_lock(plan, ground, fresh, &sealed, done);
+    done.forgotten = lock.forget(&ground.gone);
     // With nothing left to say, and no profile that it belongs to, it goes.
     let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
     let lock = (!is_over).then(|| lock.write());

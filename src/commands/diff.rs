@@ -39,8 +39,9 @@ pub fn run(args: &DiffArgs, ui: Ui, world: &World) -> Result<()> {
     let repo = Repository::discover(&world.directory)?;
     let files = Files::of(&repo, if args.staged { Of::Index } else { Of::WorkTree })?;
     let mut found = Vec::new();
-    for name in files.names() {
-        found.extend(compare(&repo, &files, name)?);
+    // HEAD's too: a file whose removal is staged is not in the index.
+    for file in repo.standing()? {
+        found.extend(compare(&repo, &files, file.path.as_str())?);
     }
     if ui.json() {
         return ui.result_json(&Report { files: &found });

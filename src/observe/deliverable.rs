@@ -1,7 +1,7 @@
 //! What must be so in the user's work tree before a run that delivers, which works elsewhere and would pass it over.
 
 use super::{POLICY, interrupted};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::plan::deliver::Way;
 use crate::profile::Environment;
 use crate::repo::{RelPath, Repository};
@@ -25,7 +25,7 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
         if repo.differs_from_head(&RelPath::new(&path)?)?.is_some() {
             return Err(Error::new(Kind::Refused, format!("{path} has changes that are not committed"))
                 .because(format!("{option} delivers what is committed"))
-                .hint(format!("commit it, and it goes along: git add {path} && git commit")));
+                .hint(format!("commit it, and it goes along: git add {} && git commit", word(&path))));
         }
     }
     let replay = interrupted::replay(repo, &environment.name)?;

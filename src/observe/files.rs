@@ -1,16 +1,16 @@
 //! The secrets files of an environment: which they are, what is in them without opening them, and where a value can
 //! be read from when a slot has lost it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::explain::cannot_open;
 use crate::gitlab::client::Client;
 use crate::lock::{self, Lock};
 use crate::plan::observed::{FileState, Former, Leaf, Slot, SlotState};
 use crate::profile::Environment;
-use crate::repo::RelPath;
+use crate::repo::{RelPath, RepoError, Repository};
 use crate::secret::Secret;
 use crate::sops::{
     self, DocumentError, Encrypted, Format, Identities, MetadataError, Names, OpenError, Rule,
@@ -63,10 +63,10 @@ impl GroundFile {
         let refused =
             Error::from_source(Kind::Refused, error).context(format!("{path} cannot be read as a SOPS file"));
         if !matches!(error, DocumentError::Metadata(MetadataError::Missing)) {
-            return refused.hint(format!("git log -p -- {path} shows what changed it"));
+            return refused.hint(format!("git log -p -- {} shows what changed it", word(path)));
         }
         refused
-            .hint(format!("to keep its values: sops encrypt --in-place {path}, and commit it"))
+            .hint(format!("to keep its values: sops encrypt --in-place {}, and commit it", word(path)))
             .hint("a secret that was committed in the clear stays in git's history: have it replaced")
     }
 
@@ -78,9 +78,24 @@ impl GroundFile {
             return refused;
         }
         refused.hint(format!(
-            "git log -p -- {path} shows who changed what; bring a good state back, and commit it"
+            "git log -p -- {} shows who changed what; bring a good state back, and commit it",
+            word(path)
         ))
     }
+}
+
+/// The files in which the lock has slots, and which neither the profile nor git has any more: renamed, or removed.
+#[must_use]
+pub fn gone(lock: &Lock, files: &[GroundFile], repo: &Repository) -> BTreeSet<String> {
+    let is_gone = |name: &&String| {
+        let Ok(path) = RelPath::new(name) else { return false };
+        let is_there = |bytes: Result<Option<Vec<u8>>, RepoError>| !matches!(bytes, Ok(None));
+        !files.iter().any(|file| file.path == path)
+            && !is_there(repo.content_at_head(&path))
+            && !is_there(repo.work_tree_content(&path))
+    };
+    let named: BTreeSet<&String> = lock.tokens.values().flat_map(|entry| entry.slots.keys()).collect();
+    named.into_iter().filter(is_gone).cloned().collect()
 }
 
 /// What can be seen of a file with no key.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
 use crate::journal::{Open, Replay, Written};
 use crate::lock::{self, Lock};
@@ -204,8 +204,7 @@ pub fn left_elsewhere(replay: &Replay, repo: &Repository, environment: &str) -> 
             std::fs::read(path.below(&root)).is_ok_and(|bytes| content_digest(&bytes) == written.sha256)
         };
         if let Some(left) = replay.written.iter().find(is_left) {
-            let place = root.display().to_string();
-            let place = shlex::try_quote(&place).unwrap_or_default();
+            let place = word(root.display());
             return Err(Error::new(
                 Kind::HalfWay,
                 format!("an interrupted run left {} in another worktree", left.path),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::deliver::Delivery;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
@@ -69,6 +69,8 @@ pub struct Ground {
     pub lock: Lock,
     /// Where it is.
     pub lock_path: RelPath,
+    /// Files that the lock names, and that are neither wanted nor there.
+    pub gone: BTreeSet<String>,
     /// The secrets files, in the order of the profile.
     pub files: Vec<GroundFile>,
     /// Where the journal is.
@@ -188,6 +190,7 @@ pub async fn environment(
     } else {
         Vec::new()
     };
+    let gone = files::gone(&lock, &files, &repo);
     let active = live.iter().filter(|(_, live)| live.may_live()).map(|(id, _)| *id).collect();
     let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, view.others)?;
     let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
@@ -202,6 +205,7 @@ pub async fn environment(
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
         moved,
+        gone: gone.clone(),
         orphans,
         owners,
         live,
@@ -227,6 +231,7 @@ pub async fn environment(
         operator,
         lock,
         lock_path,
+        gone,
         files,
         journal,
         replay,
@@ -297,8 +302,9 @@ pub fn edited(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Opti
 
 pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
     let refused = |what: &str| Error::new(Kind::Refused, format!("{path} {what}"));
-    let add = format!("commit it: git add {path} && git commit");
-    let restore = format!("go back to the committed state: git restore --staged --worktree {path}");
+    let name = word(path);
+    let add = format!("commit it: git add {name} && git commit");
+    let restore = format!("go back to the committed state: git restore --staged --worktree {name}");
     match difference {
         Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged => {
             refused("has changes that are not committed").hint(add).hint(format!("or {restore}"))
@@ -307,15 +313,15 @@ pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
             .hint(format!("if it is right, and holds no secret in the clear, {add}"))
             .hint("or move it out of the way"),
         Difference::Ignored => refused("is there, but ignored by git")
-            .hint(format!("git check-ignore -v {path} shows the rule; or move the file out of the way")),
+            .hint(format!("git check-ignore -v {name} shows the rule; or move the file out of the way")),
         Difference::Missing => refused("was deleted, and the deletion is not committed")
             .hint(restore)
-            .hint(format!("or, to have it made anew, commit the deletion: git rm {path} && git commit")),
+            .hint(format!("or, to have it made anew, commit the deletion: git rm {name} && git commit")),
         Difference::Conflicted => {
-            refused("has merge conflicts").hint(format!("resolve them, then git add {path} && git commit"))
+            refused("has merge conflicts").hint(format!("resolve them, then git add {name} && git commit"))
         }
         Difference::OutsideSparse => refused("is outside the sparse checkout")
-            .hint(format!("git sparse-checkout add {}", path.directories().last().unwrap_or("."))),
+            .hint(format!("git sparse-checkout add {}", word(path.directories().last().unwrap_or(".")))),
     }
 }
 

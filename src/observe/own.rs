@@ -1,6 +1,6 @@
 //! A person's own token: the one that their own secrets file holds.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::profile::{Environment, Recipients, UserName};
 use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
@@ -71,5 +71,5 @@ pub fn is_for_a_key_here(path: &RelPath, content: Option<&[u8]>, world: &World) 
     Err(Error::new(Kind::CannotDecrypt, format!("{path} is yours, and no key here opens it"))
         .because(format!("it is for {}", readers.join(", ")))
         .hint(format!("add that key to {place}, from your other machine or your copy of it, and run the same command again"))
-        .hint(format!("where that key is lost: git rm {path} && git commit, then provision bootstrap makes a new token")))
+        .hint(format!("where that key is lost: git rm {} && git commit, then provision bootstrap makes a new token", word(path))))
 }

@@ -1,5 +1,6 @@
 //! What a run did, as data, and the commit message that says it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -33,6 +34,9 @@ pub struct Done {
     /// Entries that left the lock.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
+    /// Files that are gone and left the lock.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub forgotten: BTreeSet<String>,
     /// Tokens of an interrupted run that were revoked.
     pub withdrawn: Vec<TokenId>,
     /// Files of an interrupted run that were brought back to what HEAD has.
@@ -202,7 +206,8 @@ impl Done {
         let removed =
             self.removed.iter().filter(is_told).map(|key| format!("forget {key}, whose token has ended"));
         let moved = self.moved.iter().map(|(from, to)| format!("call {from} {to}"));
-        let ended = ended.chain(revoked).chain(removed).chain(moved);
+        let forgotten = self.forgotten.iter().map(|file| format!("forget {file}, which is gone"));
+        let ended = ended.chain(revoked).chain(removed).chain(moved).chain(forgotten);
         let mut sentences: Vec<String> = minted.chain(rendered).chain(retired).chain(ended).collect();
         if sentences.is_empty() {
             sentences.push("write the template's leaves again".to_owned());
@@ -223,6 +228,7 @@ impl Done {
             counted(self.ended.len(), "forget", "ended token"),
             counted(self.revoked.len(), "revoke", "token"),
             counted(self.moved.len(), "rename", "entry"),
+            counted(self.forgotten.len(), "forget", "file"),
         ]
         .into_iter()
         .flatten()

@@ -154,6 +154,9 @@ pub enum Step {
         /// Entries that leave it.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         removed: Vec<String>,
+        /// Files that are gone, and leave it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        forgotten: Vec<String>,
     },
     /// Commit exactly these paths.
     Commit {

@@ -23,6 +23,8 @@ pub struct Observed {
     /// Entries that have another key in the profile than in the lock at HEAD: the old one and the new one, which `lock`
     /// has already.
     pub moved: Vec<(String, String)>,
+    /// Files that the lock names, and that are neither wanted nor there.
+    pub gone: BTreeSet<String>,
     /// Tokens of the environment that no lock of any branch names, where they were looked for.
     pub orphans: Vec<Orphan>,
     /// Owner of each entry of the profile, by its key.

@@ -49,9 +49,10 @@ pub fn without(plan: &Plan, out: &BTreeSet<String>, follows: &Follows<'_>) -> Op
                     steps.push(Step::Write(write));
                 }
             }
-            Step::Lock { path, ended, removed } => {
+            Step::Lock { path, ended, removed, forgotten } => {
                 let removed = removed.iter().filter(|key| !out.contains(*key)).cloned().collect();
-                steps.push(Step::Lock { path: path.clone(), ended: ended.clone(), removed });
+                let (path, ended, forgotten) = (path.clone(), ended.clone(), forgotten.clone());
+                steps.push(Step::Lock { path, ended, removed, forgotten });
             }
             Step::Commit { paths } => {
                 let paths = paths.iter().filter(|path| writes(&steps, path)).cloned().collect();

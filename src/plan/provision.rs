@@ -125,6 +125,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         ended: retirement.ended,
         removed: &ending,
         blank: end::blanks(&ending, observed)?,
+        forgotten: forgotten(observed, options),
         commit: options.commit,
     };
     write::plan(changes, observed, &mut plan)?;
@@ -157,6 +158,14 @@ fn revoked_in_use(plan: &Plan, observed: &Observed) -> Option<TokenId> {
         }
     }
     revoked.into_iter().find(|id| in_use.values().any(|used| used == id))
+}
+
+/// Files that leave the lock when an environment is looked after as a whole.
+fn forgotten(observed: &Observed, options: &Options) -> BTreeSet<String> {
+    if options.renew != Renew::Unhealthy {
+        return BTreeSet::new();
+    }
+    observed.lock.clone().forget(&observed.gone)
 }
 
 /// Judges each entry by its own life and its own slots, as far as this run looks after it.

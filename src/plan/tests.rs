@@ -103,6 +103,7 @@ fn file(leaf: Leaf) -> FileState {
 fn healthy() -> Observed {
     Observed {
         moved: Vec::new(),
+        gone: BTreeSet::new(),
         orphans: Vec::new(),
         by_value: BTreeSet::new(),
         minted_elsewhere: BTreeMap::new(),

@@ -17,6 +17,8 @@ pub(super) struct Changes<'a> {
     pub(super) removed: &'a BTreeSet<String>,
     /// By file: leaves that are blanked.
     pub(super) blank: BTreeMap<String, Vec<sops::Path>>,
+    /// Files that leave the lock.
+    pub(super) forgotten: BTreeSet<String>,
     /// Whether the result is committed.
     pub(super) commit: bool,
 }
@@ -59,6 +61,7 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
     let any = !ended.is_empty()
         || !writes.is_empty()
         || !changes.removed.is_empty()
+        || !changes.forgotten.is_empty()
         || !observed.moved.is_empty()
         || plan.steps.iter().any(|step| matches!(step, Step::Retire(_)));
     let written = |path: &String| {
@@ -70,7 +73,8 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
     plan.steps.extend(writes);
     if any {
         let removed = changes.removed.iter().cloned().collect();
-        plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended, removed });
+        let forgotten = changes.forgotten.into_iter().collect();
+        plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended, removed, forgotten });
         paths.push(observed.lock_path.clone());
         if changes.commit {
             plan.steps.push(Step::Commit { paths });

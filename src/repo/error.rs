@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gix::ObjectId;
 
 use super::path::{BadPath, RelPath};
+use crate::error::word;
 
 /// Something about the repository stands in the way. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -175,15 +176,15 @@ impl RepoError {
             Self::Bare { .. } => "git worktree add DIR, and run there".to_owned(),
             Self::NotOwned { git_dir } => {
                 let shown = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(git_dir);
-                format!("if you trust it: git config --global --add safe.directory {}", shown.display())
+                format!("if you trust it: git config --global --add safe.directory {}", word(shown.display()))
             }
             Self::Reftable { .. } => "git refs migrate --ref-format=files".to_owned(),
             Self::InProgress { what } => in_progress_hint(what),
-            Self::Conflicted { path } => format!("resolve it, then git add {path}"),
-            Self::Ignored { path } => format!("git check-ignore -v {path} shows the rule"),
+            Self::Conflicted { path } => format!("resolve it, then git add {}", word(path)),
+            Self::Ignored { path } => format!("git check-ignore -v {} shows the rule", word(path)),
             Self::OutsideSparse { path } => {
                 let directory = path.directories().last().unwrap_or(".");
-                format!("git sparse-checkout add {directory}")
+                format!("git sparse-checkout add {}", word(directory))
             }
             Self::NoIdentity { .. } => "git config user.name NAME; git config user.email ADDRESS".to_owned(),
             Self::Locked { lock } => {
@@ -289,7 +290,7 @@ impl CommitError {
             Self::Refused(error) => error.hint(),
             Self::HeadMoved { .. } => Some("run again: the plan is made anew".to_owned()),
             Self::GitFailed { .. } => Some("the hook's or git's own message is above".to_owned()),
-            Self::Altered { commit, path } => Some(format!("git show {commit} -- {path}")),
+            Self::Altered { commit, path } => Some(format!("git show {commit} -- {}", word(path))),
             Self::IndexNotReplaced { .. } => {
                 Some("git reset -q HEAD -- the committed paths, to refresh the index".to_owned())
             }

@@ -84,11 +84,13 @@ impl Repository {
     /// # Errors
     /// When there is no git, or it refuses.
     pub fn set_textconv(&self, command: Option<&str>) -> Result<(), RepoError> {
-        let is_set = self.fresh()?.config_snapshot().string("diff.provision.textconv");
+        let git = self.fresh()?;
+        let config = git.config_snapshot();
+        let is_set = config.string("diff.provision.textconv");
         match command {
             Some(command) if is_set.as_deref().is_some_and(|is| *is == command.as_bytes()) => Ok(()),
             Some(command) => program::config(self, &["--replace-all", "diff.provision.textconv", command]),
-            None if is_set.is_none() => Ok(()),
+            None if !has_own_section(&config) => Ok(()),
             None => program::config(self, &["--remove-section", "diff.provision"]),
         }
     }
@@ -98,6 +100,17 @@ impl Repository {
     pub fn is_on_path(name: &str) -> bool {
         program::on_path(name).is_some()
     }
+}
+
+/// Whether `diff.provision` stands in the configuration file of this repository itself.
+fn has_own_section(config: &gix::config::Snapshot<'_>) -> bool {
+    let mut sections = config.plumbing().sections_by_name("diff").into_iter().flatten();
+    sections.any(|section| {
+        let (name, meta) = (section.header().subsection_name(), section.meta());
+        name.is_some_and(|name| *name == "provision")
+            && meta.source == gix::config::Source::Local
+            && meta.level == 0
+    })
 }
 
 fn is_ours(path: &Path) -> bool {

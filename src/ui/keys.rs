@@ -7,7 +7,7 @@ use comfy_table::{Cell, Table, presets};
 use serde::Serialize;
 
 use super::{Style, Ui};
-use crate::error::Result;
+use crate::error::{Result, word};
 use crate::plan::Plan as TokenPlan;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::{Done, Plan};
@@ -407,7 +407,7 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
         let names: Vec<&str> = environments.into_iter().collect();
         ui.note(true, &format!("{tokens} still the old one, in {}", names.join(", ")));
         if leaving.rotation.is_empty() {
-            ui.say(&format!("replace what can be: provision keys remove {name} --rotate-tokens"));
+            ui.say(&format!("replace what can be: provision keys remove {} --rotate-tokens", word(name)));
         }
     }
     let is_left =

@@ -20,7 +20,8 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
     let mut out = format!("{}\n", ui.paint(Style::Bold, &heading));
     let commits = plan.steps.iter().any(|step| matches!(step, Step::Commit { .. }));
     // The commit names the lock among its paths.
-    let shown = plan.steps.iter().filter(|step| !commits || !matches!(step, Step::Lock { .. }));
+    let is_said = |step: &&Step| matches!(step, Step::Lock { forgotten, .. } if forgotten.is_empty());
+    let shown = plan.steps.iter().filter(|step| !commits || !is_said(step));
     let ending: BTreeSet<TokenId> = plan.at_once().map(|retire| retire.token.id).collect();
     for step in shown {
         let (verb, lines) = describe(step, &ending);
@@ -100,7 +101,10 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
             }
             ("set", lines)
         }
-        Step::Lock { path, .. } => ("lock", vec![path.clone()]),
+        Step::Lock { path, forgotten, .. } => {
+            let forgets = forgotten.iter().map(|file| format!("without {file}, which is gone"));
+            ("lock", std::iter::once(path.clone()).chain(forgets).collect())
+        }
         Step::Commit { paths } => ("commit", vec![paths.join(", ")]),
         Step::Push { to, commits: 1 } => ("push", vec![format!("1 commit that is made already to {to}")]),
         Step::Push { to, commits } => {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{Style, Ui};
-use crate::error::Result;
+use crate::error::{Result, word};
 use crate::plan::message::{Done, Proof, Refused};
 use crate::plan::{Note, Plan};
 
@@ -65,7 +65,7 @@ pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
         }
     }
     if let Some(example) = all.iter().find_map(|done| done.example.as_ref()) {
-        ui.say(&format!("read it: sops decrypt --extract '{}' {}", example.path, example.file));
+        ui.say(&format!("read it: sops decrypt --extract {} {}", word(&example.path), word(&example.file)));
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::fs;
 use provision::sops::generate_identity;
 
 use crate::show::encrypted_by_sops;
+use provision::lock::Lock;
+
 use crate::support::lab::Lab;
 
 const QA: &str = "secrets/qa.sops.yaml";
@@ -99,6 +101,36 @@ fn a_leaf_that_is_not_the_locks_and_one_in_the_clear_are_found() {
     lab.git(["rm", "-q", "--cached", QA]);
     fs::remove_file(lab.repo().join(QA)).unwrap();
     finds(&lab, &[], &["secrets/qa.sops.yaml is not there"]);
+}
+
+#[test]
+fn a_secrets_file_that_was_renamed_leaves_the_lock() {
+    const LOCK: &str = "environments/locks/qa.yaml";
+    let (old, new) = ("secrets/qa.sops.yaml", "secrets/quality.sops.yaml");
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.git(["mv", old, new]);
+    lab.write("environments/qa.yaml", &lab.read("environments/qa.yaml").replace(old, new));
+    lab.commit_all("another name");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["check"]).ok();
+    assert!(!lab.read(LOCK).contains(old) && lab.minted().len() == 1);
+    // One that another version left with both.
+    let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+    for entry in lock.tokens.values_mut() {
+        let slots = entry.slots[new].clone();
+        entry.slots.insert(old.to_owned(), slots);
+    }
+    lab.write(LOCK, &lock.write());
+    lab.commit_all("both names");
+    assert_eq!(lab.provision(["check"]).status, 3);
+    let said = lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(said.err.contains(&format!("without {old}, which is gone")), "{}", said.err);
+    assert_eq!(lab.git(["log", "-1", "--format=%s"]), format!("provision(qa): forget {old}, which is gone"));
+    lab.provision(["check"]).ok();
+    let head = lab.head();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.head(), head);
 }
 
 #[test]

@@ -49,6 +49,11 @@ fn keys_and_recipients_that_changed_are_named_without_values_or_a_key() {
     assert!(lab.provision(["diff"]).ok().out.contains("secrets/new.sops.yaml: + the whole file added"));
     lab.write(FILE, "a: plain\n");
     assert!(lab.provision(["diff"]).ok().out.contains("no longer a SOPS file"));
+    lab.git(["rm", "-qf", FILE]);
+    for args in [&["diff"][..], &["diff", "--staged"]] {
+        let said = lab.provision(args).ok().out;
+        assert!(said.contains(&format!("{FILE}: - the whole file removed")), "{args:?}: {said}");
+    }
 }
 
 #[test]

@@ -36,6 +36,18 @@ fn the_hook_stops_a_commit_with_a_secret_in_the_clear_and_lets_others_pass() {
 }
 
 #[test]
+fn a_diff_driver_in_the_global_configuration_is_left_there() {
+    let lab = Lab::new();
+    lab.git(["config", "--global", "diff.provision.textconv", "cat"]);
+    lab.provision(["hook", "uninstall"]).ok();
+    assert_eq!(lab.git(["config", "diff.provision.textconv"]), "cat");
+    lab.provision(["hook", "install", "--diff"]).ok();
+    assert_ne!(lab.git(["config", "diff.provision.textconv"]), "cat");
+    lab.provision(["hook", "uninstall"]).ok();
+    assert_eq!(lab.git(["config", "diff.provision.textconv"]), "cat");
+}
+
+#[test]
 fn our_own_commits_pass_the_hook() {
     let lab = Lab::new();
     lab.provision(["hook", "install", "--diff"]).ok();

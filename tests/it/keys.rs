@@ -280,6 +280,8 @@ fn a_name_that_is_no_file_name_becomes_a_branch_and_touches_no_folder_of_the_use
         let said = lab.provision(["keys", "remove", name, "--yes", "--mr"]);
         assert_eq!(said.status, 3, "{}{}", said.out, said.err);
         assert_eq!(lab.read("apps/mine"), "mine\n");
+        let again = shlex::try_quote(name).unwrap();
+        assert!(said.err.contains(&format!("provision keys remove {again} --rotate-tokens")), "{}", said.err);
         let branches = team.git(["branch", "--list", "provision/*", "--format=%(refname:short)"]);
         assert!(branches.starts_with(&format!("provision/{branch}")), "{branches}");
         let left = std::fs::read_dir(lab.repo().join(".git/provision")).unwrap();

@@ -13,6 +13,26 @@ fn works(lab: &Lab, value: &str) -> bool {
 }
 
 #[test]
+fn the_commands_in_hints_are_for_a_shell_whatever_a_file_is_called() {
+    let file = "secrets/it's qa.sops.yaml";
+    let lab = Lab::new();
+    let profile = lab.read("environments/qa.yaml").replace("secrets/qa.sops.yaml", &format!("\"{file}\""));
+    lab.write("environments/qa.yaml", &profile);
+    lab.commit_all("another name");
+    let said = lab.provision(["--env", "qa", "--yes"]).ok();
+    let read =
+        said.err.lines().find_map(|line| line.trim().strip_prefix("read it: sops ")).unwrap().to_owned();
+    let words = shlex::split(&read).unwrap();
+    assert_eq!(lab.sops(&words).ok().out.len(), lab.gitlab.operator_token().expose().len());
+    lab.write(file, "edited\n");
+    let refused = lab.provision(["--env", "qa", "--yes"]).refused(5, "has changes that are not committed");
+    let hint = refused.err.lines().find_map(|line| line.split_once("to the committed state: ")).unwrap().1;
+    let mut restore = std::process::Command::new("sh");
+    assert!(restore.args(["-c", hint]).current_dir(lab.repo()).status().unwrap().success(), "{hint}");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+}
+
+#[test]
 fn qa_is_minted_encrypted_and_committed_and_a_second_run_changes_nothing() {
     let lab = Lab::new();
     lab.provision(["--env", "qa", "--yes"]).ok();

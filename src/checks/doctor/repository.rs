@@ -2,6 +2,7 @@
 
 use super::{Hook, Observed, Repository, Said, count};
 use crate::checks::{Severity, State};
+use crate::error::word;
 
 fn repository(observed: &Observed) -> Option<&Repository> {
     observed.repository.as_ref().ok()
@@ -50,7 +51,7 @@ pub(super) fn own_files(observed: &Observed) -> Vec<Said> {
     let differing = repository.uncommitted.iter().map(|path| {
         Said::warning(
             format!("{path} differs from HEAD"),
-            format!("git add {path} && git commit, or go back: git restore --staged --worktree {path}"),
+            format!("git add {0} && git commit, or go back: git restore --staged --worktree {0}", word(path)),
         )
     });
     differing.collect()

@@ -150,6 +150,7 @@ impl DryRun<'_> {
     fn show(&self, args: &KeysRemoveArgs, past: &Past, ui: Ui) -> Result<Exit> {
         let tokens = self.tokens.unwrap_or_default();
         let leaving = ui::keys::Leaving::new(&args.name, &past.keys, &past.readable, &past.unreadable);
+        let leaving = leaving.leaves_behind(&past.left_behind);
         ui::keys::left(ui, &leaving.planned(self.plan, tokens))?;
         for note in self.notes {
             ui.note(note.attention, &note.text);
