@@ -274,8 +274,8 @@ pub struct StatusArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Looks at every tracked file that sops encrypted, that a profile names, or that a rule of .sops.yaml
-with a path_regex covers. The policy itself, environments/ and templates/ are in the clear by design.
-Exits with 3 when there is something to mend.")]
+with a path_regex covers. The policy itself, environments/ and templates/ are in the clear by
+design. Exits with 3 when there is something to mend.")]
 pub struct CheckArgs {
     /// Only these files and folders
     #[arg(value_name = "PATH")]

@@ -175,3 +175,11 @@ fn personal_files_and_texts_about_sops_are_left_alone() {
     lab.commit_all("docs");
     lab.provision(["check"]).ok();
 }
+
+#[test]
+fn a_file_of_certificates_that_holds_none_is_a_mistake_on_the_command_line() {
+    let lab = Lab::new();
+    let said = lab.provision(["status", "--live", "--ca-file", "environments/qa.yaml"]);
+    let said = said.refused(2, "--ca-file environments/qa.yaml holds no certificate in PEM form");
+    assert!(said.err.contains("hint: give a file with -----BEGIN CERTIFICATE-----"), "{}", said.err);
+}

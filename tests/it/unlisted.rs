@@ -168,3 +168,20 @@ fn a_person_ends_what_the_lock_of_their_own_names() {
     assert_eq!(lab.git(["ls-files", "environments/locks"]), "");
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
+
+#[test]
+fn what_needs_care_is_seen_by_scripts() {
+    let lab = with_a_token();
+    std::fs::write(lab.repo().join(".git/provision/qa.journal"), "").unwrap();
+    lab.provision(["status"]).refused(3, "qa: a run was not finished");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["status"]).ok();
+
+    lab.git(["rm", "--quiet", PROFILE]);
+    lab.git(["commit", "--quiet", "--message", "no qa any more"]);
+    let said = lab.provision(["--env", "qa", "--yes", "--json"]).refused(3, "");
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let note = &report["environments"][0]["notes"][0];
+    assert_eq!(note["attention"], true, "{report}");
+    assert!(note["text"].as_str().unwrap().contains(REVOKE), "{report}");
+}
