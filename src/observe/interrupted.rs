@@ -201,7 +201,7 @@ pub fn left_elsewhere(replay: &Replay, repo: &Repository, environment: &str) -> 
         let Some(root) = repo.root_of_worktree(open.intent.worktree.as_deref()) else { continue };
         let is_left = |written: &&Written| {
             let Ok(path) = RelPath::new(&written.path) else { return false };
-            std::fs::read(path.below(&root)).is_ok_and(|bytes| content_digest(&bytes) == written.sha256)
+            read::bytes(&path.below(&root)).is_ok_and(|bytes| content_digest(&bytes) == written.sha256)
         };
         if let Some(left) = replay.written.iter().find(is_left) {
             let place = word(root.display());
@@ -233,7 +233,7 @@ pub fn entry_digest(lock: &Lock, key: &str) -> Option<String> {
 
 /// Whether a file is what an interrupted run wrote there: its digest, or that of nothing where the run has removed it.
 pub(super) fn stands_as(file: &Path, is: impl Fn(&str) -> bool) -> bool {
-    match std::fs::read(file) {
+    match read::bytes(file) {
         Ok(bytes) => is(&content_digest(&bytes)),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound && is(&content_digest(&[])),
     }

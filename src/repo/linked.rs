@@ -2,7 +2,7 @@
 
 use super::error::RepoError;
 use super::path::{BadPath, RelPath};
-use super::{Repository, program, signals};
+use super::{Repository, program, read, signals};
 use gix::ObjectId;
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ impl Repository {
             None => self.git.main_repo().ok()?.workdir()?.to_owned(),
             Some(id) => {
                 let kept = self.common_dir().join("worktrees").join(id);
-                let file = kept.join(std::fs::read_to_string(kept.join("gitdir")).ok()?.trim_end());
+                let file = kept.join(read::text(&kept.join("gitdir")).ok()?.trim_end());
                 file.parent()?.to_owned()
             }
         };
