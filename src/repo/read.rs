@@ -1,4 +1,5 @@
-//! Reading files: regular ones alone. A named pipe or a device in the place of one is an error, and never a wait.
+//! Reading files: regular ones alone. A named pipe or a device in the place of one is an error, and never a wait, but for what
+//! people name for themselves.
 
 #![expect(clippy::disallowed_methods, reason = "this is where files are read")]
 
@@ -16,6 +17,14 @@ const HANDED_OVER: [&str; 3] = ["/dev/fd", "/dev/stdin", "/proc/self/fd"];
 pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     is_file(path)?;
     fs::read(path)
+}
+
+/// The bytes of a file of the user's own, which may be a named pipe: some managers of passwords hand keys over so.
+///
+/// # Errors
+/// As those of [`fs::read`], and where what is there is neither.
+pub fn from_owner(path: &Path) -> io::Result<Vec<u8>> {
+    if is_pipe(path) { fs::read(path) } else { bytes(path) }
 }
 
 /// The text of a file.
@@ -37,6 +46,17 @@ pub(super) fn is_file(path: &Path) -> io::Result<()> {
     }
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() { Ok(()) } else { Err(io::Error::other(format!("it is {}, not a file", name(kind)))) }
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]

@@ -95,7 +95,7 @@ pub(super) fn is_key(text: &str) -> bool {
 }
 
 fn file(name: String, path: &Path) -> Result<IdentitySource, SourceError> {
-    match read::bytes(path) {
+    match read::from_owner(path) {
         Ok(bytes) => Ok(IdentitySource::Text { name, bytes: Zeroizing::new(bytes) }),
         Err(source) => Err(SourceError::Unreadable { name, source }),
     }
