@@ -4,9 +4,13 @@
 ci:
     .ci/run
 
-# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader; the jobs of init --ci under gitlab-ci-local
+# The emulator driven by python-gitlab and @gitbeaker/rest, and read by Backstage's own reader
 test-clients:
     tests/clients/run
+
+# The jobs of init --ci under gitlab-ci-local, which needs rsync
+test-ci-local:
+    tests/ci-local/run
 
 # What we write, read by rops, a second implementation of SOPS
 test-rops:
