@@ -4,7 +4,7 @@ use crate::yaml::{self, Id, Kind, Mapping, Node, Position, Style, Tree};
 
 use super::format::Format;
 use super::json;
-use super::path::{LeafPath, Path, Step};
+use super::path::{LeafPath, Path, Segment, Step};
 use super::scalar::{self, ScalarError};
 use super::value::Plain;
 
@@ -13,6 +13,9 @@ pub(super) const METADATA: &str = "sops";
 
 /// How many nodes all aliases of a file may stand for together.
 const MAX_COPIES: usize = 100_000;
+
+/// The keys on the way to a value count for each value: what has the path of a collection keeps a copy of it.
+const MAX_PATH_BYTES: usize = 4 * yaml::MAX_BYTES;
 
 /// Why a text is not a document that sops could hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,14 @@ pub enum StructureError {
     #[error("{position}: the aliases up to here stand for more than {} bytes", yaml::MAX_BYTES)]
     CopiesTooLong {
         /// The alias that is one too many.
+        position: Position,
+    },
+    /// Long keys with much below them.
+    #[error(
+        "{position}: the paths of what stands up to here take more than {MAX_PATH_BYTES} bytes: shorten the keys above it"
+    )]
+    PathsTooLong {
+        /// The value that is one too many.
         position: Position,
     },
     /// sops wants keys that are strings.
@@ -240,6 +251,8 @@ struct Walk<'t> {
     copies: usize,
     /// Bytes of the scalars among them.
     copied_bytes: usize,
+    /// Bytes of the paths of all values.
+    path_bytes: usize,
 }
 
 impl<'t> Walk<'t> {
@@ -247,15 +260,17 @@ impl<'t> Walk<'t> {
         // Most nodes are keys and values.
         let leaves = Vec::with_capacity(tree.len() / 2);
         let (collections, document, alias) = (Vec::new(), 0, None);
-        Self { tree, leaves, collections, document, alias, copies: 0, copied_bytes: 0 }
+        Self { tree, leaves, collections, document, alias, copies: 0, copied_bytes: 0, path_bytes: 0 }
     }
 
     fn collection(&mut self, node: Node<'t>, path: Path, is_root: bool) -> Result<(), StructureError> {
         let own = self.collections.len();
+        let bytes = path.0.iter().map(Segment::len).sum();
         self.collections.push(path);
         match node.kind() {
             Kind::Sequence(sequence) => {
                 for (index, item) in sequence.items().enumerate() {
+                    self.add_path(item, bytes)?;
                     self.item(own, Last::Index(narrow(index)), item)?;
                 }
             }
@@ -266,6 +281,7 @@ impl<'t> Walk<'t> {
                         return Err(StructureError::KeyNotText { position, key: entry.key.to_owned() });
                     }
                     if !(is_root && entry.key == METADATA) {
+                        self.add_path(entry.value, bytes + entry.key.len())?;
                         self.item(own, Last::Key(entry.key_node.id()), entry.value)?;
                     }
                 }
@@ -293,6 +309,14 @@ impl<'t> Walk<'t> {
                 let path = LeafPath { collection: &self.collections[collection], last: last.step(self.tree) };
                 self.collection(node, path.to_path(), false)?;
             }
+        }
+        Ok(())
+    }
+
+    fn add_path(&mut self, node: Node<'_>, bytes: usize) -> Result<(), StructureError> {
+        self.path_bytes += bytes;
+        if self.path_bytes > MAX_PATH_BYTES {
+            return Err(StructureError::PathsTooLong { position: node.position() });
         }
         Ok(())
     }
@@ -333,5 +357,13 @@ mod tests {
         assert!(Document::of_text(Format::Yaml, text(4)).is_ok());
         let error = Document::of_text(Format::Yaml, text(5)).unwrap_err();
         assert!(matches!(error, StructureError::CopiesTooLong { position } if position.line == 2));
+    }
+
+    #[test]
+    fn a_long_key_above_much_is_refused_before_it_takes_all_memory() {
+        let text = |count: usize| format!("{{\"{}\": [{}1]}}", "k".repeat(1 << 20), "[1],".repeat(count));
+        assert!(Document::of_text(Format::Json, text(10)).is_ok());
+        let error = Document::of_text(Format::Json, text(300)).unwrap_err();
+        assert!(matches!(error, StructureError::PathsTooLong { .. }));
     }
 }

@@ -15,6 +15,16 @@ pub enum Segment {
     Index(usize),
 }
 
+impl Segment {
+    /// How many bytes it has of a text; a number has none.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Key(key) => key.len(),
+            Self::Index(_) => 0,
+        }
+    }
+}
+
 /// The way from the root of a document to a leaf; never empty when parsed from text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(pub Vec<Segment>);
