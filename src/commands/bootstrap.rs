@@ -135,10 +135,11 @@ async fn without_credential(
     ui: Ui,
     world: &World,
 ) -> Result<Option<Secret>> {
+    let personal = environment.tokens.iter().find(|token| token.kind == TokenKind::Personal);
     let own = own::find(environment, repo, world)?;
     if own.is_none() && (dry_run || !ui.interactive) {
-        // The error says where a token is looked for.
-        return Ok(None);
+        // Where no token is asked of a person, the connection's error says where one is looked for.
+        return personal.map_or(Ok(None), |token| Err(paste::not_given(environment, token, world)));
     }
     connections.approve(&environment.gitlab)?;
     if let Some(Own { value, file, .. }) = own {
@@ -151,9 +152,7 @@ async fn without_credential(
             Err(error) => return Err(error.into()),
         }
     }
-    let Some(token) = environment.tokens.iter().find(|token| token.kind == TokenKind::Personal) else {
-        return Ok(None);
-    };
+    let Some(token) = personal else { return Ok(None) };
     let value = paste::without_plan(environment, token, ui, world)?;
     connections.act_with(Given { value: value.trimmed(), option: "the form".to_owned() });
     Ok(Some(value))
