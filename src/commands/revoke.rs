@@ -22,7 +22,7 @@ pub async fn run(args: &RevokeArgs, ui: Ui, world: &World) -> Result<Exit> {
     let end = if args.orphans { End::Nothing } else { End::These(args.token.iter().cloned().collect()) };
     let orphans = args.orphans.then_some(args.older_than);
     let (verb, renew, force) = (Verb::Revoke, Renew::Nothing, args.force);
-    let options = Options { verb, renew, end, orphans, force, ..args.write.options() };
+    let options = Options { verb, renew, force, end, orphans, ..args.write.options() };
     let job = Job {
         verb: "provision revoke",
         environments: writer::chosen(&args.env, args.all, ui, &repo)?,
