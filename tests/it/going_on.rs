@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::support::lab::Lab;
 use crate::support::team::Team;
 
-const SECRETS: &str = "secrets/qa.sops.yaml";
 const LOCK: &str = "environments/locks/qa.yaml";
 const JOURNAL: &str = ".git/provision/qa.journal";
 
