@@ -8,7 +8,9 @@ use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
 use crate::plan::at_gitlab::Protected;
-use crate::plan::deliver::DeliverError;
+use crate::plan::deliver::{DeliverError, Way};
+use crate::plan::invocation::Verb;
+use crate::plan::options::{Chosen, Options, Renew};
 use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
 use crate::readership::admission::AdmissionError;
@@ -87,17 +89,25 @@ impl From<PlanError> for Error {
                 .hint(format!("make the file with the values that you have, and commit it: sops edit {file}"))
                 .hint(format!("or replace {key} as well: name it with --token too")),
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
-            PlanError::Undecided { environment, key, successor, .. } => {
-                undecided(explained, &environment, &key, successor)
+            PlanError::Undecided { environment, key, successor, way, .. } => {
+                undecided(explained, &environment, key, successor, way)
             }
         }
     }
 }
 
 /// The commands between which a person has to choose.
-fn undecided(error: Error, environment: &str, key: &str, successor: Option<TokenId>) -> Error {
-    let rotate = format!("provision rotate --env {environment} --token {key} --force");
-    let abandon = format!("provision resume --env {environment} --abandon");
+fn undecided(
+    error: Error,
+    environment: &str,
+    key: String,
+    successor: Option<TokenId>,
+    way: Option<Way>,
+) -> Error {
+    let renew = Renew::Now(Chosen::from([key]));
+    let rotate = Options { verb: Verb::Rotate, renew, force: true, way, ..Options::default() };
+    let abandon = Options { abandon: true, ..Options::resume(None) };
+    let (rotate, abandon) = (rotate.command(environment), abandon.command(environment));
     match successor {
         Some(id) => error
             .hint(format!("to keep its bot user, rotate token {id} in its turn: {rotate}"))

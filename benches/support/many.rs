@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use provision::repo::write::Batch;
 use provision::sops::{Alone, Draft, Format, Recipient, Rule, generate_identity};
 
 use crate::floor::{Ciphers, Unwrapped};
-use crate::measure::{self, median, milliseconds, missed};
+use crate::measure::{self, median, milliseconds, missed, timed};
 use crate::sops;
 use crate::tokens::program;
 
@@ -99,12 +99,7 @@ impl Repo {
     fn timed(&self, mut command: Command) -> Duration {
         self.restore();
         command.current_dir(self.path()).env("SOPS_AGE_KEY", &self.key);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let start = Instant::now();
-        let status = command.status().unwrap();
-        let took = start.elapsed();
-        assert!(status.success(), "{command:?}: {status}");
-        took
+        timed(command)
     }
 
     fn provision(&self, arguments: &[&str]) -> Command {

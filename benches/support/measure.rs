@@ -48,7 +48,8 @@ pub(crate) fn median<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> T
     values[values.len() / 2]
 }
 
-fn timed(mut command: Command) -> Duration {
+/// Time of one command that must end well.
+pub(crate) fn timed(mut command: Command) -> Duration {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();
     let status = command.status().unwrap();

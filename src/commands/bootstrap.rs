@@ -11,10 +11,10 @@ use super::{Exit, access, own_key};
 use crate::cli::BootstrapArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
+use crate::observe::environments;
 use crate::observe::own::{self, Own};
-use crate::observe::{Wish, environments};
+use crate::plan::invocation::Verb;
 use crate::plan::options::Options;
-use crate::plan::provision::plan;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
@@ -107,15 +107,13 @@ async fn token(
         made_now = value.is_some();
     }
     let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value });
-    let options = Options::default();
+    let options = Options { verb: Verb::Bootstrap, ..args.write.options() };
     let job = Job {
         verb: "bootstrap",
         environments: vec![environment],
-        wish: Wish::default(),
         pasted,
         leaked: None,
-        plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
-        again: |environment, _| format!("provision bootstrap --env {environment}"),
+        options: &|_| options.clone(),
     };
     let page = job.environments.first().map(|one| one.gitlab.page("-/user_settings/personal_access_tokens"));
     let done = writer::run_with(&job, Rc::clone(repo), &args.write, connections, ui, world).await;
@@ -137,10 +135,11 @@ async fn without_credential(
     ui: Ui,
     world: &World,
 ) -> Result<Option<Secret>> {
+    let personal = environment.tokens.iter().find(|token| token.kind == TokenKind::Personal);
     let own = own::find(environment, repo, world)?;
     if own.is_none() && (dry_run || !ui.interactive) {
-        // The error says where a token is looked for.
-        return Ok(None);
+        // Where no token is asked of a person, the connection's error says where one is looked for.
+        return personal.map_or(Ok(None), |token| Err(paste::not_given(environment, token, world)));
     }
     connections.approve(&environment.gitlab)?;
     if let Some(Own { value, file, .. }) = own {
@@ -153,9 +152,7 @@ async fn without_credential(
             Err(error) => return Err(error.into()),
         }
     }
-    let Some(token) = environment.tokens.iter().find(|token| token.kind == TokenKind::Personal) else {
-        return Ok(None);
-    };
+    let Some(token) = personal else { return Ok(None) };
     let value = paste::without_plan(environment, token, ui, world)?;
     connections.act_with(Given { value: value.trimmed(), option: "the form".to_owned() });
     Ok(Some(value))

@@ -85,7 +85,8 @@ fn passphrase(ui: Ui) -> Result<Secret> {
             prompt::SecretError::NoTerminal => Error::new(
                 Kind::Usage,
                 "a passphrase has to be asked for, and there is no terminal to ask on",
-            ),
+            )
+            .hint("run the same on a terminal, or leave out --passphrase"),
             prompt::SecretError::NotGiven => interrupt::error("no passphrase"),
         })
     };

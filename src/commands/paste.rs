@@ -116,6 +116,23 @@ pub(super) fn without_plan(
     ui: Ui,
     world: &World,
 ) -> Result<Secret> {
+    show(&form_without_plan(environment, token, world)?, ui, world);
+    form::paste(ui)
+}
+
+/// What is said of it where nobody is asked for it.
+pub(super) fn not_given(environment: &Environment, token: &Token, world: &World) -> Error {
+    let form = match form_without_plan(environment, token, world) {
+        Ok(form) => form,
+        Err(error) => return error,
+    };
+    Error::new(Kind::NotAllowed, format!("no GitLab token was given for {}", environment.gitlab))
+        .because(format!("{} is a personal token: on a terminal it is asked for", token.key))
+        .hint(form.hint())
+        .hint("then give it to provision bootstrap: --token-file FILE or --token-stdin")
+}
+
+fn form_without_plan(environment: &Environment, token: &Token, world: &World) -> Result<Form> {
     let today = world.effects().now().to_zoned(TimeZone::UTC).date();
     let date = token.expires.ask(today).map_err(|error| Error::from_source(Kind::Usage, &error))?;
     let expires = AskedExpiry {
@@ -124,8 +141,7 @@ pub(super) fn without_plan(
         or_earlier: matches!(token.expires, Expires::Max),
     };
     let asked = Asked { key: &token.key, name: &token.name, scopes: &token.scopes, expires: &expires };
-    show(&form(&environment.name, &asked, &environment.gitlab, None, world)?, ui, world);
-    form::paste(ui)
+    form(&environment.name, &asked, &environment.gitlab, None, world)
 }
 
 fn show(form: &Form, ui: Ui, world: &World) {
