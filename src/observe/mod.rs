@@ -14,6 +14,7 @@ use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
+use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
@@ -132,6 +133,20 @@ pub struct Wish {
     pub orphans: bool,
     /// What is committed will be upstream when the run ends.
     pub arrives_upstream: bool,
+}
+
+impl Wish {
+    /// What a plan that follows these options needs to know.
+    #[must_use]
+    pub fn of(options: &Options) -> Self {
+        Self {
+            sync_template: options.sync_template,
+            revokes: options.revokes(),
+            values: options.end != End::Nothing,
+            orphans: options.orphans.is_some(),
+            arrives_upstream: false,
+        }
+    }
 }
 
 /// Looks at one environment.

@@ -20,6 +20,7 @@ pub mod deliver;
 mod end;
 mod error;
 pub mod health;
+pub mod invocation;
 pub mod message;
 pub mod observed;
 pub mod options;

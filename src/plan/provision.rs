@@ -332,8 +332,8 @@ fn recover(
                 }
             }
             Recovery::Undecided { why, successor } => {
-                let environment = environment.name.clone();
-                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor });
+                let (environment, way) = (environment.name.clone(), pending.intent.way);
+                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor, way });
             }
         }
     }

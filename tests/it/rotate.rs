@@ -225,8 +225,10 @@ fn what_gitlab_refuses_does_not_take_the_others_along_and_the_error_says_what_to
     many(&lab, 3);
     lab.provision(["--env", "qa", "--yes"]).ok();
     lab.gitlab.add_fault("POST /groups/*/access_tokens after 1 x1 403".parse().unwrap());
-    let said = lab.provision(["rotate", "--env", "qa", "--yes"]).refused(4, "1 token was not made");
-    assert!(said.err.contains("for the rest: provision rotate --env qa --token t1"), "{}", said.err);
+    let args = ["rotate", "--env", "qa", "--overlap", "48h", "--yes"];
+    let said = lab.provision(args).refused(4, "1 token was not made");
+    let rest = "for the rest: provision rotate --env qa --token t1 --overlap 48h";
+    assert!(said.err.contains(rest), "{}", said.err);
     assert_eq!(live(&lab).len(), 5);
     assert!(!lab.repo().join(".git/provision/qa.journal").exists());
     let before = [lab.value(SECRETS, "T1"), lab.value(SECRETS, "T2")];
@@ -242,9 +244,9 @@ fn an_environment_that_cannot_be_planned_does_not_hold_up_the_others() {
     let lock = lab.read(LOCK);
     lab.write(LOCK, &lock.replace("name: Backstage (qa", "name: Another (qa"));
     lab.commit_all("forged");
-    let said = lab.provision(["--env", "qa,dev", "--yes"]).refused(4, "qa failed");
+    let said = lab.provision(["--env", "qa,dev", "--prune", "--yes"]).refused(4, "qa failed");
     assert!(said.out.contains("dev: backstage is group token"), "{}", said.out);
-    assert!(said.err.contains("for the rest: provision --env qa"), "{}", said.err);
+    assert!(said.err.contains("for the rest: provision --env qa --prune"), "{}", said.err);
 }
 
 /// dev and qa are due, and so is somebody's personal token.
