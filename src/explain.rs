@@ -64,7 +64,7 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         let kind = match error {
             PlanError::Expiry { .. } | PlanError::NoSuchToken { .. } => Kind::Usage,
-            PlanError::Undecided { .. } => Kind::HalfWay,
+            PlanError::Undecided { .. } | PlanError::OutOfReach { .. } => Kind::HalfWay,
             PlanError::PolicyDiffers { .. }
             | PlanError::NotOurs { .. }
             | PlanError::OtherOwner { .. }
@@ -89,6 +89,13 @@ impl From<PlanError> for Error {
             PlanError::Awaited { file, key } => explained
                 .hint(format!("make the file with the values that you have, and commit it: sops edit {file}"))
                 .hint(format!("or replace {key} as well: name it with --token too")),
+            PlanError::OutOfReach { environment, id, remote, .. } => {
+                let remote = word(&remote);
+                let abandon = Options { abandon: true, ..Options::resume(None) };
+                explained
+                    .hint(format!("bring the remote back, and run the same command again: git remote add {remote} URL"))
+                    .hint(format!("or undo that run, which revokes token {id}: {}", abandon.command(&environment)))
+            }
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
             PlanError::Undecided { environment, key, successor, way, .. } => {
                 undecided(explained, &environment, key, successor, way)
