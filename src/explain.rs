@@ -23,7 +23,6 @@ use crate::sops::{
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
 use crate::token::TokenId;
-use crate::world::identities::SourceError;
 
 fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
     let error = Error::from_source(kind, error);
@@ -275,20 +274,6 @@ impl From<OverlapError> for Error {
     }
 }
 
-impl From<SourceError> for Error {
-    fn from(error: SourceError) -> Self {
-        let hint = match error {
-            SourceError::Unreadable { .. } => {
-                "name the file of your own age identities, or unset the variable"
-            }
-            SourceError::IsKey { .. } => {
-                "a key itself goes into SOPS_AGE_KEY; in GitLab, a variable of the type File is a path"
-            }
-        };
-        Self::from_source(Kind::CannotDecrypt, &error).hint(hint)
-    }
-}
-
 impl From<OutsideError> for Error {
     fn from(error: OutsideError) -> Self {
         with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), &error)
@@ -314,8 +299,19 @@ fn with_outside_hint(refused: Error, error: &OutsideError) -> Error {
 
 impl From<IdentityError> for Error {
     fn from(error: IdentityError) -> Self {
-        Self::from_source(Kind::CannotDecrypt, &error)
-            .hint("an age identity is one line that begins with AGE-SECRET-KEY-1; age-keygen makes one")
+        let of = |error| Self::from_source(Kind::CannotDecrypt, error);
+        match &error {
+            IdentityError::NotAnIdentity { .. } => of(&error)
+                .hint("an age identity is one line that begins with AGE-SECRET-KEY-1; age-keygen makes one"),
+            IdentityError::Unreadable { source_name, reason } => {
+                Self::new(Kind::CannotDecrypt, format!("cannot read {source_name}"))
+                    .because(reason.clone())
+                    .hint("name the file of your own age identities, or unset the variable")
+            }
+            IdentityError::IsKey { .. } => of(&error).hint(
+                "a key itself goes into SOPS_AGE_KEY; in GitLab, a variable of the type File is a path",
+            ),
+        }
     }
 }
 
@@ -361,7 +357,7 @@ fn locked_out(locked: &LockedOut, names: &Names) -> Error {
         people => people.join(" or "),
     };
     let key = locked.own.iter().find(|own| !own.is_ssh()).map(|own| format!(" ({own})")).unwrap_or_default();
-    let has_none = locked.own.is_empty() && locked.sources.is_empty();
+    let has_none = locked.own.is_empty() && locked.sources.is_empty() && locked.skipped.is_empty();
     let start =
         if has_none { start.hint("provision bootstrap makes a key, where you have none yet") } else { start };
     start

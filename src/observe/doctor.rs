@@ -226,7 +226,7 @@ fn read_keys(identities: &Identities) -> ReadKeys {
     ReadKeys {
         sources: identities.sources(true).map(ToOwned::to_owned).collect(),
         recipients: identities.recipients().map(ToString::to_string).collect(),
-        unusable: identities.skipped(true).map(ToString::to_string).collect(),
+        unusable: identities.unusable(true).collect(),
     }
 }
 

@@ -70,8 +70,6 @@ pub struct Ground {
     pub lock: Lock,
     /// Where it is.
     pub lock_path: RelPath,
-    /// Files that the lock names, and that are neither wanted nor there.
-    pub gone: BTreeSet<String>,
     /// The secrets files, in the order of the profile.
     pub files: Vec<GroundFile>,
     /// Where the journal is.
@@ -220,7 +218,7 @@ pub async fn environment(
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
         moved,
-        gone: gone.clone(),
+        gone,
         orphans,
         owners,
         live,
@@ -246,7 +244,6 @@ pub async fn environment(
         operator,
         lock,
         lock_path,
-        gone,
         files,
         journal,
         replay,
