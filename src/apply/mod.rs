@@ -60,12 +60,6 @@ pub enum Applied {
     Overtaken(Done),
 }
 
-/// Whether carrying out `plan` does nothing at all: it has no steps, and no interrupted run left a journal to end.
-#[must_use]
-pub fn is_idle(plan: &Plan, ground: &Ground) -> bool {
-    plan.is_empty() && !ground.replay.exists
-}
-
 /// Does `plan`. `progress` is told what is going on. A plan without steps still ends the journal of an interrupted
 /// run; where there is none, nothing at all is done.
 ///
@@ -74,7 +68,7 @@ pub fn is_idle(plan: &Plan, ground: &Ground) -> bool {
 /// as it was.
 pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Applied> {
     let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
-    if is_idle(plan, ground) {
+    if plan.is_empty() && !ground.replay.exists {
         return Ok(Applied::Done(done));
     }
     let mut prepared = preflight::prepare(plan, ground, world)?;

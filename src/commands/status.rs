@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::gitlab::errors::ErrorKind;
 use crate::lock::{self, Lock};
 use crate::observe::{environments, interrupted, live, unlisted};
-use crate::plan::options::Options;
 use crate::profile::{Environment, UserName};
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
@@ -69,10 +68,10 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
             ui.note(true, note);
         }
         for name in &unfinished {
-            let way = interrupted::replay(&repo, name).ok().and_then(|replay| replay.way());
-            let resume = Options::resume(way);
-            let on = resume.command(name);
-            ui.note(true, &format!("{name}: a run was not finished: {on} goes on with it"));
+            ui.note(
+                true,
+                &format!("{name}: a run was not finished: provision resume --env {name} goes on with it"),
+            );
         }
     }
     let limit = match args.fail_on {

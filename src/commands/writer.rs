@@ -15,11 +15,9 @@ use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
-use crate::plan::Plan;
 use crate::plan::deliver::{Topic, Way};
 use crate::plan::message::Done;
-use crate::plan::options::Options;
-use crate::plan::provision::plan;
+use crate::plan::{Plan, observed::Observed};
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
@@ -27,25 +25,25 @@ use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
 
+/// Decides about one environment; after somebody else was faster at the remote, with the plan that was shown.
+pub(super) type Planner<'a> = dyn Fn(&Environment, &Observed, Option<&Plan>) -> Result<Plan> + 'a;
+
 /// What a command wants done, and where.
 pub(super) struct Job<'a> {
     /// The command's name, as others that wait for it read it.
     pub(super) verb: &'static str,
     /// The environments, in this order.
     pub(super) environments: Vec<Environment>,
+    /// What to look at.
+    pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
     pub(super) pasted: Option<Beforehand>,
     /// The token that leaked, whose value proves that it is the one to be ended.
     pub(super) leaked: Option<Leaked>,
-    /// What the person chose for an environment.
-    pub(super) options: &'a dyn Fn(&str) -> Options,
-}
-
-impl Job<'_> {
-    /// The command that does what was asked for in one environment, for these entries of it; none: for all.
-    fn again(&self, environment: &str, keys: &[&str]) -> String {
-        (self.options)(environment).command(environment).only(keys).to_string()
-    }
+    /// Decides.
+    pub(super) plan: &'a Planner<'a>,
+    /// The command that does for these entries of an environment what failed.
+    pub(super) again: fn(&str, &[&str]) -> String,
 }
 
 /// What is needed to look at an environment again.
@@ -248,7 +246,7 @@ impl Run<'_> {
         interrupt::between_effects();
         self.apply(ready, &mut failed).await?;
         let done = self.done.borrow();
-        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done, self.job)) {
+        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done)) {
             return Err(error);
         }
         let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
@@ -301,14 +299,12 @@ impl Run<'_> {
         let client = self.connections.client(&environment.gitlab)?;
         let (environment, repo) = (environment.clone(), Rc::clone(repo));
         let arrives_upstream = delivery.map_or(Ok(false), |delivery| delivery.arrives_upstream())?;
-        let options = (self.job.options)(&environment.name);
-        let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
-        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
+        let wish = Wish { arrives_upstream, ..self.job.wish };
         let (mut ground, mut observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
         ground.leaked.clone_from(&self.job.leaked);
         observed.by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
-        let plan = plan(&ground.environment, &observed, &options)?;
+        let plan = (self.job.plan)(&ground.environment, &observed, shown)?;
         owners::confirm(&ground, &plan).await?;
         ground.delivery = delivery.cloned();
         Ok((ground, plan))
@@ -360,7 +356,7 @@ impl Run<'_> {
     }
 
     async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
-        let (ground, plan) = if moved && !apply::is_idle(&shown, &ground) {
+        let (ground, plan) = if moved && !shown.is_empty() {
             let mut again = self.plan(&ground.environment).await?;
             again.0.pasted = ground.pasted;
             if again.1.consent() != shown.consent() {
@@ -409,7 +405,7 @@ impl Failed {
     /// What is to be said at the end, where anything failed: the first error, and the commands for what is not done.
     fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
         let only = job.environments.len() == 1;
-        let commands: Vec<String> = self.0.iter().map(|(name, _)| job.again(name, &[])).collect();
+        let commands: Vec<String> = self.0.iter().map(|(name, _)| (job.again)(name, &[])).collect();
         let something = done.iter().any(|done| !done.is_nothing());
         let mut errors = self
             .0
@@ -443,12 +439,12 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
         let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
-        error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
+        error.hint(format!("for the rest: {}", (job.again)(&done.environment, &keys)))
     }))
 }
 
 /// A token in the wrong hands that GitLab did not revoke.
-fn still_leaked(done: &[Done], job: &Job<'_>) -> Option<Error> {
+fn still_leaked(done: &[Done]) -> Option<Error> {
     let found = done.iter().find_map(|done| {
         let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
         Some((&done.environment, leaked))
@@ -456,7 +452,7 @@ fn still_leaked(done: &[Done], job: &Job<'_>) -> Option<Error> {
     found.map(|(environment, token)| {
         Error::new(Kind::HalfWay, format!("token {} leaked, and is not revoked", token.id))
             .because(token.why.clone())
-            .hint(format!("run it again, with the same token: {}", job.again(environment, &[])))
+            .hint(format!("run it again, with the same token: provision rotate --env {environment} --leaked"))
             .hint("or revoke it at GitLab, under Access tokens")
     })
 }

@@ -14,7 +14,6 @@ use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
-use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
@@ -70,6 +69,8 @@ pub struct Ground {
     pub lock: Lock,
     /// Where it is.
     pub lock_path: RelPath,
+    /// Files that the lock names, and that are neither wanted nor there.
+    pub gone: BTreeSet<String>,
     /// The secrets files, in the order of the profile.
     pub files: Vec<GroundFile>,
     /// Where the journal is.
@@ -133,20 +134,6 @@ pub struct Wish {
     pub orphans: bool,
     /// What is committed will be upstream when the run ends.
     pub arrives_upstream: bool,
-}
-
-impl Wish {
-    /// What a plan that follows these options needs to know.
-    #[must_use]
-    pub fn of(options: &Options) -> Self {
-        Self {
-            sync_template: options.sync_template,
-            revokes: options.revokes(),
-            values: options.end != End::Nothing,
-            orphans: options.orphans.is_some(),
-            arrives_upstream: false,
-        }
-    }
 }
 
 /// Looks at one environment.
@@ -218,7 +205,7 @@ pub async fn environment(
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
         moved,
-        gone,
+        gone: gone.clone(),
         orphans,
         owners,
         live,
@@ -244,6 +231,7 @@ pub async fn environment(
         operator,
         lock,
         lock_path,
+        gone,
         files,
         journal,
         replay,

@@ -1,6 +1,5 @@
 //! Why no plan is made.
 
-use super::deliver::Way;
 use crate::sops;
 use crate::token::{Owner, TokenId};
 
@@ -87,8 +86,6 @@ pub enum PlanError {
         why: String,
         /// The successor, where GitLab has one.
         successor: Option<TokenId>,
-        /// How the run that asked for it was to deliver its commit.
-        way: Option<Way>,
     },
     /// What was named on the command line is not there.
     #[error("{environment} has no token {key}")]

@@ -125,7 +125,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         ended: retirement.ended,
         removed: &ending,
         blank: end::blanks(&ending, observed)?,
-        forgotten: forgotten(observed, options, &touched),
+        forgotten: forgotten(observed, options),
         commit: options.commit,
     };
     write::plan(changes, observed, &mut plan)?;
@@ -160,20 +160,12 @@ fn revoked_in_use(plan: &Plan, observed: &Observed) -> Option<TokenId> {
     revoked.into_iter().find(|id| in_use.values().any(|used| used == id))
 }
 
-/// Files that leave the lock when an environment is looked after as a whole. What is written has a slot elsewhere then.
-fn forgotten(observed: &Observed, options: &Options, touched: &BTreeSet<&str>) -> BTreeSet<String> {
+/// Files that leave the lock when an environment is looked after as a whole.
+fn forgotten(observed: &Observed, options: &Options) -> BTreeSet<String> {
     if options.renew != Renew::Unhealthy {
         return BTreeSet::new();
     }
-    let mut lock = observed.lock.clone();
-    for (file, slot) in slots(observed) {
-        for key in slot.tokens.iter().filter(|key| touched.contains(key.as_str())) {
-            if let Some(entry) = lock.tokens.get_mut(key) {
-                entry.slots.entry(file.path.clone()).or_default();
-            }
-        }
-    }
-    lock.forget(&observed.gone)
+    observed.lock.clone().forget(&observed.gone)
 }
 
 /// Judges each entry by its own life and its own slots, as far as this run looks after it.
@@ -332,8 +324,8 @@ fn recover(
                 }
             }
             Recovery::Undecided { why, successor } => {
-                let (environment, way) = (environment.name.clone(), pending.intent.way);
-                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor, way });
+                let environment = environment.name.clone();
+                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor });
             }
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
     plan.steps.extend(writes);
     if any {
         let removed = changes.removed.iter().cloned().collect();
-        let forgotten = changes.forgotten;
+        let forgotten = changes.forgotten.into_iter().collect();
         plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended, removed, forgotten });
         paths.push(observed.lock_path.clone());
         if changes.commit {

@@ -77,7 +77,7 @@ impl Encrypted {
             groups: self.groups().into_iter().map(|group| group.into_iter().cloned().collect()).collect(),
             threshold: self.threshold(),
             opened,
-            skipped: identities.unusable(with_ssh).collect(),
+            skipped: identities.skipped(with_ssh).map(ToString::to_string).collect(),
             refused,
         }))
     }

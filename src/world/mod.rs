@@ -229,16 +229,13 @@ impl World {
     /// for, once a run and only where something has to be opened with them.
     ///
     /// # Errors
-    /// Where all there is are sources that cannot be read, or hold something that is no identity.
+    /// Where a source that was named cannot be read, or holds something that is no identity.
     pub fn identities(&self) -> Result<Rc<Identities>> {
         if let Some(identities) = &*self.identities.borrow() {
             return Ok(Rc::clone(identities));
         }
-        let sources = identities::read(&self.variables);
-        let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside)));
-        if let Some(error) = identities.only_broken() {
-            return Err(error.clone().into());
-        }
+        let sources = identities::read(&self.variables)?;
+        let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside))?);
         *self.identities.borrow_mut() = Some(Rc::clone(&identities));
         Ok(identities)
     }

@@ -2,7 +2,6 @@
 
 mod aliases;
 mod bad_input;
-mod block_scalars;
 mod case;
 mod comments;
 mod documents;

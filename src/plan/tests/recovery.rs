@@ -19,7 +19,6 @@ fn pending(outcome: Outcome) -> Pending {
             sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
-            way: None,
             planned_on: None,
             overlap: None,
             rotates: None,

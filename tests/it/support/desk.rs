@@ -137,7 +137,8 @@ impl Desk {
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
         let options = shown.map_or_else(|| self.options(), |shown| self.options().still(shown));
         let arrives_upstream = delivery.as_ref().is_some_and(|delivery| delivery.arrives_upstream().unwrap());
-        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
+        let (revokes, values) = (options.revokes(), options.end != options::End::Nothing);
+        let wish = Wish { revokes, values, arrives_upstream, ..Wish::default() };
         let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;
         let mut plan = plan(&environment, &observed, &options)?;
