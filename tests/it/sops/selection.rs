@@ -160,6 +160,7 @@ fn what_the_stock_sops_refuses_is_refused() {
         let output = shop.run(&["encrypt", "plain.yaml"]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("can not compile regexp"), "{pattern}: {said}");
-        assert!(Policy::parse(&text).unwrap().rule_for("plain.yaml").is_err(), "{pattern}");
+        let ours = Policy::parse(&text).and_then(|policy| policy.rule_for("plain.yaml").cloned());
+        assert!(ours.is_err(), "{pattern}");
     }
 }
