@@ -80,26 +80,25 @@ pub fn of_environment(
 /// # Errors
 /// Where one is there and cannot be read.
 pub fn existing(secrets: &SecretsFile, repo: &Repository) -> Result<Vec<Secrets>> {
-    let mut paths = Vec::new();
-    match before_user(&secrets.file) {
-        Some((folder, rest)) => {
-            let Ok(entries) = std::fs::read_dir(repo.root().join(folder)) else { return Ok(Vec::new()) };
-            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            paths.extend(
-                names.map(|name| format!("{folder}{name}{rest}")).filter(|path| secrets.matches(path)),
-            );
-            paths.sort();
-        }
-        None => paths.push(secrets.file.clone()),
-    }
     let mut found = Vec::new();
-    for path in paths {
+    for path in paths(secrets, repo) {
         let real = repo.resolve(&RelPath::new(&path)?)?.below(repo.root());
         if real.exists() {
             found.push(read(&path, &real)?);
         }
     }
     Ok(found)
+}
+
+/// Where they are, sorted; the one file of several people whether it is there or not.
+pub(super) fn paths(secrets: &SecretsFile, repo: &Repository) -> Vec<String> {
+    let Some((folder, rest)) = before_user(&secrets.file) else { return vec![secrets.file.clone()] };
+    let Ok(entries) = std::fs::read_dir(repo.root().join(folder)) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let paths = names.map(|name| format!("{folder}{name}{rest}"));
+    let mut paths: Vec<String> = paths.filter(|path| secrets.matches(path)).collect();
+    paths.sort();
+    paths
 }
 
 /// The folder of the component with `{user}` in it, and what is behind that component.
