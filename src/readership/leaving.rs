@@ -21,7 +21,11 @@ pub struct Renamed {
 ///
 /// # Errors
 /// A past one has another name now: they may go on reading with it.
-pub fn keys_in(policy: &Policy, name: &str, past: &BTreeSet<Reader>) -> Result<BTreeSet<Reader>, Renamed> {
+pub fn keys_in(
+    policy: &Policy,
+    name: &str,
+    past: &BTreeSet<Reader>,
+) -> Result<BTreeSet<Reader>, Box<Renamed>> {
     if let Ok(recipient) = name.parse::<Recipient>() {
         return Ok(BTreeSet::from([Reader::Age(recipient)]));
     }
@@ -35,7 +39,9 @@ pub fn keys_in(policy: &Policy, name: &str, past: &BTreeSet<Reader>) -> Result<B
     theirs.extend(others.iter().filter(|one| names.all_of(one).next().is_none()).map(|one| (*one).clone()));
     let renamed = others.into_iter().find_map(|one| Some((one, names.all_of(one).next()?)));
     match renamed {
-        Some((reader, name)) => Err(Renamed { reader: reader.clone(), name: name.to_owned(), theirs }),
+        Some((reader, name)) => {
+            Err(Box::new(Renamed { reader: reader.clone(), name: name.to_owned(), theirs }))
+        }
         None => Ok(theirs),
     }
 }

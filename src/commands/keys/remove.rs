@@ -204,7 +204,7 @@ impl DryRun<'_> {
 /// Their keys in the policy.
 fn leaving(name: &str, past: &BTreeSet<Reader>, policy: &Policy) -> Result<BTreeSet<Reader>> {
     keys_in(policy, name, past).map_err(|renamed| {
-        let Renamed { reader, name: other, theirs } = renamed;
+        let Renamed { reader, name: other, theirs } = *renamed;
         let what = format!("{reader}, which was {name}'s, is called {other} in .sops.yaml now");
         let error = Error::new(Kind::Refused, what)
             .because(format!("{other} may be {name} under another name, or somebody who has that key now"))
