@@ -158,7 +158,10 @@ impl From<PolicyEditError> for Error {
             PolicyEditError::SeveralGroups { .. } | PolicyEditError::NoGroup { .. } => start.hint(
                 "provision keys add … --group NUMBER says into which one; --env and --file choose the rules",
             ),
-            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
+            PolicyEditError::NoAge { .. }
+            | PolicyEditError::Layout { .. }
+            | PolicyEditError::Names
+            | PolicyEditError::Reach => {
                 start.hint("edit it by hand, commit that, then run provision rekey")
             }
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
