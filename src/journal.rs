@@ -82,6 +82,9 @@ fn after_a_push() -> Why {
 pub struct Push {
     /// The remote's name.
     pub remote: String,
+    /// Digest of its address, by which it is found under another name; `None`: from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The branch there.
     pub branch: String,
     /// The commit, hexadecimal.

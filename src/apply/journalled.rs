@@ -45,6 +45,9 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
+        if !unfinished.is_empty() {
+            unfinished.extend(ground.replay.pushes.iter().cloned().map(Line::Pushing));
+        }
         watched.extend(plan.still_to_revoke.iter().cloned().map(Line::Retiring));
         for begun in &ground.replay.retiring {
             let due = plan.at_once().find(|retire| retire.token.id == begun.token.id);
