@@ -206,6 +206,22 @@ impl Lock {
         entries.any(|entry| entry.id == id || entry.superseded.iter().any(|old| old.id == id))
     }
 
+    /// Ids of its current tokens at this instance. Another one gives the same numbers to other tokens.
+    pub fn current_at(&self, instance: &Instance) -> impl Iterator<Item = TokenId> {
+        self.tokens.values().filter(move |entry| entry.gitlab == *instance).map(|entry| entry.id)
+    }
+
+    /// Ids of its superseded tokens at this instance.
+    pub fn superseded_at(&self, instance: &Instance) -> impl Iterator<Item = TokenId> {
+        let superseded = self.tokens.values().flat_map(|entry| &entry.superseded);
+        superseded.filter(move |old| old.gitlab == *instance).map(|old| old.id)
+    }
+
+    /// Both.
+    pub fn ids_at(&self, instance: &Instance) -> impl Iterator<Item = TokenId> {
+        self.current_at(instance).chain(self.superseded_at(instance))
+    }
+
     /// The lock as YAML: entries, files, slots and scopes sorted, so that equal locks are equal texts.
     #[must_use]
     pub fn write(&self) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::instance::Instance;
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile};
 use crate::repo::{RelPath, Repository, read};
@@ -184,13 +185,13 @@ pub(super) fn lock_paths(repo: &Repository) -> Result<Vec<String>> {
     Ok(paths.iter().map(shown).collect())
 }
 
-/// Ids that any lock of the work tree names as current.
+/// Ids that any lock of the work tree names as current at this instance.
 ///
 /// # Errors
 /// When a lock cannot be read.
-pub fn current_ids(repo: &Repository) -> Result<BTreeSet<TokenId>> {
+pub fn current_ids(repo: &Repository, instance: &Instance) -> Result<BTreeSet<TokenId>> {
     let locks = lock_files(repo)?;
-    Ok(locks.iter().flat_map(|(_, lock)| lock.tokens.values().map(|entry| entry.id)).collect())
+    Ok(locks.iter().flat_map(|(_, lock)| lock.current_at(instance)).collect())
 }
 
 fn read_lock(repo: &Repository, path: &str) -> Result<Lock> {

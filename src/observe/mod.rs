@@ -179,7 +179,7 @@ pub async fn environment(
     let is_gone = |error: &ErrorKind| *error == ErrorKind::NotFound;
     let live = live::records(&client, &lock, &replay.retiring, is_gone).await?;
     let owners = owners::look(&environment, user.as_ref(), &lock, &live, &client).await?;
-    let view = upstream::look(&repo, &lock_path, &policy_path)?;
+    let view = upstream::look(&repo, &lock_path, &policy_path, &environment.gitlab)?;
     let mut states =
         files.iter().map(|file| files::state(file, &lock, &environment)).collect::<Result<Vec<_>>>()?;
     if wish.sync_template {
@@ -205,11 +205,11 @@ pub async fn environment(
     };
     let gone = files::gone(&lock, &files, &repo);
     let active = live.iter().filter(|(_, live)| live.may_live()).map(|(id, _)| *id).collect();
-    let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, view.others)?;
+    let current_elsewhere = upstream::current_elsewhere(&repo, &lock_path, &environment.gitlab, view.others)?;
     let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
-    current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));
-    current_anywhere.extend(environments::current_ids(&repo)?);
-    current_anywhere.extend(view.lock.tokens.values().map(|entry| entry.id));
+    current_anywhere.extend(lock.current_at(&environment.gitlab));
+    current_anywhere.extend(environments::current_ids(&repo, &environment.gitlab)?);
+    current_anywhere.extend(view.lock.current_at(&environment.gitlab));
     let mut observed = Observed {
         by_value: BTreeSet::new(),
         minted_elsewhere: elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?,

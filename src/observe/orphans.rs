@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
+use crate::instance::Instance;
 use crate::journal::mark_in;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Orphan;
@@ -26,7 +27,7 @@ pub async fn find(
     repo: &Repository,
     world: &World,
 ) -> Result<Vec<Orphan>> {
-    let named = named_anywhere(repo, world)?;
+    let named = named_anywhere(client.instance(), repo, world)?;
     let mut all: BTreeSet<&Owner> = owners.values().collect();
     for entry in lock.tokens.values() {
         all.insert(&entry.owner);
@@ -57,7 +58,8 @@ fn orphan(environment: &str, owner: &Owner, record: Record) -> Option<Orphan> {
     (of == environment).then(|| Orphan { key: key.to_owned(), token, last_used: record.last_used_at })
 }
 
-fn named_anywhere(repo: &Repository, world: &World) -> Result<BTreeSet<TokenId>> {
+/// Ids at this instance.
+fn named_anywhere(instance: &Instance, repo: &Repository, world: &World) -> Result<BTreeSet<TokenId>> {
     match repo.remote()? {
         Chosen::None => {}
         Chosen::One(remote) => {
@@ -78,16 +80,12 @@ fn named_anywhere(repo: &Repository, world: &World) -> Result<BTreeSet<TokenId>>
                 let lock = Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {
                     Error::from(error).context(format!("a lock at {commit} cannot be read"))
                 })?;
-                named.extend(ids(&lock));
+                named.extend(lock.ids_at(instance));
             }
         }
     }
     for (_, lock) in environments::lock_files(repo)? {
-        named.extend(ids(&lock));
+        named.extend(lock.ids_at(instance));
     }
     Ok(named)
-}
-
-fn ids(lock: &Lock) -> impl Iterator<Item = TokenId> + '_ {
-    lock.tokens.values().flat_map(|entry| entry.superseded.iter().map(|old| old.id).chain([entry.id]))
 }

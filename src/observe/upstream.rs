@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::environments;
 use crate::error::Result;
+use crate::instance::Instance;
 use crate::lock::{self, Lock};
 use crate::repo::{ObjectId, RelPath, Repository, Upstream};
 use crate::token::TokenId;
@@ -16,7 +17,7 @@ use crate::token::TokenId;
 pub struct UpstreamView {
     /// Since when each superseded token stands as superseded in the lock upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
-    /// The lock there.
+    /// The lock there, as far as it is of the instance.
     pub lock: Lock,
     /// Ids that are current in the other locks upstream, with the path of the lock.
     pub others: BTreeMap<TokenId, String>,
@@ -26,56 +27,69 @@ pub struct UpstreamView {
     pub policy: Option<String>,
 }
 
-/// Looks at upstream's branch, or at HEAD where there is no remote.
+/// Looks at upstream's branch, or at HEAD where there is no remote. Ids are those of `instance`.
 ///
 /// # Errors
 /// Where the repository cannot be read.
-pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<UpstreamView> {
+pub fn look(
+    repo: &Repository,
+    lock_path: &RelPath,
+    policy: &RelPath,
+    instance: &Instance,
+) -> Result<UpstreamView> {
     let (commit, branch) = match repo.upstream()? {
         Upstream::Head => (repo.head()?.commit, None),
         Upstream::RemoteBranch { commit, reference, .. } => (Some(commit), Some(reference)),
         Upstream::Unknown { why } => return Ok(UpstreamView { unknown: Some(why), ..Default::default() }),
     };
     let Some(commit) = commit else { return Ok(UpstreamView::default()) };
-    let lock = read_lock(repo.content_at(commit, lock_path)?.as_deref(), lock_path);
-    let mut superseded_since = superseded_since(repo, commit, lock_path, &lock)?;
+    let mut lock = read_lock(repo.content_at(commit, lock_path)?.as_deref(), lock_path);
+    let mut superseded_since =
+        superseded_since(repo, commit, lock_path, superseded(&lock, instance), instance)?;
     if let Some(branch) = branch {
-        for (id, arrived) in arrived(repo, &branch, lock_path, superseded(&lock))? {
+        for (id, arrived) in arrived(repo, &branch, lock_path, superseded(&lock, instance), instance)? {
             superseded_since.entry(id).and_modify(|since| *since = arrived.max(*since));
         }
     }
+    lock.tokens.retain(|_, entry| entry.gitlab == *instance);
     Ok(UpstreamView {
         superseded_since,
         lock,
-        others: others(repo, commit, lock_path)?,
+        others: others(repo, commit, lock_path, instance)?,
         unknown: None,
         policy: repo.content_at(commit, policy)?.and_then(|bytes| String::from_utf8(bytes).ok()),
     })
 }
 
 /// The locks of other environments and users upstream.
-fn others(repo: &Repository, commit: ObjectId, own: &RelPath) -> Result<BTreeMap<TokenId, String>> {
+fn others(
+    repo: &Repository,
+    commit: ObjectId,
+    own: &RelPath,
+    instance: &Instance,
+) -> Result<BTreeMap<TokenId, String>> {
     let mut others = BTreeMap::new();
     for path in repo.files_at(commit, lock::FOLDER)?.iter().filter(|path| *path != own) {
         let lock = read_lock(repo.content_at(commit, path)?.as_deref(), path);
-        others.extend(lock.tokens.values().map(|entry| (entry.id, format!("{path} upstream"))));
+        others.extend(lock.current_at(instance).map(|id| (id, format!("{path} upstream"))));
     }
     Ok(others)
 }
 
-/// Ids that are current in another lock than `own`, in the work tree or upstream, with the path of that lock.
+/// Ids at `instance` that are current in another lock than `own`, in the work tree or upstream, with the path of that lock.
 ///
 /// # Errors
 /// When a lock of the work tree cannot be read.
 pub fn current_elsewhere(
     repo: &Repository,
     own: &RelPath,
+    instance: &Instance,
     upstream: BTreeMap<TokenId, String>,
 ) -> Result<BTreeMap<TokenId, String>> {
     let mut elsewhere = upstream;
     for (path, lock) in environments::lock_files(repo)? {
         if path != own.as_str() {
-            elsewhere.extend(lock.tokens.values().map(|entry| (entry.id, path.clone())));
+            elsewhere.extend(lock.current_at(instance).map(|id| (id, path.clone())));
         }
     }
     Ok(elsewhere)
@@ -95,16 +109,16 @@ fn superseded_since(
     repo: &Repository,
     tip: ObjectId,
     path: &RelPath,
-    lock: &Lock,
+    mut open: BTreeSet<TokenId>,
+    instance: &Instance,
 ) -> Result<BTreeMap<TokenId, Timestamp>> {
-    let mut open = superseded(lock);
     let mut since = BTreeMap::new();
     if open.is_empty() {
         return Ok(since);
     }
     for revision in repo.first_parent_content(tip, path)? {
         let revision = revision?;
-        let there = superseded(&read_lock(revision.content.as_deref(), path));
+        let there = superseded(&read_lock(revision.content.as_deref(), path), instance);
         open.retain(|id| there.contains(id));
         if open.is_empty() {
             break;
@@ -122,6 +136,7 @@ fn arrived(
     branch: &str,
     path: &RelPath,
     mut open: BTreeSet<TokenId>,
+    instance: &Instance,
 ) -> Result<BTreeMap<TokenId, Timestamp>> {
     let (mut first, mut arrived) = (BTreeMap::new(), BTreeMap::new());
     if open.is_empty() {
@@ -130,7 +145,7 @@ fn arrived(
     for (commit, seconds) in repo.seen(branch)? {
         // What a branch has left behind may have been collected.
         let Ok(content) = repo.content_at(commit, path) else { break };
-        let there = superseded(&read_lock(content.as_deref(), path));
+        let there = superseded(&read_lock(content.as_deref(), path), instance);
         let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
         first.extend(open.intersection(&there).map(|id| (*id, time)));
         arrived.extend(open.difference(&there).filter_map(|id| Some((*id, *first.get(id)?))));
@@ -142,6 +157,6 @@ fn arrived(
     Ok(arrived)
 }
 
-fn superseded(lock: &Lock) -> BTreeSet<TokenId> {
-    lock.tokens.values().flat_map(|entry| entry.superseded.iter().map(|old| old.id)).collect()
+fn superseded(lock: &Lock, instance: &Instance) -> BTreeSet<TokenId> {
+    lock.superseded_at(instance).collect()
 }
