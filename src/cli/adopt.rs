@@ -28,7 +28,7 @@ pub struct AdoptArgs {
     #[arg(long, value_name = "PATH")]
     pub from_project: Vec<String>,
 
-    /// The GitLab that the tokens are of [default: that of the profiles, GITLAB_HOST, CI_SERVER_URL or https://gitlab.com]
+    /// The GitLab that the tokens are of; where given, only its environments are looked at [default: that of the profiles, GITLAB_HOST, CI_SERVER_URL or https://gitlab.com]
     #[arg(long, value_name = "URL")]
     pub gitlab: Option<String>,
 

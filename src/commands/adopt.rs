@@ -26,14 +26,18 @@ pub async fn run(args: &AdoptArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Rc::new(Repository::discover(&world.directory)?);
     let _lock = writer::lock(&repo, "adopt", args.lock_timeout, ui)?;
     let head = repo.head()?;
-    let names = environments::names(&repo)?;
-    let all = names.iter().map(|name| environments::read(&repo, name)).collect::<Result<Vec<_>>>()?;
+    let all = environments::all(&repo)?;
     let connections = Connections::new(&args.connection, ui, world)?;
     let of = gitlab(args, &all, world)?;
-    let mut adoption = new_ones(args, &all, &repo, &connections, ui, world).await?;
-    if args.files.is_empty() {
-        for environment in all {
-            known_one(environment, &repo, &connections, world, &mut adoption).await?;
+    let mut adoption = new_ones(args, &all, &of, &repo, &connections, ui, world).await?;
+    let known =
+        all.into_iter().filter(|one| args.files.is_empty() || args.files.iter().any(|file| names(one, file)));
+    for environment in known {
+        if args.gitlab.is_none() || environment.gitlab == of {
+            known_one(environment, &of, &repo, &connections, world, &mut adoption).await?;
+        } else if !args.files.is_empty() {
+            let why = format!("it is of {}", environment.gitlab);
+            adoption.left.push(Left { place: environment.name, why });
         }
     }
     listed(args, &of, &repo, &connections, &mut adoption).await?;
@@ -68,41 +72,51 @@ fn gitlab(args: &AdoptArgs, all: &[Environment], world: &World) -> Result<Instan
     }
 }
 
+/// Whether the profile of this environment names this secrets file.
+fn names(environment: &Environment, file: &str) -> bool {
+    environment.secrets.iter().any(|secrets| secrets.matches(file))
+}
+
 /// Environments for files that no profile names.
 async fn new_ones(
     args: &AdoptArgs,
     all: &[Environment],
+    gitlab: &Instance,
     repo: &Repository,
     connections: &Connections<'_>,
     ui: Ui,
     world: &World,
 ) -> Result<Adoption> {
-    let gitlab = gitlab(args, all, world)?;
     let files = adopt::files(repo, all)?;
-    let files = if args.files.is_empty() { files } else { chosen(&args.files, &files)? };
+    let files = if args.files.is_empty() { files } else { chosen(&args.files, all, &files)? };
     let search = adopt::search(&files, repo, world)?;
     if search.candidates.is_empty() {
         return Ok(Adoption { left: search.left, ..Adoption::default() });
     }
-    let client = connections.client(&gitlab)?;
+    let client = connections.client(gitlab)?;
     if !args.yes {
         let (count, files) = (search.candidates.len(), search.files().join(", "));
         ui.say(&format!("{count} values in {files} look like GitLab tokens"));
         prompt::confirm(ui, &format!("Show them to {gitlab}, to ask whose they are?"), "--yes")?;
     }
-    let (found, mut left) = adopt::ask(search, &client).await?;
-    let (environments, more) = plan(&found, &gitlab, &adopt::taken(repo)?);
+    let (found, mut left) = adopt::ask(search, repo, &client).await?;
+    let (environments, more) = plan(&found, gitlab, &adopt::taken(repo)?);
     left.extend(more);
     Ok(Adoption { environments, taken_over: Vec::new(), left })
 }
 
-fn chosen(wanted: &[String], files: &[String]) -> Result<Vec<String>> {
-    let is_one = |file: &&String| files.contains(file);
-    if let Some(other) = wanted.iter().find(|file| !is_one(file)) {
-        return Err(Error::new(ErrorKind::Usage, format!("{other} is not a SOPS file that can be taken over"))
-            .because("it has to be committed, encrypted by sops, and named by no profile; paths begin at the repository's root"));
+/// Those of `wanted` that no profile names.
+fn chosen(wanted: &[String], all: &[Environment], files: &[String]) -> Result<Vec<String>> {
+    let is_known = |file: &String| all.iter().any(|environment| names(environment, file));
+    let wanted: Vec<String> = wanted.iter().filter(|file| !is_known(file)).cloned().collect();
+    if let Some(other) = wanted.iter().find(|file| !files.contains(file)) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("{other} is not a SOPS file that can be taken over"),
+        )
+        .because("it has to be committed, and encrypted by sops; paths begin at the repository's root"));
     }
-    Ok(wanted.to_vec())
+    Ok(wanted)
 }
 
 /// Environments for tokens that GitLab lists and whose values are not here.
@@ -122,9 +136,10 @@ async fn listed(
     let client = connections.client(gitlab)?;
     for (kind, path) in owners {
         let owner = client.resolve_owner(kind, path.trim_matches('/')).await?;
-        let found =
-            adoption.environments.iter().flat_map(|one| one.lock.tokens.values()).map(|entry| entry.id);
-        let records = adopt::unmanaged(&owner, &found.collect(), repo, &client).await?;
+        let made = adoption.environments.iter().map(|one| &one.lock);
+        let locks = made.chain(adoption.taken_over.iter().map(|one| &one.lock));
+        let found = locks.flat_map(|lock| lock.current_at(gitlab)).collect();
+        let records = adopt::unmanaged(&owner, &found, repo, &client).await?;
         let (records, left) = plans::made_by_hand(records, &owner);
         adoption.left.extend(left);
         let mut taken = adopt::taken(repo)?;
@@ -144,18 +159,21 @@ async fn listed(
     Ok(())
 }
 
-/// Values that a person put into the slots of an environment that is there.
+/// Values that a person put into the slots of an environment that is there. One of another GitLab than `of` is left where
+/// that cannot be asked.
 async fn known_one(
     environment: Environment,
+    of: &Instance,
     repo: &Rc<Repository>,
     connections: &Connections<'_>,
     world: &World,
     adoption: &mut Adoption,
 ) -> Result<()> {
     let name = environment.name.clone();
-    let client = connections.client(&environment.gitlab)?;
+    let is_of = environment.gitlab == *of;
     let wish = Wish::default();
     let look = async {
+        let client = connections.client(&environment.gitlab)?;
         let (ground, observed) =
             observe::environment(environment, Rc::clone(repo), client, world, wish).await?;
         let found = taken::look(&ground, &observed, world).await?;
@@ -169,7 +187,10 @@ async fn known_one(
             }
             Ok(())
         }
-        Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotAllowed) => Err(error),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+        Err(error) if is_of && matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotAllowed) => {
+            Err(error)
+        }
         Err(error) => {
             adoption.left.push(Left { place: name, why: error.message().to_owned() });
             Ok(())

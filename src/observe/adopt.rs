@@ -8,6 +8,7 @@ use super::inspect::has_metadata;
 use crate::error::Result;
 use crate::gitlab::client::Client;
 use crate::gitlab::looks::{Looks, look_at};
+use crate::instance::Instance;
 use crate::lock;
 use crate::plan::adopt::{Found, Left, minted_elsewhere};
 use crate::profile::Environment;
@@ -141,18 +142,21 @@ fn look_into(file: &str, bytes: &[u8], identities: &Identities, search: &mut Sea
     Ok(())
 }
 
-/// Asks GitLab about each candidate with the token itself, and with ours whose it is.
+/// Asks GitLab about each candidate with the token itself, and with ours whose it is. What a lock here has as current is
+/// left: two entries with one token could neither replace nor end it.
 ///
 /// # Errors
-/// Where GitLab cannot be reached.
-pub async fn ask(search: Search, client: &Client) -> Result<(Vec<Found>, Vec<Left>)> {
+/// Where GitLab cannot be reached, or a lock cannot be read.
+pub async fn ask(search: Search, repo: &Repository, client: &Client) -> Result<(Vec<Found>, Vec<Left>)> {
     let Search { candidates, mut left } = search;
+    let held = held(repo, client.instance())?;
     let mut known: BTreeMap<String, Result<(Record, Owner), String>> = BTreeMap::new();
     let mut found = Vec::new();
     for candidate in candidates {
         let print = lock::digest(candidate.value.expose());
         if !known.contains_key(&print) {
-            known.insert(print.clone(), identify(&candidate.value, client).await?);
+            let identified = identify(&candidate.value, client).await?;
+            known.insert(print.clone(), identified.and_then(|(record, owner)| free(record, owner, &held)));
         }
         let place = format!("{} {}", candidate.file, candidate.path);
         match known.get(&print) {
@@ -170,6 +174,23 @@ pub async fn ask(search: Search, client: &Client) -> Result<(Vec<Found>, Vec<Lef
     Ok((found, left))
 }
 
+/// The current tokens of the locks here at this instance, with their entries: `qa/backstage`.
+fn held(repo: &Repository, instance: &Instance) -> Result<BTreeMap<TokenId, String>> {
+    let mut held = BTreeMap::new();
+    for (environment, _, lock) in environments::locks(repo)? {
+        let here = lock.tokens.iter().filter(|(_, entry)| entry.gitlab == *instance);
+        held.extend(here.map(|(key, entry)| (entry.id, format!("{environment}/{key}"))));
+    }
+    Ok(held)
+}
+
+fn free(record: Record, owner: Owner, held: &BTreeMap<TokenId, String>) -> Result<(Record, Owner), String> {
+    match held.get(&record.id) {
+        Some(entry) => Err(format!("token {} is that of {entry}; add this file to its profile", record.id)),
+        None => Ok((record, owner)),
+    }
+}
+
 /// The active tokens of a group or project that neither a lock here names nor this run has found in a file; not the one that
 /// we act with.
 ///
@@ -183,7 +204,9 @@ pub async fn unmanaged(
 ) -> Result<Vec<Record>> {
     let locks = environments::locks(repo)?;
     let own = client.own_token().await?.id;
-    let managed = |id| id == own || found.contains(&id) || locks.iter().any(|(_, _, lock)| lock.names(id));
+    let named: BTreeSet<TokenId> =
+        locks.iter().flat_map(|(_, _, lock)| lock.ids_at(client.instance())).collect();
+    let managed = |id| id == own || found.contains(&id) || named.contains(&id);
     let listed = client.list_active(owner).await?;
     Ok(listed.into_iter().filter(|record| !managed(record.id)).collect())
 }

@@ -55,7 +55,11 @@ pub async fn find(
     };
     let id = record.id;
     let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
-    let named = locks.into_iter().find(|(_, _, lock)| lock.names(id));
+    // Where a lock has it as current it is still in use, and lives on until that has a successor.
+    let instance = client.instance();
+    locks.retain(|(_, _, lock)| lock.ids_at(instance).any(|named| named == id));
+    let named =
+        locks.into_iter().min_by_key(|(_, _, lock)| lock.current_at(instance).all(|named| named != id));
     let Some((environment, user, _)) = named else {
         let found = begun
             .iter()

@@ -7,7 +7,7 @@ use super::options::{Options, Renew};
 use super::retire::{Stands, ours};
 use super::{Note, Once, Plan, Retire, Step, Why};
 use crate::journal::Retiring;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::token::{Known, TokenId};
 
 /// What is to be done and said about them.
@@ -30,8 +30,10 @@ pub(super) fn plan(plan: &Plan, observed: &Observed, options: &Options) -> AtOnc
         match view.due(retiring) {
             Ok(retire) => found.due.push(retire),
             Err(why) => found.notes.push(Note::attention(format!(
-                "token {} of {} is replaced, but not revoked: {why}",
-                retiring.token.id, retiring.key
+                "token {} of {} is replaced, but not revoked: {why}{}",
+                retiring.token.id,
+                retiring.key,
+                view.elsewhere(retiring)
             ))),
         }
     }
@@ -162,6 +164,13 @@ impl View<'_> {
             return Err(format!("a run that commits revokes it, such as {resume}"));
         }
         Ok(Retire { key: key.clone(), token, because: because.clone() })
+    }
+
+    /// How a token that leaked is replaced in the lock of another environment that has it as current too.
+    fn elsewhere(&self, retiring: &Retiring) -> String {
+        let path = self.observed.current_elsewhere.get(&retiring.token.id).filter(|_| retiring.is_leaked());
+        let other = path.and_then(|path| lock::owner(path));
+        other.map(|(other, _)| format!("; next: provision rotate --env {other} --leaked")).unwrap_or_default()
     }
 
     /// How a token goes that the lock here still has.

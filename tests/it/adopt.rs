@@ -9,7 +9,7 @@ use provision::token::{Kind, Role};
 
 use crate::support::canaries::Canaries;
 use crate::support::gitlab::{client, run};
-use crate::support::lab::Lab;
+use crate::support::lab::{Lab, Said};
 use crate::support::terminal::Terminal;
 
 /// A group token as somebody made it on GitLab's page.
@@ -387,4 +387,54 @@ fn a_listed_token_that_nobody_asked_to_replace_is_not_replaced_for_its_file() {
     assert_eq!((said.status, lab.minted().len()), (3, 1), "{said:?}");
     rotate("deploy").refused(3, "it cannot be proved to be ours");
     assert_eq!((lab.minted().len(), living(&lab, &tokens)), (2, 2));
+}
+
+/// Commits a secrets file with this token alone, as the stock sops encrypts it.
+fn stores(lab: &Lab, file: &str, token: &str) {
+    lab.write(file, &format!("token: {token}\n"));
+    lab.sops(["encrypt", "--in-place", file]).ok();
+    lab.commit_all("by hand");
+}
+
+fn leaked(lab: &Lab, value: &str) -> Said {
+    super::rotate::fed(lab.command(["rotate", "--leaked", "--yes"]), value)
+}
+
+#[test]
+fn a_token_that_a_lock_has_is_not_taken_over_again() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    let token = by_hand(&lab, "Shared", "2027-10-01");
+    stores(&lab, "secrets/one.yaml", &token);
+    let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url()];
+    lab.provision(adopt).ok();
+    stores(&lab, "secrets/two.yaml", &token);
+    let said = lab.provision(adopt);
+    let why = format!("token {} is that of one/token; add this file to its profile", id_of(&lab, "Shared"));
+    said.refused(3, &format!("left: secrets/two.yaml [\"token\"]: {why}"));
+    assert!(!lab.repo().join("environments/two.yaml").exists());
+    leaked(&lab, &token).ok();
+    assert_eq!(living(&lab, &[token]), 0);
+}
+
+#[test]
+fn a_leaked_token_that_two_locks_have_is_revoked_once_both_have_replaced_it() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    let token = by_hand(&lab, "Shared", "2027-10-01");
+    for file in ["secrets/one.yaml", "secrets/two.yaml"] {
+        stores(&lab, file, &token);
+    }
+    // Each was taken over on a branch of its own.
+    lab.git(["branch", "other"]);
+    for (branch, file) in [("main", "secrets/one.yaml"), ("other", "secrets/two.yaml")] {
+        lab.git(["checkout", "-q", branch]);
+        lab.provision(["adopt", "--yes", "--gitlab", lab.gitlab.url(), file]).ok();
+    }
+    lab.git(["checkout", "-q", "main"]);
+    lab.git(["merge", "-q", "-m", "both", "other"]);
+    leaked(&lab, &token).refused(3, "provision rotate --env two --leaked");
+    leaked(&lab, &token).ok();
+    assert_eq!(living(&lab, &[token]), 0);
+    lab.provision(["--all", "--yes"]).ok();
 }

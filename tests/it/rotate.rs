@@ -1,7 +1,7 @@
 //! `rotate` and `resume` of the built program.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use jiff::SignedDuration;
 use provision::lock::Lock;
@@ -132,7 +132,11 @@ fn make_executable(lab: &Lab, path: &str) {
 }
 
 fn piped(lab: &Lab, args: &[&str], input: &str) -> Said {
-    let mut command = lab.command(args);
+    fed(lab.command(args), input)
+}
+
+/// Runs a command that reads this from its standard input.
+pub(crate) fn fed(mut command: Command, input: &str) -> Said {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
