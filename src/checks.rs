@@ -6,6 +6,7 @@ pub mod changes;
 mod clear_tokens;
 pub mod doctor;
 pub mod finding;
+pub mod nested;
 mod own_files;
 pub mod repository;
 pub mod rules;
