@@ -11,6 +11,7 @@ use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKe
 use crate::checks::hook::Runner;
 use crate::checks::{Row, of_a_person, status};
 use crate::error::{Error, Result};
+use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, Recipients};
 use crate::repo::{Difference, HookState, RelPath, Repository, Upstream, read};
@@ -210,10 +211,9 @@ fn lacking(repo: &Repository, read: &[Environment]) -> Vec<Lacking> {
 }
 
 /// Journals that are there, of environments that have a profile and of others.
-fn journals(repo: &Repository) -> Result<Vec<(String, Result<usize>)>> {
-    let open = |name: &String| interrupted::replay(repo, name).map(|replay| replay.open.len());
-    let names = interrupted::environments(repo)?;
-    Ok(names.into_iter().map(|name| (name.clone(), open(&name))).collect())
+fn journals(repo: &Repository) -> Result<Vec<(String, Result<Replay>)>> {
+    let names = interrupted::environments(repo)?.into_iter();
+    Ok(names.map(|name| (name.clone(), interrupted::replay(repo, &name))).collect())
 }
 
 /// A pipeline file that runs `provision` as a writer: without one nobody comes back for tokens that were replaced.
@@ -244,7 +244,7 @@ fn read_keys(identities: &Identities) -> ReadKeys {
     ReadKeys {
         sources: identities.sources(true).map(ToOwned::to_owned).collect(),
         recipients: identities.recipients().map(ToString::to_string).collect(),
-        unusable: identities.skipped(true).map(ToString::to_string).collect(),
+        unusable: identities.unusable(true).collect(),
     }
 }
 
@@ -255,8 +255,9 @@ fn default_key_file(world: &World) -> Option<(String, Option<u32>)> {
 
 #[cfg(unix)]
 fn mode(path: &Path) -> Option<u32> {
+    use std::fs::Metadata;
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().ok().map(|metadata| metadata.permissions().mode())
+    path.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.permissions().mode())
 }
 
 /// Permissions elsewhere than on Unix are not bits.
