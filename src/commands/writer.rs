@@ -363,7 +363,7 @@ impl Run<'_> {
         let (ground, plan) = if moved && !apply::is_idle(&shown, &ground) {
             let mut again = self.plan(&ground.environment).await?;
             again.0.pasted = ground.pasted;
-            if again.1.consent() != shown.consent() {
+            if again.1.exceeds(&shown) {
                 return Err(Error::new(
                     Kind::Refused,
                     format!("the plan for {} is no longer the one that was shown", shown.environment),

@@ -87,7 +87,7 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
         }
         Step::Write(write) if write.create => (
             "create",
-            vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],
+            vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers.count()))],
         ),
         Step::Write(write) => {
             let listed =
