@@ -38,13 +38,7 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
-        let mut unfinished = mints(
-            ground,
-            &marks(|step| match step {
-                Step::Finish { mark, .. } => Some(mark),
-                _ => None,
-            }),
-        );
+        let mut unfinished = mints(ground, &used(plan));
         for (key, token) in &ground.replay.retiring {
             let line = Line::Retiring { key: key.clone(), token: token.clone() };
             if plan.still_to_revoke.contains(&token.id) {
@@ -78,11 +72,12 @@ impl<'a> Journalled<'a> {
         Ok(())
     }
 
-    /// Leaves what was to be revoked, and is not in what can be done of the plan, to a later run.
+    /// Leaves what was to be revoked, finished or settled, and is not in what can be done of the plan, to a later run.
     pub(super) fn postpone(&mut self, plan: &Plan) {
+        let used = used(plan);
         let is_left = |line: &mut Line| match line {
             Line::Retiring { token, .. } => plan.at_once().all(|retire| retire.token.id != token.id),
-            _ => false,
+            line => line.mark().is_some_and(|mark| !used.contains(mark)),
         };
         self.watched.extend(self.unfinished.extract_if(.., is_left));
     }
@@ -121,6 +116,15 @@ impl<'a> Journalled<'a> {
             .because(error.to_string())
             .hint("nothing is done without a journal; free space or mend the permissions, then run again")
     }
+}
+
+/// The marks of what an interrupted run left and the plan finishes or settles.
+fn used(plan: &Plan) -> BTreeSet<&str> {
+    let finished = plan.steps.iter().filter_map(|step| match step {
+        Step::Finish { mark, .. } => Some(mark.as_str()),
+        _ => None,
+    });
+    finished.chain(plan.mints().flat_map(|mint| mint.settles.iter().map(String::as_str))).collect()
 }
 
 /// The lines about these marks.

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::support::lab::Lab;
+use crate::support::program::script;
 use crate::support::team::Team;
 
 const SECRETS: &str = "secrets/qa.sops.yaml";
@@ -187,4 +188,18 @@ fn what_was_replaced_and_not_pushed_yet_ends_with_its_entry() {
     lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
     lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
     assert_eq!(live(&lab), [0; 0]);
+}
+
+#[test]
+fn what_an_interrupted_run_made_is_withdrawn_and_not_committed_first() {
+    let lab = Lab::today();
+    let hook = lab.repo().join(".git/hooks/pre-commit");
+    script(&hook, "#!/bin/sh\nexit 1\n");
+    lab.provision(["--env", "qa", "--yes"]).refused(4, "git commit failed");
+    std::fs::remove_file(hook).unwrap();
+    let head = lab.head();
+    lab.provision(["revoke", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    assert_eq!((live(&lab), lab.head()), (Vec::new(), head));
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    assert!(!lab.repo().join(".git/provision/qa.journal").exists());
 }
