@@ -63,7 +63,7 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         let kind = match error {
             PlanError::Expiry { .. } | PlanError::NoSuchToken { .. } => Kind::Usage,
-            PlanError::Undecided { .. } => Kind::HalfWay,
+            PlanError::Undecided { .. } | PlanError::OutOfReach { .. } => Kind::HalfWay,
             PlanError::PolicyDiffers { .. }
             | PlanError::NotOurs { .. }
             | PlanError::OtherOwner { .. }
@@ -93,6 +93,13 @@ impl From<PlanError> for Error {
                 explained
                     .hint(format!("{what}, and commit it: sops edit {}", word(&file)))
                     .hint(format!("or replace {key} as well: name it with --token too"))
+            }
+            PlanError::OutOfReach { environment, id, remote, .. } => {
+                let remote = word(&remote);
+                let abandon = Options { abandon: true, ..Options::resume(None) };
+                explained
+                    .hint(format!("bring the remote back, and run the same command again: git remote add {remote} URL"))
+                    .hint(format!("or undo that run, which revokes token {id}: {}", abandon.command(&environment)))
             }
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
             PlanError::Undecided { environment, key, successor, way, regain, .. } => {
@@ -180,7 +187,10 @@ impl From<PolicyEditError> for Error {
             PolicyEditError::SeveralGroups { .. } | PolicyEditError::NoGroup { .. } => start.hint(
                 "provision keys add … --group NUMBER says into which one; --env and --file choose the rules",
             ),
-            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
+            PolicyEditError::NoAge { .. }
+            | PolicyEditError::Layout { .. }
+            | PolicyEditError::Names
+            | PolicyEditError::Reach => {
                 start.hint("edit it by hand, commit that, then run provision rekey")
             }
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,

@@ -67,6 +67,9 @@ pub enum Line {
 pub struct Push {
     /// The remote's name.
     pub remote: String,
+    /// Digest of its address, by which it is found under another name; `None`: from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The branch there.
     pub branch: String,
     /// The commit, hexadecimal.

@@ -39,6 +39,9 @@ impl<'a> Journalled<'a> {
             }),
         );
         let mut unfinished = mints(ground, &used(plan));
+        if !unfinished.is_empty() {
+            unfinished.extend(ground.replay.pushes.iter().cloned().map(Line::Pushing));
+        }
         for (key, token) in &ground.replay.retiring {
             let line = Line::Retiring { key: key.clone(), token: token.clone() };
             if plan.still_to_revoke.contains(&token.id) {
@@ -72,12 +75,13 @@ impl<'a> Journalled<'a> {
         Ok(())
     }
 
-    /// Leaves what was to be revoked, finished or settled, and is not in what can be done of the plan, to a later run.
-    pub(super) fn postpone(&mut self, plan: &Plan) {
-        let used = used(plan);
+    /// Leaves what was to be revoked, finished or settled, and is not in the rest of the plan that can be done, to a later
+    /// run.
+    pub(super) fn postpone(&mut self, plan: &Plan, rest: &Plan) {
+        let (used, still) = (used(plan), used(rest));
         let is_left = |line: &mut Line| match line {
-            Line::Retiring { token, .. } => plan.at_once().all(|retire| retire.token.id != token.id),
-            line => line.mark().is_some_and(|mark| !used.contains(mark)),
+            Line::Retiring { token, .. } => rest.at_once().all(|retire| retire.token.id != token.id),
+            line => line.mark().is_some_and(|mark| used.contains(mark) && !still.contains(mark)),
         };
         self.watched.extend(self.unfinished.extract_if(.., is_left));
     }

@@ -345,7 +345,7 @@ impl Run<'_> {
             }
             let moved = self.done.borrow().iter().any(|done| done.commit.is_some());
             match self.one(ground, plan, moved).await {
-                Ok(done) => self.done.borrow_mut().push(done),
+                Ok(()) => {}
                 // What stopped this one half-way would stop the next one there too.
                 Err(error) if error.kind() == Kind::HalfWay => return Err(error),
                 Err(error) => {
@@ -359,7 +359,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
+    async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<()> {
         let (ground, plan) = if moved && !apply::is_idle(&shown, &ground) {
             let mut again = self.plan(&ground.environment).await?;
             again.0.pasted = ground.pasted;
@@ -380,12 +380,15 @@ impl Run<'_> {
             None => self.look(&environment, &self.repo, None, Some(&plan)).await,
             Some(way) => self.look_to_deliver(&environment, way, Some(&plan)).await,
         };
-        let mut done = arrive(ground, &plan, self.world, &progress, again).await;
+        let mut done = Done::default();
+        let arrived = arrive(ground, &plan, self.world, &progress, &mut done, again).await;
         drop(progress);
-        if let Ok(done) = &mut done {
-            done.planned.clone_from(&plan.notes);
-        }
-        done
+        let told = match &arrived {
+            Ok(()) => Some(Done { planned: plan.notes, ..done }),
+            Err(_) => Some(done.for_good()).filter(|done| !done.is_nothing()),
+        };
+        self.done.borrow_mut().extend(told);
+        arrived
     }
 }
 

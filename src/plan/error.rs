@@ -97,6 +97,21 @@ pub enum PlanError {
         /// How its value can still be used, where that was recorded.
         regain: Option<Regain>,
     },
+    /// An interrupted run has pushed a token that is not to be used here.
+    #[error(
+        "whether token {id} of {key} is in use cannot be seen: an interrupted run pushed it to {remote}, and this clone has \
+         no remote {remote} any more"
+    )]
+    OutOfReach {
+        /// The environment.
+        environment: String,
+        /// Key of the entry.
+        key: String,
+        /// The token.
+        id: TokenId,
+        /// What the remote was called.
+        remote: String,
+    },
     /// What was named on the command line is not there.
     #[error("{environment} has no token {key}")]
     NoSuchToken {

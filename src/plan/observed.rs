@@ -173,6 +173,8 @@ pub struct Pending {
     pub outcome: Outcome,
     /// What of the place that it was planned on is another one here; `None`: nothing.
     pub elsewhere: Option<Elsewhere>,
+    /// A remote that its run pushed to, and that this clone has no more: it may be in use there.
+    pub out_of_reach: Option<String>,
     /// Whether a person gave it up.
     pub given_up: bool,
 }

@@ -350,6 +350,11 @@ fn recover(
                     entry.fate = Fate::Healthy;
                 }
             }
+            Recovery::OutOfReach(id) => {
+                let (environment, key) = (environment.name.clone(), key.clone());
+                let remote = pending.out_of_reach.clone().unwrap_or_default();
+                return Err(PlanError::OutOfReach { environment, key, id, remote });
+            }
             Recovery::Undecided { why, successor, regain } => {
                 let (environment, key) = (environment.name.clone(), key.clone());
                 let way = pending.intent.way;

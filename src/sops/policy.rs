@@ -13,6 +13,7 @@ mod read;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use crate::yaml::{self, Position};
 

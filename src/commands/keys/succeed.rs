@@ -11,7 +11,7 @@ use super::super::rotate::with_overlap;
 use super::super::writer::{self, Job};
 use crate::cli::{ConnectionArgs, KeysRemoveArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
-use crate::observe::{POLICY, environments, interrupted};
+use crate::observe::{POLICY, interrupted};
 use crate::plan::Plan;
 use crate::plan::deliver::Way;
 use crate::plan::invocation::Verb;
@@ -43,16 +43,14 @@ struct Chose {
 
 impl Chose {
     /// The tokens in use; and environments whose interrupted run is to be finished.
-    fn of(readable: &Readable, repo: &Repository) -> Result<Self> {
-        let names = environments::names(repo)?;
-        let all = names.iter().map(|name| environments::read(repo, name)).collect::<Result<Vec<_>>>()?;
-        let keys = succession(readable, &all).chosen;
+    fn of(readable: &Readable, all: &[Environment], repo: &Repository) -> Result<Self> {
+        let keys = succession(readable, all).chosen;
         let interrupted = interrupted::environments(repo)?;
         let is_concerned = |name: &String| {
             let could_be_read = readable.tokens.iter().any(|token| token.environment == *name);
             keys.contains_key(name) || (interrupted.contains(name) && could_be_read)
         };
-        let environments = all.into_iter().filter(|one| is_concerned(&one.name)).collect();
+        let environments = all.iter().filter(|one| is_concerned(&one.name)).cloned().collect();
         Ok(Self { environments, keys })
     }
 }
@@ -79,9 +77,10 @@ impl<'a> Rotation<'a> {
     pub(super) async fn rehearse(
         &self,
         readable: &Readable,
+        environments: &[Environment],
         repo: &Rc<Repository>,
     ) -> Result<Option<Vec<Plan>>> {
-        let Chose { environments, keys } = Chose::of(readable, repo)?;
+        let Chose { environments, keys } = Chose::of(readable, environments, repo)?;
         let options = |environment: &str| self.options(keys.get(environment));
         let job = job(environments, &options);
         let rehearsed = writer::rehearse(&job, Rc::clone(repo), &self.connections, self.ui, self.world).await;
@@ -140,10 +139,11 @@ impl<'a> Rotation<'a> {
     pub(super) async fn run(
         &self,
         readable: &Readable,
+        environments: &[Environment],
         repo: &Rc<Repository>,
         agreed: &[Plan],
     ) -> (Result<Exit>, Vec<Done>) {
-        let Chose { environments, keys } = match Chose::of(readable, repo) {
+        let Chose { environments, keys } = match Chose::of(readable, environments, repo) {
             Ok(chose) => chose,
             Err(error) => return (Err(error), Vec::new()),
         };

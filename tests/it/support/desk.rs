@@ -153,11 +153,12 @@ impl Desk {
         let delivery = ground.delivery.clone();
         let again =
             async || self.observed(effects, Some(&plan)).await.map(|(ground, plan, _)| (ground, plan));
-        let done = arrive(ground, &plan, &world, &silent(), again).await;
+        let mut done = Done::default();
+        let arrived = arrive(ground, &plan, &world, &silent(), &mut done, again).await;
         if let Some(delivery) = delivery {
             delivery.close(&world);
         }
-        done
+        arrived.map(|()| done)
     }
 
     /// One run over these effects, as the command makes it.
