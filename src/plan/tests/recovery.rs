@@ -278,7 +278,7 @@ fn a_rotation_whose_value_is_under_seal_names_what_it_takes_to_use_it() {
         (left.outcome, left.elsewhere, left.intent.way) = (outcome, elsewhere, way);
         match plan(&environment(PROFILE), &observed, &Options::default()) {
             Err(PlanError::Undecided { regain, successor: Some(TokenId(50)), .. }) => {
-                assert_eq!(regain, expected)
+                assert_eq!(regain, expected);
             }
             other => panic!("{other:?}"),
         }
