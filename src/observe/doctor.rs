@@ -237,8 +237,9 @@ fn default_key_file(world: &World) -> Option<(String, Option<u32>)> {
 
 #[cfg(unix)]
 fn mode(path: &Path) -> Option<u32> {
+    use std::fs::Metadata;
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().ok().map(|metadata| metadata.permissions().mode())
+    path.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.permissions().mode())
 }
 
 /// Permissions elsewhere than on Unix are not bits.

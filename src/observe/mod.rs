@@ -209,7 +209,7 @@ pub async fn environment(
     let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
     current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));
     current_anywhere.extend(environments::current_ids(&repo)?);
-    current_anywhere.extend(view.current);
+    current_anywhere.extend(view.lock.tokens.values().map(|entry| entry.id));
     let mut observed = Observed {
         by_value: BTreeSet::new(),
         minted_elsewhere: elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?,
@@ -226,6 +226,7 @@ pub async fn environment(
         at_hand,
         pending,
         left,
+        upstream: view.lock,
         superseded_since: view.superseded_since,
         upstream_unknown: view.unknown,
         current_anywhere,

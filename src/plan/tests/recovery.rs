@@ -7,7 +7,7 @@ use crate::plan::deliver::Way;
 use crate::plan::observed::{Elsewhere, Outcome, Pending};
 use crate::plan::options::End;
 
-fn pending(outcome: Outcome) -> Pending {
+pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {
         intent: Intent {
             mark: "pv-9".to_owned(),
@@ -39,7 +39,7 @@ fn minted(id: u64, mark: &str) -> Record {
     Record { description: Some(description("qa", "backstage", mark)), ..record(id) }
 }
 
-fn recorded() -> Outcome {
+pub(super) fn recorded() -> Outcome {
     Outcome::Recorded { record: minted(50, "pv-9"), opens: true, committed: false }
 }
 
