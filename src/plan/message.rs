@@ -51,7 +51,7 @@ pub struct Done {
     pub pushed: Option<String>,
     /// Address of the merge request, where the remote said it.
     pub merge_request: Option<String>,
-    /// Entries that got no token, because GitLab refused theirs or one that their files take too.
+    /// What was not done, because GitLab refused it or a token that the same file takes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
     /// Entries that needed nothing.
@@ -93,8 +93,6 @@ pub struct Revoked {
 pub struct Unrevoked {
     /// GitLab's number.
     pub id: TokenId,
-    /// Whether its value is in the wrong hands.
-    pub leaked: bool,
     /// Why not.
     pub why: String,
 }
@@ -109,26 +107,34 @@ pub enum Proof {
     Itself,
 }
 
-/// An entry that got no token while others did.
+/// A token that was not made, or not revoked, while others of its environment were.
 #[derive(Debug, Serialize)]
 pub struct Refused {
-    /// Key of the entry.
+    /// Key of its entry.
     pub key: String,
     /// Why.
     pub why: String,
-    /// Its token, where GitLab's rotate has ended that one already: the successor waits in the journal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended: Option<TokenId>,
+    /// What GitLab did not do.
+    #[serde(flatten)]
+    pub what: Refusal,
+}
+
+/// What GitLab did not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "refused", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The entry has the token that it had, or none.
+    Mint,
+    /// GitLab's rotate has ended the entry's token already: the successor waits in the journal.
+    Rest {
+        /// That token.
+        ended: TokenId,
+    },
+    /// A token of an entry that was to end lives on.
+    Revocation,
 }
 
 impl Done {
-    /// Notes that a superseded token was not revoked, as this step said.
-    pub fn not_revoked(&mut self, step: &super::Step, id: TokenId, why: String) {
-        let leak = |retire: &super::Retire| matches!(retire.because, super::Why::Leaked { .. });
-        let leaked = matches!(step, super::Step::Retire(retire) if leak(retire));
-        self.unrevoked.push(Unrevoked { id, leaked, why });
-    }
-
     /// Whether nothing was changed, neither at GitLab nor here.
     #[must_use]
     pub fn is_nothing(&self) -> bool {

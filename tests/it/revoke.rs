@@ -103,6 +103,23 @@ fn what_gitlab_does_not_revoke_keeps_its_slot_and_its_entry() {
 }
 
 #[test]
+fn what_is_not_revoked_is_said_to_be_not_revoked() {
+    let lab = two_tokens();
+    lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    for token in lab.minted().iter().filter(|token| token["name"] != "Mirror") {
+        lab.fault(&format!("DELETE */access_tokens/{} 403", token["id"]));
+    }
+    let said = lab.provision(["revoke", "--env", "qa", "--yes"]).refused(4, "2 tokens were not revoked");
+    assert!(!said.err.contains("not made"), "{}", said.err);
+    let rest = said.err.lines().find(|line| line.contains("for the rest")).unwrap();
+    assert!(rest.ends_with("provision revoke --env qa --token backstage"), "{rest}");
+    assert_eq!(live(&lab).len(), 2);
+    lab.gitlab.clear_faults();
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 0);
+}
+
+#[test]
 fn an_entry_that_left_the_profile_is_reported_and_revoked_by_prune_only() {
     let lab = two_tokens();
     lab.write("environments/qa.yaml", &lab.read("environments/qa.yaml").replace(MIRROR, ""));
