@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::Instance;
+use crate::plan::deliver::Way;
 use crate::token::{Known, Owner, Record, Scopes};
 
 /// How long a request without a reply is watched for: GitLab may still commit it.
@@ -66,6 +67,9 @@ pub enum Line {
 pub struct Push {
     /// The remote's name.
     pub remote: String,
+    /// Digest of its address, by which it is found under another name; `None`: from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The branch there.
     pub branch: String,
     /// The commit, hexadecimal.
@@ -100,6 +104,9 @@ pub struct Intent {
     pub worktree: Option<String>,
     /// The branch that HEAD was on; `None` when detached.
     pub branch: Option<String>,
+    /// How the run delivers its commit; `None`: not at all, or a journal from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
     /// Digest of the lock entry that it was planned on; `None` where there was none.
     pub planned_on: Option<String>,
     /// `--overlap` as it was given, where it was.
@@ -237,6 +244,12 @@ impl Replay {
         }
     }
 
+    /// How the interrupted run was to deliver its commit.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        self.open.iter().find_map(|open| open.intent.way)
+    }
+
     /// Whether the file at `path` with this content hash is what the interrupted run wrote.
     #[must_use]
     pub fn wrote(&self, path: &str, sha256: &str) -> bool {
@@ -296,6 +309,7 @@ mod tests {
             sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
+            way: None,
             planned_on: None,
             overlap: None,
             rotates: None,
@@ -348,6 +362,15 @@ mod tests {
         assert_eq!(replay.open.len(), 1);
         assert_eq!(replay.open[0].intent, intent("b"));
         assert_eq!(replay.open[0].minted.as_ref().unwrap().0.id, TokenId(42));
+    }
+
+    #[test]
+    fn the_way_of_an_interrupted_run_is_known_and_older_journals_say_nothing_of_it() {
+        let delivered = Line::Intent(Box::new(Intent { way: Some(Way::Push), ..intent("a") })).to_text();
+        assert_eq!(Replay::read("journal", &delivered).unwrap().way(), Some(Way::Push));
+        let older = Line::Intent(Box::new(intent("b"))).to_text();
+        assert!(!older.contains("way"), "{older}");
+        assert_eq!(Replay::read("journal", &older).unwrap().way(), None);
     }
 
     #[test]

@@ -45,6 +45,9 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
+        if !unfinished.is_empty() {
+            unfinished.extend(ground.replay.pushes.iter().cloned().map(Line::Pushing));
+        }
         for (key, token) in &ground.replay.retiring {
             let line = Line::Retiring { key: key.clone(), token: token.clone() };
             if plan.still_to_revoke.contains(&token.id) {

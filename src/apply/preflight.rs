@@ -108,7 +108,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         match step {
             Step::Write(write) => {
                 let file = file(ground, &write.file)?;
-                rehearse(plan, write, file, ground, world)?;
+                rehearse(write, file, ground, world)?;
                 prepared.writers.insert(write.file.clone(), Writer::open(file, world)?);
             }
             Step::Commit { paths } => {
@@ -176,7 +176,7 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 }
 
 /// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
-fn rehearse(plan: &Plan, write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
+fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
     let placeholder = Secret::new(PLACEHOLDER.to_owned());
     let values = ground.environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
     let fact = |name: &str| Fact { id: TokenId(0), name: name.to_owned(), expires: None };
@@ -184,8 +184,7 @@ fn rehearse(plan: &Plan, write: &Write, file: &GroundFile, ground: &Ground, worl
         ground.environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
     let mut writer = Writer::open(file, world)?;
     files::fill(&mut writer, write, file, ground, &values, &facts)?;
-    writer
-        .seal(now(ground, world), &files::filled(plan, file, ground))
+    files::seal(writer, write, file, now(ground, world))
         .map(drop)
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }

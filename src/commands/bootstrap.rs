@@ -11,10 +11,10 @@ use super::{Exit, access, own_key};
 use crate::cli::BootstrapArgs;
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
+use crate::observe::environments;
 use crate::observe::own::{self, Own};
-use crate::observe::{Wish, environments};
+use crate::plan::invocation::Verb;
 use crate::plan::options::Options;
-use crate::plan::provision::plan;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
@@ -107,15 +107,13 @@ async fn token(
         made_now = value.is_some();
     }
     let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value });
-    let options = Options::default();
+    let options = Options { verb: Verb::Bootstrap, ..args.write.options() };
     let job = Job {
         verb: "bootstrap",
         environments: vec![environment],
-        wish: Wish::default(),
         pasted,
         leaked: None,
-        plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
-        again: |environment, _| format!("provision bootstrap --env {environment}"),
+        options: &|_| options.clone(),
     };
     let page = job.environments.first().map(|one| one.gitlab.page("-/user_settings/personal_access_tokens"));
     let done = writer::run_with(&job, Rc::clone(repo), &args.write, connections, ui, world).await;

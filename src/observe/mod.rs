@@ -14,6 +14,7 @@ use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
+use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
@@ -69,8 +70,6 @@ pub struct Ground {
     pub lock: Lock,
     /// Where it is.
     pub lock_path: RelPath,
-    /// Files that the lock names, and that are neither wanted nor there.
-    pub gone: BTreeSet<String>,
     /// The secrets files, in the order of the profile.
     pub files: Vec<GroundFile>,
     /// Where the journal is.
@@ -134,6 +133,20 @@ pub struct Wish {
     pub orphans: bool,
     /// What is committed will be upstream when the run ends.
     pub arrives_upstream: bool,
+}
+
+impl Wish {
+    /// What a plan that follows these options needs to know.
+    #[must_use]
+    pub fn of(options: &Options) -> Self {
+        Self {
+            sync_template: options.sync_template,
+            revokes: options.revokes(),
+            values: options.end != End::Nothing,
+            orphans: options.orphans.is_some(),
+            arrives_upstream: false,
+        }
+    }
 }
 
 /// Looks at one environment.
@@ -205,7 +218,7 @@ pub async fn environment(
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
         moved,
-        gone: gone.clone(),
+        gone,
         orphans,
         owners,
         live,
@@ -231,7 +244,6 @@ pub async fn environment(
         operator,
         lock,
         lock_path,
-        gone,
         files,
         journal,
         replay,

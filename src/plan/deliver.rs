@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Note;
 use crate::lock;
 use crate::profile::is_component;
@@ -12,7 +14,8 @@ use crate::profile::is_component;
 const LEGIBLE: usize = 40;
 
 /// How a commit is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Way {
     /// Pushed to the branch that the user's branch follows (`--push`).
     Push,

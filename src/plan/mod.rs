@@ -3,6 +3,8 @@
 //! A planner is a pure function of what is wanted (the profile), what is (`observed`) and the time. `apply` does what
 //! a plan says and decides nothing.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -18,6 +20,7 @@ pub mod deliver;
 mod end;
 mod error;
 pub mod health;
+pub mod invocation;
 pub mod message;
 pub mod observed;
 pub mod options;
@@ -155,8 +158,8 @@ pub enum Step {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         removed: Vec<String>,
         /// Files that are gone, and leave it.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        forgotten: Vec<String>,
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        forgotten: BTreeSet<String>,
     },
     /// Commit exactly these paths.
     Commit {
@@ -276,6 +279,14 @@ pub struct Write {
     /// The leaves that are blanked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blank: Vec<sops::Path>,
+}
+
+impl Write {
+    /// Whether it gives the leaf its value: a file that is made anew has all of them from its template.
+    #[must_use]
+    pub fn sets(&self, leaf: &sops::Path) -> bool {
+        self.create || self.leaves.contains(leaf)
+    }
 }
 
 /// Something that a person should know, and nothing is done about.

@@ -172,6 +172,8 @@ pub struct Pending {
     pub outcome: Outcome,
     /// Whether worktree, branch and the lock entry it was planned on are still the same.
     pub same_ground: bool,
+    /// A remote that its run pushed to, and that this clone has no more: it may be in use there.
+    pub out_of_reach: Option<String>,
     /// Whether a person gave it up.
     pub given_up: bool,
 }

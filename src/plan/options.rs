@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Span, Timestamp};
 
+use super::deliver::Way;
+use super::invocation::Verb;
 use super::{Plan, PlanError, Reason};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, Token};
@@ -12,6 +14,8 @@ use crate::token::TokenId;
 /// The choices that a plan follows.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The command that they were given to.
+    pub verb: Verb,
     /// Whether the result is committed. Without a commit nothing is retired either.
     pub commit: bool,
     /// Which entries get a successor.
@@ -26,6 +30,12 @@ pub struct Options {
     pub orphans: Option<SignedDuration>,
     /// Undo what an interrupted run made, instead of finishing it.
     pub abandon: bool,
+    /// Write the template's other leaves too.
+    pub sync_template: bool,
+    /// Take a pasted token that may do more than the profile asks for.
+    pub accept_more: bool,
+    /// What becomes of the commit; `None`: it stays here.
+    pub way: Option<Way>,
 }
 
 /// Which entries get a successor.
@@ -82,6 +92,7 @@ impl Default for Options {
     /// Those of `provision --env`.
     fn default() -> Self {
         Self {
+            verb: Verb::default(),
             commit: true,
             renew: Renew::Unhealthy,
             overlap: None,
@@ -89,6 +100,9 @@ impl Default for Options {
             end: End::Nothing,
             orphans: None,
             abandon: false,
+            sync_template: false,
+            accept_more: false,
+            way: None,
         }
     }
 }

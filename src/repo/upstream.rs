@@ -58,12 +58,18 @@ impl Repository {
         }
     }
 
+    /// The names of all remotes.
+    #[must_use]
+    pub fn remotes(&self) -> Vec<String> {
+        self.git.remote_names().iter().map(ToString::to_string).collect()
+    }
+
     /// The remote that the current branch is configured with, else `origin`, else the only one.
     ///
     /// # Errors
     /// When HEAD cannot be read.
     pub fn remote(&self) -> Result<Chosen, RepoError> {
-        let remotes: Vec<String> = self.git.remote_names().iter().map(ToString::to_string).collect();
+        let remotes = self.remotes();
         let configured = self.configured_remote()?;
         Ok(match (configured, remotes.as_slice()) {
             (_, []) => Chosen::None,

@@ -18,9 +18,10 @@ use crate::plan::rekey::{self, Done};
 use crate::plan::{Note, Plan};
 use crate::profile::Environment;
 use crate::readership::Readable;
+use crate::readership::leaving::{Renamed, keys_in, reads_by};
 use crate::readership::succession::{LeftBehind, left_behind};
 use crate::repo::Repository;
-use crate::sops::{Policy, PolicyEdit, PolicyEditError, Reader, Recipient};
+use crate::sops::{Policy, PolicyEdit, PolicyEditError, Reader};
 use crate::ui::{self, Ui};
 use crate::world::World;
 
@@ -53,7 +54,8 @@ impl Past {
         let history = history(repo)?;
         let mut keys = history.keys_of(name);
         let policy = policy(repo)?;
-        keys.extend(leaving(name, &policy));
+        let present_keys = leaving(name, &keys, &policy)?;
+        keys.extend(present_keys);
         let others = policy.readers().into_iter().collect();
         let left_behind = left_behind(&history, &present(repo)?, &keys, &others);
         let readable = history.readable_by(&keys);
@@ -74,7 +76,8 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
             .hint("provision keys list shows the names; a public key will do too"));
     }
     let rotation = args.rotate_tokens.then(|| Rotation::new(args, ui, world)).transpose()?;
-    let has_them = |policy: &Policy| is_reader(&args.name, policy);
+    let keys = past.keys.clone();
+    let has_them = |policy: &Policy| reads_by(policy, &args.name, &keys);
     let (tokens, waits) = match &rotation {
         Some(rotation) => (
             rotation.rehearse(&past.readable, &past.environments, repo).await?,
@@ -83,7 +86,7 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         None => (Some(Vec::new()), false),
     };
     let then = tokens.as_deref().filter(|_| !waits).unwrap_or_default();
-    let (exit, done) = match remove(args, then, repo, ui, world).await? {
+    let (exit, done) = match remove(args, &past.keys, then, repo, ui, world).await? {
         Outcome::Planned(plan, notes) => {
             let dry_run = DryRun { plan: &plan, notes: &notes, tokens: tokens.as_deref(), waits };
             return dry_run.show(args, &past, ui);
@@ -121,6 +124,7 @@ fn topic(args: &KeysRemoveArgs) -> Topic {
 /// Everything that is encrypted is for the others alone afterwards.
 async fn remove(
     args: &KeysRemoveArgs,
+    past: &BTreeSet<Reader>,
     then: &[Plan],
     repo: &Rc<Repository>,
     ui: Ui,
@@ -128,7 +132,7 @@ async fn remove(
 ) -> Result<Outcome> {
     let edit = |text: &str| {
         let mut text = text.to_owned();
-        for reader in leaving(&args.name, &policy_of(&text)?) {
+        for reader in leaving(&args.name, past, &policy_of(&text)?)? {
             text = without(&text, reader, &args.name)?;
         }
         Ok(text)
@@ -197,19 +201,21 @@ impl DryRun<'_> {
     }
 }
 
-/// Whom the policy calls this; or the key itself.
-fn leaving(name: &str, policy: &Policy) -> BTreeSet<Reader> {
-    if let Ok(recipient) = name.parse::<Recipient>() {
-        return BTreeSet::from([Reader::Age(recipient)]);
-    }
-    let called = policy.readers().into_iter().filter(|one| policy.names().of(one) == Some(name));
-    policy.names().named(name).chain(called).collect()
-}
-
-/// Whether anything is still encrypted for them by this policy.
-fn is_reader(name: &str, policy: &Policy) -> bool {
-    let readers = policy.readers();
-    leaving(name, policy).iter().any(|one| readers.iter().any(|reader| reader.is_same_key(one)))
+/// Their keys in the policy.
+fn leaving(name: &str, past: &BTreeSet<Reader>, policy: &Policy) -> Result<BTreeSet<Reader>> {
+    keys_in(policy, name, past).map_err(|renamed| {
+        let Renamed { reader, name: other, theirs } = *renamed;
+        let what = format!("{reader}, which was {name}'s, is called {other} in .sops.yaml now");
+        let error = Error::new(Kind::Refused, what)
+            .because(format!("{other} may be {name} under another name, or somebody who has that key now"))
+            .hint(format!("if it is {name}'s: provision keys remove {other}"));
+        let keys: Vec<String> = theirs.iter().map(ToString::to_string).collect();
+        if keys.is_empty() {
+            return error
+                .hint(format!("if it is not, nobody is called {name} any more: there is nothing to remove"));
+        }
+        error.hint(format!("if it is not, name the key: provision keys remove {}", keys.join(", or ")))
+    })
 }
 
 fn without(text: &str, reader: Reader, name: &str) -> Result<String> {
