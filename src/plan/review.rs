@@ -38,6 +38,14 @@ pub struct Readers {
     pub after: Option<Vec<String>>,
 }
 
+/// How it is known what an entry was.
+#[derive(Clone, Copy)]
+enum ToldBy {
+    Token,
+    FormerKey,
+    Key,
+}
+
 /// An entry of the lock with the change, and what it was before.
 struct Changed<'a> {
     key: &'a str,
@@ -104,19 +112,16 @@ impl Review {
         let before = &self.before.tokens;
         let mut changed: Vec<Changed<'_>> =
             self.after.tokens.iter().map(|(key, new)| Changed { key, new, old: None }).collect();
-        let of_token = |entry: &Changed<'_>| before.iter().find(|(_, old)| names(entry.new, old.id));
-        let of_name = |entry: &Changed<'_>| before.get_key_value(self.moved.get(entry.key)?);
-        let of_key = |entry: &Changed<'_>| before.get_key_value(entry.key);
-        let ways: [&dyn Fn(&Changed<'_>) -> Option<(&'_ String, &'_ Entry)>; 3] =
-            [&of_token, &of_name, &of_key];
         let mut taken = BTreeSet::new();
-        for way in ways {
+        for told_by in [ToldBy::Token, ToldBy::FormerKey, ToldBy::Key] {
             for entry in changed.iter_mut().filter(|entry| entry.old.is_none()) {
-                if let Some((key, old)) = way(entry)
-                    && taken.insert(key)
-                {
-                    entry.old = Some((key, old));
-                }
+                let has_it = |(_, old): &(&String, &Entry)| names(entry.new, old.id);
+                let old = match told_by {
+                    ToldBy::Token => before.iter().find(has_it),
+                    ToldBy::FormerKey => self.moved.get(entry.key).and_then(|key| before.get_key_value(key)),
+                    ToldBy::Key => before.get_key_value(entry.key),
+                };
+                entry.old = old.filter(|(key, _)| taken.insert(*key)).map(|(key, old)| (key.as_str(), old));
             }
         }
         changed
