@@ -307,9 +307,13 @@ impl From<IdentityError> for Error {
             IdentityError::NotAnIdentity { .. } => of(&error)
                 .hint("an age identity is one line that begins with AGE-SECRET-KEY-1; age-keygen makes one"),
             IdentityError::Unreadable { source_name, reason } => {
-                Self::new(Kind::CannotDecrypt, format!("cannot read {source_name}"))
-                    .because(reason.clone())
-                    .hint("name the file of your own age identities, or unset the variable")
+                let hint = if source_name.starts_with("SOPS_") {
+                    "name the file of your own age identities, or unset the variable"
+                } else {
+                    "make it a file that you can read, or name another in SOPS_AGE_KEY_FILE"
+                };
+                let refused = Self::new(Kind::CannotDecrypt, format!("cannot read {source_name}"));
+                refused.because(reason.clone()).hint(hint)
             }
             IdentityError::IsKey { .. } => of(&error).hint(
                 "a key itself goes into SOPS_AGE_KEY; in GitLab, a variable of the type File is a path",

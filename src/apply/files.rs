@@ -9,7 +9,7 @@ use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, Written};
+use crate::journal::{Line, Retiring, Written};
 use crate::lock::{self, Lock};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
@@ -122,7 +122,10 @@ pub(super) fn write(
     // With nothing left to say, and no profile that it belongs to, it goes.
     let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
     let lock = (!is_over).then(|| lock.write());
-    let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
+    for retiring in plan.at_once().filter_map(|retire| announced(retire, fresh, ground)) {
+        journal.append(&Line::Retiring(retiring))?;
+    }
+    let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
     done.files = sealed.iter().map(|(_, file, _)| file.path.to_string()).collect();
     done.example = sealed.first().and_then(|(write, file, _)| {
         let path = set_slots(write, file).next()?.path.clone();
@@ -149,7 +152,6 @@ fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
 
 /// Announces what will be written, then writes it.
 fn put(
-    plan: &Plan,
     ground: &Ground,
     world: &World,
     sealed: &[(&Write, &GroundFile, Sealed)],
@@ -160,9 +162,6 @@ fn put(
     let mut contents: Vec<(&RelPath, Option<Content<'_>>)> =
         sealed.iter().map(|(_, file, sealed)| (&file.path, Some(Content::Sealed(sealed)))).collect();
     contents.push((lock_path, lock.map(Content::Lock)));
-    for retire in plan.at_once().filter(|retire| !stays_noted(retire, ground)) {
-        journal.append(&Line::Retiring { key: retire.key.clone(), token: retire.token.clone() })?;
-    }
     let written = contents.iter().map(|(path, content)| {
         let bytes = content.as_ref().map(Content::bytes).unwrap_or_default();
         Written { path: path.to_string(), sha256: content_digest(bytes) }
@@ -234,6 +233,18 @@ fn next_lock(
         }
     }
     lock
+}
+
+/// What the journal has to know of a token that is revoked once its successor, which this run made, is committed or
+/// pushed. Of one that an earlier run replaced, it knows that already.
+fn announced(retire: &Retire, fresh: &[Fresh], ground: &Ground) -> Option<Retiring> {
+    let successor = fresh.iter().find(|fresh| fresh.replaces == Some(retire.token.id))?;
+    (!stays_noted(retire, ground)).then(|| Retiring {
+        key: retire.key.clone(),
+        token: retire.token.clone(),
+        successor: Some(successor.record.id),
+        because: retire.because.clone(),
+    })
 }
 
 /// Whether a token that is revoked right after the commit stays in the lock until it is seen to have ended: neither a mark nor

@@ -6,9 +6,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::journal::Retiring;
 use crate::lock::Lock;
 use crate::plan::observed::Live;
-use crate::token::{Known, Owner, TokenId};
+use crate::token::{Owner, TokenId};
 
 /// How many requests are under way at once.
 pub const CONCURRENCY: usize = 8;
@@ -24,7 +25,7 @@ const LIST_FROM: usize = 3;
 pub async fn records(
     client: &Client,
     lock: &Lock,
-    retiring: &[(String, Known)],
+    retiring: &[Retiring],
     may_miss: fn(&ErrorKind) -> bool,
 ) -> Result<BTreeMap<TokenId, Live>, GitLabError> {
     let mut by_owner: BTreeMap<&Owner, BTreeSet<TokenId>> = BTreeMap::new();
@@ -34,7 +35,7 @@ pub async fn records(
             by_owner.entry(&old.owner).or_default().insert(old.id);
         }
     }
-    for (_, token) in retiring {
+    for Retiring { token, .. } in retiring {
         by_owner.entry(&token.owner).or_default().insert(token.id);
     }
     let mut live = BTreeMap::new();
@@ -67,4 +68,11 @@ pub async fn records(
         .await?;
     live.extend(asked);
     Ok(live)
+}
+
+/// Whether the tokens of an owner are nothing that this credential is shown: somebody else's, or those of a group that is
+/// gone.
+#[must_use]
+pub fn is_hidden(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::journal::Retiring;
 use crate::sops;
 use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
@@ -61,7 +62,7 @@ pub struct Plan {
     pub given_up: Vec<String>,
     /// Tokens that an interrupted run was about to revoke, and this one does not: they are not forgotten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub still_to_revoke: Vec<TokenId>,
+    pub still_to_revoke: Vec<Retiring>,
 }
 
 /// An entry that needs nothing.
@@ -138,7 +139,7 @@ pub enum Step {
     Revoke(Revoke),
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
-    /// Revoke the token that was replaced as soon as its successor is committed.
+    /// Revoke a token that was replaced, as the last thing: its successor is where the person wanted it then.
     RetireAtOnce(Retire),
     /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
     /// wanted any more.
@@ -237,7 +238,7 @@ pub struct Revoke {
 }
 
 /// Why a token is revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
     /// It is superseded, and its overlap is over.
@@ -246,7 +247,10 @@ pub enum Why {
         since: Timestamp,
     },
     /// Its successor takes its place without an overlap.
-    NoOverlap,
+    NoOverlap {
+        /// Where that is then.
+        once: Once,
+    },
     /// Somebody asked for it.
     Asked,
     /// The profile no longer has its entry.
@@ -261,6 +265,16 @@ pub enum Why {
         /// When GitLab last saw it used.
         last_used: Option<Timestamp>,
     },
+}
+
+/// Where a successor is before the token that it replaces without an overlap is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Once {
+    /// Upstream: `--overlap 0s --push`.
+    Upstream,
+    /// In a commit here: `--overlap 0s --force`.
+    Committed,
 }
 
 /// A secrets file to be written.

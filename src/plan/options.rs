@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 
 use super::deliver::Way;
 use super::invocation::Verb;
-use super::{Plan, PlanError, Reason};
+use super::{Once, Plan, PlanError, Reason, Why};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, Token};
 use crate::token::TokenId;
@@ -122,6 +122,27 @@ impl Options {
     /// `--force`, where this entry is one of those that the person chose.
     pub(super) fn forces(&self, key: &str) -> bool {
         self.force && self.renew.is_about(key)
+    }
+
+    /// Why a token is revoked that is in the wrong hands: this is the one.
+    pub(super) fn leaked(&self, id: TokenId) -> Option<Why> {
+        match self.renew {
+            Renew::Leaked { id: leaked, last_used } if leaked == id => Some(Why::Leaked { last_used }),
+            _ => None,
+        }
+    }
+
+    /// Why the current token of an entry that gets a successor is revoked without an overlap, where the person chose that for
+    /// this entry.
+    pub(super) fn at_once_because(&self, key: &str, id: TokenId, arrives_upstream: bool) -> Option<Why> {
+        let no_overlap = self.overlap_of(key).is_some_and(|overlap| overlap.span.is_zero());
+        let once = match (arrives_upstream, self.force) {
+            (true, _) => Some(Once::Upstream),
+            (false, true) => Some(Once::Committed),
+            (false, false) => None,
+        };
+        let hurried = once.filter(|_| no_overlap).map(|once| Why::NoOverlap { once });
+        self.leaked(id).or(hurried)
     }
 
     /// Whether it may be that a current token is revoked.

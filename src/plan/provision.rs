@@ -95,7 +95,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     }
     if let Renew::Leaked { id, .. } = options.renew
         && !observed.lock.names(id)
-        && !observed.retiring.iter().any(|(_, token)| token.id == id)
+        && !observed.retiring.iter().any(|begun| begun.token.id == id)
     {
         plan.notes.push(Note::attention(format!(
             "token {id} is not in this lock: it is neither replaced nor revoked"
@@ -400,7 +400,7 @@ fn mint(
             or_earlier: matches!(token.expires, Expires::Max),
         },
         replaces: current(entry, observed),
-        overlap: options.overlap.as_ref().map(|overlap| overlap.written.clone()),
+        overlap: options.overlap_of(&token.key).map(|overlap| overlap.written.clone()),
         rotates,
         because,
     };

@@ -236,8 +236,8 @@ impl World {
         }
         let sources = identities::read(&self.variables);
         let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside)));
-        if let Some(error) = identities.only_broken() {
-            return Err(error.clone().into());
+        if let Some((first, others)) = identities.only_broken().split_first() {
+            return Err(others.iter().map(ToString::to_string).fold(first.clone().into(), Error::because));
         }
         *self.identities.borrow_mut() = Some(Rc::clone(&identities));
         Ok(identities)

@@ -4,7 +4,7 @@ use super::*;
 use crate::journal::Intent;
 use crate::plan::observed::{Outcome, Pending};
 
-fn pending(outcome: Outcome) -> Pending {
+pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {
         intent: Intent {
             mark: "pv-9".to_owned(),
@@ -36,7 +36,7 @@ fn minted(id: u64, mark: &str) -> Record {
     Record { description: Some(description("qa", "backstage", mark)), ..record(id) }
 }
 
-fn recorded() -> Outcome {
+pub(super) fn recorded() -> Outcome {
     Outcome::Recorded { record: minted(50, "pv-9"), opens: true, committed: false }
 }
 

@@ -217,10 +217,10 @@ impl Identities {
         self.sources.iter().map(String::as_str).filter(move |name| with_ssh || !is_ssh(name))
     }
 
-    /// Where nothing was read, not one command given, and a source is no good: why.
+    /// Where nothing was read and no command is there: the sources that are no good.
     #[must_use]
-    pub fn only_broken(&self) -> Option<&IdentityError> {
-        self.broken.first().filter(|_| self.sources.is_empty())
+    pub fn only_broken(&self) -> &[IdentityError] {
+        if self.sources.is_empty() { &self.broken } else { &[] }
     }
 
     /// What was seen and cannot be used, a sentence each; SSH keys among it only where `with_ssh`.
