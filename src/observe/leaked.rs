@@ -114,18 +114,13 @@ async fn last_uses(
     let (none, of_journals) = ([].as_slice(), Lock::default());
     let locks = locks.iter().map(|(_, _, lock)| (lock, none)).chain([(&of_journals, begun.as_slice())]);
     for (lock, begun) in locks {
-        for (id, live) in live::records(client, lock, begun, is_hidden).await? {
+        for (id, live) in live::records(client, lock, begun, live::is_hidden).await? {
             if let Live::Known(record) = live {
                 last_uses.insert(id, record.last_used_at);
             }
         }
     }
     Ok(last_uses)
-}
-
-/// A lock may be of somebody else's tokens, or of a group that is gone: what was used there is of no interest here.
-fn is_hidden(error: &ErrorKind) -> bool {
-    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 fn ended(error: GitLabError) -> Result<Answer> {

@@ -138,6 +138,23 @@ fn an_entry_that_left_the_profile_is_reported_and_revoked_by_prune_only() {
 }
 
 #[test]
+fn an_entry_whose_token_has_ended_by_itself_is_named_where_it_leaves_the_lock() {
+    let lab = two_tokens();
+    lab.write("environments/qa.yaml", &lab.read("environments/qa.yaml").replace(MIRROR, ""));
+    let template = lab.read("templates/backstage.yaml").replace("MIRROR: \"{{ tokens.mirror }}\"\n", "");
+    lab.write("templates/backstage.yaml", &template);
+    lab.commit_all("no mirror");
+    let mirror =
+        lab.minted().into_iter().find(|token| token["description"].as_str().unwrap().contains("mirror"));
+    let mirror = &mirror.unwrap()["id"];
+    lab.api("DELETE", &format!("/groups/alithya-csna/access_tokens/{mirror}"), &serde_json::Value::Null);
+    let plan = lab.provision(["--env", "qa", "--prune", "--dry-run"]).ok();
+    assert!(plan.out.contains("without mirror, whose token has ended"), "{plan:?}");
+    lab.provision(["--env", "qa", "--prune", "--yes"]).ok();
+    assert!(lab.git(["log", "-1", "--format=%B"]).contains("forget mirror, whose token has ended"));
+}
+
+#[test]
 fn a_renamed_entry_keeps_its_token() {
     let lab = Lab::today();
     lab.provision(["--env", "qa", "--yes"]).ok();
@@ -150,6 +167,8 @@ fn a_renamed_entry_keeps_its_token() {
     let template = lab.read("templates/backstage.yaml");
     lab.write("templates/backstage.yaml", &template.replace("tokens.backstage", "tokens.portal"));
     lab.commit_all("rename");
+    let status = lab.provision(["status", "--env", "qa"]).ok();
+    assert!(status.out.contains("portal") && !status.out.contains("unlisted"), "{status:?}");
     let said = lab.provision(["--env", "qa", "--yes"]).ok();
     assert!(said.out.contains("backstage is portal now"), "{}", said.out);
     assert_eq!(live(&lab).len(), 1);
