@@ -323,3 +323,55 @@ fn a_personal_file_that_is_not_committed_stops_a_delivery_too() {
     lab.provision_as_admin(["--env", "devmode", "--push", "--yes"]).refused(5, "not committed");
     assert_eq!(lab.minted().len(), 1);
 }
+
+#[test]
+fn a_shallow_clone_says_that_it_is_one() {
+    for (squash, way) in [(true, "--push"), (true, "--mr"), (false, "--push")] {
+        let (lab, team) = lab_and_team();
+        run(&lab, "--mr").ok();
+        if squash {
+            team.squash("provision/qa");
+        } else {
+            team.somebody_adds("README", "more");
+        }
+        let clone = lab.everything().join("shallow");
+        let remote = format!("file://{}", team.remote().display());
+        lab.git(["clone", "-q", "--depth", "1", &remote, clone.to_str().unwrap()]);
+        let shallow = || {
+            let mut command = lab.command(["--env", "qa", "--yes", way]);
+            Said::of(&command.current_dir(&clone).output().unwrap())
+        };
+        let said = shallow().refused(5, "this clone does not have the whole history");
+        assert!(said.err.contains("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0"), "{}", said.err);
+        lab.git(["-C", clone.to_str().unwrap(), "fetch", "-q", "--unshallow"]);
+        if squash {
+            assert!(shallow().ok().out.contains("backstage is healthy"));
+        } else {
+            shallow().refused(5, "provision/qa of origin has changes that are not in main yet");
+        }
+        assert_eq!(lab.minted().len(), 1);
+    }
+}
+
+#[test]
+fn a_repository_that_the_environment_names_is_refused_with_the_way_out() {
+    let (lab, _team) = lab_and_team();
+    let mut command = lab.command(["--env", "qa", "--push", "--yes"]);
+    command.env("GIT_DIR", lab.repo().join(".git"));
+    let said = Said::of(&command.output().unwrap()).refused(5, "GIT_DIR or GIT_WORK_TREE is set");
+    assert!(said.err.contains("-C DIR") && said.err.contains("without --push and --mr"), "{}", said.err);
+    assert!(lab.minted().is_empty());
+}
+
+#[test]
+fn the_setting_of_the_format_that_signs_is_the_one_that_is_named() {
+    for (format, setting) in [("ssh", "gpg.ssh.program"), ("openpgp", "gpg.program")] {
+        let (lab, _team) = lab_and_team();
+        lab.git(["config", "commit.gpgSign", "true"]);
+        lab.git(["config", "gpg.format", format]);
+        lab.git(["config", "user.signingKey", "nobody"]);
+        lab.git(["config", setting, "/nonexistent/signer"]);
+        let said = run(&lab, "--no-push").refused(5, "commits are signed here");
+        assert!(said.err.contains(&format!("mend {setting} and user.signingKey")), "{}", said.err);
+    }
+}
