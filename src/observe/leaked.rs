@@ -25,6 +25,8 @@ pub enum Answer {
         environment: String,
         /// GitLab's number.
         id: TokenId,
+        /// Key of the entry whose current token it is; `None`: it was replaced before.
+        key: Option<String>,
         /// When GitLab had last seen it used before we asked with it, which is a use too.
         last_used: Option<Timestamp>,
     },
@@ -56,7 +58,7 @@ pub async fn find(
     let id = record.id;
     let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
     let named = locks.into_iter().find(|(_, _, lock)| lock.names(id));
-    let Some((environment, user, _)) = named else {
+    let Some((environment, user, lock)) = named else {
         let found = begun
             .iter()
             .find(|(_, retiring)| retiring.token.id == id)
@@ -64,6 +66,7 @@ pub async fn find(
         return found.map(|(environment, _)| Answer::Lives {
             environment: environment.clone(),
             id,
+            key: None,
             last_used,
         });
     };
@@ -74,7 +77,17 @@ pub async fn find(
             .because("what is in a personal file can be replaced by its owner only")
             .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
     }
-    Ok(Answer::Lives { environment, id, last_used })
+    let key = lock.tokens.into_iter().find(|(_, entry)| entry.id == id).map(|(key, _)| key);
+    Ok(Answer::Lives { environment, id, key, last_used })
+}
+
+/// Whether the value works, in words; `None`: nobody can use it any more.
+pub async fn still_works(value: &Secret, client: &Client) -> Option<&'static str> {
+    match client.verify(value, "the leaked token").await {
+        Ok(_) => Some("still works"),
+        Err(error) if matches!(error.kind(), ErrorKind::TokenRevoked | ErrorKind::TokenExpired) => None,
+        Err(_) => Some("may still work"),
+    }
 }
 
 /// A token that an interrupted run was about to revoke, and its environment.

@@ -128,6 +128,11 @@ pub fn done(ui: Ui, done: &Done) -> Result<()> {
     for file in &done.skipped {
         ui.note(true, &format!("{} was left as it is: {}", file.file, file.why));
     }
+    // A plan that has something to do says it before.
+    let is_new = done.rekeyed.is_empty() && !done.new_policy;
+    for file in done.elsewhere.iter().filter(|_| is_new) {
+        ui.note(false, &file.to_string());
+    }
     let hints: BTreeSet<&String> = done.skipped.iter().flat_map(|file| file.why.hints()).collect();
     for hint in hints {
         ui.note(false, hint);

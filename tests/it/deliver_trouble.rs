@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::canaries::Canaries;
 use crate::support::lab::{Lab, Said};
@@ -239,6 +239,53 @@ fn a_remote_beside_the_repository_is_reached_by_its_relative_address() {
         run(&lab, way).ok();
         goes_on(&lab, &team, way, 1);
     }
+}
+
+#[test]
+fn another_reader_of_the_same_number_is_another_plan() {
+    let [carol, dave] = [(); 2].map(|()| provision::sops::generate_identity().1.to_string());
+    let lab = Lab::today();
+    let policy = lab.read(".sops.yaml").replace(&lab.recipient, &format!("{},{carol}", lab.recipient));
+    lab.write(".sops.yaml", &policy);
+    lab.commit_all("carol");
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    let ben = team.another_clone("ben");
+    let mut held = ben.hold_next_push(&lab);
+    let args = ["rotate", "--env", "qa", "--push", "--yes"];
+    let late = ben.command(&lab, &args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    held.wait();
+    lab.write(".sops.yaml", &policy.replace(&carol, &dave));
+    lab.provision(["rekey", "--with-policy", "--yes"]).ok();
+    lab.git(["push", "-q"]);
+    held.let_go();
+    Said::of(&late.wait_with_output().unwrap())
+        .refused(4, "the plan for qa is no longer the one that was shown");
+    // Who looks at the new plan may have it.
+    let ben = |args: &[&str]| Said::of(&ben.command(&lab, args).output().unwrap());
+    ben(&args).ok();
+    let live = lab.minted().iter().filter(|token| token["active"] == true).count();
+    assert_eq!(live, 2);
+    assert!(team.show("main", "secrets/qa.sops.yaml").contains(&dave));
+}
+
+#[test]
+fn who_was_overtaken_by_somebody_elses_work_is_told_so() {
+    let (lab, team) = lab_and_team();
+    let ben = team.another_clone("ben");
+    let mut held = ben.hold_next_push(&lab);
+    let mut late = ben.command(&lab, &["--env", "qa", "--push", "--yes"]);
+    let late = late.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    held.wait();
+    team.somebody_adds("README.md", "news");
+    held.let_go();
+    let said = Said::of(&late.wait_with_output().unwrap()).ok();
+    assert!(
+        said.err.contains("the commit was made anew on what was pushed to main at origin meanwhile"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("what it made counts"), "{}", said.err);
 }
 
 #[test]
