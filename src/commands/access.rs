@@ -8,6 +8,7 @@ use super::writer;
 use crate::deliver::{Change, deliver};
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::present;
+use crate::observe::rekey::policy_at_head;
 use crate::observe::{POLICY, environments};
 use crate::plan::Note;
 use crate::plan::access::{self, Access};
@@ -98,11 +99,7 @@ fn plan(
     recipient: &Recipient,
     repo: &Repository,
 ) -> Result<Option<(Access, String)>> {
-    let Some(bytes) = repo.content_at_head(&RelPath::new(POLICY)?)? else {
-        return Err(Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root")));
-    };
-    let text =
-        String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))?;
+    let text = policy_at_head(repo)?;
     if let Ok(policy) = Policy::parse(&text) {
         is_free(called, recipient, &policy)?;
     }

@@ -10,8 +10,7 @@ use super::connection::Connections;
 use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
-use crate::gitlab::errors::ErrorKind;
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::observe::{environments, interrupted, live, secrets, unlisted};
 use crate::plan::options::Options;
 use crate::profile::{Environment, UserName};
@@ -37,7 +36,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let names = if args.env.is_empty() { all(&repo)? } else { args.env.clone() };
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (mut rows, mut notes, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     let mend = Options::default();
     for name in &names {
         let environment = unlisted::read(&repo, name)?;
@@ -47,7 +46,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 None => None,
                 Some(connections) => {
                     let client = connections.client(&environment.gitlab)?;
-                    let records = live::records(&client, &lock, &[], is_hidden).await?;
+                    let records = live::records(&client, &lock, &[], live::is_hidden).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)
                 }
@@ -60,8 +59,13 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
             notes.extend(strayed.values().collect::<BTreeSet<_>>().into_iter().map(|file| {
                 format!("{file} does not hold what the lock says: {} mends it", mend.command(name))
             }));
+            elsewhere.extend(secrets::elsewhere(&environment, &lock, &repo)?);
             if those.iter().any(|row| row.state.severity() == Severity::Dead) {
-                notes.extend(user.as_deref().and_then(|user| of_a_person(&environment, user, &repo)));
+                notes.extend(user.as_deref().and_then(|user| {
+                    let mend =
+                        checks::of_a_person(&environment, user, |path| repo.root().join(path).exists())?;
+                    Some(format!("{name}/{user}: {mend}"))
+                }));
             }
             rows.extend(those);
         }
@@ -76,6 +80,12 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
         ui.result(&status::text(ui, &rows, source))?;
         for note in &notes {
             ui.note(true, note);
+        }
+        for file in &elsewhere {
+            ui.note(
+                false,
+                &format!("{file} is not here, and git does not keep it: nothing is said of what it holds"),
+            );
         }
         for name in &unfinished {
             let way = interrupted::replay(&repo, name).ok().and_then(|replay| replay.way());
@@ -95,24 +105,6 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
 /// Names of the environments that have a profile, then of those that a lock still knows.
 fn all(repo: &Repository) -> Result<Vec<String>> {
     Ok([environments::names(repo)?, unlisted::names(repo)?].concat())
-}
-
-/// Whether the tokens of an owner are nothing that this credential is shown, such as somebody else's.
-fn is_hidden(error: &ErrorKind) -> bool {
-    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
-}
-
-/// What helps where a token of one person's own has ended: nobody else can make another.
-fn of_a_person(environment: &Environment, user: &str, repo: &Repository) -> Option<String> {
-    let (name, user) = (&environment.name, user.parse::<UserName>().ok()?);
-    let committed = environment.secrets.iter().filter(|secrets| secrets.commit);
-    let files = committed.filter_map(|secrets| secrets.path_for(Some(&user)));
-    let mut paths: Vec<String> = files.filter(|path| repo.root().join(path).exists()).collect();
-    paths.extend(lock::path(environment, Some(&user)));
-    Some(format!(
-        "{name}/{user}: {user} makes another: provision bootstrap --env {name}; where {user} has left: git rm {} && git commit",
-        paths.join(" ")
-    ))
 }
 
 /// The locks of an environment: one, or one for each person who has minted. A shared environment without a lock is

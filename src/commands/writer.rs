@@ -2,6 +2,7 @@
 //! environment → report. The commands differ in what they plan.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::Plan;
 use crate::plan::deliver::{Topic, Way};
-use crate::plan::message::Done;
+use crate::plan::message::{Done, Refusal, Refused};
 use crate::plan::options::Options;
 use crate::plan::provision::plan;
 use crate::profile::Environment;
@@ -136,49 +137,6 @@ pub(super) async fn rehearse(
     Ok(plans)
 }
 
-/// The environments that were named, or all of them; those whose profile is gone by what their locks remember.
-///
-/// # Errors
-/// Where there are none, or a profile cannot be used.
-pub(super) fn chosen(names: &[String], all: bool, ui: Ui, repo: &Repository) -> Result<Vec<Environment>> {
-    if !all {
-        return named(names, repo);
-    }
-    let (names, unlisted) = (environments::names(repo)?, unlisted::shared(repo)?);
-    let is_only = names.is_empty() && !unlisted.is_empty();
-    let listed = if is_only { Vec::new() } else { shared(named(&names, repo)?, ui) };
-    Ok([listed, unlisted].concat())
-}
-
-/// The environments of these names, each once.
-///
-/// # Errors
-/// Where there are none, or a profile cannot be used.
-pub(super) fn named(names: &[String], repo: &Repository) -> Result<Vec<Environment>> {
-    let mut names = names.to_vec();
-    if names.is_empty() {
-        return Err(Error::new(Kind::Usage, "there are no environments")
-            .because("environments/ has no profile")
-            .hint("run provision init to make the first ones"));
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    names.iter().map(|name| unlisted::read(repo, name)).collect()
-}
-
-/// What `--all` means to a run that nobody sits at: a person's own token is made, and its file opened, by that person.
-/// Where there is nothing else, that is what was meant.
-fn shared(mut environments: Vec<Environment>, ui: Ui) -> Vec<Environment> {
-    let is_own = |environment: &Environment| environment.is_personal();
-    if !ui.interactive && !environments.iter().all(is_own) {
-        for environment in environments.extract_if(.., |environment| is_own(environment)) {
-            let name = &environment.name;
-            ui.note(false, &format!("{name} is each person's own, and left out: provision --env {name}"));
-        }
-    }
-    environments
-}
-
 /// One writer at a time in a clone; `verb` is what others that wait for this one read.
 pub(super) fn lock(repo: &Repository, verb: &str, timeout: jiff::SignedDuration, ui: Ui) -> Result<RepoLock> {
     let me = Holder::this_process(verb);
@@ -248,7 +206,7 @@ impl Run<'_> {
         interrupt::between_effects();
         self.apply(ready, &mut failed).await?;
         let done = self.done.borrow();
-        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done, self.job)) {
+        if let Some(error) = failed.error(&done, self.job) {
             return Err(error);
         }
         let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
@@ -363,7 +321,7 @@ impl Run<'_> {
         let (ground, plan) = if moved && !apply::is_idle(&shown, &ground) {
             let mut again = self.plan(&ground.environment).await?;
             again.0.pasted = ground.pasted;
-            if again.1.consent() != shown.consent() {
+            if again.1.exceeds(&shown) {
                 return Err(Error::new(
                     Kind::Refused,
                     format!("the plan for {} is no longer the one that was shown", shown.environment),
@@ -436,32 +394,24 @@ impl Failed {
     }
 }
 
-/// The tokens that were not made while others of their environment were.
+/// The tokens that were not made, or not revoked, while others of their environment were.
 fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let all: Vec<&Done> = done.iter().filter(|done| !done.refused.is_empty()).collect();
     let first = all.first()?.refused.first()?;
-    let count: usize = all.iter().map(|done| done.refused.len()).sum();
-    let what =
-        if count == 1 { "1 token was not made".to_owned() } else { format!("{count} tokens were not made") };
+    let (revocations, mints): (Vec<&Refused>, Vec<&Refused>) =
+        all.iter().flat_map(|done| &done.refused).partition(|refused| refused.what == Refusal::Revocation);
+    let counted = [(mints.len(), "made"), (revocations.len(), "revoked")];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, verb)| match count {
+        1 => format!("1 token was not {verb}"),
+        _ => format!("{count} tokens were not {verb}"),
+    });
+    let what = counted.collect::<Vec<_>>().join(", and ");
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
-        let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
+        let keys: BTreeSet<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
+        let keys: Vec<&str> = keys.into_iter().collect();
         error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
     }))
-}
-
-/// A token in the wrong hands that GitLab did not revoke.
-fn still_leaked(done: &[Done], job: &Job<'_>) -> Option<Error> {
-    let found = done.iter().find_map(|done| {
-        let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
-        Some((&done.environment, leaked))
-    });
-    found.map(|(environment, token)| {
-        Error::new(Kind::HalfWay, format!("token {} leaked, and is not revoked", token.id))
-            .because(token.why.clone())
-            .hint(format!("run it again, with the same token: {}", job.again(environment, &[])))
-            .hint("or revoke it at GitLab, under Access tokens")
-    })
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::checks::nested::NestedPolicies;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
@@ -16,7 +17,7 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
-use crate::repo::{Difference, Head, RelPath, Repository, read};
+use crate::repo::{Difference, Head, RelPath, RepoError, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -333,9 +334,19 @@ pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
         Difference::Conflicted => {
             refused("has merge conflicts").hint(format!("resolve them, then git add {name} && git commit"))
         }
-        Difference::OutsideSparse => refused("is outside the sparse checkout")
-            .hint(format!("git sparse-checkout add {}", word(path.directories().last().unwrap_or(".")))),
+        Difference::Added => refused("is added, but not committed")
+            .hint("commit it: git commit")
+            .hint(format!("or take it back: git rm --cached {name}")),
+        Difference::OutsideSparse => RepoError::OutsideSparse { path: path.clone() }.into(),
+        Difference::Skipped => RepoError::Skipped { path: path.clone() }.into(),
     }
+}
+
+/// Where a shallow clone does not tell something.
+pub(crate) fn cut_off(because: &str) -> Error {
+    Error::new(Kind::Refused, "this clone does not have the whole history")
+        .because(because.to_owned())
+        .hint("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0")
 }
 
 fn lock_at_head(repo: &Repository, path: &RelPath) -> Result<Lock> {
@@ -367,6 +378,7 @@ fn secrets_files(
                 if policy.is_none() {
                     policy = Some(read_policy(repo, policy_path, replay)?);
                 }
+                refuse_nested(repo, &path)?;
                 policy_rule(policy.as_ref(), &path)?
             }
         };
@@ -382,6 +394,18 @@ fn secrets_files(
     let templates: Vec<&Template> = files.iter().map(|file| &file.template).collect();
     check_all(environment, &templates)?;
     Ok(files)
+}
+
+/// Which policy would count for a file is not guessed at.
+fn refuse_nested(repo: &Repository, path: &RelPath) -> Result<()> {
+    let tracked = repo.tracked()?;
+    let nested = NestedPolicies::among(tracked.iter().map(|file| file.path.as_str()));
+    let Some(over) = nested.over(path.as_str()) else { return Ok(()) };
+    Err(Error::new(Kind::Refused, format!("{path} lies below {over}"))
+        .because(format!("stock sops may follow that one for it, and only the root's {POLICY} counts here"))
+        .hint(format!(
+            "move the rules of {over} into {POLICY} and remove it, or let the profile name another file"
+        )))
 }
 
 fn policy_rule(policy: Option<&Policy>, path: &RelPath) -> Result<Rule> {

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::{POLICY, inspect, secrets};
-use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
+use crate::checks::nested::NestedPolicies;
+use crate::error::{Error, Result};
+use crate::lock::{self, Lock};
 use crate::readership::listing::{Present, Together};
 use crate::readership::{Fact, History, Moment, Version};
 use crate::repo::{ObjectId, Repository};
@@ -19,9 +20,7 @@ use crate::sops::{Encrypted, Form, Path, Policy, Reader};
 /// Where the clone is shallow: who could read what before can then not be told. Where an object cannot be read.
 pub fn history(repo: &Repository) -> Result<History> {
     if repo.is_shallow()? {
-        return Err(Error::new(Kind::Refused, "this clone does not have the whole history")
-            .because("who could read what before its first commit cannot be told from it")
-            .hint("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0"));
+        return Err(super::cut_off("who could read what before its first commit cannot be told from it"));
     }
     let mut versions = Versions::default();
     let past = repo.past(|path, blob, bytes| versions.read(path, blob, bytes)).map_err(|error| {
@@ -61,7 +60,7 @@ impl Versions {
     fn read(&mut self, path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Version> {
         let fact = if path == POLICY {
             Fact::Policy(Policy::parse(str::from_utf8(bytes).ok()?).ok()?.names().clone())
-        } else if is_lock(path) {
+        } else if lock::owner(path).is_some() {
             let text = String::from_utf8_lossy(bytes);
             Lock::read(path, &text).map_or(Fact::Unreadable, Fact::Lock)
         } else if !inspect::is_clear_by_design(path) && inspect::is_secrets_file(path, bytes) {
@@ -83,10 +82,6 @@ fn once<T: Ord>(known: &mut BTreeSet<Rc<[T]>>, list: Vec<T>) -> Rc<[T]> {
     let list: Rc<[T]> = list.into();
     known.insert(Rc::clone(&list));
     list
-}
-
-fn is_lock(path: &str) -> bool {
-    path.starts_with("environments/locks/") && path.ends_with(".yaml")
 }
 
 /// Everybody who can read a file, as it says.
@@ -114,7 +109,9 @@ fn encrypted(file: &Encrypted) -> Vec<Path> {
 pub fn present(repo: &Repository) -> Result<Vec<Present>> {
     let of_persons = super::rekey::personal(repo)?;
     let mut present = Vec::new();
-    for file in repo.tracked()? {
+    let tracked = repo.tracked()?;
+    let nested = NestedPolicies::among(tracked.iter().map(|file| file.path.as_str()));
+    for file in tracked {
         let path = file.path.as_str();
         if inspect::is_clear_by_design(path) {
             continue;
@@ -126,6 +123,7 @@ pub fn present(repo: &Repository) -> Result<Vec<Present>> {
                 path: path.to_owned(),
                 readers: file.as_ref().map(readers).map_err(ToString::to_string),
                 together: file.as_ref().ok().and_then(together),
+                nested: nested.over(path).is_some(),
                 personal: of_persons.iter().any(|secrets| secrets.matches(path)),
             });
         }

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::checks::nested::NestedPolicies;
 use crate::cores;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
-use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
+use crate::plan::rekey::{Elsewhere, File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Fingerprint, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
@@ -78,9 +79,13 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
             && !inspect::is_clear_by_design(path)
             && !personal.iter().any(|secrets| secrets.matches(path))
     };
-    let standing: Vec<Standing> = repo.standing()?.into_iter().filter(is_secret).collect();
+    let standing = repo.standing()?;
+    let nested = NestedPolicies::among(standing.iter().map(|file| file.path.as_str()));
+    let standing: Vec<Standing> = standing.into_iter().filter(is_secret).collect();
     let identities = world.identities()?;
     let names = names(repo, &head, &policy, wish.policy.as_deref())?;
+    let (left, standing): (Vec<_>, Vec<_>) =
+        standing.into_iter().partition(|file| nested.over(file.path.as_str()).is_some());
     let look =
         Looking { policy: &policy, names: &names, remembered: &remembered(&locks), identities: &identities };
     let read = repo.reader();
@@ -90,6 +95,7 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     });
     let mut observed = Observed {
         files: Vec::new(),
+        elsewhere: elsewhere(&left, &nested, &names, repo)?,
         in_line: 0,
         new_readers: new_readers(repo, &policy, &names)?,
         new_policy: wish.policy.is_some(),
@@ -119,14 +125,39 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     Ok((ground, observed))
 }
 
+/// Secrets files that are left to a nearer policy.
+fn elsewhere(
+    left: &[Standing],
+    nested: &NestedPolicies,
+    names: &[Names],
+    repo: &Repository,
+) -> Result<Vec<Elsewhere>> {
+    let read = repo.reader();
+    let mut files = Vec::new();
+    for file in left {
+        let path = file.path.as_str();
+        let (Some(bytes), Some(policy)) = (read(&file.path)?, nested.over(path)) else { continue };
+        if inspect::is_secrets_file(path, &bytes) {
+            let readers = secrets::parse(path, &bytes).map(|file| readers(&file, names)).unwrap_or_default();
+            files.push(Elsewhere { file: path.to_owned(), policy: policy.to_owned(), readers });
+        }
+    }
+    Ok(files)
+}
+
 /// The policy, which must be the committed one (or the one that is to be committed with the files), without a mistake.
 fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
     let path = RelPath::new(POLICY)?;
     if let Some(difference) = repo.differs_from_head(&path)? {
         let there = repo.work_tree_content(&path)?;
         if wanted.is_none() || there.as_deref() != wanted.map(str::as_bytes) {
-            return Err(uncommitted(&path, difference)
-                .hint("or commit it together with the files that follow it: provision rekey --with-policy"));
+            let error = uncommitted(&path, difference);
+            let is_edited = matches!(
+                difference,
+                Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged
+            );
+            let with = "or commit it together with the files that follow it: provision rekey --with-policy";
+            return Err(if is_edited { error.hint(with) } else { error });
         }
     }
     let text = match wanted {
@@ -154,7 +185,11 @@ fn names(repo: &Repository, head: &Head, policy: &Policy, wanted: Option<&str>) 
 /// # Errors
 /// Where there is none, or it is no text.
 pub fn policy_at_head(repo: &Repository) -> Result<String> {
-    let Some(bytes) = repo.content_at_head(&RelPath::new(POLICY)?)? else {
+    let path = RelPath::new(POLICY)?;
+    let Some(bytes) = repo.content_at_head(&path)? else {
+        if let Some(difference) = repo.differs_from_head(&path)? {
+            return Err(uncommitted(&path, difference));
+        }
         return Err(Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root"))
             .because("it names the recipients that secrets files are encrypted for")
             .hint("run provision init, and commit what it writes"));
@@ -184,7 +219,7 @@ fn locks(repo: &Repository) -> Result<Vec<GroundLock>> {
     let mut locks = Vec::new();
     for file in repo.tracked()? {
         let path = file.path;
-        if !(path.as_str().starts_with("environments/locks/") && path.as_str().ends_with(".yaml")) {
+        if lock::owner(path.as_str()).is_none() {
             continue;
         }
         locks.push(GroundLock { lock: super::lock_at_head(repo, &path)?, path });
@@ -211,9 +246,8 @@ fn awaited(repo: &Repository, locks: &[GroundLock]) -> Result<BTreeMap<String, S
         if replay.open.is_empty() && replay.written.is_empty() {
             continue;
         }
-        let (one, many) = (format!("environments/locks/{name}.yaml"), format!("environments/locks/{name}/"));
-        let own =
-            locks.iter().filter(|lock| lock.path.as_str() == one || lock.path.as_str().starts_with(&many));
+        let is_own = |path: &str| lock::owner(path).is_some_and(|(of, _)| of == name);
+        let own = locks.iter().filter(|lock| is_own(lock.path.as_str()));
         let entries = own.flat_map(|lock| lock.lock.tokens.values());
         let files = entries.flat_map(|entry| entry.slots.keys().cloned());
         let files = files.chain(replay.written.iter().map(|written| written.path.clone()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::uncommitted;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile, USER, UserName};
@@ -52,6 +53,12 @@ pub fn of_environment(
     let mut found = Vec::new();
     for secrets in &environment.secrets {
         let mut candidates = existing(secrets, repo)?;
+        if candidates.is_empty() && before_user(&secrets.file).is_none() {
+            let path = RelPath::new(&secrets.file)?;
+            if let Some(difference) = repo.differs_from_head(&path)? {
+                return Err(uncommitted(&path, difference));
+            }
+        }
         if candidates.len() > 1 {
             let own = identities()?;
             candidates.retain(|file| {
@@ -121,6 +128,25 @@ pub fn strayed(
         }
     }
     Ok(strayed)
+}
+
+/// Files of a shared environment that git does not keep, whose values the lock knows, and that are not here.
+///
+/// # Errors
+/// Where a path leads out of the repository.
+pub fn elsewhere(environment: &Environment, lock: &Lock, repo: &Repository) -> Result<Vec<String>> {
+    let mut elsewhere = Vec::new();
+    if environment.is_personal() {
+        return Ok(elsewhere);
+    }
+    for path in environment.secrets.iter().filter(|file| !file.commit).filter_map(|file| file.path_for(None))
+    {
+        let is_made = lock.tokens.values().any(|entry| entry.slots.contains_key(&path));
+        if is_made && !repo.resolve(&RelPath::new(&path)?)?.below(repo.root()).exists() {
+            elsewhere.push(path);
+        }
+    }
+    Ok(elsewhere)
 }
 
 /// Where they are, sorted; the one file of several people whether it is there or not.

@@ -91,6 +91,7 @@ mod tests {
             },
             replaces: Some(TokenId(41)),
             because: Vec::new(),
+            settles: Vec::new(),
         }
     }
 
