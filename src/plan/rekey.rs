@@ -169,6 +169,9 @@ pub struct Plan {
     pub in_line: usize,
     /// Readers whom upstream's policy does not have.
     pub new_readers: Vec<Reader>,
+    /// What an earlier run committed, and only has to be pushed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushes: Option<String>,
 }
 
 /// One file that changes.

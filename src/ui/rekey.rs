@@ -36,8 +36,17 @@ pub fn dry_run(ui: Ui, plan: &Plan, notes: &[Note], exit_code: bool) -> Result<E
             ui.note(note.attention, &note.text);
         }
     }
-    let something = !plan.is_empty() || plan.needs_attention();
+    let something = !plan.is_empty() || plan.needs_attention() || plan.pushes.is_some();
     Ok(if exit_code && something { Exit::Attention } else { Exit::Done })
+}
+
+/// What an earlier run committed, and is to be pushed.
+pub fn push(ui: Ui, pushes: &str) {
+    ui.say(&push_line(ui, pushes));
+}
+
+fn push_line(ui: Ui, pushes: &str) -> String {
+    format!("  {}{pushes}", ui.paint(Style::Good, &format!("{:VERB$}", "push")))
 }
 
 fn text(ui: Ui, plan: &Plan) -> String {
@@ -57,6 +66,9 @@ fn text(ui: Ui, plan: &Plan) -> String {
         if done > 0 {
             line("", &format!("{done} of them {} so already, and not committed", verb(done)));
         }
+    }
+    if let Some(pushes) = &plan.pushes {
+        let _ = writeln!(out, "{}", push_line(ui, pushes));
     }
     if plan.in_line > 0 {
         let in_line = format!("{} as .sops.yaml says", are(plan.in_line));

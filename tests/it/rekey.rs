@@ -361,6 +361,8 @@ fn a_rekey_that_was_committed_here_goes_along_with_push() {
         set_policy(&lab, &[&ben]);
         lab.commit_all("ben comes");
         lab.provision(["rekey", "--yes"]).ok();
+        let planned = lab.provision(["rekey", "--dry-run", "--exit-code", way]);
+        assert!(planned.status == 3 && planned.out.contains("push     2 commits of yours to"), "{planned:?}");
         let said = lab.provision(["rekey", "--yes", way]).ok();
         let branch = if way == "--mr" { "provision/rekey" } else { "main" };
         assert!(said.out.contains(&format!("pushed to {branch} at origin")), "{}{}", said.out, said.err);

@@ -210,6 +210,7 @@ impl DryRun<'_> {
         }
         let something = !self.plan.is_empty()
             || self.plan.needs_attention()
+            || self.plan.pushes.is_some()
             || tokens.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
         Ok(if args.write.run.exit_code && something { Exit::Attention } else { Exit::Done })
     }

@@ -64,7 +64,7 @@ impl<'a> Rotation<'a> {
         let run = args.write.run;
         let write = WriteArgs { accept_more: false, run, connection: ConnectionArgs::default() };
         let options = Options { force: args.force, ..write.options() };
-        let options = with_overlap(args.overlap.as_deref(), options)?;
+        let options = with_overlap(args.overlap.as_deref(), options, &[])?;
         let connections = Connections::new(&args.connection, ui, world)?;
         Ok(Self { name: &args.name, options, write, connections, ui, world })
     }
