@@ -152,16 +152,15 @@ impl<'a> Rotation<'a> {
         let planner = self.planner(&keys);
         let job = self.job(environments, &planner);
         let (repo, ui, world) = (Rc::clone(repo), self.ui, self.world);
-        let (outcome, done) =
-            writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
-        let outcome = outcome.map_err(|error| {
+        let carried = writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
+        let outcome = carried.outcome.map_err(|error| {
             let what = format!("{} reads nothing new, and not all tokens have successors yet", self.name);
             error
                 .context(what)
                 .of_kind(Kind::HalfWay)
                 .hint("run the same command again: it goes on with the tokens that are still old")
         });
-        (outcome, done)
+        (outcome, carried.done)
     }
 
     fn planner(&self, keys: &BTreeMap<String, Chosen>) -> Box<Planner<'_>> {
