@@ -16,6 +16,7 @@ use crate::observe::interrupted::content_digest;
 use crate::plan::message::Done;
 use crate::plan::observed::Slot;
 use crate::plan::{Plan, Retire, Step, Write};
+use crate::profile::Environment;
 use crate::repo::{FileChange, Fingerprint, RelPath};
 use crate::secret::Secret;
 use crate::sops::{self, Sealed};
@@ -53,7 +54,7 @@ pub(super) fn fill(
     writer: &mut Writer,
     write: &Write,
     file: &GroundFile,
-    ground: &Ground,
+    environment: &Environment,
     values: &BTreeMap<&str, &Secret>,
     facts: &BTreeMap<String, Fact>,
 ) -> Result<()> {
@@ -63,11 +64,8 @@ pub(super) fn fill(
             TokenFacts { value, id: fact.id, name: &fact.name, expires: fact.expires, username: None };
         Some((key.clone(), facts))
     });
-    let context = Context {
-        environment: &ground.environment.name,
-        gitlab: &ground.environment.gitlab,
-        tokens: known.collect(),
-    };
+    let context =
+        Context { environment: &environment.name, gitlab: &environment.gitlab, tokens: known.collect() };
     for leaf in file.template.leaves() {
         // A new file has the template's plain leaves already, with their YAML types.
         let wanted = if write.create { leaf.rendered } else { write.leaves.contains(&leaf.path) };
@@ -117,7 +115,7 @@ pub(super) fn write(
         else {
             return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
         };
-        fill(&mut writer, write, file, ground, &values, &facts)?;
+        fill(&mut writer, write, file, &ground.environment, &values, &facts)?;
         sealed.push((file, writer.seal(now, &filled(plan, file, ground))?));
     }
     done.rendered = rendered_entries(plan);
@@ -130,7 +128,10 @@ pub(super) fn write(
     let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
     let lock = (!is_over).then(|| lock.write());
     let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
-    done.files = sealed.iter().map(|(file, _)| file.path.to_string()).collect();
+    let (committed, kept_out): (Vec<_>, Vec<_>) = sealed.iter().partition(|(file, _)| file.commit);
+    let paths =
+        |files: &[&(&GroundFile, Sealed)]| files.iter().map(|(file, _)| file.path.to_string()).collect();
+    (done.files, done.kept_out) = (paths(&committed), paths(&kept_out));
     done.example = sealed.first().and_then(|(file, _)| {
         Some(Slot { file: file.path.to_string(), path: filled(plan, file, ground).into_iter().next()? })
     });

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
 use crate::lock;
-use crate::observe::Ground;
+use crate::observe::{self, Ground, deliverable};
+use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refused};
 use crate::plan::{Plan, Step, partial};
-use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
+use crate::profile::{Environment, UserName};
+use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops;
 use crate::token::{Owner, Record, TokenId};
@@ -123,6 +125,22 @@ pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progr
 /// Why not; nothing is done.
 pub fn rehearse(plan: &Plan, ground: &Ground, world: &World) -> Result<()> {
     preflight::prepare(plan, ground, world).map(drop)
+}
+
+/// The same before anybody is known to GitLab. A run that delivers commits elsewhere than here.
+///
+/// # Errors
+/// Why not; nothing is done.
+pub fn rehearse_before_a_token(
+    environment: &Environment,
+    user: Option<&UserName>,
+    way: Option<Way>,
+    repo: &Repository,
+    world: &World,
+) -> Result<()> {
+    way.map_or(Ok(()), |way| deliverable::check(repo, environment, way))?;
+    let (files, lock) = observe::before_a_token(environment, user, repo, world)?;
+    preflight::before_a_token(environment, &files, way.is_none().then_some(lock), repo, world)
 }
 
 /// A signal has asked to stop, and the run did so between two effects.

@@ -10,6 +10,7 @@ use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKe
 use crate::checks::{Row, status};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Lock;
+use crate::plan::pasted::missing;
 use crate::profile::{Environment, Recipients};
 use crate::repo::{HookState, RelPath, Repository, Upstream, read};
 use crate::sops::Identities;
@@ -182,7 +183,7 @@ fn lacking(repo: &Repository, read: &[Environment]) -> Vec<Lacking> {
         let Some(environment) = read.iter().find(|environment| environment.name == *name) else { continue };
         for token in &environment.tokens {
             let Some(entry) = lock.tokens.get(&token.key) else { continue };
-            let scopes: Vec<String> = token.scopes.difference(&entry.scopes).cloned().collect();
+            let scopes: Vec<String> = missing(&token.scopes, &entry.scopes).into_iter().collect();
             if !scopes.is_empty() {
                 lacking.push(Lacking { environment: name.clone(), key: token.key.clone(), scopes });
             }

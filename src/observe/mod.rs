@@ -14,7 +14,7 @@ use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
-use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
+use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
@@ -52,6 +52,26 @@ use files::GroundFile;
 pub const POLICY: &str = ".sops.yaml";
 
 const MEND_POLICY: &str = "mend it and commit it: what counts is the committed policy";
+
+/// The secrets files and the lock of an environment, as far as they can be known without GitLab: before a person is asked to
+/// make a token there.
+///
+/// # Errors
+/// What would be refused later just as well.
+pub fn before_a_token(
+    environment: &Environment,
+    user: Option<&UserName>,
+    repo: &Repository,
+    world: &World,
+) -> Result<(Vec<GroundFile>, RelPath)> {
+    environments::check_disjoint(repo, std::slice::from_ref(environment))?;
+    let replay = interrupted::replay(repo, &environment.name)?;
+    interrupted::left_elsewhere(&replay, repo, &environment.name)?;
+    let files = secrets_files(environment, user, repo, &RelPath::new(POLICY)?, &replay, world)?;
+    unlisted::check(environment, &files, repo)?;
+    let lock_path = lock::path(environment, user).unwrap_or_else(|| lock::path_of_user(environment, USER));
+    Ok((files, RelPath::new(&lock_path)?))
+}
 
 /// What `apply` stands on.
 pub struct Ground {
@@ -343,9 +363,11 @@ fn secrets_files(
     let mut policy: Option<Policy> = None;
     let mut files = Vec::new();
     for secrets in &environment.secrets {
-        let path = secrets
-            .path_for(user)
-            .ok_or_else(|| Error::new(Kind::Failed, format!("{} needs a user", secrets.file)))?;
+        // Before GitLab has said whose file it will be, it is called as the profile has it, and no rule can be found for it.
+        if user.is_none() && secrets.file.contains(USER) && secrets.recipients == Recipients::Policy {
+            continue;
+        }
+        let path = secrets.path_for(user).unwrap_or_else(|| secrets.file.clone());
         let path = RelPath::new(&path)?;
         environments::refuse_link(repo, &path, &environment.path)?;
         let rule = match secrets.recipients {
@@ -428,7 +450,7 @@ fn content(
     if !repo.is_ignored(path)? {
         return Err(Error::new(Kind::Refused, format!("{path} is not ignored by git"))
             .because("the profile says `commit: false`")
-            .hint(format!("echo /{path} >> .gitignore")));
+            .hint(format!("echo {} >> .gitignore", word(format!("/{}", secrets.file.replace(USER, "*"))))));
     }
     let real = repo.resolve(path)?.below(repo.root());
     match read::bytes(&real) {
