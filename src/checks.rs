@@ -56,6 +56,8 @@ pub enum State {
     Unseen,
     /// Alive, and to be renewed.
     Due,
+    /// Alive, and its file, which git does not keep, holds something else than the lock says.
+    Differs,
     /// At its end.
     Expired,
     /// Withdrawn (GitLab says so).
@@ -85,7 +87,7 @@ impl State {
     pub fn severity(self) -> Severity {
         match self {
             Self::Healthy | Self::Unseen => Severity::Fine,
-            Self::Due | Self::Missing | Self::Unlisted => Severity::Due,
+            Self::Due | Self::Differs | Self::Missing | Self::Unlisted => Severity::Due,
             Self::Expired | Self::Revoked | Self::Gone => Severity::Dead,
         }
     }
@@ -97,12 +99,22 @@ impl fmt::Display for State {
             Self::Healthy => "healthy",
             Self::Unseen => "unseen",
             Self::Due => "due",
+            Self::Differs => "differs",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Gone => "gone",
             Self::Missing => "missing",
             Self::Unlisted => "unlisted",
         })
+    }
+}
+
+impl Row {
+    /// Notes that its file holds something else; that it has ended, or has no entry any more, counts for more.
+    pub fn differs(&mut self) {
+        if matches!(self.state, State::Healthy | State::Unseen | State::Due) {
+            self.state = State::Differs;
+        }
     }
 }
 

@@ -27,7 +27,8 @@ use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
-use crate::observe::at_gitlab;
+use crate::lock;
+use crate::observe::{POLICY, at_gitlab, inspect};
 use crate::plan::Note;
 use crate::plan::deliver::{On, Request, Stand, Topic, Way, base};
 use crate::plan::request::RequestText;
@@ -36,7 +37,7 @@ use crate::world::World;
 
 mod look;
 
-use look::{look, refused};
+use look::{Place, Seen, look, refused};
 
 /// How often a run starts anew because somebody else was faster.
 pub const ATTEMPTS: usize = 50;
@@ -86,6 +87,17 @@ pub struct Change {
     pub text: RequestText,
 }
 
+/// What an earlier run committed here, and nobody has pushed.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Where it would go: `main at origin`.
+    pub to: String,
+    /// How many commits would go.
+    pub commits: u64,
+    /// The policy, locks and secrets files that they change.
+    pub files: Vec<String>,
+}
+
 /// What became of a writer's work.
 #[derive(Debug, Default)]
 pub struct Delivered {
@@ -110,7 +122,26 @@ pub async fn deliver<W>(
     repo: &Rc<Repository>,
     way: Option<Way>,
     topic: &Topic,
+    work: W,
+) -> Result<Delivered>
+where
+    W: AsyncFnMut(Bench<'_>) -> Result<Option<Change>>,
+{
+    deliver_all(world, repo, way, topic, work, |_| Ok(None)).await
+}
+
+/// The same; and where `work` finds nothing to change, but HEAD has what an earlier run committed and did not push, `agree`
+/// says whether that is pushed, and what the reviewer should read.
+///
+/// # Errors
+/// As [`deliver`]; those of `agree`.
+pub async fn deliver_all<W>(
+    world: &World,
+    repo: &Rc<Repository>,
+    way: Option<Way>,
+    topic: &Topic,
     mut work: W,
+    mut agree: impl FnMut(&Waiting) -> Result<Option<RequestText>>,
 ) -> Result<Delivered>
 where
     W: AsyncFnMut(Bench<'_>) -> Result<Option<Change>>,
@@ -120,7 +151,7 @@ where
         return Ok(Delivered { commit: change.map(|change| change.commit), ..Delivered::default() });
     };
     let mut delivery = Delivery::begin(world, repo, way, topic, None).await?;
-    let outcome = attempts(world, &mut delivery, &mut work).await;
+    let outcome = attempts(world, &mut delivery, &mut work, &mut agree).await;
     let closed = delivery.close(world);
     let mut delivered = outcome?;
     if let Some(commit) = delivered.commit {
@@ -130,14 +161,49 @@ where
     Ok(delivered)
 }
 
-async fn attempts<W>(world: &World, delivery: &mut Delivery, work: &mut W) -> Result<Delivered>
+/// Looks at the repository that a run which delivers so would work in, with all that the remote has; without a way it is the
+/// user's own. The caller holds the repository lock.
+///
+/// # Errors
+/// Those of `look`, and of [`Delivery::begin`].
+pub fn look_at<T>(
+    world: &World,
+    repo: &Rc<Repository>,
+    way: Option<Way>,
+    topic: &Topic,
+    look: impl FnOnce(&Repository) -> Result<T>,
+) -> Result<T> {
+    let Some(way) = way else { return look(repo) };
+    let seen = look::look(world, repo, way, topic)?;
+    let delivery = Delivery::on(world, repo, way, topic, seen, Request::Unknown)?;
+    let found = look(&delivery.repo);
+    delivery.close(world);
+    found
+}
+
+async fn attempts<W>(
+    world: &World,
+    delivery: &mut Delivery,
+    work: &mut W,
+    agree: &mut impl FnMut(&Waiting) -> Result<Option<RequestText>>,
+) -> Result<Delivered>
 where
     W: AsyncFnMut(Bench<'_>) -> Result<Option<Change>>,
 {
     for _ in 0..ATTEMPTS {
         let bench = Bench { repo: &delivery.repo, notes: &delivery.notes, target: delivery.target };
-        let Some(Change { commit, text }) = work(bench).await? else {
-            return Ok(Delivered::default());
+        let change = match work(bench).await? {
+            Some(change) => Some(change),
+            None => match delivery.waiting_files()? {
+                Some(waiting) => agree(&waiting)?.map(|text| Change { commit: delivery.base, text }),
+                None => None,
+            },
+        };
+        let Some(Change { commit, text }) = change else {
+            return Ok(Delivered {
+                notes: delivery.unmerged().into_iter().collect(),
+                ..Delivered::default()
+            });
         };
         match delivery.push(world, commit, &text)? {
             Arrival::Pushed(pushed) => {
@@ -176,6 +242,18 @@ impl Delivery {
             }
             _ => Request::Unknown,
         };
+        Self::on(world, repo, way, topic, (place, seen), request)
+    }
+
+    /// Makes the worktree on what was seen.
+    fn on(
+        world: &World,
+        repo: &Rc<Repository>,
+        way: Way,
+        topic: &Topic,
+        (place, seen): (Place, Seen),
+        request: Request,
+    ) -> Result<Self> {
         let stand = place.compared(repo, &seen, request)?;
         let decided = base(way, &stand).map_err(|error| refused(error, repo, &seen, topic))?;
         let commit = seen.commit(decided.on);
@@ -287,6 +365,33 @@ impl Delivery {
         let here = self.repo.content_at(self.base, path)?;
         let at_target = self.target.map(|target| self.repo.content_at(target, path)).transpose()?.flatten();
         Ok((here != at_target).then(|| (self.destination(), self.stand.head.ahead)))
+    }
+
+    /// The same of all that runs write, for those that have no lock of their own.
+    fn waiting_files(&self) -> Result<Option<Waiting>> {
+        let unmerged = self.ours.filter(|_| self.way == Way::MergeRequest && self.replaces.is_none());
+        let Some(there) = unmerged.or(self.target).filter(|_| self.on == On::Head) else { return Ok(None) };
+        let is_secrets = |at: ObjectId, path: &RelPath| -> Result<bool> {
+            let bytes = self.repo.content_at(at, path)?;
+            Ok(bytes.is_some_and(|bytes| inspect::is_secrets_file(path.as_str(), &bytes)))
+        };
+        let mut files = Vec::new();
+        for path in self.repo.changed_between(there, self.base)? {
+            let name = path.as_str();
+            let is_ours = name == POLICY || lock::owner(name).is_some();
+            if is_ours || is_secrets(self.base, &path)? || is_secrets(there, &path)? {
+                files.push(path.to_string());
+            }
+        }
+        let (commits, _) = self.repo.ahead_and_behind(self.base, there)?;
+        Ok((!files.is_empty()).then(|| Waiting { to: self.destination(), commits, files }))
+    }
+
+    /// What a person should know where nothing was to be done: it waits for a review.
+    fn unmerged(&self) -> Option<String> {
+        let is_so = self.way == Way::MergeRequest && self.ours.is_some() && self.replaces.is_none();
+        let Stand { remote, branch, target, .. } = &self.stand;
+        is_so.then(|| format!("it is so on {branch} at {remote}, which is not merged into {target} yet"))
     }
 
     /// Tries a push without pushing: whether the remote can be reached, knows us, and lets us write.

@@ -8,7 +8,9 @@ use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
 use crate::plan::PlanError;
 use crate::plan::at_gitlab::Protected;
-use crate::plan::deliver::DeliverError;
+use crate::plan::deliver::{DeliverError, Way};
+use crate::plan::invocation::Verb;
+use crate::plan::options::{Chosen, Options, Renew};
 use crate::plan::rekey::EditedFiles;
 use crate::profile::ProfileError;
 use crate::readership::admission::AdmissionError;
@@ -21,7 +23,6 @@ use crate::sops::{
 use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
 use crate::token::TokenId;
-use crate::world::identities::SourceError;
 
 fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
     let error = Error::from_source(kind, error);
@@ -62,7 +63,7 @@ impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         let kind = match error {
             PlanError::Expiry { .. } | PlanError::NoSuchToken { .. } => Kind::Usage,
-            PlanError::Undecided { .. } => Kind::HalfWay,
+            PlanError::Undecided { .. } | PlanError::OutOfReach { .. } => Kind::HalfWay,
             PlanError::PolicyDiffers { .. }
             | PlanError::NotOurs { .. }
             | PlanError::OtherOwner { .. }
@@ -87,18 +88,33 @@ impl From<PlanError> for Error {
             PlanError::Awaited { file, key } => explained
                 .hint(format!("make the file with the values that you have, and commit it: sops edit {file}"))
                 .hint(format!("or replace {key} as well: name it with --token too")),
+            PlanError::OutOfReach { environment, id, remote, .. } => {
+                let remote = word(&remote);
+                let abandon = Options { abandon: true, ..Options::resume(None) };
+                explained
+                    .hint(format!("bring the remote back, and run the same command again: git remote add {remote} URL"))
+                    .hint(format!("or undo that run, which revokes token {id}: {}", abandon.command(&environment)))
+            }
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
-            PlanError::Undecided { environment, key, successor, .. } => {
-                undecided(explained, &environment, &key, successor)
+            PlanError::Undecided { environment, key, successor, way, .. } => {
+                undecided(explained, &environment, key, successor, way)
             }
         }
     }
 }
 
 /// The commands between which a person has to choose.
-fn undecided(error: Error, environment: &str, key: &str, successor: Option<TokenId>) -> Error {
-    let rotate = format!("provision rotate --env {environment} --token {key} --force");
-    let abandon = format!("provision resume --env {environment} --abandon");
+fn undecided(
+    error: Error,
+    environment: &str,
+    key: String,
+    successor: Option<TokenId>,
+    way: Option<Way>,
+) -> Error {
+    let renew = Renew::Now(Chosen::from([key]));
+    let rotate = Options { verb: Verb::Rotate, renew, force: true, way, ..Options::default() };
+    let abandon = Options { abandon: true, ..Options::resume(None) };
+    let (rotate, abandon) = (rotate.command(environment), abandon.command(environment));
     match successor {
         Some(id) => error
             .hint(format!("to keep its bot user, rotate token {id} in its turn: {rotate}"))
@@ -142,7 +158,10 @@ impl From<PolicyEditError> for Error {
             PolicyEditError::SeveralGroups { .. } | PolicyEditError::NoGroup { .. } => start.hint(
                 "provision keys add … --group NUMBER says into which one; --env and --file choose the rules",
             ),
-            PolicyEditError::NoAge { .. } | PolicyEditError::Layout { .. } | PolicyEditError::Reach => {
+            PolicyEditError::NoAge { .. }
+            | PolicyEditError::Layout { .. }
+            | PolicyEditError::Names
+            | PolicyEditError::Reach => {
                 start.hint("edit it by hand, commit that, then run provision rekey")
             }
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
@@ -258,20 +277,6 @@ impl From<OverlapError> for Error {
     }
 }
 
-impl From<SourceError> for Error {
-    fn from(error: SourceError) -> Self {
-        let hint = match error {
-            SourceError::Unreadable { .. } => {
-                "name the file of your own age identities, or unset the variable"
-            }
-            SourceError::IsKey { .. } => {
-                "a key itself goes into SOPS_AGE_KEY; in GitLab, a variable of the type File is a path"
-            }
-        };
-        Self::from_source(Kind::CannotDecrypt, &error).hint(hint)
-    }
-}
-
 impl From<OutsideError> for Error {
     fn from(error: OutsideError) -> Self {
         with_outside_hint(Self::from_source(Kind::CannotDecrypt, &error), &error)
@@ -297,8 +302,23 @@ fn with_outside_hint(refused: Error, error: &OutsideError) -> Error {
 
 impl From<IdentityError> for Error {
     fn from(error: IdentityError) -> Self {
-        Self::from_source(Kind::CannotDecrypt, &error)
-            .hint("an age identity is one line that begins with AGE-SECRET-KEY-1; age-keygen makes one")
+        let of = |error| Self::from_source(Kind::CannotDecrypt, error);
+        match &error {
+            IdentityError::NotAnIdentity { .. } => of(&error)
+                .hint("an age identity is one line that begins with AGE-SECRET-KEY-1; age-keygen makes one"),
+            IdentityError::Unreadable { source_name, reason } => {
+                let hint = if source_name.starts_with("SOPS_") {
+                    "name the file of your own age identities, or unset the variable"
+                } else {
+                    "make it a file that you can read, or name another in SOPS_AGE_KEY_FILE"
+                };
+                let refused = Self::new(Kind::CannotDecrypt, format!("cannot read {source_name}"));
+                refused.because(reason.clone()).hint(hint)
+            }
+            IdentityError::IsKey { .. } => of(&error).hint(
+                "a key itself goes into SOPS_AGE_KEY; in GitLab, a variable of the type File is a path",
+            ),
+        }
     }
 }
 
@@ -344,7 +364,7 @@ fn locked_out(locked: &LockedOut, names: &Names) -> Error {
         people => people.join(" or "),
     };
     let key = locked.own.iter().find(|own| !own.is_ssh()).map(|own| format!(" ({own})")).unwrap_or_default();
-    let has_none = locked.own.is_empty() && locked.sources.is_empty();
+    let has_none = locked.own.is_empty() && locked.sources.is_empty() && locked.skipped.is_empty();
     let start =
         if has_none { start.hint("provision bootstrap makes a key, where you have none yet") } else { start };
     start

@@ -10,7 +10,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::Instance;
-use crate::token::{Known, Owner, Record, Scopes};
+use crate::plan::deliver::Way;
+use crate::plan::{Once, Why};
+use crate::token::{Known, Owner, Record, Scopes, TokenId};
 
 /// How long a request without a reply is watched for: GitLab may still commit it.
 pub const WATCH: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -45,13 +47,8 @@ pub enum Line {
         /// Which one.
         mark: String,
     },
-    /// Before the commit after which this token is revoked.
-    Retiring {
-        /// Key of its entry.
-        key: String,
-        /// The token.
-        token: Known,
-    },
+    /// Before the commit after which a token is revoked.
+    Retiring(Retiring),
     /// Before files in the work tree are replaced.
     Writing {
         /// What will stand there: path and SHA-256 of the new content.
@@ -61,11 +58,33 @@ pub enum Line {
     Pushing(Push),
 }
 
+/// A token that is to be revoked as soon as its successor is where the person wanted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retiring {
+    /// Key of its entry.
+    pub key: String,
+    /// The token.
+    pub token: Known,
+    /// The token that takes its place; `None`: it is not made yet, or a version wrote the line that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<TokenId>,
+    /// Why, and with that, where the successor has to be. Where it is not noted, the place that is reached last.
+    #[serde(default = "after_a_push")]
+    pub because: Why,
+}
+
+fn after_a_push() -> Why {
+    Why::NoOverlap { once: Once::Upstream }
+}
+
 /// A push whose end the run did not live to see, or did not learn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Push {
     /// The remote's name.
     pub remote: String,
+    /// Digest of its address, by which it is found under another name; `None`: from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The branch there.
     pub branch: String,
     /// The commit, hexadecimal.
@@ -100,6 +119,9 @@ pub struct Intent {
     pub worktree: Option<String>,
     /// The branch that HEAD was on; `None` when detached.
     pub branch: Option<String>,
+    /// How the run delivers its commit; `None`: not at all, or a journal from before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
     /// Digest of the lock entry that it was planned on; `None` where there was none.
     pub planned_on: Option<String>,
     /// `--overlap` as it was given, where it was.
@@ -148,8 +170,8 @@ pub struct Replay {
     pub open: Vec<Open>,
     /// Files that the run replaced, or was about to.
     pub written: Vec<Written>,
-    /// Tokens that were to be revoked as soon as their successors are committed, by entry.
-    pub retiring: Vec<(String, Known)>,
+    /// Tokens that were to be revoked.
+    pub retiring: Vec<Retiring>,
     /// What the run pushed, or was about to.
     pub pushes: Vec<Push>,
 }
@@ -165,6 +187,14 @@ pub struct Open {
     pub given_up: bool,
 }
 
+impl Retiring {
+    /// Whether its value is in the wrong hands.
+    #[must_use]
+    pub fn is_leaked(&self) -> bool {
+        matches!(self.because, Why::Leaked { .. })
+    }
+}
+
 impl Line {
     /// The mint that it is about.
     #[must_use]
@@ -175,7 +205,7 @@ impl Line {
             | Self::Minted { mark, .. }
             | Self::Withdrawn { mark }
             | Self::GivenUp { mark } => Some(mark),
-            Self::Retiring { .. } | Self::Writing { .. } | Self::Pushing(_) => None,
+            Self::Retiring(_) | Self::Writing { .. } | Self::Pushing(_) => None,
         }
     }
 
@@ -227,14 +257,20 @@ impl Replay {
             Line::Refused { mark } | Line::Withdrawn { mark } => {
                 self.open.retain(|open| open.intent.mark != mark);
             }
-            Line::Retiring { key, token } => {
-                self.retiring.retain(|(_, known)| known.id != token.id);
-                self.retiring.push((key, token));
+            Line::Retiring(retiring) => {
+                self.retiring.retain(|earlier| earlier.token.id != retiring.token.id);
+                self.retiring.push(retiring);
             }
             // What an earlier run wrote stands there until it is written again.
             Line::Writing { files } => self.written.extend(files),
             Line::Pushing(push) => self.pushes.push(push),
         }
+    }
+
+    /// How the interrupted run was to deliver its commit.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        self.open.iter().find_map(|open| open.intent.way)
     }
 
     /// Whether the file at `path` with this content hash is what the interrupted run wrote.
@@ -296,6 +332,7 @@ mod tests {
             sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
+            way: None,
             planned_on: None,
             overlap: None,
             rotates: None,
@@ -351,6 +388,15 @@ mod tests {
     }
 
     #[test]
+    fn the_way_of_an_interrupted_run_is_known_and_older_journals_say_nothing_of_it() {
+        let delivered = Line::Intent(Box::new(Intent { way: Some(Way::Push), ..intent("a") })).to_text();
+        assert_eq!(Replay::read("journal", &delivered).unwrap().way(), Some(Way::Push));
+        let older = Line::Intent(Box::new(intent("b"))).to_text();
+        assert!(!older.contains("way"), "{older}");
+        assert_eq!(Replay::read("journal", &older).unwrap().way(), None);
+    }
+
+    #[test]
     fn a_torn_line_never_took_effect() {
         let text = Line::Intent(Box::new(intent("a"))).to_text();
         let torn = &text[..text.len() - 9];
@@ -359,6 +405,26 @@ mod tests {
         assert_eq!(Replay::read("journal", &before_a_whole_one).unwrap().open.len(), 1);
         let after_a_whole_one = format!("{text}{torn}");
         assert_eq!(Replay::read("journal", &after_a_whole_one).unwrap().open.len(), 1);
+    }
+
+    #[test]
+    fn a_token_that_is_to_be_revoked_keeps_its_successor_and_the_choice() {
+        let token: Known = serde_json::from_value(serde_json::json!({
+            "id": 42, "owner": intent("a").owner, "name": "Backstage",
+            "created": "2026-11-21T08:00:00Z", "mark": "pv-1",
+        }))
+        .unwrap();
+        let because = Why::Leaked { last_used: Some(Timestamp::UNIX_EPOCH) };
+        let (key, successor) = ("backstage".to_owned(), Some(TokenId(50)));
+        let line = Retiring { key, token, successor, because };
+        let read = |text: &str| Replay::read("journal", text).unwrap().retiring;
+        assert_eq!(read(&Line::Retiring(line.clone()).to_text()), std::slice::from_ref(&line));
+        // Earlier versions wrote neither.
+        let mut old: serde_json::Value =
+            serde_json::from_str(&Line::Retiring(line.clone()).to_text()).unwrap();
+        old.as_object_mut().unwrap().retain(|name, _| ["record", "key", "token"].contains(&name.as_str()));
+        let careful = Why::NoOverlap { once: Once::Upstream };
+        assert_eq!(read(&format!("{old}\n")), [Retiring { successor: None, because: careful, ..line }]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::sops::{Names, Path, Reader};
 use crate::token::TokenId;
 
 pub mod admission;
+pub mod leaving;
 pub mod listing;
 pub mod succession;
 

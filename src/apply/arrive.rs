@@ -12,7 +12,8 @@ use crate::world::World;
 
 /// Does `plan`. Where somebody else pushed faster, `again` looks at what is there now and plans anew: that plan finishes
 /// what was made here, or withdraws it where the winner made the same. It is done as long as it does nothing that was not
-/// in the plan that a person said yes to. At the end the user's branch is moved on.
+/// in the plan that a person said yes to. At the end the user's branch is moved on. `done` is told what was done, however
+/// it ends.
 ///
 /// # Errors
 /// Those of [`apply`] and of `again`.
@@ -21,15 +22,16 @@ pub async fn arrive<A>(
     shown: &Plan,
     world: &World,
     progress: &Progress,
+    done: &mut Done,
     mut again: A,
-) -> Result<Done>
+) -> Result<()>
 where
     A: AsyncFnMut() -> Result<(Ground, Plan)>,
 {
-    let mut before = match apply(shown, &ground, world, progress).await? {
-        Applied::Done(done) => return Ok(settled(done, shown, &ground, world, false)),
-        Applied::Overtaken(done) => done,
-    };
+    if apply(shown, &ground, world, progress, done).await? == Applied::Done {
+        settle(done, shown, &ground, world, false);
+        return Ok(());
+    }
     drop(ground);
     for _ in 1..ATTEMPTS {
         if world.effects().asked_to_stop() {
@@ -40,10 +42,12 @@ where
         if plan.exceeds(shown) {
             return Err(other_plan(shown));
         }
-        let applied = apply(&plan, &ground, world, progress).await;
-        match applied.map_err(|error| error.of_kind(Kind::HalfWay))? {
-            Applied::Done(done) => return Ok(settled(before.then(done), &plan, &ground, world, true)),
-            Applied::Overtaken(done) => before = before.then(done),
+        let before = std::mem::take(done);
+        let applied = apply(&plan, &ground, world, progress, done).await;
+        *done = before.then(std::mem::take(done));
+        if applied.map_err(|error| error.of_kind(Kind::HalfWay))? == Applied::Done {
+            settle(done, &plan, &ground, world, true);
+            return Ok(());
         }
     }
     Err(Error::new(Kind::HalfWay, format!("{}: {ATTEMPTS} pushes came too late", shown.environment))
@@ -62,9 +66,9 @@ fn other_plan(shown: &Plan) -> Error {
 }
 
 /// Adds what the plan knew, and what is to be said about the delivery.
-fn settled(mut done: Done, plan: &Plan, ground: &Ground, world: &World, overtaken: bool) -> Done {
+fn settle(done: &mut Done, plan: &Plan, ground: &Ground, world: &World, overtaken: bool) {
     done.healthy.clone_from(&plan.healthy);
-    let Some(delivery) = &ground.delivery else { return done };
+    let Some(delivery) = &ground.delivery else { return };
     let pushed = done.pushed.as_ref().and(done.commit.as_ref());
     let pushed = pushed.and_then(|commit| ObjectId::from_hex(commit.as_bytes()).ok());
     if overtaken {
@@ -73,5 +77,4 @@ fn settled(mut done: Done, plan: &Plan, ground: &Ground, world: &World, overtake
     if pushed.is_some() || overtaken {
         done.notes.extend(delivery.move_on(world, pushed));
     }
-    done
 }

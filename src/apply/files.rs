@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, Written};
+use crate::journal::{Line, Retiring, Written};
 use crate::lock::{self, Lock};
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
@@ -20,7 +21,7 @@ use crate::profile::Environment;
 use crate::repo::{FileChange, Fingerprint, RelPath};
 use crate::secret::Secret;
 use crate::sops::{self, Sealed};
-use crate::template::{Context, TokenFacts};
+use crate::template::{Context, Leaf, TokenFacts};
 use crate::token::TokenId;
 use crate::world::{Content, World};
 
@@ -31,22 +32,15 @@ pub(super) struct Fact {
     pub(super) expires: Option<Date>,
 }
 
-/// The slots that hold a value after this plan: those of entries that have a token then. They must be encrypted.
-pub(super) fn filled(plan: &Plan, file: &GroundFile, ground: &Ground) -> Vec<sops::Path> {
-    let gets = |key: &String| {
-        plan.steps.iter().any(|step| match step {
-            Step::Mint(mint) => mint.key == *key,
-            Step::Finish { key: of, .. } | Step::Render { key: of, .. } => of == key,
-            _ => false,
-        })
-    };
-    let ends = |key: &String| {
-        plan.steps.iter().any(|step| matches!(step, Step::Lock { removed, .. } if removed.contains(key)))
-    };
-    // One that was only listed has no value here yet.
-    let had = |key: &String| ground.lock.tokens.get(key).is_some_and(|entry| !entry.slots.is_empty());
-    let has = |key: &String| gets(key) || had(key) && !ends(key);
-    file.template.slots().filter(|leaf| leaf.tokens.iter().all(has)).map(|leaf| leaf.path.clone()).collect()
+/// The slots that this write sets, whatever makes it do so. They must be encrypted.
+pub(super) fn set_slots<'f>(write: &Write, file: &'f GroundFile) -> impl Iterator<Item = &'f Leaf> {
+    file.template.slots().filter(|leaf| write.sets(&leaf.path))
+}
+
+/// Seals the document with these slots in it.
+pub(super) fn seal(writer: Writer, write: &Write, file: &GroundFile, now: Timestamp) -> Result<Sealed> {
+    let slots: Vec<sops::Path> = set_slots(write, file).map(|leaf| leaf.path.clone()).collect();
+    writer.seal(now, &slots)
 }
 
 /// Renders the leaves that `write` names (for a new file: all of them) into the document.
@@ -68,8 +62,7 @@ pub(super) fn fill(
         Context { environment: &environment.name, gitlab: &environment.gitlab, tokens: known.collect() };
     for leaf in file.template.leaves() {
         // A new file has the template's plain leaves already, with their YAML types.
-        let wanted = if write.create { leaf.rendered } else { write.leaves.contains(&leaf.path) };
-        if wanted {
+        if write.sets(&leaf.path) && (leaf.rendered || !write.create) {
             writer.set(&leaf.path, file.template.render(leaf, &context)?)?;
         }
     }
@@ -99,8 +92,8 @@ pub(super) fn write(
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<Vec<FileChange>> {
-    let Some((lock_path, ended, removed)) = plan.steps.iter().find_map(|step| match step {
-        Step::Lock { path, ended, removed, .. } => Some((path, ended, removed)),
+    let Some((lock_path, ended, removed, forgotten)) = plan.steps.iter().find_map(|step| match step {
+        Step::Lock { path, ended, removed, forgotten } => Some((path, ended, removed, forgotten)),
         _ => None,
     }) else {
         return Ok(Vec::new());
@@ -116,24 +109,29 @@ pub(super) fn write(
             return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
         };
         fill(&mut writer, write, file, &ground.environment, &values, &facts)?;
-        sealed.push((file, writer.seal(now, &filled(plan, file, ground))?));
+        sealed.push((write, file, seal(writer, write, file, now)?));
     }
     done.rendered = rendered_entries(plan);
     done.ended.clone_from(ended);
     done.removed.clone_from(removed);
     done.moved = moved_entries(plan);
     let mut lock = next_lock(plan, ground, fresh, &sealed, done);
-    done.forgotten = lock.forget(&ground.gone);
+    done.forgotten = lock.forget(forgotten);
     // With nothing left to say, and no profile that it belongs to, it goes.
     let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
     let lock = (!is_over).then(|| lock.write());
-    let changes = put(plan, ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
-    let (committed, kept_out): (Vec<_>, Vec<_>) = sealed.iter().partition(|(file, _)| file.commit);
-    let paths =
-        |files: &[&(&GroundFile, Sealed)]| files.iter().map(|(file, _)| file.path.to_string()).collect();
+    for retiring in plan.at_once().filter_map(|retire| announced(retire, fresh, ground)) {
+        journal.append(&Line::Retiring(retiring))?;
+    }
+    let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
+    let (committed, kept_out): (Vec<_>, Vec<_>) = sealed.iter().partition(|(_, file, _)| file.commit);
+    let paths = |files: &[&(&Write, &GroundFile, Sealed)]| {
+        files.iter().map(|(_, file, _)| file.path.to_string()).collect()
+    };
     (done.files, done.kept_out) = (paths(&committed), paths(&kept_out));
-    done.example = sealed.first().and_then(|(file, _)| {
-        Some(Slot { file: file.path.to_string(), path: filled(plan, file, ground).into_iter().next()? })
+    done.example = sealed.first().and_then(|(write, file, _)| {
+        let path = set_slots(write, file).next()?.path.clone();
+        Some(Slot { file: file.path.to_string(), path })
     });
     Ok(changes)
 }
@@ -156,20 +154,16 @@ fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
 
 /// Announces what will be written, then writes it.
 fn put(
-    plan: &Plan,
     ground: &Ground,
     world: &World,
-    sealed: &[(&GroundFile, Sealed)],
+    sealed: &[(&Write, &GroundFile, Sealed)],
     lock_path: &RelPath,
     lock: Option<&str>,
     journal: &Journalled<'_>,
 ) -> Result<Vec<FileChange>> {
     let mut contents: Vec<(&RelPath, Option<Content<'_>>)> =
-        sealed.iter().map(|(file, sealed)| (&file.path, Some(Content::Sealed(sealed)))).collect();
+        sealed.iter().map(|(_, file, sealed)| (&file.path, Some(Content::Sealed(sealed)))).collect();
     contents.push((lock_path, lock.map(Content::Lock)));
-    for retire in plan.at_once().filter(|retire| !stays_noted(retire, ground)) {
-        journal.append(&Line::Retiring { key: retire.key.clone(), token: retire.token.clone() })?;
-    }
     let written = contents.iter().map(|(path, content)| {
         let bytes = content.as_ref().map(Content::bytes).unwrap_or_default();
         Written { path: path.to_string(), sha256: content_digest(bytes) }
@@ -210,7 +204,7 @@ fn next_lock(
     plan: &Plan,
     ground: &Ground,
     fresh: &[Fresh],
-    sealed: &[(&GroundFile, Sealed)],
+    sealed: &[(&Write, &GroundFile, Sealed)],
     done: &Done,
 ) -> Lock {
     let at_once: Vec<&Retire> = plan.at_once().collect();
@@ -228,8 +222,9 @@ fn next_lock(
     for entry in lock.tokens.values_mut() {
         entry.superseded.retain(|old| !done.retired.contains(&old.id) && !done.ended.contains(&old.id));
     }
-    for (file, sealed) in sealed {
-        for leaf in file.template.leaves() {
+    for (write, file, sealed) in sealed {
+        // What another leaf holds is not known here: the lock goes on saying what it should hold.
+        for leaf in set_slots(write, file) {
             let Some(stored) = sealed.leaf(&leaf.path) else { continue };
             for key in &leaf.tokens {
                 if let Some(entry) = lock.tokens.get_mut(key) {
@@ -240,6 +235,18 @@ fn next_lock(
         }
     }
     lock
+}
+
+/// What the journal has to know of a token that is revoked once its successor, which this run made, is committed or
+/// pushed. Of one that an earlier run replaced, it knows that already.
+fn announced(retire: &Retire, fresh: &[Fresh], ground: &Ground) -> Option<Retiring> {
+    let successor = fresh.iter().find(|fresh| fresh.replaces == Some(retire.token.id))?;
+    (!stays_noted(retire, ground)).then(|| Retiring {
+        key: retire.key.clone(),
+        token: retire.token.clone(),
+        successor: Some(successor.record.id),
+        because: retire.because.clone(),
+    })
 }
 
 /// Whether a token that is revoked right after the commit stays in the lock until it is seen to have ended: neither a mark nor

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
-use crate::journal::Line;
+use crate::journal::{Line, Retiring};
 use crate::observe::Ground;
 use crate::plan::{Plan, Step};
 use crate::world::World;
@@ -45,13 +45,17 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
-        for (key, token) in &ground.replay.retiring {
-            let line = Line::Retiring { key: key.clone(), token: token.clone() };
-            if plan.still_to_revoke.contains(&token.id) {
-                watched.push(line);
-            } else if plan.at_once().any(|retire| retire.token.id == token.id) {
-                unfinished.push(line);
-            }
+        if !unfinished.is_empty() {
+            unfinished.extend(ground.replay.pushes.iter().cloned().map(Line::Pushing));
+        }
+        watched.extend(plan.still_to_revoke.iter().cloned().map(Line::Retiring));
+        for begun in &ground.replay.retiring {
+            let due = plan.at_once().find(|retire| retire.token.id == begun.token.id);
+            unfinished.extend(
+                due.map(|retire| {
+                    Line::Retiring(Retiring { because: retire.because.clone(), ..begun.clone() })
+                }),
+            );
         }
         if !ground.replay.written.is_empty() {
             unfinished.push(Line::Writing { files: ground.replay.written.clone() });
@@ -81,7 +85,7 @@ impl<'a> Journalled<'a> {
     /// Leaves what was to be revoked, and is not in what can be done of the plan, to a later run.
     pub(super) fn postpone(&mut self, plan: &Plan) {
         let is_left = |line: &mut Line| match line {
-            Line::Retiring { token, .. } => plan.at_once().all(|retire| retire.token.id != token.id),
+            Line::Retiring(left) => plan.at_once().all(|retire| retire.token.id != left.token.id),
             _ => false,
         };
         self.watched.extend(self.unfinished.extract_if(.., is_left));

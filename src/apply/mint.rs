@@ -266,6 +266,7 @@ pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) ->
         sent: None,
         worktree: ground.repo.worktree_id(),
         branch: ground.head.branch.clone(),
+        way: ground.delivery.as_ref().map(|delivery| delivery.way()),
         planned_on: ground.planned_on(&mint.key),
         overlap: mint.overlap.clone(),
         rotates: mint.rotates.clone(),

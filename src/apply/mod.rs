@@ -53,69 +53,90 @@ struct Fresh {
 }
 
 /// How far it came.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// To the end.
-    Done(Done),
+    Done,
     /// Everything was done but for the push: somebody else was faster. The journal stays, so that a plan on what is at
     /// the remote now finishes or withdraws what this one made.
-    Overtaken(Done),
+    Overtaken,
 }
 
-/// Does `plan`. `progress` is told what is going on. A plan without steps still ends the journal of an interrupted
-/// run; where there is none, nothing at all is done.
+/// Whether carrying out `plan` does nothing at all: it has no steps, and no interrupted run left a journal to end.
+#[must_use]
+pub fn is_idle(plan: &Plan, ground: &Ground) -> bool {
+    plan.is_empty() && !ground.replay.exists
+}
+
+/// Does `plan`, and tells `done` what was done, however it ends. `progress` is told what is going on. A plan without steps
+/// still ends the journal of an interrupted run; where there is none, nothing at all is done.
 ///
 /// # Errors
 /// With kind "half-way" once anything was done that the next run has to finish; with the error's own kind where all is
 /// as it was.
-pub async fn apply(plan: &Plan, ground: &Ground, world: &World, progress: &Progress) -> Result<Applied> {
-    let mut done = Done { environment: plan.environment.clone(), ..Done::default() };
-    if plan.is_empty() && !ground.replay.exists {
-        return Ok(Applied::Done(done));
+pub async fn apply(
+    plan: &Plan,
+    ground: &Ground,
+    world: &World,
+    progress: &Progress,
+    done: &mut Done,
+) -> Result<Applied> {
+    done.environment.clone_from(&plan.environment);
+    if is_idle(plan, ground) {
+        return Ok(Applied::Done);
     }
+    carry_out(plan, ground, world, progress, done).await.map_err(|error| half_way(error, done))
+}
+
+async fn carry_out(
+    plan: &Plan,
+    ground: &Ground,
+    world: &World,
+    progress: &Progress,
+    done: &mut Done,
+) -> Result<Applied> {
     let mut prepared = preflight::prepare(plan, ground, world)?;
     let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(&format!("{}: talking to {}", plan.environment, plan.gitlab));
-    withdraw::left_over(plan, ground, world, &prepared, &journal, &mut done).await?;
-    unless_asked_to_stop(ground, world, &journal, &[], &done)?;
+    withdraw::left_over(plan, ground, world, &prepared, &journal, done).await?;
+    unless_asked_to_stop(ground, world, &journal, &[], done)?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
-    unless_asked_to_stop(ground, world, &journal, &pasted, &done)?;
+    unless_asked_to_stop(ground, world, &journal, &pasted, done)?;
     let mints = mint::all(plan, ground, world, &prepared, &journal, progress).await?;
-    let Possible { plan, mut fresh, kept } = match possible(plan, ground, pasted, mints, &mut done) {
+    let Possible { plan, mut fresh, kept } = match possible(plan, ground, pasted, mints, done) {
         Ok(possible) => possible,
         Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
     };
     let plan = &*plan;
     journal.postpone(plan);
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
-    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
-    retire(plan, ground, world, &mut done).await;
-    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
-    let failed = revoke::all(plan, ground, world, &prepared, &mut done).await;
-    let plan =
-        &*revocable(plan, ground, failed, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
+    unless_asked_to_stop(ground, world, &journal, &fresh, done)?;
+    retire(plan, ground, world, done).await;
+    unless_asked_to_stop(ground, world, &journal, &fresh, done)?;
+    let failed = revoke::all(plan, ground, world, &prepared, done).await;
+    let plan = &*revocable(plan, ground, failed, done).map_err(|error| held(error, &fresh))?;
 
     progress.say(&format!("{}: writing and committing", plan.environment));
-    restore(plan, ground, world, &mut done).map_err(|error| half_way(error, &fresh, &done))?;
-    let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, &mut done)
-        .map_err(|error| half_way(error, &fresh, &done))?;
-    unless_asked_to_stop(ground, world, &journal, &fresh, &done)?;
-    report(fresh, &mut done);
-    let commit = commit(plan, ground, world, changes, &mut done)?.or_else(|| waiting(plan, ground));
+    restore(plan, ground, world, done).map_err(|error| held(error, &fresh))?;
+    let changes = files::write(plan, ground, world, &mut prepared, &fresh, &journal, done)
+        .map_err(|error| held(error, &fresh))?;
+    unless_asked_to_stop(ground, world, &journal, &fresh, done)?;
+    report(fresh, done);
+    let commit = commit(plan, ground, world, changes, done)?.or_else(|| waiting(plan, ground));
     if let (Some(delivery), Some(commit)) = (&ground.delivery, commit) {
-        unless_asked_to_stop(ground, world, &journal, &[], &done)?;
+        unless_asked_to_stop(ground, world, &journal, &[], done)?;
         progress.say(&format!("{}: pushing to {}", plan.environment, delivery.destination()));
-        if !push::push(delivery, commit, ground, world, &journal, &mut done)? {
-            return Ok(Applied::Overtaken(done));
+        if !push::push(delivery, commit, ground, world, &journal, done)? {
+            return Ok(Applied::Overtaken);
         }
     }
     if plan.at_once().next().is_some() {
-        unless_asked_to_stop(ground, world, &journal, &[], &done)?;
+        unless_asked_to_stop(ground, world, &journal, &[], done)?;
     }
-    retire_at_once(plan, ground, world, &mut done).await?;
-    journal.close(&kept).map_err(|error| half_way(error, &[], &done))?;
-    Ok(Applied::Done(done))
+    retire_at_once(plan, ground, world, done).await?;
+    journal.close(&kept)?;
+    Ok(Applied::Done)
 }
 
 /// Tries whether the plan could be carried out, as far as that can be known without GitLab: before a person is asked to
@@ -340,18 +361,20 @@ fn commit(
     }))
 }
 
-/// An error after something was done: nothing is lost, and the next run goes on.
-fn half_way(error: Error, fresh: &[Fresh], done: &Done) -> Error {
-    // It has said how to go on.
-    if error.kind() == Kind::HalfWay {
+/// An error with tokens at hand that are not committed: the next run uses them.
+fn held(error: Error, fresh: &[Fresh]) -> Error {
+    // Half-way, it has said how to go on.
+    if fresh.is_empty() || error.kind() == Kind::HalfWay {
         return error;
     }
-    if !fresh.is_empty() {
-        return error
-            .of_kind(Kind::HalfWay)
-            .hint("run the same command again: the minted tokens are in the journal, under seal");
-    }
-    if done.is_nothing() {
+    error
+        .of_kind(Kind::HalfWay)
+        .hint("run the same command again: the minted tokens are in the journal, under seal")
+}
+
+/// An error after something was done: nothing is lost, and the next run goes on.
+fn half_way(error: Error, done: &Done) -> Error {
+    if done.is_nothing() || error.kind() == Kind::HalfWay {
         return error;
     }
     error.of_kind(Kind::HalfWay).hint("run the same command again: it goes on from here")

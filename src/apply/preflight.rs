@@ -109,7 +109,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
         match step {
             Step::Write(write) => {
                 let file = file(ground, &write.file)?;
-                rehearse(plan, write, file, ground, world)?;
+                rehearse(write, file, ground, world)?;
                 prepared.writers.insert(write.file.clone(), Writer::open(file, world)?);
             }
             Step::Commit { paths } => {
@@ -177,9 +177,8 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 }
 
 /// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
-fn rehearse(plan: &Plan, write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
-    let filled = files::filled(plan, file, ground);
-    try_to_seal(write, file, &ground.environment, &filled, now(ground, world), world)
+fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
+    try_to_seal(write, file, &ground.environment, now(ground, world), world)
 }
 
 /// Tries what can be tried before anything is known of the person: whether a new file could be sealed for its readers, and
@@ -204,8 +203,7 @@ pub(super) fn before_a_token(
             blank: Vec::new(),
             readers: 0,
         };
-        let slots: Vec<_> = file.template.slots().map(|leaf| leaf.path.clone()).collect();
-        try_to_seal(&write, file, environment, &slots, world.effects().now(), world)?;
+        try_to_seal(&write, file, environment, world.effects().now(), world)?;
     }
     let Some(lock) = lock else { return Ok(()) };
     let committed = files.iter().filter(|file| file.commit).map(|file| file.path.clone());
@@ -216,7 +214,6 @@ fn try_to_seal(
     write: &Write,
     file: &GroundFile,
     environment: &Environment,
-    filled: &[crate::sops::Path],
     now: Timestamp,
     world: &World,
 ) -> Result<()> {
@@ -226,8 +223,7 @@ fn try_to_seal(
     let facts = environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
     let mut writer = Writer::open(file, world)?;
     files::fill(&mut writer, write, file, environment, &values, &facts)?;
-    writer
-        .seal(now, filled)
+    files::seal(writer, write, file, now)
         .map(drop)
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }

@@ -5,6 +5,7 @@ use crate::error::{Kind, Result};
 use crate::journal::{Line, Push};
 use crate::lock::Lock;
 use crate::observe::Ground;
+use crate::observe::interrupted::address_digest;
 use crate::plan::deliver::Way;
 use crate::plan::message::Done;
 use crate::plan::review::{Readers, Review};
@@ -30,7 +31,12 @@ pub(super) fn push(
     let half_way = |error: crate::error::Error| error.of_kind(Kind::HalfWay).hint(again);
     let text = review(delivery, commit, ground).map_err(half_way)?.text();
     let (remote, branch) = delivery.pushes_to();
-    let push = Push { remote: remote.to_owned(), branch: branch.to_owned(), commit: commit.to_string() };
+    let push = Push {
+        remote: remote.to_owned(),
+        address: address_digest(&ground.repo, remote).map_err(half_way)?,
+        branch: branch.to_owned(),
+        commit: commit.to_string(),
+    };
     journal.append(&Line::Pushing(push)).map_err(half_way)?;
     match delivery.push(world, commit, &text).map_err(half_way)? {
         Arrival::Overtaken => Ok(false),

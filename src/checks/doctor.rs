@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Row;
 use crate::error::Error;
+use crate::journal::Replay;
 use crate::token::Scopes;
 
 mod gitlab;
@@ -160,8 +161,8 @@ pub struct Repository {
     pub tokens: Vec<Row>,
     /// Tokens that lack scopes of the profile, as the locks say.
     pub lacking: Vec<Lacking>,
-    /// Interrupted runs: environment, and how many requests are open, or why that cannot be told.
-    pub journals: Vec<(String, Result<usize, Error>)>,
+    /// Interrupted runs: environment, and what they left, or why that cannot be told.
+    pub journals: Vec<(String, Result<Replay, Error>)>,
     /// A file that has a pipeline run `provision`.
     pub scheduled: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lock::{self, Lock, LockError};
 use crate::problem::Problems;
-use crate::sops::{HiddenRule, PolicyError};
+use crate::sops::{HiddenRule, PolicyError, Problem};
 use crate::template::{Template, TemplateError, check_all};
 
 use super::clear_tokens;
@@ -13,12 +13,19 @@ use super::repository::{Judged, Own, Source};
 
 const POLICY_MEND: &str = "sops would ignore it or fail: mend the policy";
 
+fn policy_mend(error: &PolicyError) -> &'static str {
+    match error {
+        PolicyError::At { problem: Problem::MergeKey, .. } => "sops follows it: mend the policy for both",
+        _ => POLICY_MEND,
+    }
+}
+
 /// The policy as a whole, and the rules that files need.
 pub(super) fn policy(own: &Own, files: &[Judged]) -> Vec<Spot> {
     let Some(source) = &own.policy else { return Vec::new() };
     let policy = match &source.read {
         Ok(policy) => policy,
-        Err(error) => return vec![Spot::of_error(&source.path, &error.to_string(), POLICY_MEND)],
+        Err(error) => return vec![Spot::of_error(&source.path, &error.to_string(), policy_mend(error))],
     };
     let needed = files.iter().filter(|file| !file.personal);
     let errors: BTreeSet<String> = needed

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::plan::deliver::Way;
+use crate::plan::options::Options;
 
 /// Options of every command that makes or revokes tokens.
 #[derive(Args, Debug)]
@@ -20,6 +21,14 @@ pub struct WriteArgs {
     /// How to reach GitLab.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+}
+
+impl WriteArgs {
+    /// What they choose for the plan; the rest is as it is for `provision --env`.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options { accept_more: self.accept_more, way: self.run.delivery.way(), ..Options::default() }
+    }
 }
 
 /// Options of every command that changes files and asks nothing of GitLab.

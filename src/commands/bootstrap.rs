@@ -12,11 +12,11 @@ use crate::apply;
 use crate::cli::{BootstrapArgs, RunArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
+use crate::observe::environments;
 use crate::observe::own::{self, Own};
-use crate::observe::{Wish, environments};
 use crate::plan::access::Requested;
+use crate::plan::invocation::Verb;
 use crate::plan::options::Options;
-use crate::plan::provision::plan;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
@@ -133,15 +133,13 @@ async fn token(
         given
     };
     let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value, made_now });
-    let options = Options::default();
+    let options = Options { verb: Verb::Bootstrap, ..args.write.options() };
     let job = Job {
         verb: "bootstrap",
         environments: vec![environment],
-        wish: Wish::default(),
         pasted,
         leaked: None,
-        plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
-        again: |environment, _| format!("provision bootstrap --env {environment}"),
+        options: &|_| options.clone(),
     };
     Ok(writer::carry_out(&job, Rc::clone(repo), &args.write, &connections, &[], ui, world).await)
 }

@@ -67,7 +67,12 @@ pub(super) fn readers(
     }
     let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
     inspected.findings.retain(|finding| is_about_readers(finding.check));
-    finish(inspected, &within, code_quality, false, ui, world)
+    let with_policy = with_policy(&inspected, repo)?;
+    let exit = finish(inspected, &within, code_quality, false, ui, world)?;
+    if with_policy {
+        ui.say(WITH_POLICY);
+    }
+    Ok(exit)
 }
 
 /// Takes out what this commit is not to be stopped for.

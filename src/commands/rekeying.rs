@@ -9,11 +9,13 @@ use super::connection::need_yes;
 use super::writer;
 use crate::apply::rekey::{How, rekey};
 use crate::cli::FileWriteArgs;
-use crate::deliver::{self, Bench, deliver};
+use crate::deliver::{self, Bench, Waiting, deliver_all};
 use crate::error::Result;
+use crate::observe::deliverable;
 use crate::observe::rekey::{Ground, Wish, observe, policy_at_head};
 use crate::plan::deliver::Topic;
 use crate::plan::rekey::{Done, Plan, plan};
+use crate::plan::request::{RequestText, code};
 use crate::plan::{Note, Plan as TokenPlan};
 use crate::repo::Repository;
 use crate::ui::progress::Progress;
@@ -83,9 +85,12 @@ pub(super) async fn run(
     let way = args.run.delivery.way();
     let alone = !args.run.dry_run || way.is_some();
     let _lock = if alone { Some(writer::lock(repo, job.verb, args.run.lock_timeout, ui)?) } else { None };
+    if let Some(way) = way {
+        deliverable::check_files(repo, &job.within, way)?;
+    }
     let run = Run { job, args, ui, world, agreed: RefCell::default(), outcome: RefCell::default() };
     let work = async |bench: Bench<'_>| run.once(bench.repo, bench.notes);
-    let delivered = deliver(world, repo, way, &job.topic, work).await?;
+    let delivered = deliver_all(world, repo, way, &job.topic, work, |waiting| run.agree(waiting)).await?;
     let mut outcome = run.outcome.take().unwrap_or_else(|| Outcome::Done(Exit::Done, Done::default()));
     if let Outcome::Done(_, done) = &mut outcome {
         done.pushed = delivered.to;
@@ -112,6 +117,28 @@ impl Run<'_> {
         let exit = if done.skipped.is_empty() { Exit::Done } else { Exit::Attention };
         *self.outcome.borrow_mut() = Some(Outcome::Done(exit, done));
         Ok(commit.map(|commit| deliver::Change { commit, text }))
+    }
+
+    /// Asks whether commits that wait are to be pushed; what their merge request says.
+    fn agree(&self, waiting: &Waiting) -> Result<Option<RequestText>> {
+        if self.args.run.dry_run {
+            return Ok(None);
+        }
+        let Waiting { to, commits, files } = waiting;
+        let counted = if *commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
+        self.ui.say(&format!("  push     {counted} of yours to {to}, with {}", files.join(", ")));
+        need_yes(self.ui, self.args.run.yes)?;
+        if !self.args.run.yes {
+            prompt::confirm(self.ui, "Go ahead?", "--yes")?;
+        }
+        interrupt::under_way();
+        let title = self.job.subject.clone();
+        let title = title
+            .unwrap_or_else(|| "provision(rekey): bring secrets files into line with .sops.yaml".to_owned());
+        let named = files.iter().map(|file| format!("- {}", code(file)));
+        let lines =
+            [format!("Brings {counted} that changed these files:"), String::new()].into_iter().chain(named);
+        Ok(Some(RequestText { title, lines: lines.collect() }))
     }
 
     fn look(&self, repo: &Rc<Repository>) -> Result<(Ground, Plan)> {

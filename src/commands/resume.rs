@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::Exit;
 use super::writer::{self, Job};
 use crate::cli::ResumeArgs;
-use crate::error::{Error, Result};
-use crate::observe::{Wish, interrupted};
+use crate::error::Result;
+use crate::observe::interrupted;
+use crate::plan::invocation::Verb;
 use crate::plan::options::{Options, Renew};
-use crate::plan::provision::plan;
 use crate::repo::Repository;
 use crate::ui::{Ui, interrupt};
 use crate::world::World;
@@ -25,15 +25,14 @@ pub async fn run(args: &ResumeArgs, ui: Ui, world: &World) -> Result<Exit> {
         ui.say("no run was interrupted here: there is no journal");
         return Ok(Exit::Done);
     }
-    let options = Options { renew: Renew::Nothing, abandon: args.abandon, ..Options::default() };
+    let (verb, renew, abandon) = (Verb::Resume, Renew::Nothing, args.abandon);
+    let options = Options { verb, renew, abandon, ..args.write.options() };
     let job = Job {
         verb: "provision resume",
         environments: writer::named(&names, &repo)?,
-        wish: Wish::default(),
         pasted: None,
         leaked: None,
-        plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
-        again: |environment, _| format!("provision --env {environment}"),
+        options: &|_| options.clone(),
     };
     writer::run(&job, repo, &args.write, ui, world).await
 }

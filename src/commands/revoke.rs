@@ -5,10 +5,9 @@ use std::rc::Rc;
 use super::Exit;
 use super::writer::{self, Job};
 use crate::cli::RevokeArgs;
-use crate::error::{Error, Result};
-use crate::observe::Wish;
+use crate::error::Result;
+use crate::plan::invocation::Verb;
 use crate::plan::options::{End, Options, Renew};
-use crate::plan::provision::plan;
 use crate::repo::Repository;
 use crate::ui::{Ui, interrupt};
 use crate::world::World;
@@ -22,26 +21,14 @@ pub async fn run(args: &RevokeArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Rc::new(Repository::discover(&world.directory)?);
     let end = if args.orphans { End::Nothing } else { End::These(args.token.iter().cloned().collect()) };
     let orphans = args.orphans.then_some(args.older_than);
-    let options = Options { renew: Renew::Nothing, end, orphans, force: args.force, ..Options::default() };
+    let (verb, renew, force) = (Verb::Revoke, Renew::Nothing, args.force);
+    let options = Options { verb, renew, force, end, orphans, ..args.write.options() };
     let job = Job {
         verb: "provision revoke",
         environments: writer::chosen(&args.env, args.all, ui, &repo)?,
-        wish: Wish { revokes: true, values: !args.orphans, orphans: args.orphans, ..Wish::default() },
         pasted: None,
         leaked: None,
-        plan: &|environment, observed, _| plan(environment, observed, &options).map_err(Error::from),
-        again: if args.orphans { orphans_again } else { again },
+        options: &|_| options.clone(),
     };
     writer::run(&job, repo, &args.write, ui, world).await
-}
-
-fn again(environment: &str, keys: &[&str]) -> String {
-    match keys {
-        [] => format!("provision revoke --env {environment}"),
-        _ => format!("provision revoke --env {environment} --token {}", keys.join(",")),
-    }
-}
-
-fn orphans_again(environment: &str, _: &[&str]) -> String {
-    format!("provision revoke --env {environment} --orphans")
 }

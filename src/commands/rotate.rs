@@ -9,10 +9,11 @@ use super::writer::{self, Job};
 use crate::cli::RotateArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::Leaked;
+use crate::observe::environments;
 use crate::observe::leaked::{Answer, find};
-use crate::observe::{Wish, environments};
+use crate::plan::deliver::Way;
+use crate::plan::invocation::Verb;
 use crate::plan::options::{Chosen, Options, Overlap, Renew};
-use crate::plan::provision::plan;
 use crate::profile::{Environment, expiry};
 use crate::repo::Repository;
 use crate::secret::Secret;
@@ -44,21 +45,8 @@ async fn rotate(
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
-    let job = Job {
-        verb: "provision rotate",
-        environments,
-        wish: Wish { revokes: options.revokes(), ..Wish::default() },
-        pasted: None,
-        leaked,
-        plan: &|environment, observed, shown| {
-            let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
-            plan(environment, observed, &options).map_err(Error::from)
-        },
-        again: |environment, keys| match keys {
-            [] => format!("provision rotate --env {environment}"),
-            _ => format!("provision rotate --env {environment} --token {}", keys.join(",")),
-        },
-    };
+    let job =
+        Job { verb: "provision rotate", environments, pasted: None, leaked, options: &|_| options.clone() };
     writer::run(&job, repo, &args.write, ui, world).await
 }
 
@@ -107,18 +95,17 @@ fn renew(args: &RotateArgs) -> Renew {
 }
 
 fn options(args: &RotateArgs, renew: Renew) -> Result<Options> {
-    let options = with_overlap(args.overlap.as_deref(), args.force, args.write.run.delivery.push)?;
-    Ok(Options { renew, ..options })
+    let options = Options { verb: Verb::Rotate, renew, force: args.force, ..args.write.options() };
+    with_overlap(args.overlap.as_deref(), options)
 }
 
-/// The choices that `--overlap` and `--force` make.
+/// The same with the choice that `--overlap` makes.
 ///
 /// # Errors
 /// An overlap that is none, or one of nothing where nobody would have the successors.
-pub(super) fn with_overlap(written: Option<&str>, force: bool, push: bool) -> Result<Options> {
-    let overlap = written.map(overlap).transpose()?;
-    let options = Options { overlap, force, ..Options::default() };
-    if options.at_once() && !force && !push {
+pub(super) fn with_overlap(written: Option<&str>, options: Options) -> Result<Options> {
+    let options = Options { overlap: written.map(overlap).transpose()?, ..options };
+    if options.at_once() && !options.force && options.way != Some(Way::Push) {
         let what = "--overlap 0s would revoke tokens whose successors nobody has yet";
         return Err(Error::new(Kind::Usage, what)
             .hint("--push as well: they are revoked once their successors are upstream")

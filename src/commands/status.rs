@@ -1,5 +1,7 @@
 //! `provision status`: what was minted, and what is due, expired or revoked.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -10,7 +12,8 @@ use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
 use crate::gitlab::errors::ErrorKind;
 use crate::lock::{self, Lock};
-use crate::observe::{environments, interrupted, live, unlisted};
+use crate::observe::{environments, interrupted, live, secrets, unlisted};
+use crate::plan::options::Options;
 use crate::profile::{Environment, UserName};
 use crate::repo::Repository;
 use crate::ui::{Ui, status};
@@ -35,6 +38,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let mend = Options::default();
     for name in &names {
         let environment = unlisted::read(&repo, name)?;
         for (user, lock) in of_environment(&environment, &locks) {
@@ -49,7 +53,13 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 }
             };
             let today = now.to_zoned(TimeZone::UTC).date();
-            let those = checks::status(&environment, user.as_deref(), &lock, live.as_ref(), today);
+            let mut those = checks::status(&environment, user.as_deref(), &lock, live.as_ref(), today);
+            let person = user.as_deref().and_then(|user| user.parse::<UserName>().ok());
+            let strayed = secrets::strayed(&environment, person.as_ref(), &lock, &repo)?;
+            those.iter_mut().filter(|row| strayed.contains_key(&row.key)).for_each(Row::differs);
+            notes.extend(strayed.values().collect::<BTreeSet<_>>().into_iter().map(|file| {
+                format!("{file} does not hold what the lock says: {} mends it", mend.command(name))
+            }));
             if those.iter().any(|row| row.state.severity() == Severity::Dead) {
                 notes.extend(user.as_deref().and_then(|user| of_a_person(&environment, user, &repo)));
             }
@@ -68,10 +78,10 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
             ui.note(true, note);
         }
         for name in &unfinished {
-            ui.note(
-                true,
-                &format!("{name}: a run was not finished: provision resume --env {name} goes on with it"),
-            );
+            let way = interrupted::replay(&repo, name).ok().and_then(|replay| replay.way());
+            let resume = Options::resume(way);
+            let on = resume.command(name);
+            ui.note(true, &format!("{name}: a run was not finished: {on} goes on with it"));
         }
     }
     let limit = match args.fail_on {

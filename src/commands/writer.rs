@@ -13,10 +13,12 @@ use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
+use crate::plan::Plan;
 use crate::plan::access::Requested;
 use crate::plan::deliver::{Topic, Way};
 use crate::plan::message::Done;
-use crate::plan::{Plan, observed::Observed};
+use crate::plan::options::Options;
+use crate::plan::provision::plan;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::repo::lock::{Holder, RepoLock};
@@ -24,25 +26,25 @@ use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
 
-/// Decides about one environment; after somebody else was faster at the remote, with the plan that was shown.
-pub(super) type Planner<'a> = dyn Fn(&Environment, &Observed, Option<&Plan>) -> Result<Plan> + 'a;
-
 /// What a command wants done, and where.
 pub(super) struct Job<'a> {
     /// The command's name, as others that wait for it read it.
     pub(super) verb: &'static str,
     /// The environments, in this order.
     pub(super) environments: Vec<Environment>,
-    /// What to look at.
-    pub(super) wish: Wish,
     /// A personal token that was pasted before anything was looked at.
     pub(super) pasted: Option<Beforehand>,
     /// The token that leaked, whose value proves that it is the one to be ended.
     pub(super) leaked: Option<Leaked>,
-    /// Decides.
-    pub(super) plan: &'a Planner<'a>,
-    /// The command that does for these entries of an environment what failed.
-    pub(super) again: fn(&str, &[&str]) -> String,
+    /// What the person chose for an environment.
+    pub(super) options: &'a dyn Fn(&str) -> Options,
+}
+
+impl Job<'_> {
+    /// The command that does what was asked for in one environment, for these entries of it; none: for all.
+    fn again(&self, environment: &str, keys: &[&str]) -> String {
+        (self.options)(environment).command(environment).only(keys).to_string()
+    }
 }
 
 /// What is needed to look at an environment again.
@@ -253,7 +255,7 @@ impl Run<'_> {
         interrupt::between_effects();
         self.apply(ready, &mut failed).await?;
         let done = self.done.borrow();
-        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done)) {
+        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done, self.job)) {
             return Err(error);
         }
         let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
@@ -314,13 +316,15 @@ impl Run<'_> {
         let client = self.connections.client(&environment.gitlab)?;
         let (environment, repo) = (environment.clone(), Rc::clone(repo));
         let arrives_upstream = delivery.map_or(Ok(false), |delivery| delivery.arrives_upstream())?;
-        let wish = Wish { arrives_upstream, ..self.job.wish };
+        let options = (self.job.options)(&environment.name);
+        let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
+        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
         let (mut ground, mut observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
         observed.personal_by_api &= !self.job.pasted.as_ref().is_some_and(|pasted| pasted.made_now);
         ground.leaked.clone_from(&self.job.leaked);
         observed.by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
-        let plan = (self.job.plan)(&ground.environment, &observed, shown)?;
+        let plan = plan(&ground.environment, &observed, &options)?;
         owners::confirm(&ground, &plan).await?;
         ground.delivery = delivery.cloned();
         Ok((ground, plan))
@@ -357,7 +361,7 @@ impl Run<'_> {
             }
             let moved = self.done.borrow().iter().any(|done| done.commit.is_some());
             match self.one(ground, plan, moved).await {
-                Ok(done) => self.done.borrow_mut().push(done),
+                Ok(()) => {}
                 // What stopped this one half-way would stop the next one there too.
                 Err(error) if error.kind() == Kind::HalfWay => return Err(error),
                 Err(error) => {
@@ -371,8 +375,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<Done> {
-        let (ground, plan) = if moved && !shown.is_empty() {
+    async fn one(&self, ground: Ground, shown: Plan, moved: bool) -> Result<()> {
+        let (ground, plan) = if moved && !apply::is_idle(&shown, &ground) {
             let mut again = self.plan(&ground.environment).await?;
             again.0.pasted = ground.pasted;
             if again.1.consent() != shown.consent() {
@@ -392,12 +396,15 @@ impl Run<'_> {
             None => self.look(&environment, &self.repo, None, Some(&plan)).await,
             Some(way) => self.look_to_deliver(&environment, way, Some(&plan)).await,
         };
-        let mut done = arrive(ground, &plan, self.world, &progress, again).await;
+        let mut done = Done::default();
+        let arrived = arrive(ground, &plan, self.world, &progress, &mut done, again).await;
         drop(progress);
-        if let Ok(done) = &mut done {
-            done.planned.clone_from(&plan.notes);
-        }
-        done
+        let told = match &arrived {
+            Ok(()) => Some(Done { planned: plan.notes, ..done }),
+            Err(_) => Some(done.for_good()).filter(|done| !done.is_nothing()),
+        };
+        self.done.borrow_mut().extend(told);
+        arrived
     }
 }
 
@@ -421,7 +428,7 @@ impl Failed {
     /// What is to be said at the end, where anything failed: the first error, and the commands for what is not done.
     fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
         let only = job.environments.len() == 1;
-        let commands: Vec<String> = self.0.iter().map(|(name, _)| (job.again)(name, &[])).collect();
+        let commands: Vec<String> = self.0.iter().map(|(name, _)| job.again(name, &[])).collect();
         let something = done.iter().any(|done| !done.is_nothing());
         let mut errors = self
             .0
@@ -455,12 +462,12 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
         let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
-        error.hint(format!("for the rest: {}", (job.again)(&done.environment, &keys)))
+        error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
     }))
 }
 
 /// A token in the wrong hands that GitLab did not revoke.
-fn still_leaked(done: &[Done]) -> Option<Error> {
+fn still_leaked(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let found = done.iter().find_map(|done| {
         let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
         Some((&done.environment, leaked))
@@ -468,7 +475,7 @@ fn still_leaked(done: &[Done]) -> Option<Error> {
     found.map(|(environment, token)| {
         Error::new(Kind::HalfWay, format!("token {} leaked, and is not revoked", token.id))
             .because(token.why.clone())
-            .hint(format!("run it again, with the same token: provision rotate --env {environment} --leaked"))
+            .hint(format!("run it again, with the same token: {}", job.again(environment, &[])))
             .hint("or revoke it at GitLab, under Access tokens")
     })
 }

@@ -1,7 +1,7 @@
 //! What the remote has, and what of it counts for a delivery.
 
 use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Topic, Way};
 use crate::repo::{Chosen, ObjectId, RelPath, Repository};
 use crate::world::World;
@@ -28,6 +28,8 @@ pub(super) struct Place {
     pub(super) remote: String,
     pub(super) target: String,
     pub(super) branch: String,
+    /// Whether HEAD names no branch.
+    pub(super) detached: bool,
 }
 
 impl Place {
@@ -38,31 +40,36 @@ impl Place {
             remote: self.remote,
             target: self.target,
             branch: self.branch,
+            detached: self.detached,
         })
     }
 }
 
-/// Where nothing can be delivered. A merge request that was closed is named with the tokens that it left.
+/// Where nothing can be delivered. Tokens that wait on a branch are named where it is to be given up.
 pub(super) fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic: &Topic) -> Error {
     let closed = matches!(error, DeliverError::Closed { .. });
+    let gives_up = closed || matches!(error, DeliverError::Waiting { .. });
     let error = Error::from(error);
-    if !closed {
+    let left = if gives_up { left(repo, seen, topic) } else { Vec::new() };
+    if left.is_empty() {
         return error;
     }
+    let error =
+        error.hint("where it is given up, its tokens are found by their marks: provision revoke --orphans");
+    if closed { error.because(format!("it left {}, which nobody uses", left.join(", "))) } else { error }
+}
+
+/// The tokens that our branch has in the topic's lock, and the target has not.
+fn left(repo: &Repository, seen: &Seen, topic: &Topic) -> Vec<String> {
     let lock = |at: Option<ObjectId>| {
-        let path = RelPath::new(&format!("environments/locks/{topic}.yaml")).ok()?;
+        let path = RelPath::new(&format!("{}/{topic}.yaml", lock::FOLDER)).ok()?;
         let bytes = repo.content_at(at?, &path).ok()??;
         Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).ok()
     };
     let merged = lock(seen.target).unwrap_or_default();
     let left = lock(seen.ours).unwrap_or_default().tokens;
     let left = left.iter().filter(|(_, entry)| !merged.names(entry.id));
-    let left: Vec<String> = left.map(|(key, entry)| format!("token {} of {key}", entry.id)).collect();
-    if left.is_empty() {
-        error
-    } else {
-        error.because(format!("it left {}, which nobody uses", left.join(", ")))
-    }
+    left.map(|(key, entry)| format!("token {} of {key}", entry.id)).collect()
 }
 
 /// Asks the remote for its branches, and tells which of them count.
@@ -78,6 +85,9 @@ pub(super) fn look(world: &World, repo: &Repository, way: Way, topic: &Topic) ->
     let Some(commit) = head.commit else {
         return Err(Error::new(Kind::Refused, "HEAD has no commit yet: there is nothing to deliver"));
     };
+    if way == Way::Push {
+        goes_to(&remote, repo)?;
+    }
     let followed = repo.followed_branch()?;
     let own = head.branch.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
     let ours = topic.branch();
@@ -90,7 +100,7 @@ pub(super) fn look(world: &World, repo: &Repository, way: Way, topic: &Topic) ->
         return Err(Error::new(Kind::Refused, format!("{remote} has no branch {target} to merge into"))
             .hint(format!("push it first: git push {remote} HEAD:{target}")));
     }
-    Ok((Place { remote, target, branch: ours }, seen))
+    Ok((Place { remote, target, branch: ours, detached: own.is_none() }, seen))
 }
 
 fn remote(repo: &Repository, way: Way) -> Result<String> {
@@ -103,6 +113,15 @@ fn remote(repo: &Repository, way: Way) -> Result<String> {
             Err(Error::new(Kind::Usage, format!("{option} cannot tell where to push to")).because(why))
         }
     }
+}
+
+/// Refuses where `git push` would not go to this remote, which is the one that says what is upstream.
+fn goes_to(remote: &str, repo: &Repository) -> Result<()> {
+    let Some(key) = repo.pushes_elsewhere(remote)? else { return Ok(()) };
+    Err(Error::new(Kind::Refused, format!("git push goes elsewhere than to {remote} here"))
+        .because(format!("{key} says so, and what counts for everybody is told by {remote}"))
+        .hint(format!("run with --mr: its branch goes to {remote}"))
+        .hint("or run without --push, and push the commit yourself"))
 }
 
 /// A push goes where `git push` would: to the branch that HEAD's branch follows. A merge request is for the default

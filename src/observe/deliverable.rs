@@ -1,13 +1,17 @@
 //! What must be so in the user's work tree before a run that delivers, which works elsewhere and would pass it over.
 
-use super::{POLICY, interrupted};
-use crate::error::{Error, Kind, Result, word};
+use std::collections::BTreeSet;
+
+use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted};
+use crate::cores;
+use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::plan::deliver::Way;
 use crate::profile::Environment;
-use crate::repo::{RelPath, Repository};
+use crate::repo::{Difference, RelPath, Repository};
 
-/// Refuses what a run in a worktree of its own would not see: profile, templates and policy that are not committed, files
-/// that git does not keep, and what an interrupted run left here.
+/// Refuses what a run in a worktree of its own would not see: profile, templates, policy, locks and secrets files that are
+/// not committed, files that git does not keep, and what an interrupted run left here.
 ///
 /// # Errors
 /// With the way out.
@@ -22,13 +26,19 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
     let named = environment.secrets.iter().filter(|_| !environment.is_unlisted());
     let templates = named.map(|secrets| format!("templates/{}", secrets.template));
     for path in templates.chain([environment.path.clone(), POLICY.to_owned()]) {
-        if repo.differs_from_head(&RelPath::new(&path)?)?.is_some() {
-            return Err(Error::new(Kind::Refused, format!("{path} has changes that are not committed"))
-                .because(format!("{option} delivers what is committed"))
-                .hint(format!("commit it, and it goes along: git add {} && git commit", word(&path))));
+        let path = RelPath::new(&path)?;
+        if let Some(difference) = repo.differs_from_head(&path)? {
+            return Err(not_committed(&path, difference, way));
         }
     }
     let replay = interrupted::replay(repo, &environment.name)?;
+    for path in written(repo, environment)? {
+        // Outside a sparse checkout there is nothing of the user's; the worktree of the run is as sparse.
+        match super::edited(repo, &path, &replay)? {
+            None | Some(Difference::OutsideSparse) => {}
+            Some(difference) => return Err(not_committed(&path, difference, way)),
+        }
+    }
     let left = interrupted::left(&replay, repo, &[])?;
     if left.is_empty() {
         return Ok(());
@@ -36,4 +46,58 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
     Err(Error::new(Kind::HalfWay, format!("an interrupted run left {} in this work tree", left.join(", ")))
         .because(format!("{option} works elsewhere"))
         .hint(format!("run without {option} first: it goes on from there")))
+}
+
+/// The same for a command that brings files into line with the policy: it and the secrets files `within` must be committed.
+///
+/// # Errors
+/// With the way out.
+pub fn check_files(repo: &Repository, within: &[String], way: Way) -> Result<()> {
+    let policy = RelPath::new(POLICY)?;
+    if let Some(difference) = repo.differs_from_head(&policy)? {
+        return Err(not_committed(&policy, difference, way)
+            .hint("or commit it together with the files that follow it, and then deliver: provision rekey --with-policy"));
+    }
+    let files = repo.standing()?;
+    let read = repo.reader();
+    let plain = cores::on_all(files.len(), |number| -> Result<bool> {
+        Ok(read(&files[number].path)?.is_some_and(|bytes| files[number].is_plainly(&bytes)))
+    });
+    for (file, plain) in files.iter().zip(plain) {
+        let path = file.path.as_str();
+        let is_meant = within.is_empty() || secrets::is_within(path, within);
+        if plain? || !is_meant || inspect::is_clear_by_design(path) {
+            continue;
+        }
+        let is_secrets = |bytes: Option<Vec<u8>>| bytes.is_some_and(|it| inspect::is_secrets_file(path, &it));
+        if !is_secrets(read(&file.path)?) && !is_secrets(repo.content_standing(file)?) {
+            continue;
+        }
+        match repo.differs_from_head(&file.path)? {
+            None | Some(Difference::OutsideSparse) => {}
+            Some(difference) => return Err(not_committed(&file.path, difference, way)),
+        }
+    }
+    Ok(())
+}
+
+fn not_committed(path: &RelPath, difference: Difference, way: Way) -> Error {
+    uncommitted(path, difference).because(format!("{} delivers what is committed", way.option()))
+}
+
+/// What runs write: the secrets files and locks of the environment, of all its users, that HEAD, the index or the work tree
+/// has.
+fn written(repo: &Repository, environment: &Environment) -> Result<BTreeSet<RelPath>> {
+    let is_lock = |path: &str| lock::owner(path).is_some_and(|(name, _)| name == environment.name);
+    let is_written = |path: &str| is_lock(path) || environment.secrets.iter().any(|one| one.matches(path));
+    let standing = repo.standing()?.into_iter().map(|file| file.path);
+    let mut paths: BTreeSet<RelPath> = standing.filter(|path| is_written(path.as_str())).collect();
+    let mut here = environments::lock_paths(repo)?;
+    for secrets in &environment.secrets {
+        here.extend(secrets::paths(secrets, repo));
+    }
+    for path in here.iter().filter(|path| is_written(path)) {
+        paths.insert(RelPath::new(path)?);
+    }
+    Ok(paths)
 }

@@ -8,7 +8,8 @@ use url::Url;
 use super::{POLICY, environments, inspect, interrupted, secrets, unlisted};
 use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKeys, Repository as Facts};
 use crate::checks::{Row, status};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::journal::Replay;
 use crate::lock::Lock;
 use crate::plan::pasted::missing;
 use crate::profile::{Environment, Recipients};
@@ -193,28 +194,9 @@ fn lacking(repo: &Repository, read: &[Environment]) -> Vec<Lacking> {
 }
 
 /// Journals that are there, of environments that have a profile and of others.
-fn journals(repo: &Repository) -> Result<Vec<(String, Result<usize>)>> {
-    let folder = repo.common_dir().join("provision");
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(Error::new(Kind::Failed, format!("cannot read {}", folder.display()))
-                .because(error.to_string()));
-        }
-    };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".journal").map(str::to_owned))
-        .collect();
-    names.sort();
-    Ok(names
-        .into_iter()
-        .map(|name| {
-            let open = interrupted::replay(repo, &name).map(|replay| replay.open.len());
-            (name, open)
-        })
-        .collect())
+fn journals(repo: &Repository) -> Result<Vec<(String, Result<Replay>)>> {
+    let names = interrupted::environments(repo)?.into_iter();
+    Ok(names.map(|name| (name.clone(), interrupted::replay(repo, &name))).collect())
 }
 
 /// A pipeline file that runs `provision` as a writer: without one nobody comes back for tokens that were replaced.
@@ -245,7 +227,7 @@ fn read_keys(identities: &Identities) -> ReadKeys {
     ReadKeys {
         sources: identities.sources(true).map(ToOwned::to_owned).collect(),
         recipients: identities.recipients().map(ToString::to_string).collect(),
-        unusable: identities.skipped(true).map(ToString::to_string).collect(),
+        unusable: identities.unusable(true).collect(),
     }
 }
 
@@ -256,8 +238,9 @@ fn default_key_file(world: &World) -> Option<(String, Option<u32>)> {
 
 #[cfg(unix)]
 fn mode(path: &Path) -> Option<u32> {
+    use std::fs::Metadata;
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().ok().map(|metadata| metadata.permissions().mode())
+    path.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.permissions().mode())
 }
 
 /// Permissions elsewhere than on Unix are not bits.

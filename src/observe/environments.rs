@@ -30,6 +30,14 @@ pub fn names(repo: &Repository) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// All environments, sorted by name.
+///
+/// # Errors
+/// As [`read`].
+pub fn all(repo: &Repository) -> Result<Vec<Environment>> {
+    names(repo)?.iter().map(|name| read(repo, name)).collect()
+}
+
 /// Reads one environment.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
-use crate::journal::{Open, Replay, Written};
+use crate::journal::{Open, Push, Replay, Written};
 use crate::lock::{self, Lock};
 use crate::plan::observed::{Outcome, Pending};
 use crate::repo::{Difference, Head, ObjectId, RelPath, Repository};
@@ -89,7 +89,7 @@ pub async fn pending(
     for open in &replay.open {
         let outcome = match &open.minted {
             Some((record, sealed)) => {
-                let committed = committed(open, record.id, repo, &arrived, lock_path)?;
+                let committed = committed(open, record.id, repo, &arrived.commits, lock_path)?;
                 let now = client.get(&open.intent.owner, record.id).await?;
                 let record = now.unwrap_or_else(|| ended(record));
                 Outcome::Recorded { record, opens: opens(sealed, world), committed }
@@ -100,6 +100,7 @@ pub async fn pending(
             intent: open.intent.clone(),
             outcome,
             same_ground: same_ground(open, repo, head, lock),
+            out_of_reach: arrived.out_of_reach.clone(),
             given_up: open.given_up,
         });
     }
@@ -131,20 +132,56 @@ fn opens(sealed: &str, world: &World) -> bool {
     Encrypted::parse(Format::Yaml, sealed.as_bytes()).is_ok_and(|document| document.open(&identities).is_ok())
 }
 
-/// The commits at the remote that may have what an interrupted run pushed: its branch, and the default branch, into
-/// which a merge request may have been merged since. Asked of the remote, and not remembered: the reply to a push may
-/// have been lost.
-fn arrived(replay: &Replay, repo: &Repository, world: &World) -> Result<Vec<ObjectId>> {
-    let mut commits = BTreeSet::new();
+/// What can be seen of the pushes of an interrupted run.
+#[derive(Default)]
+struct Arrived {
+    /// The commits at the remote that may have what was pushed: its branch, and the default branch, into which a merge
+    /// request may have been merged since.
+    commits: BTreeSet<ObjectId>,
+    /// A remote that was pushed to, and that this clone has no more.
+    out_of_reach: Option<String>,
+}
+
+/// Asked of the remote, and not remembered: the reply to a push may have been lost.
+fn arrived(replay: &Replay, repo: &Repository, world: &World) -> Result<Arrived> {
+    let mut arrived = Arrived::default();
+    if replay.open.iter().all(|open| open.minted.is_none()) {
+        return Ok(arrived);
+    }
     for push in &replay.pushes {
-        let heads = world.effects().look(repo, &push.remote, &[&push.branch]).map_err(|error| {
+        let Some(remote) = pushed_to(push, repo)? else {
+            arrived.out_of_reach = Some(push.remote.clone());
+            continue;
+        };
+        let heads = world.effects().look(repo, &remote, &[&push.branch]).map_err(|error| {
             Error::from(error)
                 .context("whether the push of an interrupted run arrived cannot be seen")
                 .hint("run the same command again when the remote can be reached")
         })?;
-        commits.extend(heads.branches.iter().map(|(_, commit)| *commit));
+        arrived.commits.extend(heads.branches.iter().map(|(_, commit)| *commit));
     }
-    Ok(commits.into_iter().collect())
+    Ok(arrived)
+}
+
+/// The remote that was pushed to: the one with its address, whatever it is called now, else the one with its name.
+fn pushed_to(push: &Push, repo: &Repository) -> Result<Option<String>> {
+    let remotes = repo.remotes();
+    if push.address.is_some() {
+        for remote in &remotes {
+            if address_digest(repo, remote)? == push.address {
+                return Ok(Some(remote.clone()));
+            }
+        }
+    }
+    Ok(remotes.into_iter().find(|remote| *remote == push.remote))
+}
+
+/// Tells the address of a remote from others; what it has of a password is not in it.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn address_digest(repo: &Repository, remote: &str) -> Result<Option<String>> {
+    Ok(repo.shown_url(remote)?.map(|url| content_digest(url.as_bytes())))
 }
 
 /// Whether the branch that the mint was made on has it in its lock: HEAD may name another branch now, and a linked
@@ -153,7 +190,7 @@ fn committed(
     open: &Open,
     id: TokenId,
     repo: &Repository,
-    arrived: &[ObjectId],
+    arrived: &BTreeSet<ObjectId>,
     lock_path: &RelPath,
 ) -> Result<bool> {
     let own = open.intent.branch.as_ref().map(|branch| repo.commit_of(branch)).transpose()?.flatten();

@@ -8,12 +8,13 @@ use super::{environments, interrupted, live};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::journal::Retiring;
 use crate::lock::Lock;
 use crate::plan::observed::Live;
 use crate::profile::Environment;
 use crate::repo::Repository;
 use crate::secret::Secret;
-use crate::token::{Known, Record, TokenId};
+use crate::token::{Record, TokenId};
 
 /// What GitLab says of a value.
 #[derive(Debug)]
@@ -56,8 +57,10 @@ pub async fn find(
     let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
     let named = locks.into_iter().find(|(_, _, lock)| lock.names(id));
     let Some((environment, user, _)) = named else {
-        let found =
-            begun.iter().find(|(_, (_, token))| token.id == id).ok_or_else(|| of_no_lock(&record, client));
+        let found = begun
+            .iter()
+            .find(|(_, retiring)| retiring.token.id == id)
+            .ok_or_else(|| of_no_lock(&record, client));
         return found.map(|(environment, _)| Answer::Lives {
             environment: environment.clone(),
             id,
@@ -74,15 +77,15 @@ pub async fn find(
     Ok(Answer::Lives { environment, id, last_used })
 }
 
-/// A token that an interrupted run was about to revoke: environment, key of its entry, and what it is.
-type Begun = (String, (String, Known));
+/// A token that an interrupted run was about to revoke, and its environment.
+type Begun = (String, Retiring);
 
 /// Those of the journals of these environments. No lock names them any more.
 fn begun(environments: &[Environment], repo: &Repository) -> Result<Vec<Begun>> {
     let mut begun = Vec::new();
     for Environment { name, .. } in environments {
         let tokens = interrupted::replay(repo, name)?.retiring;
-        begun.extend(tokens.into_iter().map(|token| (name.clone(), token)));
+        begun.extend(tokens.into_iter().map(|retiring| (name.clone(), retiring)));
     }
     Ok(begun)
 }
@@ -93,7 +96,7 @@ async fn last_uses(
     begun: &[Begun],
     client: &Client,
 ) -> Result<BTreeMap<TokenId, Option<Timestamp>>> {
-    let begun: Vec<(String, Known)> = begun.iter().map(|(_, token)| token.clone()).collect();
+    let begun: Vec<Retiring> = begun.iter().map(|(_, retiring)| retiring.clone()).collect();
     let mut last_uses = BTreeMap::new();
     let (none, of_journals) = ([].as_slice(), Lock::default());
     let locks = locks.iter().map(|(_, _, lock)| (lock, none)).chain([(&of_journals, begun.as_slice())]);

@@ -6,9 +6,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::journal::Retiring;
 use crate::lock::Lock;
 use crate::plan::observed::Live;
-use crate::token::{Known, Owner, TokenId};
+use crate::token::{Owner, TokenId};
 
 /// How many requests are under way at once.
 pub const CONCURRENCY: usize = 8;
@@ -24,7 +25,7 @@ const LIST_FROM: usize = 3;
 pub async fn records(
     client: &Client,
     lock: &Lock,
-    retiring: &[(String, Known)],
+    retiring: &[Retiring],
     may_miss: fn(&ErrorKind) -> bool,
 ) -> Result<BTreeMap<TokenId, Live>, GitLabError> {
     let mut by_owner: BTreeMap<&Owner, BTreeSet<TokenId>> = BTreeMap::new();
@@ -34,7 +35,7 @@ pub async fn records(
             by_owner.entry(&old.owner).or_default().insert(old.id);
         }
     }
-    for (_, token) in retiring {
+    for Retiring { token, .. } in retiring {
         by_owner.entry(&token.owner).or_default().insert(token.id);
     }
     let mut live = BTreeMap::new();

@@ -14,6 +14,7 @@ use crate::gitlab::errors::ErrorKind;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
+use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
 use crate::repo::{Difference, Head, RelPath, Repository, read};
 use crate::secret::Secret;
@@ -89,8 +90,6 @@ pub struct Ground {
     pub lock: Lock,
     /// Where it is.
     pub lock_path: RelPath,
-    /// Files that the lock names, and that are neither wanted nor there.
-    pub gone: BTreeSet<String>,
     /// The secrets files, in the order of the profile.
     pub files: Vec<GroundFile>,
     /// Where the journal is.
@@ -156,6 +155,20 @@ pub struct Wish {
     pub arrives_upstream: bool,
 }
 
+impl Wish {
+    /// What a plan that follows these options needs to know.
+    #[must_use]
+    pub fn of(options: &Options) -> Self {
+        Self {
+            sync_template: options.sync_template,
+            revokes: options.revokes(),
+            values: options.end != End::Nothing,
+            orphans: options.orphans.is_some(),
+            arrives_upstream: false,
+        }
+    }
+}
+
 /// Looks at one environment.
 ///
 /// # Errors
@@ -216,7 +229,7 @@ pub async fn environment(
     let mut current_anywhere: BTreeSet<TokenId> = current_elsewhere.keys().copied().collect();
     current_anywhere.extend(lock.tokens.values().map(|entry| entry.id));
     current_anywhere.extend(environments::current_ids(&repo)?);
-    current_anywhere.extend(view.current);
+    current_anywhere.extend(view.lock.tokens.values().map(|entry| entry.id));
     let mut observed = Observed {
         by_value: BTreeSet::new(),
         minted_elsewhere: elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?,
@@ -225,7 +238,7 @@ pub async fn environment(
         lock: lock.clone(),
         lock_path: lock_path.to_string(),
         moved,
-        gone: gone.clone(),
+        gone,
         orphans,
         owners,
         live,
@@ -233,6 +246,7 @@ pub async fn environment(
         at_hand,
         pending,
         left,
+        upstream: view.lock,
         superseded_since: view.superseded_since,
         upstream_unknown: view.unknown,
         current_anywhere,
@@ -251,7 +265,6 @@ pub async fn environment(
         operator,
         lock,
         lock_path,
-        gone,
         files,
         journal,
         replay,

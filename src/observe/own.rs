@@ -62,14 +62,21 @@ pub fn is_for_a_key_here(path: &RelPath, content: Option<&[u8]>, world: &World) 
     let encrypted = content.and_then(|bytes| Encrypted::parse(Format::of_path(path.as_str()), bytes).ok());
     let Some(encrypted) = encrypted else { return Ok(()) };
     let readers = encrypted.recipients();
-    if readers.is_empty() || world.identities()?.recipients().any(|own| readers.contains(&own)) {
+    if readers.is_empty() {
+        return Ok(());
+    }
+    let identities = world.identities()?;
+    if identities.recipients().any(|own| readers.contains(&own)) {
         return Ok(());
     }
     let readers: Vec<String> = readers.iter().map(ToString::to_string).collect();
     let place = identities::default_file(&world.variables);
     let place = place.map_or_else(|| "your age keys".to_owned(), |file| file.display().to_string());
-    Err(Error::new(Kind::CannotDecrypt, format!("{path} is yours, and no key here opens it"))
-        .because(format!("it is for {}", readers.join(", ")))
+    let refused = Error::new(Kind::CannotDecrypt, format!("{path} is yours, and no key here opens it"))
+        .because(format!("it is for {}", readers.join(", ")));
+    Err(identities
+        .unusable(false)
+        .fold(refused, Error::because)
         .hint(format!("add that key to {place}, from your other machine or your copy of it, and run the same command again"))
         .hint(format!("where that key is lost: git rm {} && git commit, then provision bootstrap makes a new token", word(path))))
 }

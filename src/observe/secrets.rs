@@ -1,11 +1,13 @@
 //! Secrets files as they lie on disk: which ones a person means, and what is in them without a key.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result, word};
-use crate::profile::{Environment, SecretsFile, USER};
+use crate::lock::{self, Lock};
+use crate::profile::{Environment, SecretsFile, USER, UserName};
 use crate::repo::{RelPath, Repository, read};
-use crate::sops::{DocumentError, Encrypted, Format, Identities};
+use crate::sops::{self, DocumentError, Encrypted, Format, Identities};
 
 /// A file of the user's, parsed and not opened.
 #[derive(Debug)]
@@ -95,26 +97,56 @@ fn not_one(secrets: &SecretsFile, mine: &[Secrets], others: &[Secrets]) -> Error
 /// # Errors
 /// Where one is there and cannot be read.
 pub fn existing(secrets: &SecretsFile, repo: &Repository) -> Result<Vec<Secrets>> {
-    let mut paths = Vec::new();
-    match before_user(&secrets.file) {
-        Some((folder, rest)) => {
-            let Ok(entries) = std::fs::read_dir(repo.root().join(folder)) else { return Ok(Vec::new()) };
-            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            paths.extend(
-                names.map(|name| format!("{folder}{name}{rest}")).filter(|path| secrets.matches(path)),
-            );
-            paths.sort();
-        }
-        None => paths.push(secrets.file.clone()),
-    }
     let mut found = Vec::new();
-    for path in paths {
+    for path in paths(secrets, repo) {
         let real = repo.resolve(&RelPath::new(&path)?)?.below(repo.root());
         if real.exists() {
             found.push(read(&path, &real)?);
         }
     }
     Ok(found)
+}
+
+/// Entries of a lock whose slots in files that git does not keep hold something else than it says, with the file. One that
+/// is not here is somebody else's. What git keeps is what was reviewed.
+///
+/// # Errors
+/// Where a path leads out of the repository.
+pub fn strayed(
+    environment: &Environment,
+    user: Option<&UserName>,
+    lock: &Lock,
+    repo: &Repository,
+) -> Result<BTreeMap<String, String>> {
+    let mut strayed = BTreeMap::new();
+    for path in environment.secrets.iter().filter(|file| !file.commit).filter_map(|file| file.path_for(user))
+    {
+        let real = repo.resolve(&RelPath::new(&path)?)?.below(repo.root());
+        let Ok(bytes) = read::bytes(&real) else { continue };
+        let file = parse(&path, &bytes).ok();
+        let holds = |slot: &sops::Path, digest: &String| {
+            let leaf = file.as_ref().and_then(|file| file.leaf(slot));
+            leaf.is_some_and(|leaf| lock::digest(leaf) == *digest)
+        };
+        for (key, entry) in &lock.tokens {
+            let mut slots = entry.slots.get(&path).into_iter().flatten();
+            if !slots.all(|(slot, digest)| holds(slot, digest)) {
+                strayed.insert(key.clone(), path.clone());
+            }
+        }
+    }
+    Ok(strayed)
+}
+
+/// Where they are, sorted; the one file of several people whether it is there or not.
+pub(super) fn paths(secrets: &SecretsFile, repo: &Repository) -> Vec<String> {
+    let Some((folder, rest)) = before_user(&secrets.file) else { return vec![secrets.file.clone()] };
+    let Ok(entries) = std::fs::read_dir(repo.root().join(folder)) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let paths = names.map(|name| format!("{folder}{name}{rest}"));
+    let mut paths: Vec<String> = paths.filter(|path| secrets.matches(path)).collect();
+    paths.sort();
+    paths
 }
 
 /// The folder of the component with `{user}` in it, and what is behind that component.

@@ -16,8 +16,8 @@ use crate::token::TokenId;
 pub struct UpstreamView {
     /// Since when each superseded token stands as superseded in the lock upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
-    /// Ids that are current in the lock upstream.
-    pub current: BTreeSet<TokenId>,
+    /// The lock there.
+    pub lock: Lock,
     /// Ids that are current in the other locks upstream, with the path of the lock.
     pub others: BTreeMap<TokenId, String>,
     /// Why nothing can be said, where that is so.
@@ -46,7 +46,7 @@ pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<
     }
     Ok(UpstreamView {
         superseded_since,
-        current: lock.tokens.values().map(|entry| entry.id).collect(),
+        lock,
         others: others(repo, commit, lock_path)?,
         unknown: None,
         policy: repo.content_at(commit, policy)?.and_then(|bytes| String::from_utf8(bytes).ok()),

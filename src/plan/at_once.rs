@@ -1,12 +1,13 @@
-//! Which tokens are revoked as soon as the commit is there, and what becomes of those that an interrupted run was about to
-//! revoke: none of them is forgotten while it lives.
+//! Which tokens are revoked as soon as their successors are where the person wanted them: those that this run replaces
+//! without an overlap, and those that an interrupted run was about to revoke. None of them is forgotten while it lives.
 
-use std::collections::BTreeMap;
-
-use super::observed::{Live, Observed};
+use super::invocation::Verb;
+use super::observed::{Live, Observed, Outcome};
 use super::options::{Options, Renew};
 use super::retire::{Stands, ours};
-use super::{Note, Plan, Retire, Step, Why};
+use super::{Note, Once, Plan, Retire, Step, Why};
+use crate::journal::Retiring;
+use crate::lock::Lock;
 use crate::token::{Known, TokenId};
 
 /// What is to be done and said about them.
@@ -15,109 +16,185 @@ pub(super) struct AtOnce {
     /// Revoked after the commit of this run.
     pub(super) due: Vec<Retire>,
     /// Not revoked by this run, and not to be forgotten.
-    pub(super) later: Vec<TokenId>,
+    pub(super) later: Vec<Retiring>,
     /// What a person should know.
     pub(super) notes: Vec<Note>,
 }
 
-/// `plan` has the steps that make successors. Without a commit nothing is revoked: HEAD would hold a dead token.
+/// `plan` has the steps that make successors.
 pub(super) fn plan(plan: &Plan, observed: &Observed, options: &Options) -> AtOnce {
+    let view = View { plan, observed, options };
     let mut found = AtOnce::default();
-    if options.commit {
-        replaced(plan, observed, options, &mut found);
-    }
-    begun(plan, observed, options, &mut found);
-    found
-}
-
-/// Tokens that are replaced in this run without an overlap, or were to be in the run that is finished.
-fn replaced(plan: &Plan, observed: &Observed, options: &Options, found: &mut AtOnce) {
-    let mut replaced = BTreeMap::new();
-    for step in &plan.steps {
-        match step {
-            Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
-                let why = match options.renew {
-                    Renew::Leaked { last_used, .. } => Some(Why::Leaked { last_used }),
-                    _ if options.at_once() && (options.force || observed.arrives_upstream) => {
-                        Some(Why::NoOverlap)
-                    }
-                    _ => None,
-                };
-                replaced.insert(mint.key.as_str(), why);
-            }
-            Step::Finish { key, rotated: false, .. } => {
-                replaced.insert(key.as_str(), None);
-            }
-            _ => {}
-        }
-    }
-    for (key, why) in &replaced {
-        let begun = observed.retiring.iter().any(|(of, _)| of == key).then_some(Why::NoOverlap);
-        let (Some(why), Some(entry)) = (why.clone().or(begun), observed.lock.tokens.get(*key)) else {
-            continue;
-        };
-        let Some(Live::Known(record)) = observed.live.get(&entry.id) else { continue };
-        if !record.active {
-            continue;
-        }
-        match ours(entry.known(), record, observed, Stands::Current) {
-            Ok(token) => found.due.push(Retire { key: (*key).to_owned(), token, because: why }),
+    let chosen = view.chosen();
+    for retiring in &chosen {
+        match view.due(retiring) {
+            Ok(retire) => found.due.push(retire),
             Err(why) => found.notes.push(Note::attention(format!(
-                "token {} of {key} is replaced, but not revoked: {why}",
-                entry.id
+                "token {} of {} is replaced, but not revoked: {why}",
+                retiring.token.id, retiring.key
             ))),
         }
     }
-}
-
-/// Tokens that an interrupted run was about to revoke. One that a lock here still names would be missed: HEAD may be on
-/// another branch than that run, or behind what it pushed.
-fn begun(plan: &Plan, observed: &Observed, options: &Options, found: &mut AtOnce) {
-    for (key, token) in &observed.retiring {
-        let lives = observed.live.get(&token.id).is_some_and(Live::may_live);
-        let is_due = found.due.iter().any(|retire| retire.token.id == token.id);
-        let is_retired = plan.steps.iter().any(
-            |step| matches!(step, Step::Retire(Retire { token: retired, .. }) if retired.id == token.id),
+    for retiring in view.begun(&chosen) {
+        let leaked = retiring.is_leaked();
+        let what = format!(
+            "token {} of {}{} was to be revoked by an interrupted run",
+            retiring.token.id,
+            retiring.key,
+            if leaked { ", which leaked," } else { "" }
         );
-        if !lives || is_due || is_retired {
-            continue;
+        let undone = Note::info(format!("{what}, which is undone: it lives on"));
+        match view.due(&retiring) {
+            _ if view.is_undone(&retiring) && !leaked => found.notes.push(undone),
+            Ok(retire) => found.due.push(retire),
+            Err(_) if options.abandon && !leaked => found.notes.push(undone),
+            Err(why) => {
+                found.notes.push(Note::attention(format!("{what}, and is not yet: {why}")));
+                found.later.push(retiring);
+            }
         }
-        let what = format!("token {} of {key} was to be revoked by an interrupted run", token.id);
-        let Some(why) = stays(plan, key, token, observed, options) else {
-            let because = match options.renew {
-                Renew::Leaked { id, last_used } if id == token.id => Why::Leaked { last_used },
-                _ => Why::NoOverlap,
+    }
+    found
+}
+
+struct View<'a> {
+    plan: &'a Plan,
+    observed: &'a Observed,
+    options: &'a Options,
+}
+
+impl View<'_> {
+    /// What the person chose for tokens that get a successor in this run. What leaked stays what leaked. Without a commit
+    /// nothing is revoked: HEAD would hold a dead token.
+    fn chosen(&self) -> Vec<Retiring> {
+        let mut chosen = Vec::new();
+        if !self.options.commit {
+            return chosen;
+        }
+        for (key, id) in replaced(self.plan) {
+            let leaked = self.observed.retiring.iter().any(|begun| begun.token.id == id && begun.is_leaked());
+            let because = self.options.at_once_because(key, id, self.observed.arrives_upstream);
+            if let (Some(because), Some(entry)) = (because, self.observed.lock.tokens.get(key))
+                && !leaked
+                && self.concerns(id)
+            {
+                let (key, token) = (key.to_owned(), entry.known());
+                chosen.push(Retiring { key, token, successor: None, because });
+            }
+        }
+        chosen
+    }
+
+    /// What the journal still has to do, but for what the person has chosen anew.
+    fn begun(&self, chosen: &[Retiring]) -> Vec<Retiring> {
+        let mut begun = self.observed.retiring.clone();
+        begun.retain(|begun| {
+            self.concerns(begun.token.id) && chosen.iter().all(|chosen| chosen.token.id != begun.token.id)
+        });
+        for begun in &mut begun {
+            if let Some(leaked) = self.options.leaked(begun.token.id) {
+                begun.because = leaked;
+            }
+        }
+        begun
+    }
+
+    /// Whether it lives, and nothing else of the plan ends it.
+    fn concerns(&self, id: TokenId) -> bool {
+        let lives = self.observed.live.get(&id).is_some_and(Live::may_live);
+        let is_retired = |step: &Step| matches!(step, Step::Retire(Retire { token, .. }) if token.id == id);
+        lives && !self.plan.steps.iter().any(is_retired)
+    }
+
+    /// Whether the run that was about to revoke it is undone: it made a successor, which was never committed and is not used.
+    fn is_undone(&self, retiring: &Retiring) -> bool {
+        self.observed.pending.iter().any(|pending| {
+            let Outcome::Recorded { record, committed, .. } = &pending.outcome else { return false };
+            let is_successor = match retiring.successor {
+                Some(successor) => successor == record.id,
+                None => pending.intent.key == retiring.key,
             };
-            found.due.push(Retire { key: key.clone(), token: token.clone(), because });
-            continue;
-        };
-        if options.abandon {
-            found.notes.push(Note::info(format!("{what}, which is undone: it lives on")));
-        } else {
-            found.notes.push(Note::attention(format!("{what}, and is not yet: {why}")));
-            found.later.push(token.id);
+            let is_used =
+                |step: &Step| matches!(step, Step::Finish { record: used, .. } if used.id == record.id);
+            is_successor
+                && !committed
+                && !self.observed.lock.names(record.id)
+                && !self.plan.steps.iter().any(is_used)
+        })
+    }
+
+    /// The revocation, where its successor is where the person wanted it when this run ends, and HEAD has it no more.
+    fn due(&self, retiring: &Retiring) -> Result<Retire, String> {
+        let Retiring { key, token, because, .. } = retiring;
+        let (observed, options) = (self.observed, self.options);
+        let is_replaced = options.commit && replaced(self.plan).any(|(_, id)| id == token.id);
+        let here = is_replaced || succeeds(&observed.lock, retiring);
+        let upstream = succeeds(&observed.upstream, retiring) || (here && observed.arrives_upstream);
+        let after_a_push = *because == Why::NoOverlap { once: Once::Upstream };
+        if !is_replaced && observed.lock.tokens.values().any(|entry| entry.id == token.id) {
+            let way_out = self.way_out(key, after_a_push, upstream);
+            return Err(format!("the lock here has it as the current one; {way_out}"));
         }
+        if !is_replaced && observed.lock.names(token.id) {
+            return Err(
+                "the lock here has it as superseded; it is revoked when its overlap is over".to_owned()
+            );
+        }
+        if after_a_push && !upstream {
+            let why = observed.upstream_unknown.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            return Err(format!("its successor is not known to be upstream{why}"));
+        }
+        if !after_a_push && !here {
+            return Err("the lock here does not have its successor; it is revoked where that is".to_owned());
+        }
+        let Some(Live::Known(record)) = observed.live.get(&token.id) else {
+            return Err("this credential is not shown the tokens of its owner".to_owned());
+        };
+        let stands = match (is_replaced, after_a_push) {
+            (true, _) => Stands::Current,
+            (false, true) => Stands::Superseded,
+            (false, false) => Stands::Pressing,
+        };
+        let token = ours(token.clone(), record, observed, stands)?;
+        if !options.commit {
+            let resume = Options::resume(None);
+            let resume = resume.command(&self.plan.environment);
+            return Err(format!("a run that commits revokes it, such as {resume}"));
+        }
+        Ok(Retire { key: key.clone(), token, because: because.clone() })
+    }
+
+    /// How a token goes that the lock here still has.
+    fn way_out(&self, key: &str, after_a_push: bool, upstream: bool) -> String {
+        let environment = &self.plan.environment;
+        if after_a_push && upstream {
+            let resume = Options::resume(None);
+            return format!("upstream has its successor: git pull, then {}", resume.command(environment));
+        }
+        let way = after_a_push.then_some(super::deliver::Way::Push);
+        let renew = Renew::Now([key.to_owned()].into());
+        let rotate = Options { verb: Verb::Rotate, renew, way, ..Options::default() };
+        format!(
+            "it is revoked where the lock has its successor, or replaced and revoked here by {}",
+            rotate.command(environment)
+        )
     }
 }
 
-/// Why it is not revoked in this run.
-fn stays(plan: &Plan, key: &str, token: &Known, observed: &Observed, options: &Options) -> Option<String> {
-    let environment = &plan.environment;
-    if observed.lock.tokens.values().any(|entry| entry.id == token.id) {
-        return Some(format!(
-            "the lock here has it as the current one; it is revoked where the lock has its successor, or replaced and \
-             revoked here by provision rotate --env {environment} --token {key}"
-        ));
-    }
-    if observed.lock.names(token.id) {
-        return Some("the lock here has it as superseded; it is revoked when its overlap is over".to_owned());
-    }
-    if let Some(path) = observed.current_elsewhere.get(&token.id) {
-        return Some(format!("{path} has it as a current one"));
-    }
-    if let Some(Live::OutOfSight) = observed.live.get(&token.id) {
-        return Some("this credential is not shown the tokens of its owner".to_owned());
-    }
-    (!options.commit)
-        .then(|| format!("a run that commits revokes it, such as provision resume --env {environment}"))
+/// The tokens that get a successor in this run and live on beside it, with the keys of their entries.
+fn replaced(plan: &Plan) -> impl Iterator<Item = (&str, TokenId)> {
+    plan.steps.iter().filter_map(|step| match step {
+        Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
+            Some((mint.key.as_str(), mint.replaces?))
+        }
+        Step::Finish { key, replaces, rotated: false, .. } => Some((key.as_str(), (*replaces)?)),
+        _ => None,
+    })
+}
+
+/// Whether this lock has the token's successor, or one that came after that.
+fn succeeds(lock: &Lock, retiring: &Retiring) -> bool {
+    let Retiring { key, token: Known { id, .. }, successor, .. } = retiring;
+    successor.is_some_and(|successor| lock.names(successor))
+        || lock.tokens.get(key).is_some_and(|entry| entry.id > successor.unwrap_or(*id))
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Note;
 use crate::lock;
 use crate::profile::is_component;
@@ -12,7 +14,8 @@ use crate::profile::is_component;
 const LEGIBLE: usize = 40;
 
 /// How a commit is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Way {
     /// Pushed to the branch that the user's branch follows (`--push`).
     Push,
@@ -134,6 +137,8 @@ pub struct Stand {
     pub branch: String,
     /// HEAD compared with the target.
     pub head: Compared,
+    /// Whether HEAD is on no branch, as in CI.
+    pub detached: bool,
     /// Our branch, where there is one.
     pub ours: Option<Ours>,
 }
@@ -177,6 +182,16 @@ pub enum DeliverError {
         /// Commits that only the branch has.
         behind: u64,
     },
+    /// HEAD stands for the target without being on a branch that follows it, and has commits that may be for another branch.
+    #[error("HEAD is on no branch and has {} that {branch} of {remote} does not have", counted(*ahead))]
+    OnNoBranch {
+        /// The remote.
+        remote: String,
+        /// The branch there.
+        branch: String,
+        /// Commits that only HEAD has.
+        ahead: u64,
+    },
     /// Pushing past a merge request that is not merged would make its tokens nobody's.
     #[error("{branch} of {remote} has changes that are not in {target} yet")]
     Waiting {
@@ -207,17 +222,17 @@ impl DeliverError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Diverged { remote, branch, .. } => vec![format!("git pull --rebase {remote} {branch}")],
+            Self::OnNoBranch { remote, branch, .. } => vec![
+                "run with --mr: a reviewer sees them".to_owned(),
+                format!("or, where they are for {branch}, push them first: git push {remote} HEAD:{branch}"),
+            ],
             Self::Waiting { remote, branch, url, .. } => vec![
                 format!("merge it first{}", url.as_ref().map(|url| format!(": {url}")).unwrap_or_default()),
-                format!(
-                    "or give it up: git push {remote} --delete {branch}; its tokens are then found by their marks"
-                ),
+                format!("or give it up: git push {remote} --delete {branch}"),
             ],
             Self::Closed { remote, branch, url } => vec![
                 format!("reopen it: {url}"),
-                format!(
-                    "or give it up: git push {remote} --delete {branch}; its tokens are then found by their marks"
-                ),
+                format!("or give it up: git push {remote} --delete {branch}"),
             ],
         }
     }
@@ -228,6 +243,10 @@ impl DeliverError {
 /// # Errors
 /// Where there is no such commit; see [`DeliverError`].
 pub fn base(way: Way, stand: &Stand) -> Result<Base, DeliverError> {
+    if way == Way::Push && stand.detached && stand.head.ahead > 0 {
+        let (remote, branch, ahead) = (stand.remote.clone(), stand.target.clone(), stand.head.ahead);
+        return Err(DeliverError::OnNoBranch { remote, branch, ahead });
+    }
     if let Some(ours) = stand.ours.as_ref().filter(|ours| !is_merged(ours)) {
         return on_ours(way, stand, ours);
     }
@@ -319,12 +338,26 @@ mod tests {
             target: "main".to_owned(),
             branch: Topic::of("qa").branch(),
             head,
+            detached: false,
             ours,
         }
     }
 
     fn ours(head: Compared, target: Compared, request: Request) -> Ours {
         Ours { head, target, is_in_target: target.ahead == 0, request }
+    }
+
+    #[test]
+    fn a_head_on_no_branch_stands_for_the_target_only_with_nothing_of_its_own() {
+        let detached = |head| Stand { detached: true, ..stand(head, None) };
+        for head in [SAME, BEHIND] {
+            assert!(base(Way::Push, &detached(head)).is_ok());
+        }
+        for head in [AHEAD, APART] {
+            let refused = base(Way::Push, &detached(head));
+            assert!(matches!(refused, Err(DeliverError::OnNoBranch { .. })), "{refused:?}");
+        }
+        assert!(base(Way::MergeRequest, &detached(AHEAD)).is_ok());
     }
 
     fn open() -> Request {

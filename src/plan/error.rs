@@ -1,5 +1,6 @@
 //! Why no plan is made.
 
+use super::deliver::Way;
 use crate::sops;
 use crate::token::{Owner, TokenId};
 
@@ -86,6 +87,23 @@ pub enum PlanError {
         why: String,
         /// The successor, where GitLab has one.
         successor: Option<TokenId>,
+        /// How the run that asked for it was to deliver its commit.
+        way: Option<Way>,
+    },
+    /// An interrupted run has pushed a token that is not to be used here.
+    #[error(
+        "whether token {id} of {key} is in use cannot be seen: an interrupted run pushed it to {remote}, and this clone has \
+         no remote {remote} any more"
+    )]
+    OutOfReach {
+        /// The environment.
+        environment: String,
+        /// Key of the entry.
+        key: String,
+        /// The token.
+        id: TokenId,
+        /// What the remote was called.
+        remote: String,
     },
     /// What was named on the command line is not there.
     #[error("{environment} has no token {key}")]

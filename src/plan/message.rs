@@ -151,6 +151,14 @@ impl Done {
         self.planned.iter().cloned().chain(own).collect()
     }
 
+    /// What of it is so whatever comes of the rest, where the run did not come to its end: tokens that are revoked. What was
+    /// made is in the journal, and told by the run that finishes it.
+    #[must_use]
+    pub fn for_good(self) -> Self {
+        let Self { environment, retired, unrevoked, revoked, withdrawn, .. } = self;
+        Self { environment, retired, unrevoked, revoked, withdrawn, ..Self::default() }
+    }
+
     /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.
     #[must_use]
     pub fn then(self, mut next: Self) -> Self {

@@ -3,10 +3,13 @@
 //! A planner is a pure function of what is wanted (the profile), what is (`observed`) and the time. `apply` does what
 //! a plan says and decides nothing.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::journal::Retiring;
 use crate::sops;
 use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
@@ -18,6 +21,7 @@ pub mod deliver;
 mod end;
 mod error;
 pub mod health;
+pub mod invocation;
 pub mod message;
 pub mod observed;
 pub mod options;
@@ -58,7 +62,7 @@ pub struct Plan {
     pub given_up: Vec<String>,
     /// Tokens that an interrupted run was about to revoke, and this one does not: they are not forgotten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub still_to_revoke: Vec<TokenId>,
+    pub still_to_revoke: Vec<Retiring>,
 }
 
 /// An entry that needs nothing.
@@ -135,7 +139,7 @@ pub enum Step {
     Revoke(Revoke),
     /// Revoke a superseded token whose overlap is over.
     Retire(Retire),
-    /// Revoke the token that was replaced as soon as its successor is committed.
+    /// Revoke a token that was replaced, as the last thing: its successor is where the person wanted it then.
     RetireAtOnce(Retire),
     /// Bring a file of the work tree back to what HEAD has: an interrupted run replaced it, and nothing of that is
     /// wanted any more.
@@ -155,8 +159,8 @@ pub enum Step {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         removed: Vec<String>,
         /// Files that are gone, and leave it.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        forgotten: Vec<String>,
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        forgotten: BTreeSet<String>,
     },
     /// Commit exactly these paths.
     Commit {
@@ -234,7 +238,7 @@ pub struct Revoke {
 }
 
 /// Why a token is revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
     /// It is superseded, and its overlap is over.
@@ -243,7 +247,10 @@ pub enum Why {
         since: Timestamp,
     },
     /// Its successor takes its place without an overlap.
-    NoOverlap,
+    NoOverlap {
+        /// Where that is then.
+        once: Once,
+    },
     /// Somebody asked for it.
     Asked,
     /// The profile no longer has its entry.
@@ -258,6 +265,16 @@ pub enum Why {
         /// When GitLab last saw it used.
         last_used: Option<Timestamp>,
     },
+}
+
+/// Where a successor is before the token that it replaces without an overlap is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Once {
+    /// Upstream: `--overlap 0s --push`.
+    Upstream,
+    /// In a commit here: `--overlap 0s --force`.
+    Committed,
 }
 
 /// A secrets file to be written.
@@ -276,6 +293,14 @@ pub struct Write {
     /// The leaves that are blanked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blank: Vec<sops::Path>,
+}
+
+impl Write {
+    /// Whether it gives the leaf its value: a file that is made anew has all of them from its template.
+    #[must_use]
+    pub fn sets(&self, leaf: &sops::Path) -> bool {
+        self.create || self.leaves.contains(leaf)
+    }
 }
 
 /// Something that a person should know, and nothing is done about.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::journal::Intent;
+use crate::journal::{Intent, Retiring};
 use crate::lock::Lock;
 use crate::sops;
 use crate::token::{Known, Owner, Record, TokenId};
@@ -40,6 +40,8 @@ pub struct Observed {
     pub pending: Vec<Pending>,
     /// Files of the work tree that stand as an interrupted run left them, and not as HEAD has them.
     pub left: Vec<String>,
+    /// The lock as it stands upstream; empty where nothing can be said about that.
+    pub upstream: Lock,
     /// Since when each superseded token is superseded upstream.
     pub superseded_since: BTreeMap<TokenId, Timestamp>,
     /// Tokens without a mark, made by hand, whose value git's history still has: the superseded ones, and where current ones
@@ -54,8 +56,8 @@ pub struct Observed {
     pub current_anywhere: BTreeSet<TokenId>,
     /// Those of them that are current in the lock of another environment or user, with the path of that lock.
     pub current_elsewhere: BTreeMap<TokenId, String>,
-    /// Tokens that an interrupted run was about to revoke once their successors are committed, by entry.
-    pub retiring: Vec<(String, Known)>,
+    /// Tokens that an interrupted run was about to revoke.
+    pub retiring: Vec<Retiring>,
     /// Whether GitLab makes personal tokens by API for whoever runs this: for administrators only.
     pub personal_by_api: bool,
     /// Readers that the policy at HEAD has and upstream's has not.
@@ -172,6 +174,8 @@ pub struct Pending {
     pub outcome: Outcome,
     /// Whether worktree, branch and the lock entry it was planned on are still the same.
     pub same_ground: bool,
+    /// A remote that its run pushed to, and that this clone has no more: it may be in use there.
+    pub out_of_reach: Option<String>,
     /// Whether a person gave it up.
     pub given_up: bool,
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Span, Timestamp};
 
-use super::{Plan, PlanError, Reason};
+use super::deliver::Way;
+use super::invocation::Verb;
+use super::{Once, Plan, PlanError, Reason, Why};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, Token};
 use crate::token::TokenId;
@@ -12,6 +14,8 @@ use crate::token::TokenId;
 /// The choices that a plan follows.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The command that they were given to.
+    pub verb: Verb,
     /// Whether the result is committed. Without a commit nothing is retired either.
     pub commit: bool,
     /// Which entries get a successor.
@@ -26,6 +30,12 @@ pub struct Options {
     pub orphans: Option<SignedDuration>,
     /// Undo what an interrupted run made, instead of finishing it.
     pub abandon: bool,
+    /// Write the template's other leaves too.
+    pub sync_template: bool,
+    /// Take a pasted token that may do more than the profile asks for.
+    pub accept_more: bool,
+    /// What becomes of the commit; `None`: it stays here.
+    pub way: Option<Way>,
 }
 
 /// Which entries get a successor.
@@ -82,6 +92,7 @@ impl Default for Options {
     /// Those of `provision --env`.
     fn default() -> Self {
         Self {
+            verb: Verb::default(),
             commit: true,
             renew: Renew::Unhealthy,
             overlap: None,
@@ -89,6 +100,9 @@ impl Default for Options {
             end: End::Nothing,
             orphans: None,
             abandon: false,
+            sync_template: false,
+            accept_more: false,
+            way: None,
         }
     }
 }
@@ -108,6 +122,27 @@ impl Options {
     /// `--force`, where this entry is one of those that the person chose.
     pub(super) fn forces(&self, key: &str) -> bool {
         self.force && self.renew.is_about(key)
+    }
+
+    /// Why a token is revoked that is in the wrong hands: this is the one.
+    pub(super) fn leaked(&self, id: TokenId) -> Option<Why> {
+        match self.renew {
+            Renew::Leaked { id: leaked, last_used } if leaked == id => Some(Why::Leaked { last_used }),
+            _ => None,
+        }
+    }
+
+    /// Why the current token of an entry that gets a successor is revoked without an overlap, where the person chose that for
+    /// this entry.
+    pub(super) fn at_once_because(&self, key: &str, id: TokenId, arrives_upstream: bool) -> Option<Why> {
+        let no_overlap = self.overlap_of(key).is_some_and(|overlap| overlap.span.is_zero());
+        let once = match (arrives_upstream, self.force) {
+            (true, _) => Some(Once::Upstream),
+            (false, true) => Some(Once::Committed),
+            (false, false) => None,
+        };
+        let hurried = once.filter(|_| no_overlap).map(|once| Why::NoOverlap { once });
+        self.leaked(id).or(hurried)
     }
 
     /// Whether it may be that a current token is revoked.

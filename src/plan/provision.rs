@@ -95,7 +95,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     }
     if let Renew::Leaked { id, .. } = options.renew
         && !observed.lock.names(id)
-        && !observed.retiring.iter().any(|(_, token)| token.id == id)
+        && !observed.retiring.iter().any(|begun| begun.token.id == id)
     {
         plan.notes.push(Note::attention(format!(
             "token {id} is not in this lock: it is neither replaced nor revoked"
@@ -125,7 +125,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         ended: retirement.ended,
         removed: &ending,
         blank: end::blanks(&ending, observed)?,
-        forgotten: forgotten(observed, options),
+        forgotten: forgotten(observed, options, &touched),
         commit: options.commit,
     };
     write::plan(changes, observed, &mut plan)?;
@@ -160,12 +160,20 @@ fn revoked_in_use(plan: &Plan, observed: &Observed) -> Option<TokenId> {
     revoked.into_iter().find(|id| in_use.values().any(|used| used == id))
 }
 
-/// Files that leave the lock when an environment is looked after as a whole.
-fn forgotten(observed: &Observed, options: &Options) -> BTreeSet<String> {
+/// Files that leave the lock when an environment is looked after as a whole. What is written has a slot elsewhere then.
+fn forgotten(observed: &Observed, options: &Options, touched: &BTreeSet<&str>) -> BTreeSet<String> {
     if options.renew != Renew::Unhealthy {
         return BTreeSet::new();
     }
-    observed.lock.clone().forget(&observed.gone)
+    let mut lock = observed.lock.clone();
+    for (file, slot) in slots(observed) {
+        for key in slot.tokens.iter().filter(|key| touched.contains(key.as_str())) {
+            if let Some(entry) = lock.tokens.get_mut(key) {
+                entry.slots.entry(file.path.clone()).or_default();
+            }
+        }
+    }
+    lock.forget(&observed.gone)
 }
 
 /// Judges each entry by its own life and its own slots, as far as this run looks after it.
@@ -323,9 +331,14 @@ fn recover(
                     entry.fate = Fate::Healthy;
                 }
             }
+            Recovery::OutOfReach(id) => {
+                let (environment, key) = (environment.name.clone(), key.clone());
+                let remote = pending.out_of_reach.clone().unwrap_or_default();
+                return Err(PlanError::OutOfReach { environment, key, id, remote });
+            }
             Recovery::Undecided { why, successor } => {
-                let environment = environment.name.clone();
-                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor });
+                let (environment, way) = (environment.name.clone(), pending.intent.way);
+                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor, way });
             }
         }
     }
@@ -387,7 +400,7 @@ fn mint(
             or_earlier: matches!(token.expires, Expires::Max),
         },
         replaces: current(entry, observed),
-        overlap: options.overlap.as_ref().map(|overlap| overlap.written.clone()),
+        overlap: options.overlap_of(&token.key).map(|overlap| overlap.written.clone()),
         rotates,
         because,
     };

@@ -28,6 +28,9 @@ pub(super) enum Recovery {
     GiveUp(Note),
     /// No token that lives has that mark, and none will.
     Forget(Option<Note>),
+    /// It is not to be used here, and it cannot be seen whether it is in use at a remote that is gone: a person has to
+    /// decide.
+    OutOfReach(TokenId),
     /// A person has to decide.
     Undecided {
         /// What is known.
@@ -55,6 +58,9 @@ pub(super) fn decide(
                 return Recovery::Forget(None);
             }
             match unusable(pending, wanted, *opens, options) {
+                Some(_) if pending.out_of_reach.is_some() && !options.abandon => {
+                    Recovery::OutOfReach(record.id)
+                }
                 Some(why) if why.mends() && rotates.is_some() => {
                     let text = format!("token {} cannot be used here: {why}", record.id);
                     stuck_rotation(pending, record, wanted, text, observed, options)

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
 use super::observed::{Live, Observed};
-use super::options::{Options, Renew};
-use super::{Note, Retire, Step, Why};
+use super::options::Options;
+use super::{Note, Once, Retire, Step, Why};
 use crate::journal::minted_for;
 use crate::lock;
 use crate::profile::{Environment, Token, expiry};
@@ -117,12 +117,12 @@ fn verdict(
         Ok(known) => known,
         Err(why) => return Verdict::Refuse(why),
     };
-    if let Renew::Leaked { id, last_used } = options.renew
-        && id == old.id
-    {
-        return Verdict::Due(known, Why::Leaked { last_used });
+    if let Some(leaked) = options.leaked(old.id) {
+        return Verdict::Due(known, leaked);
     }
-    let Some(since) = since else { return Verdict::Due(known, Why::NoOverlap) };
+    let Some(since) = since else {
+        return Verdict::Due(known, Why::NoOverlap { once: Once::Committed });
+    };
     let overlap = overlap(old, token, options);
     let over = utc(since).checked_add(overlap).map_or(Timestamp::MAX, |end| end.timestamp());
     if observed.now < over {
@@ -141,8 +141,7 @@ fn verdict(
 
 /// Whether it goes without the successor being upstream: it leaked, or the person said so twice.
 fn is_pressing(id: TokenId, token: &Token, options: &Options) -> bool {
-    matches!(options.renew, Renew::Leaked { id: leaked, .. } if leaked == id)
-        || (options.forces(&token.key) && options.at_once())
+    options.leaked(id).is_some() || (options.forces(&token.key) && options.at_once())
 }
 
 /// What was said for this entry in this run, else when the token was superseded, else what the profile says.

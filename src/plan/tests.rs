@@ -117,6 +117,7 @@ fn healthy() -> Observed {
         at_hand: BTreeMap::new(),
         pending: Vec::new(),
         left: Vec::new(),
+        upstream: Lock::default(),
         superseded_since: BTreeMap::new(),
         upstream_unknown: None,
         current_anywhere: BTreeSet::from([TokenId(42)]),

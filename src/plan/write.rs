@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observed::{Observed, SlotState};
+use super::observed::{FileState, Leaf, Observed, SlotState};
+use super::options::Options;
 use super::{Note, Plan, PlanError, Step, Write};
 use crate::sops;
 use crate::token::TokenId;
@@ -34,6 +35,7 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
         leaves.extend(file.stale.iter().cloned());
         let blank = changes.blank.get(&file.path).cloned().unwrap_or_default();
         if leaves.is_empty() && blank.is_empty() {
+            plan.notes.extend(strayed(file, observed, &plan.environment));
             plan.notes.extend(file.differences.iter().map(|difference| {
                 Note::attention(format!("{} does not agree with the policy: {difference}", file.path))
             }));
@@ -73,7 +75,7 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
     plan.steps.extend(writes);
     if any {
         let removed = changes.removed.iter().cloned().collect();
-        let forgotten = changes.forgotten.into_iter().collect();
+        let forgotten = changes.forgotten;
         plan.steps.push(Step::Lock { path: observed.lock_path.clone(), ended, removed, forgotten });
         paths.push(observed.lock_path.clone());
         if changes.commit {
@@ -81,4 +83,19 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
         }
     }
     Ok(())
+}
+
+/// A file that git does not keep can be brought back by nothing but another write: whoever undoes a run leaves in it what
+/// that one has written.
+fn strayed(file: &FileState, observed: &Observed, environment: &str) -> Option<Note> {
+    let is_locked = |slot: &SlotState| slot.tokens.iter().any(|key| observed.lock.tokens.contains_key(key));
+    let strays = |slot: &&SlotState| slot.leaf == Leaf::Differs && is_locked(slot);
+    let slot = file.slots.iter().filter(|_| !file.commit).find(strays)?;
+    let mend = Options::default();
+    Some(Note::attention(format!(
+        "{} {} does not hold what the lock says, and git does not keep that file: {} mends it",
+        file.path,
+        slot.path,
+        mend.command(environment)
+    )))
 }

@@ -1,10 +1,13 @@
-//! The branches that are known here, and what files a commit has in a folder.
+//! The branches that are known here, what files a commit has in a folder, and how two commits differ.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
 
 use super::Repository;
 use super::error::{Doing, RepoError};
 use super::path::RelPath;
+use super::tracked::name_of_file;
 
 /// A branch and the commit that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,5 +64,25 @@ impl Repository {
         }
         files.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         Ok(files)
+    }
+
+    /// The regular files that two commits do not have alike, sorted.
+    ///
+    /// # Errors
+    /// When a tree cannot be read.
+    pub fn changed_between(&self, one: ObjectId, other: ObjectId) -> Result<Vec<RelPath>, RepoError> {
+        let blobs = |commit: ObjectId| -> Result<BTreeMap<String, ObjectId>, RepoError> {
+            let doing = || format!("read the tree of {commit}");
+            let tree = self.git.find_commit(commit).and_then(|commit| commit.tree_id()).doing(doing())?;
+            let files = self.files_of_tree(tree.detach())?;
+            let named = |entry: &gix::index::Entry| {
+                Some((name_of_file(entry.mode, entry.path(&files))?.to_string(), entry.id))
+            };
+            Ok(files.entries().iter().filter_map(named).collect())
+        };
+        let (one, other) = (blobs(one)?, blobs(other)?);
+        let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        let changed = names.into_iter().filter(|name| one.get(*name) != other.get(*name));
+        Ok(changed.map(|name| RelPath::new(name)).collect::<Result<_, _>>()?)
     }
 }

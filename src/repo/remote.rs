@@ -243,6 +243,15 @@ impl Repository {
         Ok(urls)
     }
 
+    /// The same for naming it: where `git push` goes, without what the address may have of a user and a password; `None`
+    /// where there is no such remote.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub fn shown_url(&self, remote: &str) -> Result<Option<String>, RepoError> {
+        Ok(self.remote_urls(remote)?.first().map(|url| without_password(url)))
+    }
+
     /// `git` for work at this remote, where the user would start it. The operator's credential is in its environment only where a credential helper may
     /// need it: not for ssh and not for a folder. It speaks English, because what it says is read; of what gettext knows,
     /// LANGUAGE alone leaves the encoding of hooks and helpers as it is.

@@ -58,12 +58,18 @@ impl Repository {
         }
     }
 
+    /// The names of all remotes.
+    #[must_use]
+    pub fn remotes(&self) -> Vec<String> {
+        self.git.remote_names().iter().map(ToString::to_string).collect()
+    }
+
     /// The remote that the current branch is configured with, else `origin`, else the only one.
     ///
     /// # Errors
     /// When HEAD cannot be read.
     pub fn remote(&self) -> Result<Chosen, RepoError> {
-        let remotes: Vec<String> = self.git.remote_names().iter().map(ToString::to_string).collect();
+        let remotes = self.remotes();
         let configured = self.configured_remote()?;
         Ok(match (configured, remotes.as_slice()) {
             (_, []) => Chosen::None,
@@ -79,17 +85,42 @@ impl Repository {
         })
     }
 
-    /// The branch at the remote, without `refs/heads/`, that the current branch is configured to follow
-    /// (`branch.<name>.merge`).
+    /// The branch at the chosen remote, without `refs/heads/`, that the current branch is configured to follow
+    /// (`branch.<name>.merge`); `None` where it follows none, one of this clone (`branch.<name>.remote` is `.`), or one of
+    /// another repository.
     ///
     /// # Errors
     /// When HEAD cannot be read.
     pub fn followed_branch(&self) -> Result<Option<String>, RepoError> {
-        let Some(branch) = self.head()?.branch else { return Ok(None) };
-        let Some(short) = branch.strip_prefix("refs/heads/") else { return Ok(None) };
-        let config = self.git.config_snapshot();
-        let merge = config.string(format!("branch.{short}.merge").as_str());
+        let Chosen::One(remote) = self.remote()? else { return Ok(None) };
+        if self.configured_remote()? != Some(remote) {
+            return Ok(None);
+        }
+        let Some(branch) = self.branch()? else { return Ok(None) };
+        let merge = self.git.config_snapshot().string(format!("branch.{branch}.merge").as_str());
         Ok(merge.and_then(|name| name.to_str_lossy().strip_prefix("refs/heads/").map(ToOwned::to_owned)))
+    }
+
+    /// The setting by which `git push` goes elsewhere than to `remote`: `branch.<name>.pushRemote`, `remote.pushDefault` or
+    /// `branch.<name>.remote` (git-config(1), in this order). Its value may be an address with a password. `.`, this repository itself, is not meant:
+    /// such a branch follows none at a remote.
+    ///
+    /// # Errors
+    /// When HEAD cannot be read.
+    pub fn pushes_elsewhere(&self, remote: &str) -> Result<Option<String>, RepoError> {
+        let branch = self.branch()?;
+        let of_branch = |what: &str| branch.as_ref().map(|branch| format!("branch.{branch}.{what}"));
+        let keys = [of_branch("pushRemote"), Some("remote.pushDefault".to_owned()), of_branch("remote")];
+        let config = self.git.config_snapshot();
+        let mut set = keys.into_iter().flatten().filter_map(|key| Some((config.string(key.as_str())?, key)));
+        let set = set.next().filter(|(value, _)| ![remote.as_bytes(), b"."].contains(&value.as_slice()));
+        Ok(set.map(|(_, key)| key))
+    }
+
+    /// The current branch without `refs/heads/`.
+    fn branch(&self) -> Result<Option<String>, RepoError> {
+        let branch = self.head()?.branch;
+        Ok(branch.and_then(|branch| branch.strip_prefix("refs/heads/").map(ToOwned::to_owned)))
     }
 
     /// The remote's default branch as it is remembered here (`refs/remotes/<remote>/HEAD`), without the remote's name.
@@ -115,10 +146,9 @@ impl Repository {
         if let Some(linked) = &self.linked {
             return Ok(Some(linked.remote.clone()));
         }
-        let Some(branch) = self.head()?.branch else { return Ok(None) };
-        let Some(short) = branch.strip_prefix("refs/heads/") else { return Ok(None) };
+        let Some(branch) = self.branch()? else { return Ok(None) };
         let config = self.git.config_snapshot();
-        let key = format!("branch.{short}.remote");
+        let key = format!("branch.{branch}.remote");
         Ok(config.string(key.as_str()).map(|name| name.to_str_lossy().into_owned()))
     }
 

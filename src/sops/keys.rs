@@ -15,16 +15,33 @@ pub use identities::{Identities, IdentitySource, generate_identity, with_passphr
 pub use outside::{Alone, Outside, OutsideError};
 pub use recipient::{Recipient, RecipientError};
 
-/// Why identities could not be read. Never a part of the text.
+/// Why a source gives no identity. Never a part of its text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{source_name}, line {line}: not an age identity ({reason})")]
-pub struct IdentityError {
-    /// The name the text was given under.
-    pub source_name: String,
-    /// Line in it, from 1.
-    pub line: usize,
-    /// What is wrong with the line.
-    pub reason: &'static str,
+pub enum IdentityError {
+    /// A line of it is no identity: nothing in it is used, as with stock sops.
+    #[error("{source_name}, line {line}: not an age identity ({reason})")]
+    NotAnIdentity {
+        /// The name the text was given under.
+        source_name: String,
+        /// Line in it, from 1.
+        line: usize,
+        /// What is wrong with the line.
+        reason: &'static str,
+    },
+    /// It cannot be read.
+    #[error("cannot read {source_name}: {reason}")]
+    Unreadable {
+        /// Its name.
+        source_name: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// A key stands in the place of a path, as where a variable of CI is not of the type File.
+    #[error("{variable} holds a key, and not the path of a file")]
+    IsKey {
+        /// The variable.
+        variable: &'static str,
+    },
 }
 
 /// An identity that was seen and cannot be used.

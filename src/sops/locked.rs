@@ -22,7 +22,7 @@ pub struct LockedOut {
     pub threshold: usize,
     /// How many of the groups we opened.
     pub opened: usize,
-    /// Identities that were seen and cannot be used.
+    /// Sources and identities that were seen and cannot be used.
     pub skipped: Vec<String>,
     /// Keys of other types that were tried, and why they did not open it.
     pub refused: Vec<(Reader, OutsideError)>,

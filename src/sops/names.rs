@@ -13,22 +13,26 @@ use super::reader::Reader;
 /// Names of readers. Whoever shows a key to a person asks here what to call it.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    recipients: BTreeMap<Recipient, Named>,
-    others: Vec<(OtherReader, Named)>,
+    recipients: BTreeMap<Recipient, Vec<Named>>,
+    others: Vec<(OtherReader, Vec<Named>)>,
 }
 
-#[derive(Clone, Debug)]
+/// One of a reader's names; they are kept in order, the surest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Named {
     source: Source,
     name: String,
 }
 
-/// How sure a name is; the surest of a reader's names counts.
+/// How sure a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Anchor,
     Behind,
     Above,
+    /// Above, where not every item of the list has a comment, or behind several: no name. It must not become that of
+    /// somebody else.
+    Heading,
 }
 
 impl Names {
@@ -44,12 +48,14 @@ impl Names {
     fn collect(&mut self, tree: &Tree, node: Node<'_>) {
         match node.kind() {
             Kind::Scalar(text, _) => {
-                if let Ok(recipient) = text.parse::<Recipient>()
-                    && let Some(name) = name(tree, node)
-                {
-                    let known = self.recipients.get(&recipient);
-                    if known.is_none_or(|known| name.source < known.source) {
-                        self.recipients.insert(recipient, name);
+                let parts: Vec<Recipient> =
+                    text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+                let is_one = parts.len() == 1 && !text.contains(',');
+                let heading = |name| Named { source: Source::Heading, name };
+                let named = || if is_one { name(tree, node) } else { behind(tree, node).map(heading) };
+                if let Some(name) = parts.first().and_then(|_| named()) {
+                    for recipient in parts {
+                        insert(self.recipients.entry(recipient).or_default(), name.clone());
                     }
                 }
             }
@@ -70,29 +76,42 @@ impl Names {
             let Some(reader) = other_reader(entry.key, item.resolve()) else { continue };
             let Some(name) = name(tree, item) else { continue };
             match self.others.iter_mut().find(|(known, _)| known.is_same_key(&reader)) {
-                Some((_, known)) if name.source < known.source => *known = name,
-                Some(_) => {}
-                None => self.others.push((reader, name)),
+                Some((_, known)) => insert(known, name),
+                None => self.others.push((reader, vec![name])),
             }
         }
     }
 
-    /// What a recipient is called.
+    /// What a recipient is called; the surest of several names.
     #[must_use]
     pub fn of_recipient<'n>(&'n self, recipient: &'n Recipient) -> Option<&'n str> {
-        self.recipients.get(recipient).map(|named| named.name.as_str()).or_else(|| recipient.comment())
+        let named = self.recipients.get(recipient).into_iter().flatten();
+        names(named).next().or_else(|| recipient.comment())
     }
 
-    /// What a reader is called.
+    /// What a reader is called; the surest of several names.
     #[must_use]
     pub fn of<'n>(&'n self, reader: &'n Reader) -> Option<&'n str> {
         match reader {
             Reader::Age(recipient) => self.of_recipient(recipient),
-            Reader::Other(reader) => {
-                let named = self.others.iter().find(|(known, _)| known.is_same_key(reader));
-                named.map(|(_, named)| named.name.as_str())
-            }
+            Reader::Other(_) => self.all_of(reader).next(),
         }
+    }
+
+    /// Everything that the policy calls a reader, the surest first.
+    pub fn all_of(&self, reader: &Reader) -> impl Iterator<Item = &str> {
+        names(self.entries(reader))
+    }
+
+    fn entries(&self, reader: &Reader) -> &[Named] {
+        let named = match reader {
+            Reader::Age(recipient) => self.recipients.get(recipient),
+            Reader::Other(reader) => {
+                let mut others = self.others.iter();
+                others.find(|(known, _)| known.is_same_key(reader)).map(|(_, named)| named)
+            }
+        };
+        named.map_or(&[], Vec::as_slice)
     }
 
     /// A reader in a sentence: the name, with the short key in brackets; the short key where there is no name.
@@ -104,14 +123,35 @@ impl Names {
         }
     }
 
-    /// Readers whom the policy calls `name`.
-    pub fn named<'n>(&'n self, name: &'n str) -> impl Iterator<Item = Reader> {
-        let recipients = self.recipients.iter().filter(move |(_, named)| named.name == name);
-        let others = self.others.iter().filter(move |(_, named)| named.name == name);
-        recipients
-            .map(|(recipient, _)| Reader::Age(recipient.clone()))
-            .chain(others.map(|(reader, _)| Reader::Other(reader.clone())))
+    fn readers(&self) -> impl Iterator<Item = Reader> {
+        let recipients = self.recipients.keys().cloned().map(Reader::Age);
+        recipients.chain(self.others.iter().map(|(reader, _)| Reader::Other(reader.clone())))
     }
+
+    /// Readers whom the policy calls `name`.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = Reader> {
+        self.readers().filter(move |reader| self.all_of(reader).any(|known| known == name))
+    }
+
+    /// Whether an edit leaves everybody their names, `but` whom it is about: none is lost, and none comes from a comment
+    /// that stood with somebody else.
+    pub(super) fn are_kept_in(&self, edited: &Self, but: &Reader) -> bool {
+        self.readers().chain(edited.readers()).filter(|reader| !reader.is_same_key(but)).all(|reader| {
+            let stood = |name: &str| self.entries(&reader).iter().any(|known| known.name == name);
+            let stays = |name: &str| edited.all_of(&reader).any(|known| known == name);
+            self.all_of(&reader).all(stays) && edited.all_of(&reader).all(stood)
+        })
+    }
+}
+
+fn insert(names: &mut Vec<Named>, name: Named) {
+    if let Err(at) = names.binary_search(&name) {
+        names.insert(at, name);
+    }
+}
+
+fn names<'n>(named: impl IntoIterator<Item = &'n Named>) -> impl Iterator<Item = &'n str> {
+    named.into_iter().filter(|named| named.source != Source::Heading).map(|named| named.name.as_str())
 }
 
 fn name(tree: &Tree, node: Node<'_>) -> Option<Named> {
@@ -121,26 +161,34 @@ fn name(tree: &Tree, node: Node<'_>) -> Option<Named> {
     if let Some(name) = behind(tree, node) {
         return Some(Named { source: Source::Behind, name });
     }
-    Some(Named { source: Source::Above, name: text(tree, name_above(tree, node)?) })
+    let comment = above(tree, node)?;
+    let source = if name_above(tree, node).is_some() { Source::Above } else { Source::Heading };
+    Some(Named { source, name: text(tree, comment) })
 }
 
 fn text(tree: &Tree, comment: &Comment) -> String {
     tree.text()[comment.span.clone()].trim_start_matches('#').trim().to_owned()
 }
 
-/// The comment at the end of the line that the node ends on, where nothing else stands between.
-fn behind(tree: &Tree, node: Node<'_>) -> Option<String> {
+/// The comment at the end of the line that the node ends on, where nothing but a comma stands between.
+pub(super) fn behind(tree: &Tree, node: Node<'_>) -> Option<String> {
     let end = node.span().end;
     let comment = tree.comments().iter().find(|comment| comment.span.start >= end)?;
     let between = tree.text().get(end..comment.span.start)?;
-    let is_behind = comment.placement == Placement::EndOfLine && between.trim_matches([' ', '\t']).is_empty();
+    let is_behind =
+        comment.placement == Placement::EndOfLine && matches!(between.trim_matches([' ', '\t']), "" | ",");
     Some(text(tree, comment)).filter(|name| is_behind && !name.is_empty())
 }
 
 /// The comment on the line above an item of a list, where each item has one; above only some it is a heading.
 pub(super) fn name_above<'t>(tree: &'t Tree, node: Node<'t>) -> Option<&'t Comment> {
     let list = node.parent()?.as_sequence()?;
-    list.items().all(|item| above(tree, item).is_some()).then(|| above(tree, node))?
+    stand_above(tree, list).then(|| above(tree, node))?
+}
+
+/// Whether the names of a list are comments on the lines above its items.
+pub(super) fn stand_above(tree: &Tree, list: Sequence<'_>) -> bool {
+    list.items().all(|item| above(tree, item).is_some())
 }
 
 /// The comment on the line above an item of a block list.
@@ -183,6 +231,22 @@ mod tests {
                 .map(|name| name.map(str::to_owned))
         );
         assert_eq!(names.named("ana").collect::<Vec<_>>(), [Reader::Age(ana.parse().unwrap())]);
+    }
+
+    #[test]
+    fn somebody_with_two_names_is_found_by_each() {
+        let [ana, ben] = std::array::from_fn(|_| recipient());
+        let text = format!(
+            "creation_rules:\n- age:\n  # ana\n  - {ana}\n  # ben\n  - {ben}\n- age:\n  - {ana} # bob\n- pgp:\n  # x\n  - AB\n  - CD\n- pgp: 'AB' # y\n"
+        );
+        let names = names(&text);
+        let reader = Reader::Age(ana.parse().unwrap());
+        assert_eq!(names.of(&reader), Some("bob"));
+        assert_eq!(names.all_of(&reader).collect::<Vec<_>>(), ["bob", "ana"]);
+        for name in ["ana", "bob"] {
+            assert_eq!(names.named(name).collect::<Vec<_>>(), std::slice::from_ref(&reader), "{name}");
+        }
+        assert_eq!((names.named("x").count(), names.named("y").count()), (0, 1));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod read;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use crate::yaml::{self, Position};
 
@@ -64,6 +65,11 @@ pub enum Problem {
         /// A known one that looks like it.
         suggestion: Option<String>,
     },
+    /// A merge key, which sops follows. Who edits a rule could not tell what else changes with it.
+    #[error(
+        "the merge key `<<` is not followed here, only aliases of values are: write out what it brings in"
+    )]
+    MergeKey,
     /// Another kind of node is needed here.
     #[error("`{key}` must be {wanted}")]
     WrongKind {

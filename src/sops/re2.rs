@@ -2,66 +2,11 @@
 //! what sops uses. What the two engines read differently is translated; what cannot be is refused, as a rule that
 //! means something else to the next reader decides which values are encrypted.
 
-use std::iter::Peekable;
-use std::str::Chars;
+mod translation;
 
 use regex::Regex;
 
-/// Go refuses to repeat more often.
-const MAX_REPEAT: u32 = 1000;
-
-/// General categories, and the scripts that people use, as Go spells them.
-const PROPERTIES: [&str; 49] = [
-    "C",
-    "Cc",
-    "Cf",
-    "Co",
-    "L",
-    "Ll",
-    "Lm",
-    "Lo",
-    "Lt",
-    "Lu",
-    "M",
-    "Mc",
-    "Me",
-    "Mn",
-    "N",
-    "Nd",
-    "Nl",
-    "No",
-    "P",
-    "Pc",
-    "Pd",
-    "Pe",
-    "Pf",
-    "Pi",
-    "Po",
-    "Ps",
-    "S",
-    "Sc",
-    "Sk",
-    "Sm",
-    "So",
-    "Z",
-    "Zl",
-    "Zp",
-    "Zs",
-    "Arabic",
-    "Armenian",
-    "Cyrillic",
-    "Devanagari",
-    "Georgian",
-    "Greek",
-    "Han",
-    "Hangul",
-    "Hebrew",
-    "Hiragana",
-    "Katakana",
-    "Latin",
-    "Tamil",
-    "Thai",
-];
+use translation::Translation;
 
 /// Why a pattern is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,213 +71,6 @@ impl Pattern {
     }
 }
 
-struct Translation<'p> {
-    rest: Peekable<Chars<'p>>,
-    out: String,
-}
-
-impl<'p> Translation<'p> {
-    fn run(pattern: &'p str) -> Result<String, &'static str> {
-        let mut translation = Self { rest: pattern.chars().peekable(), out: String::new() };
-        let mut repeated = false;
-        while let Some(char) = translation.rest.next() {
-            let repeats = match char {
-                '\\' => translation.escape(false).map(|()| false)?,
-                '[' => translation.class().map(|()| false)?,
-                '(' => translation.group().map(|()| false)?,
-                '*' | '+' | '?' => translation.repeat(char, repeated).map(|()| true)?,
-                '{' => translation.counted(repeated).map(|()| true)?,
-                other => {
-                    translation.out.push(other);
-                    false
-                }
-            };
-            repeated = repeats;
-        }
-        Ok(translation.out)
-    }
-
-    /// `*`, `+`, `?`, with the `?` that makes it lazy. Go refuses a repetition of a repetition.
-    fn repeat(&mut self, operator: char, repeated: bool) -> Result<(), &'static str> {
-        if repeated {
-            return Err("a repetition of a repetition");
-        }
-        self.out.push(operator);
-        self.lazy();
-        Ok(())
-    }
-
-    fn lazy(&mut self) {
-        if self.rest.next_if_eq(&'?').is_some() {
-            self.out.push('?');
-        }
-    }
-
-    /// `{n}`, `{n,}`, `{n,m}`; any other brace is a plain one for Go.
-    fn counted(&mut self, repeated: bool) -> Result<(), &'static str> {
-        let body: String = self.rest.clone().take_while(|char| *char != '}').collect();
-        let closed = self.rest.clone().nth(body.chars().count()) == Some('}');
-        let bounds: Vec<&str> = body.splitn(2, ',').collect();
-        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let counted = closed
-            && bounds.first().is_some_and(is_number)
-            && bounds.get(1).is_none_or(|most| most.is_empty() || is_number(most));
-        if !counted {
-            return Err("a brace that is not a repetition must be written \\{");
-        }
-        if bounds
-            .iter()
-            .any(|bound| !bound.is_empty() && bound.parse().is_ok_and(|count: u32| count > MAX_REPEAT))
-        {
-            return Err("a repetition of more than 1000");
-        }
-        if repeated {
-            return Err("a repetition of a repetition");
-        }
-        self.out.push('{');
-        self.out.push_str(&body);
-        self.out.push('}');
-        self.rest.nth(body.chars().count());
-        self.lazy();
-        Ok(())
-    }
-
-    /// Only Go's flags: i, m, s, U.
-    fn group(&mut self) -> Result<(), &'static str> {
-        self.out.push('(');
-        let mut ahead = self.rest.clone();
-        if ahead.next() != Some('?') {
-            return Ok(());
-        }
-        if matches!(ahead.peek(), Some('P' | '<')) {
-            return Ok(());
-        }
-        let flags: String = ahead.take_while(|char| !matches!(char, ':' | ')')).collect();
-        if flags.chars().all(|flag| "imsU-".contains(flag)) {
-            Ok(())
-        } else {
-            Err("a group or flag that sops does not know")
-        }
-    }
-
-    fn escape(&mut self, in_class: bool) -> Result<(), &'static str> {
-        let Some(char) = self.rest.next() else { return Err("a backslash at the end") };
-        match char {
-            'd' => self.out.push_str("[0-9]"),
-            'D' => self.out.push_str("[^0-9]"),
-            's' => self.out.push_str(r"[\t\n\f\r ]"),
-            'S' => self.out.push_str(r"[^\t\n\f\r ]"),
-            'w' => self.out.push_str("[0-9A-Za-z_]"),
-            'W' => self.out.push_str("[^0-9A-Za-z_]"),
-            'b' if !in_class => self.out.push_str(r"(?-u:\b)"),
-            'B' if !in_class => self.out.push_str(r"(?-u:\B)"),
-            'A' | 'z' if !in_class => self.plain_escape(char),
-            'Q' if !in_class => self.quoted(),
-            'a' | 'f' | 't' | 'n' | 'r' | 'v' => self.plain_escape(char),
-            'x' => {
-                self.plain_escape(char);
-                if self.rest.peek() == Some(&'{') {
-                    self.braced().ok_or("a brace that is not closed")?;
-                }
-            }
-            'p' | 'P' => {
-                self.plain_escape(char);
-                return self.property();
-            }
-            other if other.is_ascii_punctuation() => self.plain_escape(other),
-            _ => return Err("an escape that is not supported"),
-        }
-        Ok(())
-    }
-
-    fn plain_escape(&mut self, char: char) {
-        self.out.push('\\');
-        self.out.push(char);
-    }
-
-    /// What follows in braces, as it is.
-    fn braced(&mut self) -> Option<String> {
-        self.rest.next_if_eq(&'{')?;
-        let mut body = String::new();
-        while let Some(char) = self.rest.next_if(|char| *char != '}') {
-            body.push(char);
-        }
-        self.out.push('{');
-        self.out.push_str(&body);
-        self.rest.next_if_eq(&'}')?;
-        self.out.push('}');
-        Some(body)
-    }
-
-    /// `\pL` or `\p{Greek}`. This engine knows more names than Go, and takes them in any spelling.
-    fn property(&mut self) -> Result<(), &'static str> {
-        let name = match self.rest.peek() {
-            Some('{') => self.braced().ok_or("a brace that is not closed")?,
-            _ => {
-                let char = self.rest.next().ok_or("a property without its name")?;
-                self.out.push(char);
-                char.to_string()
-            }
-        };
-        if PROPERTIES.contains(&name.as_str()) {
-            Ok(())
-        } else {
-            Err("a property of Unicode that is not supported")
-        }
-    }
-
-    /// `\Q…\E`: everything as it is.
-    fn quoted(&mut self) {
-        let rest: String = self.rest.clone().collect();
-        let (text, skip) = match rest.find(r"\E") {
-            Some(at) => (&rest[..at], rest[..at].chars().count() + 2),
-            None => (rest.as_str(), rest.chars().count()),
-        };
-        self.out.push_str(&regex::escape(text));
-        for _ in 0..skip {
-            self.rest.next();
-        }
-    }
-
-    /// `[…]`. Inside, this engine knows set operations and nested classes that Go takes literally.
-    fn class(&mut self) -> Result<(), &'static str> {
-        self.out.push('[');
-        if self.rest.next_if_eq(&'^').is_some() {
-            self.out.push('^');
-        }
-        if self.rest.next_if_eq(&']').is_some() {
-            self.out.push_str(r"\]");
-        }
-        while let Some(char) = self.rest.next() {
-            match char {
-                ']' => {
-                    self.out.push(']');
-                    return Ok(());
-                }
-                '\\' => self.escape(true)?,
-                '[' if self.rest.peek() == Some(&':') => self.posix()?,
-                '[' | '&' | '~' => self.plain_escape(char),
-                '-' if self.rest.peek() == Some(&'-') => return Err("two hyphens in a class: write \\-"),
-                other => self.out.push(other),
-            }
-        }
-        Err("a class that is not closed")
-    }
-
-    /// `[:alpha:]`
-    fn posix(&mut self) -> Result<(), &'static str> {
-        let name: String = self.rest.clone().take_while(|char| *char != ']').collect();
-        if name.len() < 3 || !name.ends_with(':') {
-            return Err("a bracket in a class must be written \\[");
-        }
-        self.out.push('[');
-        self.out.push_str(&name);
-        self.out.push(']');
-        self.rest.nth(name.chars().count());
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,6 +110,21 @@ mod tests {
         assert!(matches(r"^\Qa.b\E$", "a.b"));
         assert!(!matches(r"^\Qa.b\E$", "axb"));
         assert!(matches("^[[:alpha:]]+$", "abc"));
+        assert!(matches(r"^\<TOKEN\>$", "<TOKEN>"));
+        assert!(!matches(r"\<TOKEN\>", "TOKEN"));
+        assert!(matches(r"^[\<\>]+$", "<>"));
+        assert!(matches(r"^\ \%\_\-\#$", " %_-#"));
+        assert!(matches("^[+--]+$", "+,-"));
+        assert!(matches("^[--a]+$", "-9A_a"));
+        assert!(matches("^[a-c-e]+$", "a-e"));
+        assert!(!matches("[a-c-e]", "d"));
+        assert!(matches(r"^[\d-z]+$", "5-z"));
+        assert!(!matches(r"[\d-z]", "a"));
+        assert!(matches("^[A-[:b]+$", "Z[:b"));
+        assert!(matches("^[a[b]+$", "[ab"));
+        assert!(matches("^[a~~b^]+$", "~^"));
+        assert!(matches("^[[:^alpha:]]+$", "5é"));
+        assert!(matches(r"^\Ba\B$|^é\Bé$", "éé"));
     }
 
     #[test]
@@ -391,6 +144,74 @@ mod tests {
         for pattern in
             ["(unclosed", "a**", "a{2}{3}", "a{1001}", r"\1", "(?x)a", "(?=a)", "[a", r"a\", "[z-a]", "*a"]
         {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
+        for class in ["[[:foo:]]", "[[:oddsa:]]", "[[:^foo:]]", "[[:Alpha:]]", "[[:word :]]"] {
+            assert!(Pattern::new(class).is_err(), "{class}");
+        }
+        for range in [r"[a-\d]", r"[A-\w]", r"[A-\pL]", "[a-[:alpha:]]"] {
+            assert!(Pattern::new(range).is_err(), "{range}");
+        }
+        for escape in [
+            r"\Z",
+            r"\G",
+            r"\C",
+            r"\R",
+            r"\X",
+            r"\K",
+            r"\h",
+            r"\E",
+            r"\x4",
+            r"[\x4]",
+            r"\q",
+            r"\é",
+            r"\u0041",
+            r"\U00000041",
+            r"\u{41}",
+        ] {
+            assert!(Pattern::new(escape).is_err(), "{escape}");
+        }
+        for group in [
+            "(?P<é>a)",
+            "(?P<a.b>a)",
+            "(?<a[0]>a)",
+            "(?P<>a)",
+            "(?P=a)",
+            "(?<!a)",
+            "(?<=a)",
+            "(?R)",
+            "(?u)a",
+            "(?i--s)a",
+            "(?#a)",
+        ] {
+            assert!(Pattern::new(group).is_err(), "{group}");
+        }
+    }
+
+    #[test]
+    fn what_goes_repeats_would_make_too_large_is_refused() {
+        for pattern in [
+            "^(.{1,40}){1,30}$",
+            "(a{2}){501}",
+            "((a{10}){10}){11}",
+            "(?:b|c(?P<x>a{11}d)e*){100,}",
+            "((a{2}x)*){501}",
+            "a{99999999999}",
+            "(b{500}|a{2}){501}",
+        ] {
+            assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
+        for pattern in ["(a{2}){500}", "(a{500}b{500}){2}", "((a{10}){10}){10}", "(a{1000}){0}", "(a{1000})*"]
+        {
+            assert!(Pattern::new(pattern).is_ok(), "{pattern}");
+        }
+        // 2 million instructions for each of the two.
+        assert!(Pattern::new(&format!("({}){{1000}}", "()".repeat(2000))).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_written_the_same_way_is_refused() {
+        for pattern in [r"\b{start}x", r"a+\Q\E?", "a{01}", "a{,2}", r"\pC", r"\012"] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }
     }

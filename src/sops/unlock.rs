@@ -77,7 +77,7 @@ impl Encrypted {
             groups: self.groups().into_iter().map(|group| group.into_iter().cloned().collect()).collect(),
             threshold: self.threshold(),
             opened,
-            skipped: identities.skipped(with_ssh).map(ToString::to_string).collect(),
+            skipped: identities.unusable(with_ssh).collect(),
             refused,
         }))
     }

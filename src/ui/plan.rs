@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::{Style, Ui};
-use crate::plan::{Mint, Plan, Reason, Retire, Revoke, Step, Why};
+use crate::plan::{Mint, Once, Plan, Reason, Retire, Revoke, Step, Why};
 use crate::sops;
 use crate::token::TokenId;
 
@@ -170,7 +170,12 @@ fn by_itself(retire: &Retire) -> &'static str {
 fn why(why: &Why) -> String {
     match why {
         Why::OverlapOver { since } => format!("overlap over since {}", moment(*since)),
-        Why::NoOverlap => "as soon as its successor is committed, without an overlap".to_owned(),
+        Why::NoOverlap { once: Once::Committed } => {
+            "as soon as its successor is committed, without an overlap".to_owned()
+        }
+        Why::NoOverlap { once: Once::Upstream } => {
+            "as soon as its successor is upstream, without an overlap".to_owned()
+        }
         Why::Asked => "as it was asked for".to_owned(),
         Why::NotInProfile => "as the profile no longer has it".to_owned(),
         Why::Orphan { created } => format!("made at {}, which no lock names", moment(*created)),

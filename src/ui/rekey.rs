@@ -129,7 +129,11 @@ pub fn done(ui: Ui, done: &Done) -> Result<()> {
 fn lines(done: &Done) -> Vec<String> {
     let mut lines = Vec::new();
     if done.rekeyed.is_empty() && done.skipped.is_empty() && !done.new_policy {
-        return vec![format!("{} as .sops.yaml says: nothing to do", are(done.in_line))];
+        let in_line = format!("{} as .sops.yaml says", are(done.in_line));
+        if done.pushed.is_none() {
+            return vec![format!("{in_line}: nothing to do")];
+        }
+        lines.push(in_line);
     }
     if !done.rekeyed.is_empty() {
         let files = names(done.rekeyed.iter().map(|change: &Change| change.file.as_str()));

@@ -8,41 +8,20 @@ use zeroize::Zeroizing;
 
 use super::Variables;
 use crate::repo::read;
-use crate::sops::IdentitySource;
-
-/// A source that was named and could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The file cannot be read.
-    #[error("cannot read {name}")]
-    Unreadable {
-        /// Which source.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A key stands in its place, as where a variable of CI is not of the type File.
-    #[error("{variable} holds a key, and not the path of a file")]
-    IsKey {
-        /// The variable.
-        variable: &'static str,
-    },
-}
+use crate::sops::{IdentityError, IdentitySource};
 
 /// SSH keys first: SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, `~/.ssh/id_ed25519`, `~/.ssh/id_rsa`;
 /// then SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD and the default `keys.txt`. What stands at a default place is
 /// read even where variables are set, as stock sops does; it need not exist. The commands are not run here.
-///
-/// # Errors
-/// Where a file that was named on purpose cannot be read.
-pub fn read(variables: &Variables) -> Result<Vec<IdentitySource>, SourceError> {
+#[must_use]
+pub fn read(variables: &Variables) -> Vec<IdentitySource> {
     let mut sources = Vec::new();
     let command = |name: &str, command: &String| IdentitySource::Command {
         name: name.to_owned(),
         command: command.clone(),
     };
     if let Some(path) = &variables.sops_age_ssh_private_key_file {
-        sources.push(named("SOPS_AGE_SSH_PRIVATE_KEY_FILE", path)?);
+        sources.push(named("SOPS_AGE_SSH_PRIVATE_KEY_FILE", path));
     }
     if let Some(line) = &variables.sops_age_ssh_private_key_cmd {
         sources.push(command("SOPS_AGE_SSH_PRIVATE_KEY_CMD", line));
@@ -50,22 +29,25 @@ pub fn read(variables: &Variables) -> Result<Vec<IdentitySource>, SourceError> {
     for name in ["id_ed25519", "id_rsa"] {
         let path = variables.home.as_ref().map(|home| home.join(".ssh").join(name));
         // A key that cannot be read is as good as none: nobody has named it.
-        sources.extend(path.and_then(|path| file(path.display().to_string(), &path).ok()));
+        let key = path.map(|path| file(path.display().to_string(), &path));
+        sources.extend(key.filter(|key| matches!(key, IdentitySource::Text { .. })));
     }
     if let Some(key) = &variables.sops_age_key {
         let bytes = Zeroizing::new(key.expose().as_bytes().to_vec());
         sources.push(IdentitySource::Text { name: "SOPS_AGE_KEY".to_owned(), bytes });
     }
     if let Some(path) = &variables.sops_age_key_file {
-        sources.push(named("SOPS_AGE_KEY_FILE", path)?);
+        sources.push(named("SOPS_AGE_KEY_FILE", path));
     }
     if let Some(line) = &variables.sops_age_key_cmd {
         sources.push(command("SOPS_AGE_KEY_CMD", line));
     }
-    if let Some(path) = default_file(variables).filter(|path| path.exists()) {
-        sources.push(file(path.display().to_string(), &path)?);
+    let is_missing =
+        |path: &PathBuf| path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    if let Some(path) = default_file(variables).filter(|path| !is_missing(path)) {
+        sources.push(file(path.display().to_string(), &path));
     }
-    Ok(sources)
+    sources
 }
 
 /// `sops/age/keys.txt` under the user's configuration directory: XDG_CONFIG_HOME where set; else `~/.config`, or
@@ -81,9 +63,9 @@ pub fn default_file(variables: &Variables) -> Option<PathBuf> {
     Some(base.join("sops/age/keys.txt"))
 }
 
-fn named(variable: &'static str, path: &Path) -> Result<IdentitySource, SourceError> {
+fn named(variable: &'static str, path: &Path) -> IdentitySource {
     if is_key(&path.to_string_lossy()) {
-        return Err(SourceError::IsKey { variable });
+        return IdentitySource::Broken(IdentityError::IsKey { variable });
     }
     file(format!("{variable} ({})", path.display()), path)
 }
@@ -94,9 +76,11 @@ pub(super) fn is_key(text: &str) -> bool {
     text.contains('\n') || ["AGE-SECRET-KEY-1", "PRIVATE KEY-----"].iter().any(|mark| text.contains(mark))
 }
 
-fn file(name: String, path: &Path) -> Result<IdentitySource, SourceError> {
+fn file(name: String, path: &Path) -> IdentitySource {
     match read::from_owner(path) {
-        Ok(bytes) => Ok(IdentitySource::Text { name, bytes: Zeroizing::new(bytes) }),
-        Err(source) => Err(SourceError::Unreadable { name, source }),
+        Ok(bytes) => IdentitySource::Text { name, bytes: Zeroizing::new(bytes) },
+        Err(error) => {
+            IdentitySource::Broken(IdentityError::Unreadable { source_name: name, reason: error.to_string() })
+        }
     }
 }

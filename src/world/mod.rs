@@ -229,13 +229,16 @@ impl World {
     /// for, once a run and only where something has to be opened with them.
     ///
     /// # Errors
-    /// Where a source that was named cannot be read, or holds something that is no identity.
+    /// Where all there is are sources that cannot be read, or hold something that is no identity.
     pub fn identities(&self) -> Result<Rc<Identities>> {
         if let Some(identities) = &*self.identities.borrow() {
             return Ok(Rc::clone(identities));
         }
-        let sources = identities::read(&self.variables)?;
-        let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside))?);
+        let sources = identities::read(&self.variables);
+        let identities = Rc::new(Identities::new(sources, Arc::clone(&self.outside)));
+        if let Some((first, others)) = identities.only_broken().split_first() {
+            return Err(others.iter().map(ToString::to_string).fold(first.clone().into(), Error::because));
+        }
         *self.identities.borrow_mut() = Some(Rc::clone(&identities));
         Ok(identities)
     }

@@ -227,12 +227,12 @@ impl<'s> Loader<'s> {
 
     /// The parser gives a block scalar from its first character to the start of the next token. A span here goes
     /// from `|` or `>` to the end of the last line of content (with `+`, to the last blank line, which is content
-    /// too), so that replacing it leaves what follows in place.
+    /// too), so that replacing it leaves what follows in place, and what is put behind it is not in it.
     fn finish_block_scalars(&mut self) {
         for id in std::mem::take(&mut self.block_scalars) {
             let content = self.nodes.span(id);
             let header = self.block_header(id, content.start);
-            let span = self.block_span(&header, content);
+            let span = self.block_span(id, &header, content);
             self.nodes.extend_start(id, span.start);
             self.nodes.set_span(id, span);
         }
@@ -289,23 +289,25 @@ impl<'s> Loader<'s> {
             .then_some(comment)
     }
 
-    fn block_span(&self, header: &Range<usize>, content: Range<usize>) -> Range<usize> {
-        let start = header.start;
-        let following = self.comments.partition_point(|comment| comment.span.start < content.start);
-        let limit = self.comments.get(following).map_or(content.end, |next| next.span.start.min(content.end));
-        let body = &self.text[content.start.min(limit)..limit];
-        let keeps_blank_lines = self.text[header.clone()].contains('+');
-        if body.trim_ascii().is_empty() && !keeps_blank_lines {
+    fn block_span(&self, id: Id, header: &Range<usize>, content: Range<usize>) -> Range<usize> {
+        if self.nodes.text(self.text, id).is_empty() {
             return header.clone();
         }
-        let end = if keeps_blank_lines {
-            // Up to the line break before the line on which the next token stands.
-            content.start + body.rfind('\n').unwrap_or(body.len())
+        let header_line = self.text[header.end..].find('\n').map_or(self.text.len(), |at| header.end + at);
+        // Where the parser stopped, the next token stands: it and the blanks before it are no line of this scalar.
+        let body = &self.text[header_line..content.end.max(header_line)];
+        let (lines, rest) = body.rsplit_once('\n').unwrap_or((body, ""));
+        let lines = if rest.trim_ascii().is_empty() { lines } else { body };
+        let lines = if self.text[header.clone()].contains('+') {
+            lines
         } else {
-            let text_end = body.trim_end_matches([' ', '\t', '\r', '\n']).len();
-            content.start + body[text_end..].find(['\r', '\n']).map_or(body.len(), |at| text_end + at)
+            // A line of blanks is content where it is longer than the indentation.
+            let line_start = self.text[..content.start].rfind('\n').map_or(0, |at| at + 1);
+            let is_content = |line: &str| line.trim_end_matches('\r').len() > content.start - line_start;
+            let blank = lines.rsplit('\n').take_while(|line| !is_content(line));
+            &lines[..lines.len() - blank.map(|line| line.len() + 1).sum::<usize>().min(lines.len())]
         };
-        start..end.max(header.end)
+        header.start..header_line + lines.trim_end_matches('\r').len()
     }
 
     /// Gives block collections that end in a block scalar their right end; children come after their parents.

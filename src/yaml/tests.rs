@@ -65,6 +65,60 @@ fn an_empty_block_scalar_spans_its_header() {
     }
 }
 
+/// Texts of all leaves of all documents.
+fn leaves(text: &str) -> Vec<String> {
+    fn collect(node: Node<'_>, found: &mut Vec<String>) {
+        match node.kind() {
+            Kind::Mapping(mapping) => mapping.entries().for_each(|entry| collect(entry.value, found)),
+            Kind::Sequence(sequence) => sequence.items().for_each(|item| collect(item, found)),
+            _ => found.push(node.as_str().unwrap().to_owned()),
+        }
+    }
+    let mut found = Vec::new();
+    tree(text).documents().for_each(|document| collect(document.root().unwrap(), &mut found));
+    found
+}
+
+#[test]
+fn a_block_scalar_is_replaced_and_followed_without_touching_anything_else() {
+    let headers = ["|", "|-", "|+", ">", ">-", ">+", "|2", "|2-", "|2+", ">1+", "|+ # c"];
+    let bodies =
+        ["", "\n", "\n\n", "  \n", "\n      \n", " \n  \n", "    x\n\n \n", "    x\n        \n\n", "    x"];
+    let below: [(&str, &[&str], &str); 3] = [
+        ("a: ", &["", "b: 1\n", "# c\nb: 1\n", "\n# c\n", "---\nb: 1\n"], "z: 1\n"),
+        ("a:\n  - ", &["", "  - x\n", "  # c\n  - x\n", "b: 1\n"], "  - z\n"),
+        ("a:\n  b: ", &["", "  c: 1\n", "b: 1\n"], "  z: 1\n"),
+    ];
+    for (before, behind, sibling) in below {
+        let texts = behind.iter().flat_map(|behind| bodies.map(|body| (body, *behind)));
+        for (header, (body, behind)) in
+            headers.iter().flat_map(|header| texts.clone().map(move |it| (header, it)))
+        {
+            let break_before =
+                if behind.is_empty() || body.ends_with('\n') || body.is_empty() { "" } else { "\n" };
+            for newline in ["\n", "\r\n"] {
+                let text = format!("{before}{header}\n{body}{break_before}{behind}").replace('\n', newline);
+                let tree = tree(&text);
+                let a = tree.documents().next().unwrap().root().unwrap().get("a").unwrap();
+                let node = match a.kind() {
+                    Kind::Mapping(mapping) => mapping.get("b").unwrap(),
+                    Kind::Sequence(sequence) => sequence.items().next().unwrap(),
+                    _ => a,
+                };
+                let span = node.span();
+                let old = leaves(&text);
+                let replaced = leaves(&format!("{}X{}", &text[..span.start], &text[span.end..]));
+                assert_eq!((&*replaced[0], &replaced[1..]), ("X", &old[1..]), "{text:?} {span:?}");
+                let at = text[span.end..].find('\n').map_or(text.len(), |at| span.end + at + 1);
+                let end_of_line = if text[..at].ends_with('\n') { "" } else { newline };
+                let followed = format!("{}{end_of_line}{sibling}{}", &text[..at], &text[at..]);
+                let followed = leaves(&followed);
+                assert_eq!((&followed[0], &followed[2..]), (&old[0], &old[1..]), "{text:?} {span:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_value_that_is_not_there_has_its_place_behind_its_key() {
     let tree = tree("a:   # why\n\n# b\nb: !!null\nc:\n  - # x\n  -\nd:\n");

@@ -76,3 +76,66 @@ fn two_clones_that_mint_the_same_end_with_one_token() {
     assert_eq!(ben.git(&lab, &["rev-parse", "HEAD"]), team.git(["rev-parse", "main"]));
     assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
 }
+
+/// A commit of the user's that is for no branch of the remote.
+fn wip(lab: &Lab) -> String {
+    lab.write("wip", "not ready\n");
+    lab.commit_all("wip");
+    lab.head()
+}
+
+#[test]
+fn a_branch_that_follows_a_local_one_is_not_pushed_to_main() {
+    let (lab, team) = lab_and_team();
+    let main = team.git(["rev-parse", "main"]);
+    lab.git(["checkout", "-q", "-b", "feature", "--track", "main"]);
+    wip(&lab);
+    let said = lab.provision(["--env", "qa", "--push", "--yes"]);
+    let said = said.refused(2, "the branch feature follows none at origin");
+    assert!(said.err.contains("git push --set-upstream origin feature"), "{}", said.err);
+    assert_eq!((team.git(["rev-parse", "main"]), live(&lab).len()), (main, 0));
+    lab.provision(["--env", "qa", "--mr", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 1);
+}
+
+#[test]
+fn a_detached_head_takes_no_commit_to_main() {
+    let (lab, team) = lab_and_team();
+    let main = team.git(["rev-parse", "main"]);
+    // As a job of CI for a branch has it.
+    lab.git(["checkout", "-q", "--detach"]);
+    wip(&lab);
+    let said = lab.provision(["--env", "qa", "--push", "--yes"]);
+    let said = said.refused(5, "HEAD is on no branch and has 1 commit that main of origin does not have");
+    assert!(said.err.contains("--mr"), "{}", said.err);
+    assert_eq!((team.git(["rev-parse", "main"]), live(&lab).len()), (main, 0));
+    lab.git(["checkout", "-q", "--detach", "main"]);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    assert!(team.show("main", LOCK).contains(&format!("id: {}", live(&lab)[0])));
+}
+
+#[test]
+fn a_push_that_git_would_take_elsewhere_is_refused() {
+    let (lab, team) = lab_and_team();
+    let main = team.git(["rev-parse", "main"]);
+    let fork = lab.everything().join("fork.git");
+    let fork = fork.to_str().unwrap();
+    lab.git(["clone", "-q", "--bare", ".", fork]);
+    lab.git(["remote", "add", "fork", fork]);
+    for (key, value, back) in [
+        ("remote.pushDefault", "fork", None),
+        ("branch.main.pushRemote", "fork", None),
+        ("branch.main.remote", fork, Some("origin")),
+    ] {
+        lab.git(["config", key, value]);
+        let said = lab.provision(["--env", "qa", "--push", "--yes"]);
+        let said = said.refused(5, "git push goes elsewhere than to origin here");
+        assert!(said.err.contains(key) && said.err.contains("--mr"), "{}", said.err);
+        match back {
+            Some(back) => lab.git(["config", key, back]),
+            None => lab.git(["config", "--unset", key]),
+        };
+    }
+    assert_eq!((team.git(["rev-parse", "main"]), live(&lab).len()), (main, 0));
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+}

@@ -240,3 +240,39 @@ fn a_remote_beside_the_repository_is_reached_by_its_relative_address() {
         goes_on(&lab, &team, way, 1);
     }
 }
+
+#[test]
+fn a_lock_and_secrets_file_that_are_not_committed_stop_a_delivery() {
+    for way in ["--push", "--mr"] {
+        let (lab, team) = lab_and_team();
+        lab.provision(["--env", "qa", "--no-commit", "--yes"]).ok();
+        let said = run(&lab, way).refused(5, "is there, but not committed");
+        assert!(said.err.contains(&format!("{way} delivers what is committed")), "{}", said.err);
+        assert_eq!(lab.minted().len(), 1, "{way}");
+        lab.commit_all("by hand");
+        goes_on(&lab, &team, "--push", 1);
+
+        lab.sops(["set", "secrets/qa.sops.yaml", "[\"MINE\"]", "\"edited\""]).ok();
+        for verb in [&["rotate", "--env", "qa"][..], &["--env", "qa"]] {
+            let said = lab.provision(verb.iter().chain(&[way, "--yes"]));
+            said.refused(5, "secrets/qa.sops.yaml has changes that are not committed");
+        }
+        fs::remove_file(lab.repo().join("secrets/qa.sops.yaml")).unwrap();
+        run(&lab, way).refused(5, "was deleted, and the deletion is not committed");
+        lab.git(["checkout", "-q", "secrets"]);
+        lab.write(LOCK, &(lab.read(LOCK) + "# mine\n"));
+        run(&lab, way).refused(5, &format!("{LOCK} has changes that are not committed"));
+        assert_eq!(lab.minted().len(), 1, "{way}");
+    }
+}
+
+#[test]
+fn a_personal_file_that_is_not_committed_stops_a_delivery_too() {
+    let (lab, _team) = lab_and_team();
+    lab.provision_as_admin(["--env", "devmode", "--no-commit", "--yes"]).ok();
+    let said = lab.provision_as_admin(["--env", "devmode", "--push", "--yes"]);
+    said.refused(5, "is there, but not committed");
+    lab.git(["add", "-A"]);
+    lab.provision_as_admin(["--env", "devmode", "--push", "--yes"]).refused(5, "not committed");
+    assert_eq!(lab.minted().len(), 1);
+}

@@ -199,6 +199,66 @@ fn every_place_of_the_stock_sops_is_looked_at() {
 }
 
 #[test]
+fn a_source_that_is_no_good_voids_no_other_as_in_stock_sops() {
+    let (identity, native) = provision::sops::generate_identity();
+    let (identity, stranger) = (identity.expose(), provision::sops::generate_identity().0);
+    let lab = lab(&[native.as_str(), &Holder::ssh("id_ed25519").key]);
+    let good = Home::new();
+    let path = |name: &str, text: &str| good.put(name, text).display().to_string();
+    let (file, bad) = (path("good", identity), path("bad", "CANARY\n"));
+    let (missing, ssh) = (path("missing", ""), path("ssh", &text(&fixture("id_ed25519"))));
+    fs::remove_file(&missing).unwrap();
+    let variables: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("SOPS_AGE_KEY", identity)],
+        &[("SOPS_AGE_KEY", stranger.expose())],
+        &[("SOPS_AGE_KEY", "CANARY")],
+        &[("SOPS_AGE_KEY_FILE", &file), ("SOPS_AGE_KEY", "CANARY")],
+        &[("SOPS_AGE_KEY_FILE", &bad), ("SOPS_AGE_KEY", identity)],
+        &[("SOPS_AGE_KEY_FILE", &missing), ("SOPS_AGE_SSH_PRIVATE_KEY_FILE", &bad)],
+        &[("SOPS_AGE_KEY_FILE", &missing), ("SOPS_AGE_SSH_PRIVATE_KEY_FILE", &ssh)],
+        &[("SOPS_AGE_SSH_PRIVATE_KEY_FILE", &missing), ("SOPS_AGE_KEY", identity)],
+    ];
+    let with_line = format!("{identity}\nCANARY\n");
+    let with_comment = [b"# caf\xe9\n", identity.as_bytes(), b"\n"].concat();
+    let defaults: [(&str, Option<&[u8]>); 6] = [
+        ("no text at all", Some(b"\xff\xfe\n")),
+        ("a bad line", Some(with_line.as_bytes())),
+        ("a comment in Latin-1", Some(&with_comment)),
+        ("empty", Some(b"")),
+        ("a directory", None),
+        ("unreadable", None),
+    ];
+    for (name, content) in defaults {
+        let home = Home::new();
+        let default = home.path(".config/sops/age/keys.txt");
+        fs::create_dir_all(default.parent().unwrap()).unwrap();
+        match content {
+            Some(content) => fs::write(&default, content).unwrap(),
+            None if name == "a directory" => fs::create_dir(&default).unwrap(),
+            // Nobody can read a link to itself, root included.
+            None => std::os::unix::fs::symlink(&default, &default).unwrap(),
+        }
+        let is_broken = !matches!(name, "a comment in Latin-1" | "empty");
+        for (row, variables) in variables.iter().enumerate() {
+            let ours = home.ours(&lab, variables, &["show", FILE, "--reveal"]);
+            let stock = home.stock(&lab, variables, &["decrypt", FILE]);
+            let said = format!("{name}, row {row}: {} / {}", ours.err, stock.err);
+            assert_eq!(ours.status, if stock.status == 0 { 0 } else { 7 }, "{said}");
+            assert_eq!(ours.out, if stock.status == 0 { "a: one\n" } else { "" }, "{said}");
+            assert!(!ours.err.contains("CANARY"), "{said}");
+            if is_broken && stock.status != 0 {
+                assert!(ours.err.contains("age/keys.txt"), "{said}");
+            }
+        }
+        let doctor = home.ours(&lab, &[("SOPS_AGE_KEY", identity)], &["doctor", "--offline"]);
+        let said = doctor.out + &doctor.err;
+        let reasons = ["keys.txt, line 1: not", "keys.txt, line 2: not", "note     cannot read"];
+        assert_eq!(reasons.iter().any(|reason| said.contains(reason)), is_broken, "{name}: {said}");
+    }
+}
+
+#[test]
 fn what_is_not_for_a_file_is_not_asked() {
     let (identity, native) = provision::sops::generate_identity();
     let lab = lab(&[native.as_str()]);

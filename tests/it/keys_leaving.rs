@@ -262,3 +262,101 @@ fn what_only_they_could_read_is_named_with_what_ends_it_and_then_all_is_done() {
     assert!(said.out.contains("no longer in use"), "{said:?}");
     lab.provision(["check"]).ok();
 }
+
+/// Names that git knew and that the policy no longer has: by hand, or by a list of which only some items are named.
+#[test]
+fn who_has_lost_the_name_is_taken_out_by_the_key_that_had_it() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = Lab::new();
+    let ana = Person::owner_of(&lab);
+    let list = |lines: &[&str]| format!("creation_rules:\n  - age:\n{}\n", lines.join("\n"));
+    let (bens, anas) = (format!("      - {}", ben.recipient), format!("      - {}", ana.recipient));
+    lab.write(".sops.yaml", &list(&["      # ben", &bens, "      # me", &anas]));
+    lab.write("x.yaml", "a: one\n");
+    lab.sops(["encrypt", "-i", "x.yaml"]).ok();
+    lab.commit_all("readers");
+    lab.provision(["keys", "add", "eva", &eva.recipient, "--yes"]).ok();
+    let listed = lab.provision(["keys", "list"]).ok().out;
+    assert!(["ben ", "me ", "eva "].iter().all(|name| listed.contains(name)), "{listed}");
+    // Somebody adds a line by hand, and only some have a comment above.
+    lab.write(
+        ".sops.yaml",
+        &list(&["      # ben", &bens, "      # me", &anas, &format!("      - {}", eva.recipient)]),
+    );
+    lab.commit_all("by hand");
+    let said = lab.provision(["keys", "remove", "ben", "--yes"]);
+    assert!(!lab.read(".sops.yaml").contains(&ben.recipient), "{said:?}");
+    assert!(ben.reads(&lab, "x.yaml").is_none() && eva.reads(&lab, "x.yaml").is_some());
+    let said = lab.provision(["keys", "remove", "ben", "--yes"]);
+    assert!(said.out.contains("nothing to do") && eva.reads(&lab, "x.yaml").is_some(), "{said:?}");
+}
+
+#[test]
+fn who_has_another_name_now_is_not_guessed_at() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("ben", "benno"));
+    lab.commit_all("by hand");
+    let head = lab.head();
+    for more in [&[][..], &["--rotate-tokens"]] {
+        let said = lab.provision([&["keys", "remove", "ben", "--yes"], more].concat());
+        said.refused(5, "which was ben's, is called benno in .sops.yaml now");
+    }
+    assert_eq!(lab.head(), head);
+    lab.provision(["keys", "remove", "benno", "--rotate-tokens", "--yes"]).ok();
+    assert!(ben.reads(&lab, QA).is_none() && ben.reads(&lab, DEV).is_none());
+}
+
+#[test]
+fn what_somebody_could_read_is_told_from_what_the_remote_has() {
+    for way in ["--push", "--mr"] {
+        let (lab, ben) = (Lab::today(), Person::new("ben"));
+        let ana = Person::owner_of(&lab);
+        lab.write(".sops.yaml", &policy(&[&ana, &ben], &[("^secrets/", &["ana", "ben"])]));
+        lab.commit_all("readers");
+        let team = Team::of(&lab);
+        let elsewhere = team.another_clone("elsewhere");
+        said(&mut elsewhere.command(&lab, &["--env", "qa", "--push", "--yes"])).ok();
+        let token = ids(&lab)[0];
+        let said = lab.provision(["keys", "remove", "ben", "--dry-run", way]).ok();
+        assert!(said.out.contains(&token.to_string()), "{}{}", said.out, said.err);
+        let said = lab.provision(["keys", "remove", "ben", "--yes", way]);
+        assert_eq!(said.status, 3, "{way}: {}{}", said.out, said.err);
+        assert!(said.out.contains(&token.to_string()) && said.out.contains("still in use"), "{}", said.out);
+    }
+}
+
+#[test]
+fn what_the_remote_has_is_rotated_too() {
+    let (lab, ben) = (Lab::today(), Person::new("ben"));
+    let ana = Person::owner_of(&lab);
+    lab.write(".sops.yaml", &policy(&[&ana, &ben], &[("^secrets/", &["ana", "ben"])]));
+    lab.commit_all("readers");
+    let team = Team::of(&lab);
+    let elsewhere = team.another_clone("elsewhere");
+    said(&mut elsewhere.command(&lab, &["--env", "qa", "--push", "--yes"])).ok();
+    let old = ids(&lab);
+    let args = ["keys", "remove", "ben", "--rotate-tokens", "--overlap", "0s", "--push", "--yes"];
+    lab.provision(args).ok();
+    assert!(ids(&lab).len() == 1 && ids(&lab) != old, "{:?} of {old:?}", ids(&lab));
+    assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
+}
+
+#[test]
+fn a_removal_that_was_committed_here_goes_along_with_push() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    for rotates in [false, true] {
+        let lab = Lab::today();
+        let team = Team::of(&lab);
+        let lab = self::lab(lab, &ben, &eva);
+        lab.git(["push", "-q"]);
+        lab.provision(["keys", "remove", "ben", "--yes"]);
+        assert!(team.show("main", ".sops.yaml").contains("ben"));
+        let args = ["keys", "remove", "ben", "--push", "--yes"];
+        let said = lab.provision(args.into_iter().chain(rotates.then_some("--rotate-tokens")));
+        assert_eq!(said.status, if rotates { 0 } else { 3 }, "{}{}", said.out, said.err);
+        assert!(!team.show("main", ".sops.yaml").contains("ben"), "{}{}", said.out, said.err);
+        assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
+        assert_eq!(ids(&lab).len(), if rotates { 4 } else { 2 });
+    }
+}

@@ -47,6 +47,7 @@ mod git_commit_refusals;
 mod git_commit_sign;
 mod git_commit_signals;
 mod git_environment;
+mod going_on;
 mod guides;
 mod hook;
 mod interrupted;

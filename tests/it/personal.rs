@@ -139,6 +139,25 @@ fn without_a_terminal_the_form_is_named_and_nothing_is_done() {
 }
 
 #[test]
+fn a_pasted_token_is_never_written_where_the_rule_leaves_its_slot_in_the_clear() {
+    let lab = Lab::new();
+    let profile = "secrets: { file: secrets/mine.sops.yaml, template: mine.yaml }\n\
+        tokens:\n  me: { kind: personal, name: Mine, scopes: [read_user] }\n";
+    lab.write("environments/mine.yaml", &format!("gitlab: {}\n{profile}", lab.gitlab.url()));
+    lab.write("templates/mine.yaml", "token: \"{{ tokens.me }}\"\npassword: secret\n");
+    let policy = lab.read(".sops.yaml").replace("    age:", "    encrypted_regex: ^password$\n    age:");
+    lab.write(".sops.yaml", &policy);
+    lab.commit_all("mine");
+    // Nobody is asked for a token that would have no place.
+    let mut terminal = Terminal::start(lab.command(["--env", "mine", "--yes"]));
+    terminal.expect("[\"token\"] would be written in the clear");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 5, "{said}");
+    assert!(!said.contains(PASTE), "{said}");
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+}
+
+#[test]
 fn a_renewed_token_supersedes_the_old_one() {
     let lab = Lab::new();
     let (mut terminal, form) = asks(&lab, &[]);

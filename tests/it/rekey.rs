@@ -319,3 +319,64 @@ fn it_is_delivered_with_push_and_as_a_merge_request() {
     );
     assert!(options.contains("**Reader removed**"), "{options}");
 }
+
+#[test]
+fn a_policy_that_is_not_committed_stops_a_rekey_that_delivers() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = furnished(Lab::today(), &[&ben]);
+    let team = Team::of(&lab);
+    let main = team.git(["rev-parse", "main"]);
+    set_policy(&lab, &[]);
+    for way in ["--push", "--mr"] {
+        let said = lab.provision(["rekey", "--yes", way]);
+        let said = said.refused(5, ".sops.yaml has changes that are not committed");
+        assert!(said.err.contains("provision rekey --with-policy"), "{}", said.err);
+        let add = ["keys", "add", "eva", &eva.recipient, "--yes", way];
+        lab.provision(add).refused(5, ".sops.yaml has changes that are not committed");
+    }
+    let said = lab.provision(["rekey", "--check"]);
+    assert!(said.status == 3 && said.err.contains("provision rekey --with-policy"), "{}", said.err);
+    assert_eq!(team.git(["rev-parse", "main"]), main);
+    lab.provision(["rekey", "--with-policy", "--yes"]).ok();
+    lab.provision(["rekey", "--push", "--yes"]).ok();
+    assert!(!team.show("main", ".sops.yaml").contains("ben"));
+    assert!(!team.show("main", X).contains(&ben.recipient));
+    assert_eq!(
+        (lab.head(), lab.git(["status", "--porcelain"])),
+        (team.git(["rev-parse", "main"]), String::new())
+    );
+
+    // An edit of a file that would change is not passed over either.
+    lab.sops(["set", X, "[\"a\"]", "\"mine\""]).ok();
+    let add = ["keys", "add", "eva", &eva.recipient, "--yes", "--push"];
+    lab.provision(add).refused(5, &format!("{X} has changes that are not committed"));
+}
+
+#[test]
+fn a_rekey_that_was_committed_here_goes_along_with_push() {
+    let ben = Person::new("ben");
+    for way in ["--push", "--mr"] {
+        let lab = furnished(Lab::today(), &[]);
+        let team = Team::of(&lab);
+        set_policy(&lab, &[&ben]);
+        lab.commit_all("ben comes");
+        lab.provision(["rekey", "--yes"]).ok();
+        let said = lab.provision(["rekey", "--yes", way]).ok();
+        let branch = if way == "--mr" { "provision/rekey" } else { "main" };
+        assert!(said.out.contains(&format!("pushed to {branch} at origin")), "{}{}", said.out, said.err);
+        assert_eq!(team.git(["rev-parse", branch]), lab.head());
+        let said = lab.provision(["rekey", "--yes", way]).ok();
+        assert!(said.out.contains("nothing to do") && !said.out.contains("pushed"), "{}", said.out);
+        assert_eq!(
+            said.err.contains("provision/rekey at origin, which is not merged into main yet"),
+            way == "--mr",
+            "{}",
+            said.err
+        );
+        // Commits of the user's that are about something else stay.
+        lab.write("README", "mine\n");
+        lab.commit_all("readme");
+        lab.provision(["rekey", "--yes", way]).ok();
+        assert_ne!(team.git(["rev-parse", branch]), lab.head());
+    }
+}

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use jiff::SignedDuration;
+use provision::lock::Lock;
 
 use crate::support::lab::{Lab, Said};
 use crate::support::team::Team;
@@ -224,8 +225,10 @@ fn what_gitlab_refuses_does_not_take_the_others_along_and_the_error_says_what_to
     many(&lab, 3);
     lab.provision(["--env", "qa", "--yes"]).ok();
     lab.gitlab.add_fault("POST /groups/*/access_tokens after 1 x1 403".parse().unwrap());
-    let said = lab.provision(["rotate", "--env", "qa", "--yes"]).refused(4, "1 token was not made");
-    assert!(said.err.contains("for the rest: provision rotate --env qa --token t1"), "{}", said.err);
+    let args = ["rotate", "--env", "qa", "--overlap", "48h", "--yes"];
+    let said = lab.provision(args).refused(4, "1 token was not made");
+    let rest = "for the rest: provision rotate --env qa --token t1 --overlap 48h";
+    assert!(said.err.contains(rest), "{}", said.err);
     assert_eq!(live(&lab).len(), 5);
     assert!(!lab.repo().join(".git/provision/qa.journal").exists());
     let before = [lab.value(SECRETS, "T1"), lab.value(SECRETS, "T2")];
@@ -241,9 +244,9 @@ fn an_environment_that_cannot_be_planned_does_not_hold_up_the_others() {
     let lock = lab.read(LOCK);
     lab.write(LOCK, &lock.replace("name: Backstage (qa", "name: Another (qa"));
     lab.commit_all("forged");
-    let said = lab.provision(["--env", "qa,dev", "--yes"]).refused(4, "qa failed");
+    let said = lab.provision(["--env", "qa,dev", "--prune", "--yes"]).refused(4, "qa failed");
     assert!(said.out.contains("dev: backstage is group token"), "{}", said.out);
-    assert!(said.err.contains("for the rest: provision --env qa"), "{}", said.err);
+    assert!(said.err.contains("for the rest: provision --env qa --prune"), "{}", said.err);
 }
 
 /// dev and qa are due, and so is somebody's personal token.
@@ -285,4 +288,95 @@ fn the_overlap_begins_when_the_successor_arrives() {
     lab.gitlab.advance(SignedDuration::from_hours(25));
     lab.provision(due).ok();
     assert_eq!(live(&lab).len(), 1);
+}
+
+fn edited(lab: &Lab, slots: &[&str], value: &str) {
+    for slot in slots {
+        lab.sops(["set", SECRETS, &format!("[\"{slot}\"]"), &format!("\"{value}\"")]).ok();
+    }
+    lab.commit_all("edit by hand");
+}
+
+/// backstage and t1, each in a slot of its own.
+fn two() -> Lab {
+    let lab = Lab::today();
+    many(&lab, 2);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab
+}
+
+#[test]
+fn a_slot_that_somebody_has_overwritten_is_no_better_after_the_rotation_of_another_entry() {
+    let lab = two();
+    edited(&lab, &["T1"], "not a token");
+    let said = || {
+        let said = [&["--env", "qa", "--dry-run"][..], &["status", "--env", "qa"], &["check"]];
+        said.map(|args| lab.provision(args)).map(|said| (said.status, said.out.contains("T1")))
+    };
+    let before = said();
+    assert!(before[0].1 && before[2] == (3, true), "{before:?}");
+    lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    assert_eq!(said(), before);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.value(SECRETS, "T1").starts_with("glpat-"));
+}
+
+#[test]
+fn a_slot_whose_token_gitlab_refused_is_still_known_to_hold_another_value() {
+    let lab = two();
+    edited(&lab, &["GITLAB_TOKEN", "T1"], "not a token");
+    lab.gitlab.add_fault("POST /groups/*/access_tokens after 1 x1 403".parse().unwrap());
+    lab.provision(["--env", "qa", "--yes"]).refused(4, "1 token was not made");
+    assert!(lab.value(SECRETS, "GITLAB_TOKEN").starts_with("glpat-"));
+    assert_eq!(lab.value(SECRETS, "T1"), "not a token");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(lab.value(SECRETS, "T1").starts_with("glpat-"));
+}
+
+#[test]
+fn a_slot_that_waits_for_its_value_still_waits_after_the_rotation_of_another_entry() {
+    let lab = two();
+    let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+    lock.tokens.get_mut("t1").unwrap().slots.clear();
+    lab.write(LOCK, &lock.write());
+    edited(&lab, &["T1"], "");
+    lab.provision(["--env", "qa", "--yes"]).refused(3, "and its value is not here");
+    lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    lab.provision(["--env", "qa", "--yes"]).refused(3, "and its value is not here");
+}
+
+#[test]
+fn a_slot_that_is_gone_or_empty_does_not_hold_up_the_rotation_of_another_entry() {
+    type Lose = fn(&Lab);
+    let loses: [Lose; 2] = [
+        |lab| edited(lab, &["T1"], ""),
+        |lab| {
+            lab.sops(["unset", SECRETS, "[\"T1\"]"]).ok();
+            lab.commit_all("edit by hand");
+        },
+    ];
+    for lose in loses {
+        let lab = two();
+        lose(&lab);
+        let old = lab.value(SECRETS, "GITLAB_TOKEN");
+        lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+        assert_ne!(lab.value(SECRETS, "GITLAB_TOKEN"), old);
+        lab.provision(["--env", "qa", "--yes"]).ok();
+        assert!(lab.value(SECRETS, "T1").starts_with("glpat-"));
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_leaves_the_lock_in_a_plain_run_and_not_in_the_rotation_of_another_entry() {
+    const OLD: &str = "secrets/old.sops.yaml";
+    let lab = two();
+    let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+    let slots = &mut lock.tokens.get_mut("t1").unwrap().slots;
+    slots.insert(OLD.to_owned(), slots[SECRETS].clone());
+    lab.write(LOCK, &lock.write());
+    lab.commit_all("both names");
+    let said = lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    assert!(!said.err.contains(OLD) && lab.read(LOCK).contains(OLD), "{}", said.err);
+    let said = lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(said.err.contains(OLD) && !lab.read(LOCK).contains(OLD), "{}", said.err);
 }

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod bad_input;
+mod block_scalars;
 mod case;
 mod comments;
 mod documents;

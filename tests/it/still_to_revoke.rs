@@ -106,12 +106,27 @@ fn a_branch_whose_lock_still_has_it_gets_a_successor_of_its_own_or_is_left_with_
     for (args, alive) in [(["rotate", "--yes"], false), (["resume", "--abandon"], true)] {
         let lab = lab();
         lab.fault("DELETE * 403");
-        leaked(&lab, &lab.value(SECRETS, "GITLAB_TOKEN")).refused(4, "not revoked yet");
+        lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--force", "--yes"])
+            .refused(4, "not revoked yet");
         lab.gitlab.clear_faults();
         lab.git(["checkout", "-q", "-b", "other", "HEAD~1"]);
         lab.provision(args.into_iter().chain(["--env", "qa"])).ok();
         assert_eq!((lives(&lab, 0), has_journal(&lab)), (alive, false));
     }
+}
+
+#[test]
+fn a_leak_is_not_forgotten_by_giving_up_what_was_begun() {
+    let lab = lab();
+    lab.fault("DELETE * 403");
+    leaked(&lab, &lab.value(SECRETS, "GITLAB_TOKEN")).refused(4, "not revoked yet");
+    lab.gitlab.clear_faults();
+    lab.git(["checkout", "-q", "-b", "other", "HEAD~1"]);
+    lab.provision(["resume", "--abandon", "--env", "qa"])
+        .refused(3, "which leaked, was to be revoked by an interrupted run, and is not yet");
+    assert!(lives(&lab, 0) && has_journal(&lab));
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    assert_eq!((lives(&lab, 0), has_journal(&lab)), (false, false));
 }
 
 #[test]
@@ -130,4 +145,38 @@ fn what_was_pushed_and_not_revoked_is_remembered_by_a_branch_that_is_behind() {
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert_eq!((lives(&lab, 0), lives(&lab, 1)), (false, true));
     assert!(!has_journal(&lab));
+}
+
+#[test]
+fn a_branch_without_the_lock_undoes_the_rotation_and_leaves_the_token() {
+    for abandon in [None, Some("--abandon")] {
+        let lab = Lab::today();
+        let team = Team::of(&lab);
+        lab.git(["branch", "feature"]);
+        lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+        lab.git(["pull", "-q"]);
+        let hook = lab.repo().join(".git/hooks/pre-commit");
+        script(&hook, "#!/bin/sh\nexit 1\n");
+        lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--force", "--yes"])
+            .refused(4, "git commit failed");
+        std::fs::remove_file(hook).unwrap();
+        lab.git(["checkout", "-q", "-f", "feature"]);
+        lab.provision(["resume", "--env", "qa", "--yes"].into_iter().chain(abandon)).ok();
+        let current = format!("id: {}", lab.minted()[0]["id"]);
+        assert!(team.show("main", "environments/locks/qa.yaml").contains(&current));
+        assert_eq!((lives(&lab, 0), lives(&lab, 1), has_journal(&lab)), (true, false, false));
+    }
+}
+
+#[test]
+fn what_was_to_go_after_a_push_does_not_go_after_a_commit() {
+    let lab = Lab::today();
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    lab.git(["pull", "-q"]);
+    team.hook("pre-receive", "exit 1");
+    lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"]).refused(4, "");
+    lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    assert_eq!(lab.git(["rev-list", "--count", "origin/main..HEAD"]), "1");
+    assert!(lives(&lab, 0));
 }

@@ -3,6 +3,7 @@
 use super::{Hook, Observed, Repository, Said, count};
 use crate::checks::{Severity, State};
 use crate::error::word;
+use crate::plan::options::Options;
 
 fn repository(observed: &Observed) -> Option<&Repository> {
     observed.repository.as_ref().ok()
@@ -177,9 +178,12 @@ pub(super) fn interrupted(observed: &Observed) -> Vec<Said> {
         return vec![Said::ok("no run was interrupted")];
     }
     let each = repository.journals.iter().map(|(environment, open)| match open {
-        Ok(number) => Said::warning(
-            format!("a run of {environment} was interrupted with {} open", count(*number, "request")),
-            format!("provision --env {environment} goes on from there"),
+        Ok(replay) => Said::warning(
+            format!(
+                "a run of {environment} was interrupted with {} open",
+                count(replay.open.len(), "request")
+            ),
+            format!("{} goes on from there", Options::resume(replay.way()).command(environment)),
         ),
         Err(error) => Said::of_error(error),
     });

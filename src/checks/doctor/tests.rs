@@ -1,6 +1,7 @@
 use super::*;
 use crate::checks::State;
 use crate::error::Kind;
+use crate::journal::Replay;
 use crate::token;
 
 const NOW: &str = "2026-11-21T08:00:00Z";
@@ -124,7 +125,10 @@ fn trouble_in_the_repository_is_graded_and_has_a_way_out() {
     assert_eq!(repository(|repo| repo.check = Ok((2, Some("x".to_owned())))), ["files: wrong"]);
     assert_eq!(repository(|repo| repo.environments = Vec::new()), ["profiles: wrong"]);
     assert_eq!(repository(|repo| repo.environments[0].1 = Some(error())), ["profiles: wrong"]);
-    assert_eq!(repository(|repo| repo.journals = vec![("qa".to_owned(), Ok(1))]), ["interrupted: warning"]);
+    assert_eq!(
+        repository(|repo| repo.journals = vec![("qa".to_owned(), Ok(Replay::default()))]),
+        ["interrupted: warning"]
+    );
     assert_eq!(repository(|repo| repo.hook = Hook::None), [""; 0]);
 }
 

@@ -5,20 +5,28 @@ use std::rc::Rc;
 
 use super::super::Exit;
 use super::super::rekeying::{self, Job, Outcome};
+use super::super::writer;
 use super::succeed::Rotation;
 use crate::cli::KeysRemoveArgs;
+use crate::deliver::look_at;
 use crate::error::{Error, Kind, Result};
+use crate::observe::environments;
 use crate::observe::readership::{history, policy, policy_of, present};
 use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::{self, Done};
 use crate::plan::{Note, Plan};
+use crate::profile::Environment;
 use crate::readership::Readable;
+use crate::readership::leaving::{Renamed, keys_in, reads_by};
 use crate::readership::succession::{LeftBehind, left_behind};
 use crate::repo::Repository;
-use crate::sops::{Policy, PolicyEdit, PolicyEditError, Reader, Recipient};
+use crate::sops::{Policy, PolicyEdit, PolicyEditError, Reader};
 use crate::ui::{self, Ui};
 use crate::world::World;
+
+/// The command's name, as others that wait for it read it.
+const VERB: &str = "keys remove";
 
 /// What git knows of somebody.
 struct Past {
@@ -28,19 +36,32 @@ struct Past {
     /// Files of which some version cannot be read.
     unreadable: BTreeSet<String>,
     left_behind: Vec<LeftBehind>,
+    /// The profiles, where tokens are to be replaced.
+    environments: Vec<Environment>,
 }
 
 impl Past {
-    fn of(name: &str, repo: &Repository) -> Result<Self> {
+    /// As a run with these options would find it: with all that the remote has, where it delivers.
+    fn of(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, world: &World) -> Result<Self> {
+        let run = args.write.run;
+        let way = run.delivery.way();
+        let _lock = way.map(|_| writer::lock(repo, VERB, run.lock_timeout, ui)).transpose()?;
+        look_at(world, repo, way, &topic(args), |repo| Self::at(args, repo))
+    }
+
+    fn at(args: &KeysRemoveArgs, repo: &Repository) -> Result<Self> {
+        let name = &args.name;
         let history = history(repo)?;
         let mut keys = history.keys_of(name);
         let policy = policy(repo)?;
-        keys.extend(leaving(name, &policy));
+        let present_keys = leaving(name, &keys, &policy)?;
+        keys.extend(present_keys);
         let others = policy.readers().into_iter().collect();
         let left_behind = left_behind(&history, &present(repo)?, &keys, &others);
         let readable = history.readable_by(&keys);
         let unreadable = history.unreadable().into_iter().map(str::to_owned).collect();
-        Ok(Self { keys, readable, unreadable, left_behind })
+        let environments = if args.rotate_tokens { environments::all(repo)? } else { Vec::new() };
+        Ok(Self { keys, readable, unreadable, left_behind, environments })
     }
 }
 
@@ -49,27 +70,31 @@ impl Past {
 /// # Errors
 /// See the exit codes.
 pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, world: &World) -> Result<Exit> {
-    let mut past = Past::of(&args.name, repo)?;
+    let mut past = Past::of(args, repo, ui, world)?;
     if past.keys.is_empty() {
         return Err(Error::new(Kind::Usage, format!("no .sops.yaml has ever called anybody {}", args.name))
             .hint("provision keys list shows the names; a public key will do too"));
     }
     let rotation = args.rotate_tokens.then(|| Rotation::new(args, ui, world)).transpose()?;
-    let has_them = |policy: &Policy| is_reader(&args.name, policy);
+    let keys = past.keys.clone();
+    let has_them = |policy: &Policy| reads_by(policy, &args.name, &keys);
     let (tokens, waits) = match &rotation {
-        Some(rotation) => {
-            (rotation.rehearse(&past.readable, repo).await?, rotation.awaits_merge(repo, has_them)?)
-        }
+        Some(rotation) => (
+            rotation.rehearse(&past.readable, &past.environments, repo).await?,
+            rotation.awaits_merge(repo, has_them)?,
+        ),
         None => (Some(Vec::new()), false),
     };
     let then = tokens.as_deref().filter(|_| !waits).unwrap_or_default();
-    let (exit, done) = match remove(args, then, repo, ui, world).await? {
+    let (exit, done) = match remove(args, &past.keys, then, repo, ui, world).await? {
         Outcome::Planned(plan, notes) => {
             let dry_run = DryRun { plan: &plan, notes: &notes, tokens: tokens.as_deref(), waits };
             return dry_run.show(args, &past, ui);
         }
         Outcome::Done(exit, done) => (exit, done),
     };
+    // Somebody may have been faster. Where the remote is gone now, what was seen of it counts.
+    past = Past::of(args, repo, ui, world).unwrap_or(past);
     let Some(rotation) = rotation else {
         report(args, &past, Some(&done), &[], ui)?;
         return Ok(ended(exit, &past.readable));
@@ -84,17 +109,22 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         ui::rekey::done(ui, &done)?;
     }
     let (rotated, replaced) = match rotation.check_that_they_are_out(repo, has_them) {
-        Ok(()) => rotation.run(&past.readable, repo, then).await,
+        Ok(()) => rotation.run(&past.readable, &past.environments, repo, then).await,
         Err(error) => (Err(error), Vec::new()),
     };
-    past = Past::of(&args.name, repo)?;
+    past = Past::of(args, repo, ui, world).unwrap_or(past);
     report(args, &past, Some(&done).filter(|_| ui.json()), &replaced, ui)?;
     Ok(if rotated? == Exit::Attention { Exit::Attention } else { ended(exit, &past.readable) })
+}
+
+fn topic(args: &KeysRemoveArgs) -> Topic {
+    Topic::of(&format!("keys-{}", args.name))
 }
 
 /// Everything that is encrypted is for the others alone afterwards.
 async fn remove(
     args: &KeysRemoveArgs,
+    past: &BTreeSet<Reader>,
     then: &[Plan],
     repo: &Rc<Repository>,
     ui: Ui,
@@ -102,14 +132,14 @@ async fn remove(
 ) -> Result<Outcome> {
     let edit = |text: &str| {
         let mut text = text.to_owned();
-        for reader in leaving(&args.name, &policy_of(&text)?) {
+        for reader in leaving(&args.name, past, &policy_of(&text)?)? {
             text = without(&text, reader, &args.name)?;
         }
         Ok(text)
     };
     let job = Job {
-        verb: "keys remove",
-        topic: Topic::of(&format!("keys-{}", args.name)),
+        verb: VERB,
+        topic: topic(args),
         within: Vec::new(),
         subject: Some(format!("provision(keys): remove {}", args.name)),
         edit: Some(&edit),
@@ -171,19 +201,21 @@ impl DryRun<'_> {
     }
 }
 
-/// Whom the policy calls this; or the key itself.
-fn leaving(name: &str, policy: &Policy) -> BTreeSet<Reader> {
-    if let Ok(recipient) = name.parse::<Recipient>() {
-        return BTreeSet::from([Reader::Age(recipient)]);
-    }
-    let called = policy.readers().into_iter().filter(|one| policy.names().of(one) == Some(name));
-    policy.names().named(name).chain(called).collect()
-}
-
-/// Whether anything is still encrypted for them by this policy.
-fn is_reader(name: &str, policy: &Policy) -> bool {
-    let readers = policy.readers();
-    leaving(name, policy).iter().any(|one| readers.iter().any(|reader| reader.is_same_key(one)))
+/// Their keys in the policy.
+fn leaving(name: &str, past: &BTreeSet<Reader>, policy: &Policy) -> Result<BTreeSet<Reader>> {
+    keys_in(policy, name, past).map_err(|renamed| {
+        let Renamed { reader, name: other, theirs } = *renamed;
+        let what = format!("{reader}, which was {name}'s, is called {other} in .sops.yaml now");
+        let error = Error::new(Kind::Refused, what)
+            .because(format!("{other} may be {name} under another name, or somebody who has that key now"))
+            .hint(format!("if it is {name}'s: provision keys remove {other}"));
+        let keys: Vec<String> = theirs.iter().map(ToString::to_string).collect();
+        if keys.is_empty() {
+            return error
+                .hint(format!("if it is not, nobody is called {name} any more: there is nothing to remove"));
+        }
+        error.hint(format!("if it is not, name the key: provision keys remove {}", keys.join(", or ")))
+    })
 }
 
 fn without(text: &str, reader: Reader, name: &str) -> Result<String> {

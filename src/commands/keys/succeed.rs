@@ -8,15 +8,15 @@ use std::rc::Rc;
 use super::super::Exit;
 use super::super::connection::Connections;
 use super::super::rotate::with_overlap;
-use super::super::writer::{self, Job, Planner};
+use super::super::writer::{self, Job};
 use crate::cli::{ConnectionArgs, KeysRemoveArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
-use crate::observe::{POLICY, Wish, environments, interrupted};
+use crate::observe::{POLICY, interrupted};
 use crate::plan::Plan;
 use crate::plan::deliver::Way;
+use crate::plan::invocation::Verb;
 use crate::plan::message::Done;
 use crate::plan::options::{Chosen, Options, Renew};
-use crate::plan::provision::plan;
 use crate::profile::Environment;
 use crate::readership::Readable;
 use crate::readership::succession::succession;
@@ -43,16 +43,14 @@ struct Chose {
 
 impl Chose {
     /// The tokens in use; and environments whose interrupted run is to be finished.
-    fn of(readable: &Readable, repo: &Repository) -> Result<Self> {
-        let names = environments::names(repo)?;
-        let all = names.iter().map(|name| environments::read(repo, name)).collect::<Result<Vec<_>>>()?;
-        let keys = succession(readable, &all).chosen;
+    fn of(readable: &Readable, all: &[Environment], repo: &Repository) -> Result<Self> {
+        let keys = succession(readable, all).chosen;
         let interrupted = interrupted::environments(repo)?;
         let is_concerned = |name: &String| {
             let could_be_read = readable.tokens.iter().any(|token| token.environment == *name);
             keys.contains_key(name) || (interrupted.contains(name) && could_be_read)
         };
-        let environments = all.into_iter().filter(|one| is_concerned(&one.name)).collect();
+        let environments = all.iter().filter(|one| is_concerned(&one.name)).cloned().collect();
         Ok(Self { environments, keys })
     }
 }
@@ -64,9 +62,10 @@ impl<'a> Rotation<'a> {
     /// An overlap that is none, a credential that cannot be read.
     pub(super) fn new(args: &'a KeysRemoveArgs, ui: Ui, world: &'a World) -> Result<Self> {
         let run = args.write.run;
-        let options = with_overlap(args.overlap.as_deref(), args.force, run.delivery.push)?;
-        let connections = Connections::new(&args.connection, ui, world)?;
         let write = WriteArgs { accept_more: false, run, connection: ConnectionArgs::default() };
+        let options = Options { force: args.force, ..write.options() };
+        let options = with_overlap(args.overlap.as_deref(), options)?;
+        let connections = Connections::new(&args.connection, ui, world)?;
         Ok(Self { name: &args.name, options, write, connections, ui, world })
     }
 
@@ -78,11 +77,12 @@ impl<'a> Rotation<'a> {
     pub(super) async fn rehearse(
         &self,
         readable: &Readable,
+        environments: &[Environment],
         repo: &Rc<Repository>,
     ) -> Result<Option<Vec<Plan>>> {
-        let Chose { environments, keys } = Chose::of(readable, repo)?;
-        let planner = self.planner(&keys);
-        let job = self.job(environments, &planner);
+        let Chose { environments, keys } = Chose::of(readable, environments, repo)?;
+        let options = |environment: &str| self.options(keys.get(environment));
+        let job = job(environments, &options);
         let rehearsed = writer::rehearse(&job, Rc::clone(repo), &self.connections, self.ui, self.world).await;
         match rehearsed {
             Err(error) if matches!(error.kind(), Kind::Refused | Kind::HalfWay) => Ok(None),
@@ -139,18 +139,19 @@ impl<'a> Rotation<'a> {
     pub(super) async fn run(
         &self,
         readable: &Readable,
+        environments: &[Environment],
         repo: &Rc<Repository>,
         agreed: &[Plan],
     ) -> (Result<Exit>, Vec<Done>) {
-        let Chose { environments, keys } = match Chose::of(readable, repo) {
+        let Chose { environments, keys } = match Chose::of(readable, environments, repo) {
             Ok(chose) => chose,
             Err(error) => return (Err(error), Vec::new()),
         };
         if environments.is_empty() {
             return (Ok(Exit::Done), Vec::new());
         }
-        let planner = self.planner(&keys);
-        let job = self.job(environments, &planner);
+        let options = |environment: &str| self.options(keys.get(environment));
+        let job = job(environments, &options);
         let (repo, ui, world) = (Rc::clone(repo), self.ui, self.world);
         let carried = writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
         let outcome = carried.outcome.map_err(|error| {
@@ -163,31 +164,16 @@ impl<'a> Rotation<'a> {
         (outcome, carried.done)
     }
 
-    fn planner(&self, keys: &BTreeMap<String, Chosen>) -> Box<Planner<'_>> {
-        let (keys, options) = (keys.clone(), self.options.clone());
-        Box::new(move |environment, observed, shown| {
-            let renew = match keys.get(&environment.name) {
-                Some(keys) => Renew::Now(keys.clone()),
-                None => Renew::Nothing,
-            };
-            let options = Options { renew, ..options.clone() };
-            let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
-            plan(environment, observed, &options).map_err(Error::from)
-        })
+    /// The options for an environment of which these tokens are rotated; `None`: what an interrupted run left is finished.
+    fn options(&self, keys: Option<&Chosen>) -> Options {
+        let (verb, renew) = match keys {
+            Some(keys) => (Verb::Rotate, Renew::Now(keys.clone())),
+            None => (Verb::Resume, Renew::Nothing),
+        };
+        Options { verb, renew, ..self.options.clone() }
     }
+}
 
-    fn job<'j>(&self, environments: Vec<Environment>, plan: &'j Planner<'j>) -> Job<'j> {
-        Job {
-            verb: "keys remove",
-            environments,
-            wish: Wish { revokes: self.options.revokes(), ..Wish::default() },
-            pasted: None,
-            leaked: None,
-            plan,
-            again: |environment, keys| match keys {
-                [] => format!("provision rotate --env {environment}"),
-                _ => format!("provision rotate --env {environment} --token {}", keys.join(",")),
-            },
-        }
-    }
+fn job<'j>(environments: Vec<Environment>, options: &'j dyn Fn(&str) -> Options) -> Job<'j> {
+    Job { verb: "keys remove", environments, pasted: None, leaked: None, options }
 }

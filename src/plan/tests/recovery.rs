@@ -4,7 +4,7 @@ use super::*;
 use crate::journal::Intent;
 use crate::plan::observed::{Outcome, Pending};
 
-fn pending(outcome: Outcome) -> Pending {
+pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {
         intent: Intent {
             mark: "pv-9".to_owned(),
@@ -19,12 +19,14 @@ fn pending(outcome: Outcome) -> Pending {
             sent: None,
             worktree: None,
             branch: Some("refs/heads/main".to_owned()),
+            way: None,
             planned_on: None,
             overlap: None,
             rotates: None,
         },
         outcome,
         same_ground: true,
+        out_of_reach: None,
         given_up: false,
     }
 }
@@ -34,7 +36,7 @@ fn minted(id: u64, mark: &str) -> Record {
     Record { description: Some(description("qa", "backstage", mark)), ..record(id) }
 }
 
-fn recorded() -> Outcome {
+pub(super) fn recorded() -> Outcome {
     Outcome::Recorded { record: minted(50, "pv-9"), opens: true, committed: false }
 }
 
@@ -49,6 +51,20 @@ fn a_recorded_value_is_used_where_all_is_as_it_was_planned() {
     let mut observed = fresh();
     observed.pending = vec![pending(recorded())];
     assert_eq!(verbs(&planned(&observed))[0], "finish with 50");
+}
+
+#[test]
+fn what_was_pushed_to_a_remote_that_is_gone_is_used_or_left_to_a_person() {
+    let mut observed = fresh();
+    let pushed = || Pending { out_of_reach: Some("origin".to_owned()), ..pending(recorded()) };
+    observed.pending = vec![pushed()];
+    assert_eq!(verbs(&planned(&observed))[0], "finish with 50");
+    observed.pending = vec![Pending { same_ground: false, ..pushed() }];
+    let error = plan(&environment(PROFILE), &observed, &Options::default()).unwrap_err();
+    assert!(matches!(&error, PlanError::OutOfReach { id: TokenId(50), .. }), "{error}");
+    let abandon = Options { abandon: true, ..Options::resume(None) };
+    let undone = plan(&environment(PROFILE), &observed, &abandon).unwrap();
+    assert_eq!(verbs(&undone)[0], "withdraw 50: the interrupted run is undone");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What is planned for tokens that an interrupted run was about to revoke.
 
 use super::*;
+use crate::journal::Retiring;
+use crate::plan::observed::{Outcome, Pending};
+use crate::plan::{Once, Why};
 use crate::token::Known;
 
 /// Token 42.
@@ -12,11 +15,18 @@ pub(super) fn known() -> Known {
     serde_json::from_value(known).unwrap()
 }
 
-/// A run was about to revoke token 42.
+/// A run was about to revoke token 42 after the commit that has token 50 in its place.
 fn retiring(mut observed: Observed) -> Observed {
-    let known = known();
-    observed.live.insert(known.id, Live::Known(record(42)));
-    observed.retiring = vec![("backstage".to_owned(), known)];
+    let token = known();
+    observed.live.insert(token.id, Live::Known(record(42)));
+    let (key, successor) = ("backstage".to_owned(), Some(TokenId(50)));
+    let because = Why::NoOverlap { once: Once::Committed };
+    observed.retiring = vec![Retiring { key, token, successor, because }];
+    observed
+}
+
+fn because(mut observed: Observed, because: Why) -> Observed {
+    observed.retiring[0].because = because;
     observed
 }
 
@@ -44,15 +54,145 @@ fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
     let cases = [
         (retiring(healthy()), Options::default(), "the lock here has it as the current one"),
         (replaced(), without_a_commit, "a run that commits revokes it"),
-        (elsewhere, Options::default(), "environments/locks/dev.yaml has it as a current one"),
+        (elsewhere, Options::default(), "environments/locks/dev.yaml names it as a current token too"),
     ];
     for (observed, options, why) in cases {
         let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
         assert!(plan.is_empty() && plan.needs_attention());
-        assert_eq!(plan.still_to_revoke, [TokenId(42)]);
+        assert_eq!(plan.still_to_revoke, observed.retiring);
         assert!(plan.notes[0].text.contains(why), "{:?}", plan.notes);
     }
     let abandon = Options { abandon: true, ..Options::default() };
     let plan = plan(&environment(PROFILE), &retiring(healthy()), &abandon).unwrap();
     assert!(plan.is_empty() && plan.still_to_revoke.is_empty() && !plan.needs_attention());
+}
+
+#[test]
+fn a_token_whose_successor_was_never_committed_is_not_revoked() {
+    let undone = |renew| {
+        let mut observed = retiring(fresh());
+        observed.pending = vec![Pending { same_ground: false, ..recovery::pending(recovery::recorded()) }];
+        let options = Options { renew, ..Options::default() };
+        plan(&environment(PROFILE), &observed, &options).unwrap()
+    };
+    for renew in [Renew::Nothing, Renew::Unhealthy] {
+        let plan = undone(renew);
+        assert!(verbs(&plan)[0].starts_with("withdraw 50"), "{:?}", verbs(&plan));
+        assert_eq!(plan.at_once().count(), 0, "{:?}", verbs(&plan));
+        assert!(plan.still_to_revoke.is_empty() && !plan.needs_attention());
+    }
+}
+
+#[test]
+fn what_was_to_be_revoked_is_that_token_and_not_its_successor() {
+    let wider = PROFILE.replace("[read_api]", "[read_api, read_repository]");
+    let plan = plan(&environment(&wider), &replaced(), &Options::default()).unwrap();
+    assert!(verbs(&plan)[0].starts_with("mint backstage in place of 50"), "{:?}", verbs(&plan));
+    let ends: Vec<_> = plan.at_once().map(|retire| retire.token.id).collect();
+    assert_eq!(ends, [TokenId(42)]);
+}
+
+#[test]
+fn only_the_named_entry_is_revoked_at_once() {
+    let other = "  other: { kind: group, group: acme, name: Other, role: developer, scopes: [read_api] }\n";
+    let mut observed = healthy();
+    observed.arrives_upstream = true;
+    observed.owners.insert("other".to_owned(), acme());
+    observed.lock.tokens.insert("other".to_owned(), lock::Entry { name: "Other".to_owned(), ..entry(43) });
+    observed.live.insert(TokenId(43), Live::Known(Record { name: "Other".to_owned(), ..record(43) }));
+    observed.files[0].slots.push(SlotState {
+        path: path("BOTH"),
+        tokens: BTreeSet::from(["backstage".to_owned(), "other".to_owned()]),
+        leaf: Leaf::Agrees,
+    });
+    let overlap = || Some(Overlap { written: "0s".to_owned(), span: jiff::Span::new() });
+    let leaked = Renew::Leaked { id: TokenId(42), last_used: None };
+    let cases =
+        [(Renew::Now(BTreeSet::from(["backstage".to_owned()])), overlap(), Some("0s")), (leaked, None, None)];
+    for (renew, overlap, said) in cases {
+        let options = Options { renew, overlap, ..Options::default() };
+        let plan = plan(&environment(&format!("{PROFILE}{other}")), &observed, &options).unwrap();
+        let overlaps: Vec<_> =
+            plan.mints().map(|mint| (mint.key.as_str(), mint.overlap.as_deref())).collect();
+        assert_eq!(overlaps, [("backstage", said), ("other", None)]);
+        let ends: Vec<_> = plan.at_once().map(|retire| retire.token.id).collect();
+        assert_eq!(ends, [TokenId(42)]);
+    }
+}
+
+/// The lock has 50 in its place, here and upstream.
+fn upstream(mut observed: Observed) -> Observed {
+    observed.upstream = observed.lock.clone();
+    observed
+}
+
+#[test]
+fn what_was_to_go_after_a_push_goes_once_its_successor_is_upstream() {
+    let pushed = |observed| because(observed, Why::NoOverlap { once: Once::Upstream });
+    let resumed = |observed: &Observed| {
+        let options = Options { renew: Renew::Nothing, ..Options::default() };
+        verbs(&plan(&environment(PROFILE), observed, &options).unwrap())
+    };
+    let waits = "! token 42 of backstage was to be revoked by an interrupted run, and is not yet: its successor is not known \
+                 to be upstream";
+    assert_eq!(resumed(&pushed(replaced())), [waits]);
+    assert_eq!(resumed(&pushed(upstream(replaced()))), ["then revoke 42"]);
+    let arrives = Observed { arrives_upstream: true, ..pushed(replaced()) };
+    assert_eq!(resumed(&arrives), ["then revoke 42"]);
+    // A later one has come in its place meanwhile.
+    let mut later = replaced();
+    later.lock.tokens.insert("backstage".to_owned(), entry(60));
+    assert_eq!(resumed(&pushed(upstream(later))), ["then revoke 42"]);
+    let mut behind = pushed(upstream(replaced()));
+    behind.lock = healthy().lock;
+    let pull = resumed(&behind);
+    assert!(
+        pull[0].ends_with("upstream has its successor: git pull, then provision resume --env qa"),
+        "{pull:?}"
+    );
+}
+
+#[test]
+fn a_successor_that_was_never_pushed_does_not_end_what_was_to_go_after_a_push() {
+    let mut observed = because(retiring(healthy()), Why::NoOverlap { once: Once::Upstream });
+    let committed = Outcome::Recorded { record: record(50), opens: true, committed: true };
+    observed.pending = vec![Pending { same_ground: false, ..recovery::pending(committed) }];
+    let hint = verbs(&planned(&observed));
+    assert!(hint.last().unwrap().ends_with("provision rotate --env qa --token backstage --push"), "{hint:?}");
+    observed.now = at("2026-12-01T13:00:00Z");
+    let now = Renew::Now(BTreeSet::from(["backstage".to_owned()]));
+    let options = Options { renew: now, ..Options::default() };
+    let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
+    assert!(verbs(&plan)[0].starts_with("mint backstage in place of 42"), "{:?}", verbs(&plan));
+    assert_eq!(plan.at_once().count(), 0, "{:?}", verbs(&plan));
+    assert_eq!(plan.still_to_revoke, observed.retiring);
+}
+
+#[test]
+fn a_leak_is_remembered_where_its_successor_was_never_committed() {
+    let mut observed = because(retiring(fresh()), Why::Leaked { last_used: None });
+    observed.pending = vec![Pending { same_ground: false, ..recovery::pending(recovery::recorded()) }];
+    for abandon in [false, true] {
+        let options = Options { renew: Renew::Nothing, abandon, ..Options::default() };
+        let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
+        assert_eq!(plan.at_once().count(), 0, "{:?}", verbs(&plan));
+        assert!(plan.needs_attention());
+        assert_eq!(plan.still_to_revoke, observed.retiring);
+    }
+    let mut again = because(retiring(healthy()), Why::Leaked { last_used: None });
+    again.pending = observed.pending;
+    let now = Renew::Now(BTreeSet::from(["backstage".to_owned()]));
+    let plan = plan(&environment(PROFILE), &again, &Options { renew: now, ..Options::default() }).unwrap();
+    let ends: Vec<_> = plan.at_once().map(|retire| retire.because.clone()).collect();
+    assert_eq!(ends, [Why::Leaked { last_used: None }]);
+}
+
+#[test]
+fn what_a_lock_upstream_still_has_as_current_is_revoked_before_a_push_only_where_that_was_chosen() {
+    let mut forced = replaced();
+    forced.current_anywhere.insert(TokenId(42));
+    forced.upstream = healthy().lock;
+    assert_eq!(verbs(&planned(&forced)), ["then revoke 42"]);
+    let pushed = because(forced, Why::NoOverlap { once: Once::Upstream });
+    assert!(planned(&pushed).is_empty());
 }

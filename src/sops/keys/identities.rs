@@ -24,6 +24,8 @@ pub enum IdentitySource {
         /// Lines as in a keys.txt, an SSH private key, or an age file with a passphrase.
         bytes: Zeroizing<Vec<u8>>,
     },
+    /// What is there and cannot be read.
+    Broken(IdentityError),
     /// A command that prints such a text. It is run when nothing read so far opens a file, and once.
     Command {
         /// The name of its variable.
@@ -40,6 +42,7 @@ pub struct Identities {
     known: Contents,
     commands: Vec<Command>,
     sources: Vec<String>,
+    broken: Vec<IdentityError>,
 }
 
 struct Command {
@@ -92,7 +95,7 @@ impl Identities {
     /// or a plugin is refused when it would be needed.
     ///
     /// # Errors
-    /// A line that is no identity.
+    /// A text with a line that is no identity.
     pub fn parse<S: Into<String>>(
         texts: impl IntoIterator<Item = (S, Secret)>,
     ) -> Result<Self, IdentityError> {
@@ -100,25 +103,33 @@ impl Identities {
             name: name.into(),
             bytes: Zeroizing::new(text.expose().as_bytes().to_vec()),
         };
-        Self::new(texts.into_iter().map(source), Arc::new(Alone))
+        let identities = Self::new(texts.into_iter().map(source), Arc::new(Alone));
+        match identities.broken.first() {
+            None => Ok(identities),
+            Some(error) => Err(error.clone()),
+        }
     }
 
-    /// Reads every source but the commands. `outside` is asked for what cannot be known from them, as late as possible.
-    ///
-    /// # Errors
-    /// A line that is no identity.
-    pub fn new(
-        sources: impl IntoIterator<Item = IdentitySource>,
-        outside: Arc<dyn Outside>,
-    ) -> Result<Self, IdentityError> {
+    /// Reads every source but the commands. One that is no good does not void the others, as with stock sops
+    /// (age/keysource.go, `loadIdentities`). `outside` is asked for what cannot be known from them, as late as possible.
+    pub fn new(sources: impl IntoIterator<Item = IdentitySource>, outside: Arc<dyn Outside>) -> Self {
         let (known, commands, names) = (Contents::default(), Vec::new(), Vec::new());
-        let mut identities = Self { outside, known, commands, sources: names };
+        let mut identities = Self { outside, known, commands, sources: names, broken: Vec::new() };
         for source in sources {
             let name = match source {
-                IdentitySource::Text { name, bytes } => {
-                    let contents = Contents::parse(&name, &bytes)?;
-                    identities.add(contents);
-                    name
+                IdentitySource::Text { name, bytes } => match Contents::parse(&name, &bytes) {
+                    Ok(contents) => {
+                        identities.add(contents);
+                        name
+                    }
+                    Err(error) => {
+                        identities.broken.push(error);
+                        continue;
+                    }
+                },
+                IdentitySource::Broken(error) => {
+                    identities.broken.push(error);
+                    continue;
                 }
                 IdentitySource::Command { name, command: line } => {
                     let printed = OnceLock::new();
@@ -128,7 +139,7 @@ impl Identities {
             };
             identities.sources.push(name);
         }
-        Ok(identities)
+        identities
     }
 
     fn add(&mut self, contents: Contents) {
@@ -174,8 +185,13 @@ impl Identities {
     /// so that one may be asked for.
     ///
     /// # Errors
-    /// A command or a passphrase that is needed and does not work.
+    /// A command or a passphrase that is needed and does not work; a source that is no good, as the key that the person
+    /// goes by may be in it.
     pub fn own_recipients(&self) -> Result<Vec<Recipient>, OutsideError> {
+        if let Some(error) = self.broken.first() {
+            let reason = format!("cannot tell which keys are your own: {error}");
+            return Err(OutsideError::Failed { reason });
+        }
         if self.recipients().all(Recipient::is_ssh) {
             let mut found = Vec::new();
             for command in &self.commands {
@@ -201,8 +217,20 @@ impl Identities {
         self.sources.iter().map(String::as_str).filter(move |name| with_ssh || !is_ssh(name))
     }
 
-    /// Identities that were seen and cannot be used; SSH keys among them only where `with_ssh`.
-    pub fn skipped(&self, with_ssh: bool) -> impl Iterator<Item = &Skipped> {
+    /// Where nothing was read and no command is there: the sources that are no good.
+    #[must_use]
+    pub fn only_broken(&self) -> &[IdentityError] {
+        if self.sources.is_empty() { &self.broken } else { &[] }
+    }
+
+    /// What was seen and cannot be used, a sentence each; SSH keys among it only where `with_ssh`.
+    pub fn unusable(&self, with_ssh: bool) -> impl Iterator<Item = String> {
+        let broken = self.broken.iter().map(ToString::to_string);
+        broken.chain(self.skipped(with_ssh).map(ToString::to_string))
+    }
+
+    /// Identities of a kind that cannot be used.
+    pub(super) fn skipped(&self, with_ssh: bool) -> impl Iterator<Item = &Skipped> {
         let ssh = self.known.ssh.iter().filter(move |_| with_ssh);
         self.known.skipped.iter().chain(ssh.flat_map(|key| &key.contents().skipped))
     }

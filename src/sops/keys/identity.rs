@@ -179,14 +179,13 @@ impl Contents {
             });
             return Ok(contents);
         }
-        let not_text = IdentityError { source_name: source.to_owned(), line: 1, reason: "not text" };
-        let text = str::from_utf8(bytes).map_err(|_| not_text)?;
         if start.starts_with(b"-----BEGIN ") {
+            let text = str::from_utf8(bytes).map_err(|_| not_an_identity(source, 1, "not text"))?;
             let text = Zeroizing::new(format!("{}\n", text.trim()));
             contents.ssh.push(SshText { source: source.to_owned(), text, parsed: OnceLock::new() });
             return Ok(contents);
         }
-        contents.add_lines(source, text)?;
+        contents.add_lines(source, bytes)?;
         Ok(contents)
     }
 
@@ -209,12 +208,19 @@ impl Contents {
         }
     }
 
-    fn add_lines(&mut self, source: &str, text: &str) -> Result<(), IdentityError> {
+    fn add_lines(&mut self, source: &str, bytes: &[u8]) -> Result<(), IdentityError> {
         let mut announced = None;
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            let error = |reason| IdentityError { source_name: source.to_owned(), line: index + 1, reason };
-            if line.is_empty() || line.starts_with('#') {
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let error = |reason| not_an_identity(source, index + 1, reason);
+            let line = line.trim_ascii();
+            // A comment may be in any encoding.
+            let is_comment = line.is_empty() || line.starts_with(b"#");
+            let line = match str::from_utf8(line) {
+                Ok(line) => line,
+                Err(_) if is_comment => "",
+                Err(_) => return Err(error("not text")),
+            };
+            if is_comment {
                 announced = line.split_ascii_whitespace().find_map(|word| word.parse().ok()).or(announced);
             } else if line.starts_with("AGE-PLUGIN-") {
                 let identity: age::plugin::Identity = line.parse().map_err(error)?;
@@ -242,6 +248,10 @@ impl Contents {
         }
         Ok(())
     }
+}
+
+fn not_an_identity(source: &str, line: usize, reason: &'static str) -> IdentityError {
+    IdentityError::NotAnIdentity { source_name: source.to_owned(), line, reason }
 }
 
 fn unsupported(key: &age::ssh::Identity) -> &'static str {

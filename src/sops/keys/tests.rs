@@ -98,7 +98,7 @@ fn identities_are_read_as_in_keys_txt() {
 #[test]
 fn a_line_that_is_no_identity_is_named_without_its_text() {
     let error = Identities::parse([("keys.txt", secret("# c\nAGE-SECRET-KEY-1CANARY\n"))]).unwrap_err();
-    assert_eq!((error.line, error.source_name.as_str()), (2, "keys.txt"));
+    assert!(error.to_string().starts_with("keys.txt, line 2: not an age identity"), "{error}");
     assert!(!error.to_string().contains("CANARY"));
 }
 
@@ -126,7 +126,7 @@ fn a_locked_ssh_key_is_asked_for_once_and_only_where_something_is_for_it() {
     let outside = Arc::new(Counting::default());
     let (mine, my_public) = new_identity();
     let sources = [text("~/.ssh/id_ed25519", SSH_LOCKED), text("keys.txt", &mine)];
-    let identities = Identities::new(sources, outside.clone()).unwrap();
+    let identities = Identities::new(sources, outside.clone());
     let locked: Recipient = SSH_LOCKED_PUBLIC.parse().unwrap();
     assert!(!opens(&identities, &[new_identity().1]));
     assert!(opens(&identities, &[locked.clone(), my_public]), "by the key that needs no passphrase");
@@ -143,7 +143,7 @@ fn an_identity_file_with_a_passphrase_is_asked_for_once_and_last() {
     let (inner, inner_public) = new_identity();
     let (mine, my_public) = new_identity();
     let sources = [text("keys.age", &locked_file(&inner)), text("keys.txt", &mine)];
-    let identities = Identities::new(sources, outside.clone()).unwrap();
+    let identities = Identities::new(sources, outside.clone());
     assert!(opens(&identities, &[inner_public.clone(), my_public]));
     assert_eq!(outside.asked.lock().unwrap().len(), 0);
     for _ in 0..20 {
@@ -179,7 +179,7 @@ fn a_wrong_passphrase_is_asked_for_once_and_named() {
     for (source, entry) in
         [(locked_file(&inner), public), (SSH_LOCKED.to_owned(), SSH_LOCKED_PUBLIC.parse().unwrap())]
     {
-        let identities = Identities::new([text("keys", &source)], Arc::new(Wrong)).unwrap();
+        let identities = Identities::new([text("keys", &source)], Arc::new(Wrong));
         let armored = wrapped(&entry);
         let Some(Err(Failure::Outside { error, .. })) = identities.unwrap(&[(&entry, &armored)]) else {
             panic!("a wrong passphrase opens nothing");
@@ -195,7 +195,7 @@ fn a_key_command_is_run_once_and_only_where_no_other_key_opens() {
     let (mine, my_public) = new_identity();
     *outside.prints.lock().unwrap() = printed;
     let command = IdentitySource::Command { name: "SOPS_AGE_KEY_CMD".to_owned(), command: "x".to_owned() };
-    let identities = Identities::new([command, text("keys.txt", &mine)], outside.clone()).unwrap();
+    let identities = Identities::new([command, text("keys.txt", &mine)], outside.clone());
     assert!(opens(&identities, &[public.clone(), my_public]));
     assert_eq!(outside.commands.load(Ordering::Relaxed), 0);
     // 200 files for five readers each.
@@ -214,7 +214,7 @@ fn a_plugin_is_started_only_for_what_may_be_its_own() {
         "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t".parse().unwrap();
     let identity = age::plugin::Identity::default_for_plugin("yubikey").unwrap().to_string();
     let keys = format!("#       Serial: 1\n#    Recipient: {yubikey}\n{identity}\n");
-    let identities = Identities::new([text("keys.txt", &keys)], outside.clone()).unwrap();
+    let identities = Identities::new([text("keys.txt", &keys)], outside.clone());
     assert_eq!(identities.recipients().collect::<Vec<_>>(), [&yubikey]);
     assert!(!opens(&identities, &[new_identity().1]));
     assert_eq!(outside.plugins.load(Ordering::Relaxed), 0);
@@ -227,12 +227,33 @@ fn ones_own_recipients_are_those_of_age_and_else_those_of_ssh() {
     let outside = Arc::new(Counting::default());
     let (mine, my_public) = new_identity();
     let ssh = || text("id_ed25519", SSH);
-    let own = |sources: Vec<IdentitySource>| {
-        Identities::new(sources, outside.clone()).unwrap().own_recipients().unwrap()
-    };
+    let own =
+        |sources: Vec<IdentitySource>| Identities::new(sources, outside.clone()).own_recipients().unwrap();
     assert_eq!(own(vec![ssh(), text("keys.txt", &mine)]), std::slice::from_ref(&my_public));
     assert_eq!(own(vec![ssh(), text("keys.age", &locked_file(&mine))]), [my_public]);
     assert!(own(vec![ssh()])[0].is_ssh());
+}
+
+#[test]
+fn a_source_that_is_no_good_voids_no_other_and_ones_own_recipients_are_refused() {
+    let (mine, my_public) = new_identity();
+    let bad = || text("bad.txt", &format!("{}\nnonsense\n", new_identity().0));
+    let identities = Identities::new([bad(), text("keys.txt", &mine)], Arc::new(Alone));
+    assert!(opens(&identities, &[my_public]));
+    assert_eq!(identities.recipients().len(), 1, "nothing of a text with a bad line is used");
+    assert!(identities.unusable(false).next().unwrap().starts_with("bad.txt, line 2: "));
+    assert_eq!(identities.only_broken(), []);
+    let error = identities.own_recipients().unwrap_err().to_string();
+    assert!(error.starts_with("cannot tell which keys are your own: bad.txt, line 2"), "{error}");
+    assert!(Identities::new([bad()], Arc::new(Alone)).only_broken().len() == 1);
+}
+
+#[test]
+fn a_comment_may_be_in_any_encoding() {
+    let (mine, my_public) = new_identity();
+    let bytes = [b"# caf\xe9\n", mine.as_bytes(), b"\r\n"].concat();
+    let source = IdentitySource::Text { name: "keys.txt".to_owned(), bytes: Zeroizing::new(bytes) };
+    assert!(opens(&Identities::new([source], Arc::new(Alone)), &[my_public]));
 }
 
 #[test]

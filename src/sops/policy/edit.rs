@@ -1,13 +1,14 @@
 //! Edits of a policy by span: who is added to which rules, who is taken out of all of them. Every other byte stays, and
 //! the result is read back: exactly the wanted rules have changed, in exactly the wanted way.
 
-use crate::yaml::{Kind, Mapping, Node, Position, Sequence, Style, Tree};
+use crate::yaml::{Comment, Kind, Mapping, Node, Position, Sequence, Tree};
 
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
+use super::super::names;
 use super::super::reader::Reader;
 use super::read::{self, is_empty};
-use super::{Policy, PolicyError, Rule, remove};
+use super::{Policy, PolicyError, Rule, remove, texts};
 
 /// A change of a policy.
 #[derive(Clone, Debug)]
@@ -106,6 +107,11 @@ pub enum PolicyEditError {
         /// The place.
         position: Position,
     },
+    /// A comment that says whose a key is would say it of another key, or of none.
+    #[error(
+        "a comment that names somebody would come to stand with somebody else, or with nobody; nothing was changed"
+    )]
+    Names,
     /// The change would reach further, as it is shared by an anchor.
     #[error(
         "the list is shared with other rules, or the change would reach further than it should; nothing was changed"
@@ -136,6 +142,10 @@ impl PolicyEdit {
         };
         let policy = Policy::parse(&after).map_err(|_| PolicyEditError::Reach)?;
         self.check(&before, &policy)?;
+        let (Self::Add { recipient, .. } | Self::Remove { recipient }) = self;
+        if !before.names.are_kept_in(&policy.names, &recipient.clone().into()) {
+            return Err(PolicyEditError::Names);
+        }
         Ok(after)
     }
 
@@ -247,13 +257,14 @@ fn add(
             continue;
         }
         edited.push(age.id());
+        let item = match &alias {
+            Some(anchor) => Item { text: format!("*{anchor}"), name: Some(anchor), is_named: true },
+            None => Item { text: recipient.to_string(), name, is_named: false },
+        };
         match age.as_sequence() {
-            Some(list) => {
-                let item = alias.clone().unwrap_or_else(|| recipient.to_string());
-                let comment = name.filter(|_| alias.is_none());
-                append(&mut edits, text, list, &item, comment)?;
-            }
-            None => append_to_text(&mut edits, text, age, recipient)?,
+            Some(list) => append(&mut edits, tree, list, &item)?,
+            None if texts::become_list(&mut edits, tree, age, &item) => {}
+            None => texts::append(&mut edits, text, age, recipient)?,
         }
     }
     edits.apply(text).map_err(|_| PolicyEditError::Reach)
@@ -263,7 +274,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// What rules call the recipient, `*name`, in a policy with anchors under `keys`; a new anchor where there is none.
+/// The anchor of the recipient in a policy with anchors under `keys`; a new one where there is none.
 fn anchor(
     tree: &Tree,
     edits: &mut Edits,
@@ -277,15 +288,16 @@ fn anchor(
         item.as_str().is_some_and(|text| text.parse::<Recipient>().is_ok_and(|known| known == *recipient))
     };
     if let Some(anchor) = keys.items().filter(is_it).find_map(Node::anchor) {
-        return Ok(Some(format!("*{anchor}")));
+        return Ok(Some(anchor.to_owned()));
     }
     let uses_anchors = keys.items().any(|item| item.anchor().is_some());
     let Some(name) = name.filter(|_| uses_anchors) else { return Ok(None) };
     if let Some(position) = find_anchor(tree.root(), name) {
         return Err(PolicyEditError::NameTaken { position, name: name.to_owned() });
     }
-    append(edits, tree.text(), keys, &format!("&{name} {recipient}"), None)?;
-    Ok(Some(format!("*{name}")))
+    let item = Item { text: format!("&{name} {recipient}"), name: Some(name), is_named: true };
+    append(edits, tree, keys, &item)?;
+    Ok(Some(name.to_owned()))
 }
 
 fn find_anchor(node: Option<Node<'_>>, name: &str) -> Option<Position> {
@@ -308,33 +320,74 @@ fn age_of(rule: Node<'_>, group: usize) -> Option<Node<'_>> {
     holder.get("age").filter(|node| !is_empty(*node)).map(Node::resolve)
 }
 
-/// Puts an item behind the last one of a list.
+/// What comes into a list.
+pub(super) struct Item<'n> {
+    text: String,
+    name: Option<&'n str>,
+    /// Whether its text says the name: an anchor or an alias.
+    is_named: bool,
+}
+
+impl Item<'_> {
+    /// With its name behind it, where its text does not say it.
+    pub(super) fn line(&self) -> String {
+        match self.name.filter(|_| !self.is_named) {
+            Some(name) => format!("{} # {name}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
+
+/// Puts an item behind the last one of a list: its name where the others have theirs.
 fn append(
     edits: &mut Edits,
-    text: &str,
+    tree: &Tree,
     list: Sequence<'_>,
-    item: &str,
-    comment: Option<&str>,
+    item: &Item<'_>,
 ) -> Result<(), PolicyEditError> {
+    let text = tree.text();
     let layout = |node: Node<'_>| PolicyEditError::Layout { position: node.position() };
     let last = list.items().next_back().ok_or_else(|| layout(list.node()))?;
+    let new = &item.text;
     if list.is_flow() {
+        check_no_comment(tree, list)?;
         let end = last.span().end;
-        edits.replace(end..end, format!(", {item}"));
+        edits.replace(end..end, format!(", {new}"));
         return Ok(());
     }
     let lead = hyphen(text, last).ok_or_else(|| layout(last))?;
-    let comment = comment.map(|comment| format!(" # {comment}")).unwrap_or_default();
-    let line_break = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    let line = format!("{lead}{item}{comment}");
-    match text[last.span().end..].find('\n') {
-        Some(newline) => {
-            let at = last.span().end + newline + 1;
-            edits.replace(at..at, format!("{line}{line_break}"));
+    let line_break = line_break(text);
+    let line = match item.name {
+        Some(name) if names::stand_above(tree, list) => {
+            let indent = &lead[..lead.len() - lead.trim_start().len()];
+            format!("{indent}# {name}{line_break}{lead}{new}")
         }
-        None => edits.replace(text.len()..text.len(), format!("{line_break}{line}")),
-    }
+        _ => format!("{lead}{}", item.line()),
+    };
+    put_below(edits, text, last.span().end, &line, line_break);
     Ok(())
+}
+
+/// Puts lines below the one with this place.
+pub(super) fn put_below(edits: &mut Edits, text: &str, place: usize, lines: &str, line_break: &str) {
+    match text[place..].find('\n') {
+        Some(newline) => {
+            let at = place + newline + 1;
+            edits.replace(at..at, format!("{lines}{line_break}"));
+        }
+        None => edits.replace(text.len()..text.len(), format!("{line_break}{lines}")),
+    }
+}
+
+pub(super) fn line_break(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// A comment between brackets may be the name of any item beside it, or of what is to come.
+pub(super) fn check_no_comment(tree: &Tree, list: Sequence<'_>) -> Result<(), PolicyEditError> {
+    let (span, position) = (list.node().span(), list.node().position());
+    let is_inside = |comment: &Comment| span.contains(&comment.span.start);
+    if tree.comments().iter().any(is_inside) { Err(PolicyEditError::Layout { position }) } else { Ok(()) }
 }
 
 /// What stands before an item of a block list on its line: blanks, a hyphen, blanks.
@@ -343,38 +396,4 @@ pub(super) fn hyphen<'t>(text: &'t str, item: Node<'_>) -> Option<&'t str> {
     let line = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let before = &text[line..start];
     before.trim_matches(' ').eq("-").then_some(before)
-}
-
-/// Puts a recipient behind the last one of a text with commas, on a line of its own where each has one.
-fn append_to_text(
-    edits: &mut Edits,
-    text: &str,
-    node: Node<'_>,
-    recipient: &Recipient,
-) -> Result<(), PolicyEditError> {
-    let span = node.span();
-    let source = &text[span.clone()];
-    let closing = usize::from(matches!(node.kind(), Kind::Scalar(_, Style::Single | Style::Double)));
-    let content = source[..source.len() - closing].trim_end();
-    let separator = if let Some(newline) = content.rfind('\n') {
-        let line = &content[newline + 1..];
-        let indent = &line[..line.len() - line.trim_start().len()];
-        let line_break = if content[..newline].ends_with('\r') { "\r\n" } else { "\n" };
-        if content.ends_with(',') {
-            format!("{line_break}{indent}")
-        } else {
-            format!(",{line_break}{indent}")
-        }
-    } else if content.contains(", ") {
-        ", ".to_owned()
-    } else {
-        ",".to_owned()
-    };
-    let is_literal = matches!(node.kind(), Kind::Scalar(_, Style::Literal));
-    if content.is_empty() || is_literal || content.ends_with(',') && !separator.contains('\n') {
-        return Err(PolicyEditError::Layout { position: node.position() });
-    }
-    let at = span.start + content.len();
-    edits.replace(at..at, format!("{separator}{recipient}"));
-    Ok(())
 }

@@ -40,8 +40,8 @@ const ROWS: &[(&str, &str)] = &[
         "creation_rules:\n- age: A,B,N\n  path_regex: x\n- age: >-\n    A,\n    B,\n    N\n",
     ),
     (
-        "creation_rules:\n- age: \"A\" # x\n- age: 'A, B'\n",
-        "creation_rules:\n- age: \"A,N\" # x\n- age: 'A, B, N'\n",
+        "creation_rules:\n- age: \"A\"\n- age: 'A, B' # x\n",
+        "creation_rules:\n- age: \"A,N\"\n- age: 'A, B, N' # x\n",
     ),
     (
         "creation_rules:\n  - age:\n    - A # ana\n    # ben\n    - B\n  - key_groups:\n    - pgp: [AB]\n      age:\n        - A",
@@ -191,6 +191,97 @@ fn a_recipient_joins_the_group_that_is_meant() {
     assert!(matches!(to(&rules[..1], Some(3)), Err(PolicyEditError::NoAge { .. })));
 }
 
+/// What is called what, in the order of the people.
+fn names(text: &str, people: &[String]) -> Vec<Option<String>> {
+    let policy = Policy::parse(text).unwrap();
+    people.iter().map(|key| policy.name_of(&key.parse().unwrap()).map(str::to_owned)).collect()
+}
+
+#[test]
+fn an_addition_keeps_all_names() {
+    let rows = [
+        (
+            "creation_rules:\n- age:\n  # ana\n  - A\n  # me\n  - B\n",
+            "creation_rules:\n- age:\n  # ana\n  - A\n  # me\n  - B\n  # new\n  - N\n",
+        ),
+        (
+            "creation_rules:\r\n  - age:\r\n      # ana\r\n      - A\r\n      # me\r\n      -   B",
+            "creation_rules:\r\n  - age:\r\n      # ana\r\n      - A\r\n      # me\r\n      -   B\r\n      # new\r\n      -   N",
+        ),
+        (
+            "keys:\n# Ana\n- &ana A\n# me\n- B\ncreation_rules:\n- age:\n  # ana\n  - *ana\n  # me\n  - B\n",
+            "keys:\n# Ana\n- &ana A\n# me\n- B\n# new\n- &new N\ncreation_rules:\n- age:\n  # ana\n  - *ana\n  # me\n  - B\n  # new\n  - *new\n",
+        ),
+    ];
+    for (before, after) in rows {
+        let people = people(3);
+        let (before, after) = (filled(before, &people), filled(after, &people));
+        let added = add(&before, &people[2], "new", &[0]).unwrap_or_else(|error| panic!("{error}\n{before}"));
+        assert_eq!(added, after);
+        assert_eq!(names(&added, &people), ["ana", "me", "new"].map(|name| Some(name.to_owned())));
+        assert_eq!(remove(&added, &people[2]).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_single_recipient_with_a_name_becomes_a_list() {
+    let people = people(3);
+    for (before, after) in [
+        (
+            "creation_rules:\n  - path_regex: x\n    age: A # ana\n    pgp: AB\n",
+            "creation_rules:\n  - path_regex: x\n    age:\n      - A # ana\n      - N # new\n    pgp: AB\n",
+        ),
+        ("creation_rules:\n- age: 'A'  # ana", "creation_rules:\n- age:\n    - 'A'  # ana\n    - N # new"),
+    ] {
+        let (before, after) = (filled(before, &people), filled(after, &people));
+        assert_eq!(add(&before, &people[2], "new", &[0]).unwrap(), after);
+        assert_eq!(names(&after, &people[..1]), [Some("ana".to_owned())]);
+    }
+    let text = filled("creation_rules:\n- { path_regex: x, age: 'A' } # ana\n", &people);
+    assert!(add(&text, &people[2], "new", &[0]).unwrap().contains(','));
+}
+
+#[test]
+fn a_list_in_brackets_keeps_the_names_of_those_who_stay() {
+    let people = people(3);
+    let text = filled("creation_rules:\n- age: [ A, # ana\n    N, # carol\n    B # bob\n  ]\n", &people);
+    assert_eq!(names(&text, &people), ["ana", "bob", "carol"].map(|name| Some(name.to_owned())));
+    for who in &people {
+        assert!(matches!(remove(&text, who), Err(PolicyEditError::Layout { .. })), "{text}");
+    }
+    for text in [
+        "creation_rules:\n- age: [ A, # ana\n    B # bob\n  ]\n",
+        "creation_rules:\n- age: [\n  # ana\n  A,\n  # bob\n  B\n  ]\n",
+        "creation_rules:\n- age: [\n  A,\n  B,\n  # carol is to come\n  ]\n",
+    ] {
+        let error = add(&filled(text, &people), &people[2], "carol", &[0]).unwrap_err();
+        assert!(matches!(error, PolicyEditError::Layout { .. }), "{text}: {error}");
+    }
+    // What stands behind the bracket is about them all.
+    let text = filled("creation_rules:\n- age: [A, B] # the team\n", &people);
+    let after = filled("creation_rules:\n- age: [B] # the team\n", &people);
+    assert_eq!(remove(&text, &people[0]).unwrap(), after);
+}
+
+#[test]
+fn a_comment_never_comes_to_name_somebody_else() {
+    let people = people(3);
+    let text = filled("creation_rules:\n- age:\n  # ana\n  - A\n  - B\n", &people);
+    assert_eq!(remove(&text, &people[0]), Err(PolicyEditError::Names));
+    // It stood above this one before, too.
+    assert_eq!(
+        remove(&text, &people[1]).unwrap(),
+        filled("creation_rules:\n- age:\n  # ana\n  - A\n", &people)
+    );
+    let text = filled("creation_rules:\n- age: A,B # why\n", &people);
+    assert_eq!(remove(&text, &people[0]).unwrap(), filled("creation_rules:\n- age: B # why\n", &people));
+    let text = filled("creation_rules:\n- age:\n  # the team\n  - A # ana\n  - B # bob\n", &people);
+    assert_eq!(
+        remove(&text, &people[0]).unwrap(),
+        filled("creation_rules:\n- age:\n  # the team\n  - B # bob\n", &people)
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -215,7 +306,8 @@ proptest! {
             let items: Vec<String> = (0..*count)
                 .map(|at| if anchors && *form < 3 { format!("*{}", names[at]) } else { people[at].clone() })
                 .collect();
-            let comment = if *comment { " # why" } else { "" };
+            // Behind a single recipient it would be a name.
+            let comment = if *comment && (*form < 3 || *count > 1) { " # why" } else { "" };
             let lines = |indent: &str| items.iter().map(|item| format!("{indent}- {item}{comment}\n")).collect::<String>();
             text.push_str("  - path_regex: x\n");
             text.push_str(&match form {

@@ -1,6 +1,6 @@
 //! From the text of a `.sops.yaml` to its rules.
 
-use crate::yaml::{Mapping, Node, Position, Tree};
+use crate::yaml::{Kind, Mapping, Node, Position, Style, Tree};
 
 use super::super::names::Names;
 use super::super::re2::Pattern;
@@ -36,6 +36,9 @@ pub(super) fn wrong_kind(node: Node<'_>, key: &str, wanted: &'static str) -> Pol
 
 /// The policy has no `creation_rules`; perhaps a misspelt one.
 fn no_rules(top: Mapping<'_>) -> PolicyError {
+    if let Some(merge) = merge_key(top) {
+        return at(merge, Problem::MergeKey);
+    }
     let misspelt = top.entries().find(|entry| strsim::damerau_levenshtein(entry.key, "creation_rules") <= 3);
     match misspelt {
         Some(entry) => at(entry.key_node, unknown(entry.key, ["creation_rules"])),
@@ -45,11 +48,25 @@ fn no_rules(top: Mapping<'_>) -> PolicyError {
 
 fn unknown<'k>(key: &str, known: impl IntoIterator<Item = &'k str>) -> Problem {
     let nearest = known.into_iter().map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
-    let suggestion = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, known)| known.to_owned());
+    // Three changes make any three letters of any others.
+    let alike = |distance: usize| distance <= 3 && distance < key.chars().count();
+    let suggestion = nearest.filter(|(distance, _)| alike(*distance)).map(|(_, known)| known.to_owned());
     Problem::UnknownKey { key: key.to_owned(), suggestion }
 }
 
+/// A `<<` without quotes. sops reads what it brings in (go-yaml, decode.go, `isMerge`).
+fn merge_key(mapping: Mapping<'_>) -> Option<Node<'_>> {
+    let is_merge = |key: Node<'_>| match key.kind() {
+        Kind::Scalar("<<", style) => key.tag().map_or(style == Style::Plain, |tag| tag.ends_with(":merge")),
+        _ => false,
+    };
+    mapping.entries().map(|entry| entry.key_node).find(|key| is_merge(*key))
+}
+
 pub(super) fn check_keys(mapping: Mapping<'_>, known: &[&str]) -> Result<(), PolicyError> {
+    if let Some(merge) = merge_key(mapping) {
+        return Err(at(merge, Problem::MergeKey));
+    }
     match mapping.entries().find(|entry| !known.contains(&entry.key)) {
         Some(entry) => Err(at(entry.key_node, unknown(entry.key, known.iter().copied()))),
         None => Ok(()),

@@ -7,7 +7,7 @@ use crate::yaml::{Entry, Kind, Mapping, Node, Sequence, Style, Tree};
 use super::super::edit::Edits;
 use super::super::keys::Recipient;
 use super::super::names;
-use super::edit::{PolicyEditError, hyphen};
+use super::edit::{PolicyEditError, check_no_comment, hyphen};
 use super::keys::KEY_TYPES;
 use super::read::is_empty;
 
@@ -71,6 +71,7 @@ impl<'t> Removal<'t> {
             if !gone[index] {
                 self.node(*item)?;
             } else if list.is_flow() {
+                check_no_comment(self.tree, list)?;
                 self.ranges.push(flow_range(&items, &gone, index));
             } else {
                 let range = self.line(*item)?;

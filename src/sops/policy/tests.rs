@@ -53,6 +53,25 @@ fn recipients_are_a_list_or_a_text_with_commas() {
 }
 
 #[test]
+fn a_merge_key_is_named_wherever_sops_would_follow_it() {
+    let base = format!("base: &base\n  age: {ANA}\n");
+    let named =
+        "the merge key `<<` is not followed here, only aliases of values are: write out what it brings in";
+    for (rules, position) in [
+        ("creation_rules:\n- <<: *base\n", "4:3"),
+        ("creation_rules:\n- path_regex: a\n  <<: [*base]\n", "5:3"),
+        ("creation_rules:\n- !!merge <<: *base\n", "4:11"),
+        ("creation_rules:\n- key_groups:\n  - <<: *base\n", "5:5"),
+        ("<<: *base\n", "3:1"),
+    ] {
+        assert_eq!(error(&format!("{base}{rules}")), format!("{position}: {named}"), "{rules}");
+    }
+    // In quotes it is a key like any other, which sops ignores.
+    let quoted = error(&format!("{base}creation_rules:\n- '<<': *base\n"));
+    assert_eq!(quoted, "4:3: unknown key `<<`");
+}
+
+#[test]
 fn anchors_and_a_list_of_keys_at_the_top_work() {
     let ben = ben();
     let text = format!(

@@ -53,7 +53,7 @@ pub(super) fn together(people: &[&Person]) -> Identities {
         name: "keys".to_owned(),
         bytes: Zeroizing::new(person.private.clone().into_bytes()),
     });
-    Identities::new(sources, Arc::new(Service)).unwrap()
+    Identities::new(sources, Arc::new(Service))
 }
 
 fn rule(lines: &str) -> Rule {

@@ -152,7 +152,7 @@ impl Desk {
     fn open(&self, file: &Encrypted) -> Opened {
         let bytes = Zeroizing::new(self.ana.private.as_bytes().to_vec());
         let source = IdentitySource::Text { name: "ana".to_owned(), bytes };
-        let identities = Identities::new([source], self.outside.clone()).unwrap();
+        let identities = Identities::new([source], self.outside.clone());
         again(file).open(&identities).unwrap()
     }
 

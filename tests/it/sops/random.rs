@@ -11,6 +11,8 @@ use super::workshop::{Workshop, assert_same_values, now, secret};
 #[derive(Clone, Debug)]
 enum Value {
     Scalar(String),
+    /// A block scalar: its indicators, and its lines.
+    Block(&'static str, Vec<String>),
     List(Vec<Value>, bool),
     Map(Vec<(String, Value)>, bool),
 }
@@ -33,18 +35,34 @@ fn scalar() -> impl Strategy<Value = String> {
     ]
 }
 
+/// With text from the first line on, or with none; see [`scalar`].
+fn block_scalar() -> impl Strategy<Value = Value> {
+    let header = prop::sample::select(vec!["|", "|-", "|+", ">", ">-", ">+"]);
+    let more = prop_oneof![Just(String::new()), "[!-~é]{1,4}", " {1,4}[!-~é]{1,4} {0,2}", "[!-~] [!-~]"];
+    let lines = (prop::option::of("[!-~é][ -~é]{0,9}"), prop::collection::vec(more, 0..5));
+    (header, lines).prop_map(|(header, (first, more))| match first {
+        Some(first) => Value::Block(header, [first].into_iter().chain(more).collect()),
+        None => Value::Block(header, vec![String::new(); more.len()]),
+    })
+}
+
 fn key() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,6}", "[a-z]{1,4}_unencrypted", "[a-z .:é]{0,6}"]
 }
 
 fn value() -> impl Strategy<Value = Value> {
-    scalar().prop_map(Value::Scalar).prop_recursive(3, 16, 4, |inner| {
-        prop_oneof![
-            (prop::collection::vec(inner.clone(), 0..4), any::<bool>())
-                .prop_map(|(items, flow)| Value::List(items, flow)),
-            (entries(inner), any::<bool>()).prop_map(|(entries, flow)| Value::Map(entries, flow)),
-        ]
-    })
+    prop_oneof![6 => scalar().prop_map(Value::Scalar), 1 => block_scalar()].prop_recursive(
+        3,
+        16,
+        4,
+        |inner| {
+            prop_oneof![
+                (prop::collection::vec(inner.clone(), 0..4), any::<bool>())
+                    .prop_map(|(items, flow)| Value::List(items, flow)),
+                (entries(inner), any::<bool>()).prop_map(|(entries, flow)| Value::Map(entries, flow)),
+            ]
+        },
+    )
 }
 
 fn entries(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Vec<(String, Value)>> {
@@ -62,6 +80,7 @@ fn quoted(key: &str) -> String {
 fn flow(value: &Value) -> String {
     match value {
         Value::Scalar(text) => text.clone(),
+        Value::Block(..) => "no block in brackets".to_owned(),
         Value::List(items, _) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Map(entries, _) => {
             let entries = entries.iter().map(|(key, value)| format!("{}: {}", quoted(key), flow(value)));
@@ -85,6 +104,12 @@ fn block(value: &Value, indent: usize, out: &mut String) {
             for (key, value) in entries {
                 out.push_str(&format!("{pad}{}:", quoted(key)));
                 block(value, indent + 2, out);
+            }
+        }
+        Value::Block(header, lines) => {
+            out.push_str(&format!(" {header}\n"));
+            for line in lines {
+                out.push_str(&if line.is_empty() { "\n".to_owned() } else { format!("{pad}{line}\n") });
             }
         }
         other => out.push_str(&format!(" {}\n", flow(other))),

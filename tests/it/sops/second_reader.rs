@@ -262,9 +262,11 @@ fn random_documents_are_read_by_rops() {
     let mut desk = Desk::new();
     let rule = desk.shop.rule("");
     let mut runner = TestRunner::default();
-    // Empty texts, times and numbers of YAML 1.1 in the clear: rows above.
-    let has_what_rops_cannot =
-        |text: &String| ["''", "\"\"", "2001-12-14", "0x1F"].iter().any(|part| text.contains(part));
+    // Empty texts, as block scalars of blank lines are, times and numbers of YAML 1.1 in the clear: rows above.
+    let has_what_rops_cannot = |text: &String| {
+        let parts = ["''", "\"\"", "2001-12-14", "0x1F", " |\n", " |-\n", " |+\n", " >\n", " >-\n", " >+\n"];
+        parts.iter().any(|part| text.contains(part))
+    };
     for number in 0..64 {
         let yaml = random::document().prop_filter("for rops", move |text| !has_what_rops_cannot(text));
         let json = random_formats::json().prop_filter("for rops", move |text| !text.contains("\"\""));

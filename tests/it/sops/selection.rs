@@ -1,6 +1,6 @@
 //! Which leaves are encrypted: every row against the stock sops, in both directions.
 
-use provision::sops::{Encrypted, Format};
+use provision::sops::{Encrypted, Format, Policy};
 
 use super::workshop::Workshop;
 
@@ -28,6 +28,9 @@ const KEYS: &[&str] = &[
     "name_unencrypted",
     "db_secret",
     "]",
+    "<a>",
+    "+,-",
+    "[:b",
 ];
 
 /// Rules that both sides follow, each as it stands in a policy.
@@ -59,6 +62,19 @@ const RULES: &[&str] = &[
     "encrypted_regex: '^x{0,1}[0-9a-fx]{2}$'",
     "encrypted_regex: '(?U)^m.*a$'",
     "encrypted_regex: '^\\x{e9}$|^\\x64ata'",
+    "encrypted_regex: '\\<a\\>|\\<data\\>'",
+    "encrypted_regex: '^[\\<\\>a]+$'",
+    "encrypted_regex: '^[+--]+$'",
+    "encrypted_regex: '^[--a]+$'",
+    "encrypted_regex: '^[a-c-e]+$'",
+    "encrypted_regex: '^[\\d-x]+$'",
+    "encrypted_regex: '^[A-[:b]+$'",
+    "encrypted_regex: '^[[:^alpha:]]+$'",
+    "encrypted_regex: '(?i)^[[:lower:]]$'",
+    "encrypted_regex: '(?i)^[^\\W]$'",
+    "encrypted_regex: '\\Bb$'",
+    "encrypted_regex: '^(\\w{1,2}){1,2}$'",
+    "encrypted_regex: '^(?<x>d)at\\Qa\\E{1}$'",
     "unencrypted_regex: '^(meta|my)'",
     "unencrypted_regex: '\\W'",
     "unencrypted_regex: '^[^a-z]'",
@@ -96,5 +112,55 @@ fn every_rule_selects_what_it_selects_in_the_stock_sops() {
         // Each reads the other's.
         shop.open(&theirs);
         assert_eq!(shop.decrypt(&ours), shop.decrypt(&theirs), "{line}");
+    }
+}
+
+/// What Go refuses in each. Stock sops stops at such a `path_regex`; a rule of any other kind it drops without a word,
+/// and writes the file in the clear.
+const REFUSED: &[&str] = &[
+    "(unclosed",
+    "a**",
+    "a{2}{3}",
+    "a{1001}",
+    "(?x)a",
+    "(?=a)",
+    "[z-a]",
+    "[[:foo:]]",
+    "[[:oddsa:]]",
+    "[[:Alpha:]]",
+    "[a-\\d]",
+    "[A-\\w]",
+    "[A-\\pL]",
+    "\\Z",
+    "\\G",
+    "\\C",
+    "\\E",
+    "\\u0041",
+    "\\é",
+    "(?P<é>a)",
+    "(?P<a.b>a)",
+    "(?<a[0]>a)",
+    "(?R)",
+    "(?u)a",
+    "^(.{1,40}){1,30}$",
+    "(a{2}){501}",
+    "((a{10}){10}){11}",
+    "((a{2}x)*){501}",
+    "(b{500}|a{2}){501}",
+];
+
+#[test]
+fn what_the_stock_sops_refuses_is_refused() {
+    let shop = Workshop::new();
+    shop.write("plain.yaml", "a: b\n");
+    for pattern in REFUSED {
+        let text =
+            format!("creation_rules:\n  - path_regex: '{pattern}|plain'\n    age: {}\n", shop.recipient);
+        shop.write(".sops.yaml", &text);
+        let output = shop.run(&["encrypt", "plain.yaml"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("can not compile regexp"), "{pattern}: {said}");
+        let ours = Policy::parse(&text).and_then(|policy| policy.rule_for("plain.yaml").cloned());
+        assert!(ours.is_err(), "{pattern}");
     }
 }

@@ -137,8 +137,7 @@ impl Desk {
         let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
         let options = shown.map_or_else(|| self.options(), |shown| self.options().still(shown));
         let arrives_upstream = delivery.as_ref().is_some_and(|delivery| delivery.arrives_upstream().unwrap());
-        let (revokes, values) = (options.revokes(), options.end != options::End::Nothing);
-        let wish = Wish { revokes, values, arrives_upstream, ..Wish::default() };
+        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
         let (mut ground, observed) =
             observe::environment(environment.clone(), repo, client, &world, wish).await?;
         let mut plan = plan(&environment, &observed, &options)?;
@@ -154,11 +153,12 @@ impl Desk {
         let delivery = ground.delivery.clone();
         let again =
             async || self.observed(effects, Some(&plan)).await.map(|(ground, plan, _)| (ground, plan));
-        let done = arrive(ground, &plan, &world, &silent(), again).await;
+        let mut done = Done::default();
+        let arrived = arrive(ground, &plan, &world, &silent(), &mut done, again).await;
         if let Some(delivery) = delivery {
             delivery.close(&world);
         }
-        done
+        arrived.map(|()| done)
     }
 
     /// One run over these effects, as the command makes it.

@@ -273,7 +273,7 @@ fn name(line: &Line) -> String {
         Line::Minted { .. } => "minted".to_owned(),
         Line::Withdrawn { .. } => "withdrawn".to_owned(),
         Line::GivenUp { .. } => "given up".to_owned(),
-        Line::Retiring { key, .. } => format!("retiring the old {key}"),
+        Line::Retiring(begun) => format!("retiring the old {}", begun.key),
         Line::Writing { files } => {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
             format!("writing {}", paths.join(" "))
