@@ -6,6 +6,7 @@ pub mod changes;
 mod clear_tokens;
 pub mod doctor;
 pub mod finding;
+pub mod hook;
 mod own_files;
 pub mod repository;
 pub mod rules;
@@ -20,8 +21,23 @@ use serde::Serialize;
 
 use crate::lock::{self, Lock};
 use crate::plan::observed::Live;
-use crate::profile::{Environment, Token};
+use crate::profile::{Environment, Token, UserName};
 use crate::token::{Kind, TokenId};
+
+/// What helps where a token of one person's own has ended: nobody else can make another. `is_there` tells whether a file,
+/// relative to the repository root, exists.
+#[must_use]
+pub fn of_a_person(environment: &Environment, user: &str, is_there: impl Fn(&str) -> bool) -> Option<String> {
+    let (name, user) = (&environment.name, user.parse::<UserName>().ok()?);
+    let committed = environment.secrets.iter().filter(|secrets| secrets.commit);
+    let files = committed.filter_map(|secrets| secrets.path_for(Some(&user)));
+    let mut paths: Vec<String> = files.filter(|path| is_there(path)).collect();
+    paths.extend(lock::path(environment, Some(&user)));
+    Some(format!(
+        "{user} makes another: provision bootstrap --env {name}; where {user} has left: git rm {} && git commit",
+        paths.join(" ")
+    ))
+}
 
 /// One line of the status table.
 #[derive(Debug, Serialize)]
@@ -58,6 +74,8 @@ pub enum State {
     Due,
     /// Alive, and its file, which git does not keep, holds something else than the lock says.
     Differs,
+    /// Alive, and its value was never here: it was taken over from GitLab's list.
+    Awaited,
     /// At its end.
     Expired,
     /// Withdrawn (GitLab says so).
@@ -87,7 +105,7 @@ impl State {
     pub fn severity(self) -> Severity {
         match self {
             Self::Healthy | Self::Unseen => Severity::Fine,
-            Self::Due | Self::Differs | Self::Missing | Self::Unlisted => Severity::Due,
+            Self::Due | Self::Differs | Self::Awaited | Self::Missing | Self::Unlisted => Severity::Due,
             Self::Expired | Self::Revoked | Self::Gone => Severity::Dead,
         }
     }
@@ -100,6 +118,7 @@ impl fmt::Display for State {
             Self::Unseen => "unseen",
             Self::Due => "due",
             Self::Differs => "differs",
+            Self::Awaited => "awaited",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Gone => "gone",
@@ -118,7 +137,7 @@ impl Row {
     }
 }
 
-/// The rows of one lock. Without `live` they say what the lock says.
+/// The rows of one lock, by the profile's keys; without `live` they say what the lock says.
 #[must_use]
 pub fn status(
     environment: &Environment,
@@ -127,12 +146,18 @@ pub fn status(
     live: Option<&BTreeMap<TokenId, Live>>,
     today: Date,
 ) -> Vec<Row> {
+    let entry_of = |token: &Token| {
+        let renamed = || token.moved_from.as_ref().filter(|key| environment.token(key).is_none());
+        lock.tokens.get_key_value(&token.key).or_else(|| lock.tokens.get_key_value(renamed()?))
+    };
+    let taken: Vec<&String> =
+        environment.tokens.iter().filter_map(|token| entry_of(token).map(|(key, _)| key)).collect();
     let listed = environment.tokens.iter().map(|token| {
-        let Some(entry) = lock.tokens.get(&token.key) else { return missing(environment, user, token) };
+        let Some((_, entry)) = entry_of(token) else { return missing(environment, user, token) };
         let (state, expires) = state(Some(token), entry, live.map(|live| live.get(&entry.id)), today);
         row(environment, user, &token.key, entry, state, expires)
     });
-    let unlisted = lock.tokens.iter().filter(|(key, _)| environment.token(key).is_none());
+    let unlisted = lock.tokens.iter().filter(|(key, _)| !taken.contains(key));
     let unlisted = unlisted.map(|(key, entry)| {
         let (state, expires) = state(None, entry, live.map(|live| live.get(&entry.id)), today);
         row(environment, user, key, entry, state, expires)
@@ -193,6 +218,7 @@ fn state(
         (_, Some(end)) if end <= today => State::Expired,
         (None, _) => State::Unlisted,
         (Some(token), Some(end)) if token.due_on(created, end) <= today => State::Due,
+        (Some(_), _) if entry.slots.is_empty() => State::Awaited,
         (Some(_), _) if matches!(live, Some(Some(Live::OutOfSight))) => State::Unseen,
         (Some(_), _) => State::Healthy,
     };

@@ -6,12 +6,12 @@ use crate::error::{Error, Kind, word};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::lock::LockError;
-use crate::plan::PlanError;
 use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::{DeliverError, Way};
 use crate::plan::invocation::Verb;
 use crate::plan::options::{Chosen, Options, Renew};
 use crate::plan::rekey::EditedFiles;
+use crate::plan::{PlanError, Regain};
 use crate::profile::ProfileError;
 use crate::readership::admission::AdmissionError;
 use crate::repo::lock::LockError as RepoLockError;
@@ -85,9 +85,15 @@ impl From<PlanError> for Error {
                 explained.hint(format!("revoke {other} with it, or give each a slot of its own in the template"))
             }
             PlanError::Expiry { .. } => explained.hint("change `expires` in the profile"),
-            PlanError::Awaited { file, key } => explained
-                .hint(format!("make the file with the values that you have, and commit it: sops edit {file}"))
-                .hint(format!("or replace {key} as well: name it with --token too")),
+            PlanError::Awaited { file, leaf, key } => {
+                let what = match leaf {
+                    Some(_) => format!("put the value of {key} into its own slot"),
+                    None => "make the file with the values that you have".to_owned(),
+                };
+                explained
+                    .hint(format!("{what}, and commit it: sops edit {}", word(&file)))
+                    .hint(format!("or replace {key} as well: name it with --token too"))
+            }
             PlanError::OutOfReach { environment, id, remote, .. } => {
                 let remote = word(&remote);
                 let abandon = Options { abandon: true, ..Options::resume(None) };
@@ -96,11 +102,34 @@ impl From<PlanError> for Error {
                     .hint(format!("or undo that run, which revokes token {id}: {}", abandon.command(&environment)))
             }
             PlanError::NoSuchToken { known, .. } => explained.hint(format!("there are: {}", known.join(", "))),
-            PlanError::Undecided { environment, key, successor, way, .. } => {
+            PlanError::Undecided { environment, key, successor, way, regain, .. } => {
+                let explained = regained(explained, &environment, way, regain);
                 undecided(explained, &environment, key, successor, way)
             }
         }
     }
+}
+
+/// The way that loses nothing, which comes before those that do.
+fn regained(error: Error, environment: &str, way: Option<Way>, regain: Option<Regain>) -> Error {
+    let options = Options::resume(way);
+    let resume = options.command(environment);
+    let keep = match regain {
+        None => return error,
+        Some(Regain::ThatWay) => format!("go on the way that run went: {resume}"),
+        Some(Regain::OnBranch(branch)) => {
+            format!("go on where it was begun: git switch {}, and there: {resume}", word(&branch))
+        }
+        Some(Regain::InWorktree(root)) => {
+            let command =
+                resume.to_string().replacen("provision", &format!("provision -C {}", word(&root)), 1);
+            format!("go on where it was begun: {command}")
+        }
+        Some(Regain::WithKey) => {
+            format!("go on with an age identity that opens the secrets file: {resume}")
+        }
+    };
+    error.hint(format!("to keep its value, {keep}"))
 }
 
 /// The commands between which a person has to choose.

@@ -72,7 +72,11 @@ fn settle(done: &mut Done, plan: &Plan, ground: &Ground, world: &World, overtake
     let pushed = done.pushed.as_ref().and(done.commit.as_ref());
     let pushed = pushed.and_then(|commit| ObjectId::from_hex(commit.as_bytes()).ok());
     if overtaken {
-        done.notes.push(format!("another run was faster at {}: what it made counts", delivery.destination()));
+        let to = delivery.destination();
+        done.notes.push(match pushed {
+            Some(_) => format!("the commit was made anew on what was pushed to {to} meanwhile"),
+            None => format!("another run was faster at {to}: what it made counts"),
+        });
     }
     if pushed.is_some() || overtaken {
         done.notes.extend(delivery.move_on(world, pushed));

@@ -38,13 +38,7 @@ impl<'a> Journalled<'a> {
                 _ => None,
             }),
         );
-        let mut unfinished = mints(
-            ground,
-            &marks(|step| match step {
-                Step::Finish { mark, .. } => Some(mark),
-                _ => None,
-            }),
-        );
+        let mut unfinished = mints(ground, &used(plan));
         if !unfinished.is_empty() {
             unfinished.extend(ground.replay.pushes.iter().cloned().map(Line::Pushing));
         }
@@ -82,11 +76,13 @@ impl<'a> Journalled<'a> {
         Ok(())
     }
 
-    /// Leaves what was to be revoked, and is not in what can be done of the plan, to a later run.
-    pub(super) fn postpone(&mut self, plan: &Plan) {
+    /// Leaves what was to be revoked, finished or settled, and is not in the rest of the plan that can be done, to a later
+    /// run.
+    pub(super) fn postpone(&mut self, plan: &Plan, rest: &Plan) {
+        let (used, still) = (used(plan), used(rest));
         let is_left = |line: &mut Line| match line {
-            Line::Retiring(left) => plan.at_once().all(|retire| retire.token.id != left.token.id),
-            _ => false,
+            Line::Retiring(left) => rest.at_once().all(|retire| retire.token.id != left.token.id),
+            line => line.mark().is_some_and(|mark| used.contains(mark) && !still.contains(mark)),
         };
         self.watched.extend(self.unfinished.extract_if(.., is_left));
     }
@@ -125,6 +121,15 @@ impl<'a> Journalled<'a> {
             .because(error.to_string())
             .hint("nothing is done without a journal; free space or mend the permissions, then run again")
     }
+}
+
+/// The marks of what an interrupted run left and the plan finishes or settles.
+fn used(plan: &Plan) -> BTreeSet<&str> {
+    let finished = plan.steps.iter().filter_map(|step| match step {
+        Step::Finish { mark, .. } => Some(mark.as_str()),
+        _ => None,
+    });
+    finished.chain(plan.mints().flat_map(|mint| mint.settles.iter().map(String::as_str))).collect()
 }
 
 /// The lines about these marks.

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock;
 use crate::observe::{self, Ground, deliverable};
 use crate::plan::deliver::Way;
-use crate::plan::message::{Done, New, Refused};
+use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
 use crate::plan::{Plan, Step, partial};
 use crate::profile::{Environment, UserName};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
@@ -104,12 +104,12 @@ async fn carry_out(
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
     unless_asked_to_stop(ground, world, &journal, &pasted, done)?;
     let mints = mint::all(plan, ground, world, &prepared, &journal, progress).await?;
-    let Possible { plan, mut fresh, kept } = match possible(plan, ground, pasted, mints, done) {
+    let Possible { plan: rest, mut fresh, kept } = match possible(plan, ground, pasted, mints, done) {
         Ok(possible) => possible,
         Err(mints) => return Err(mint::give_up(ground, mints, &journal).await),
     };
-    let plan = &*plan;
-    journal.postpone(plan);
+    journal.postpone(plan, &rest);
+    let plan = &*rest;
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     unless_asked_to_stop(ground, world, &journal, &fresh, done)?;
     retire(plan, ground, world, done).await;
@@ -234,9 +234,10 @@ fn possible<'p>(
     for (key, mark, ended) in waits {
         kept.insert(mark.clone());
         let why = "its file takes a token that GitLab refused too".to_owned();
-        done.refused.push(Refused { key: key.clone(), why, ended });
+        let what = ended.map_or(Refusal::Mint, |ended| Refusal::Rest { ended });
+        done.refused.push(Refused { key: key.clone(), why, what });
     }
-    done.refused.extend(mints.refused.into_iter().map(Refused::from));
+    done.refused.extend(mints.refused.into_iter().map(not_done(Refusal::Mint)));
     Ok(Possible { plan: Cow::Owned(rest), fresh, kept })
 }
 
@@ -253,7 +254,7 @@ fn revocable<'p>(
     let Some((key, error)) = failed.next() else { return Ok(Cow::Borrowed(plan)) };
     let Some(rest) = partial::without(plan, &out, &follows) else { return Err(error) };
     let all = std::iter::once((key, error)).chain(failed);
-    done.refused.extend(all.map(Refused::from));
+    done.refused.extend(all.map(not_done(Refusal::Revocation)));
     Ok(Cow::Owned(rest))
 }
 
@@ -268,10 +269,8 @@ fn follows(ground: &Ground, file: &str, path: &sops::Path) -> BTreeSet<String> {
     ground.lock.tokens.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| key.clone()).collect()
 }
 
-impl From<(String, Error)> for Refused {
-    fn from((key, error): (String, Error)) -> Self {
-        Self { key, why: said(&error), ended: None }
-    }
+fn not_done(what: Refusal) -> impl Fn((String, Error)) -> Refused {
+    move |(key, error)| Refused { key, why: said(&error), what }
 }
 
 fn said(error: &Error) -> String {
@@ -288,7 +287,7 @@ async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
         let id = retire.token.id;
         match withdraw::retire(ground, retire, world).await {
             Ok(()) => done.retired.push(id),
-            Err(error) => done.not_revoked(step, id, said(&error)),
+            Err(error) => done.unrevoked.push(Unrevoked { id, why: said(&error) }),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::files::GroundFile;
 use crate::observe::{Ground, edited};
 use crate::plan::observed::Slot;
-use crate::plan::{Plan, Revoke, Step, Write};
+use crate::plan::{Plan, Readers, Revoke, Step, Write};
 use crate::profile::Environment;
 use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
@@ -201,7 +201,7 @@ pub(super) fn before_a_token(
             create: true,
             leaves: Vec::new(),
             blank: Vec::new(),
-            readers: 0,
+            readers: Readers { groups: Vec::new(), threshold: 0 },
         };
         try_to_seal(&write, file, environment, world.effects().now(), world)?;
     }

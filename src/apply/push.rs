@@ -9,6 +9,7 @@ use crate::observe::interrupted::address_digest;
 use crate::plan::deliver::Way;
 use crate::plan::message::Done;
 use crate::plan::review::{Readers, Review};
+use crate::profile::Token;
 use crate::repo::{ObjectId, Repository};
 use crate::sops::{Encrypted, Format};
 use crate::world::World;
@@ -69,11 +70,14 @@ fn review(delivery: &Delivery, commit: ObjectId, ground: &Ground) -> Result<Revi
             after: at(Some(commit))?,
         });
     }
+    let tokens = &ground.environment.tokens;
+    let moved = |token: &Token| Some((token.key.clone(), token.moved_from.clone()?));
     Ok(Review {
         environment: ground.environment.name.clone(),
         before: lock(delivery.target_commit())?,
         after: lock(Some(commit))?,
-        overlaps: ground.environment.tokens.iter().map(|token| (token.key.clone(), token.overlap)).collect(),
+        overlaps: tokens.iter().map(|token| (token.key.clone(), token.overlap)).collect(),
+        moved: tokens.iter().filter_map(moved).collect(),
         readers,
     })
 }

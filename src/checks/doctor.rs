@@ -3,12 +3,14 @@
 //! Each check names what was looked at, in every case: a thing that is well is said to be so, with the facts that show
 //! it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Row;
+use crate::checks::hook::Runner;
 use crate::error::Error;
 use crate::journal::Replay;
 use crate::token::Scopes;
@@ -139,16 +141,18 @@ pub struct Repository {
     pub branch: Option<String>,
     /// `a merge`, `a rebase` …
     pub in_progress: Option<&'static str>,
-    /// The remote branch that counts, `None` without a remote; or why it cannot be told.
-    pub upstream: Result<Option<String>, String>,
+    /// The remote branch that counts, `None` without a remote; or why it cannot be told, and what tells.
+    pub upstream: Result<Option<String>, (String, String)>,
     /// What would stop a commit.
     pub commit: Result<(), Error>,
-    /// Profiles, locks, templates and policy that differ from HEAD.
-    pub uncommitted: Vec<String>,
+    /// Profiles, locks, templates, policy and secrets files that differ from HEAD, each as a writer would refuse it.
+    pub uncommitted: Vec<Error>,
     /// Who runs the pre-commit hook.
     pub hook: Hook,
     /// Whether there is a policy.
     pub has_policy: bool,
+    /// What helps with the tokens of a person, by environment and user (`devmode/ana`).
+    pub own: BTreeMap<String, String>,
     /// What `provision check` found: how many findings, and the first of them.
     pub check: Result<(usize, Option<String>), Error>,
     /// Names of the environments; those that cannot be read with the reason.
@@ -200,8 +204,15 @@ pub enum Hook {
     Ours,
     /// Nobody.
     None,
-    /// Another script or framework, at this path; whether it runs `provision check`.
-    Other(String, bool),
+    /// Another script or framework, at this path.
+    Other {
+        /// Where it is.
+        path: String,
+        /// Which of the two.
+        runner: Runner,
+        /// Whether it runs `provision check`.
+        checks: bool,
+    },
     /// Cannot be told.
     Unknown(String),
 }
@@ -342,5 +353,9 @@ pub fn diagnose(observed: &Observed) -> Vec<Finding> {
 
 /// `1 token`, `3 tokens`.
 fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    match what.strip_suffix('y') {
+        _ if number == 1 => format!("1 {what}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {what}s"),
+    }
 }

@@ -9,6 +9,7 @@ use super::writer;
 use crate::deliver::{Bench, Change, deliver};
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::present;
+use crate::observe::rekey::policy_at_head;
 use crate::observe::{POLICY, environments};
 use crate::plan::access::{self, Access, Planned, Requested, shared};
 use crate::plan::deliver::{Topic, Way};
@@ -143,12 +144,12 @@ pub(super) fn is_free(name: &str, recipient: &Recipient, policy: &Policy) -> Res
 
 /// What is to be done, by the policy where the work is and by that of the branch which the request is for.
 fn plan(wanted: &[Environment], called: &str, recipient: &Recipient, bench: Bench<'_>) -> Result<Planned> {
-    let (repo, path) = (bench.repo, RelPath::new(POLICY)?);
-    let text = policy(repo.content_at_head(&path)?)?;
-    let upstream = match bench.target {
-        Some(target) => policy(repo.content_at(target, &path)?)?,
-        None => text.clone(),
-    };
+    let repo = bench.repo;
+    let text = policy_at_head(repo)?;
+    let path = RelPath::new(POLICY)?;
+    let there = bench.target.map(|target| repo.content_at(target, &path)).transpose()?;
+    let there = there.flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+    let upstream = there.unwrap_or_else(|| text.clone());
     if let Ok(policy) = Policy::parse(&text) {
         is_free(called, recipient, &policy)?;
     }
@@ -159,12 +160,6 @@ fn plan(wanted: &[Environment], called: &str, recipient: &Recipient, bench: Benc
     access::plan(&wanted, called, recipient, &text, &upstream, &shared).map_err(|error| {
         Error::from_source(Kind::Refused, &error).context(format!("{POLICY} is not changed"))
     })
-}
-
-fn policy(bytes: Option<Vec<u8>>) -> Result<String> {
-    let bytes = bytes
-        .ok_or_else(|| Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root")))?;
-    String::from_utf8(bytes).map_err(|_| Error::new(Kind::Refused, format!("{POLICY} is not text")))
 }
 
 fn commit(access: &Access, text: &str, repo: &Repository, world: &World) -> Result<Option<Change>> {

@@ -93,8 +93,7 @@ fn passed(inspected: &mut Inspected, files: &Files<'_>, repo: &Repository) -> Re
 /// Whether somebody has changed a slot by hand, in a commit that leaves the lock as it was: nothing can be done about it
 /// before it is committed. A merge or a rebase that brings a file and a lock of two commits together is another matter.
 fn is_edited_by_hand(finding: &Finding, files: &Files<'_>, repo: &Repository) -> Result<bool> {
-    let is_as_it_was =
-        files.content(&finding.path)? == repo.content_at_head(&RelPath::new(&finding.path)?)?;
+    let is_as_it_was = files.content(&finding.path)? == files.at_head(&finding.path)?;
     Ok(repo.state().is_none() && is_as_it_was)
 }
 

@@ -9,7 +9,7 @@ use crate::cli::DiffArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::inspect::{Files, Of, has_metadata};
 use crate::observe::secrets;
-use crate::repo::{RelPath, Repository, read};
+use crate::repo::{Repository, read};
 use crate::sops::Encrypted;
 use crate::ui::{Ui, listing};
 use crate::world::World;
@@ -41,7 +41,7 @@ pub fn run(args: &DiffArgs, ui: Ui, world: &World) -> Result<()> {
     let mut found = Vec::new();
     // HEAD's too: a file whose removal is staged is not in the index.
     for file in repo.standing()? {
-        found.extend(compare(&repo, &files, file.path.as_str())?);
+        found.extend(compare(&files, file.path.as_str())?);
     }
     if ui.json() {
         return ui.result_json(&Report { files: &found });
@@ -60,9 +60,9 @@ fn line(file: &FileChanges) -> String {
     format!("{}: {said}\n", file.file)
 }
 
-fn compare(repo: &Repository, files: &Files<'_>, name: &str) -> Result<Option<FileChanges>> {
+fn compare(files: &Files<'_>, name: &str) -> Result<Option<FileChanges>> {
     let new = files.content(name)?;
-    let old = repo.content_at_head(&RelPath::new(name)?)?;
+    let old = files.at_head(name)?;
     let is_secret = |bytes: &Option<Vec<u8>>| bytes.as_deref().is_some_and(has_metadata);
     if old == new || !(is_secret(&old) || is_secret(&new)) {
         return Ok(None);

@@ -1,6 +1,9 @@
 //! `provision hook`: a pre-commit hook that checks what is staged, and key-level diffs in git.
 
+use std::path::Path;
+
 use crate::checks::attributes::{pattern, with_lines};
+use crate::checks::hook::{COMMAND, Runner, advice};
 use crate::checks::rules::{covers, path_rules};
 use crate::cli::{HookArgs, HookCommand};
 use crate::error::{Error, Kind, Result};
@@ -37,30 +40,28 @@ fn program() -> Result<String> {
 }
 
 fn install(repo: &Repository, ui: Ui) -> Result<()> {
-    let line = "provision check --staged";
-    let refused = |who: String| Error::new(Kind::Refused, who).because("nobody's hook is overwritten");
+    let refused = |who: String, runner, path: &Path| {
+        let error = Error::new(Kind::Refused, who).because("nobody's hook is overwritten");
+        error.hint(advice(runner, &path.display().to_string()))
+    };
     match repo.hook_state()? {
         HookState::Free(path) | HookState::Ours(path) => {
             repo.write_hook(&path, &program()?)?;
-            ui.say(&format!("{} runs {line}", path.display()));
+            ui.say(&format!("{} runs {COMMAND}", path.display()));
             Ok(())
         }
-        HookState::Theirs(path) => Err(refused(format!("there is a hook already: {}", path.display()))
-            .hint(format!("add this line to it: {line} || exit 1"))),
+        HookState::Theirs(path) => Err(refused("there is a hook already".to_owned(), Runner::Script, &path)),
         HookState::Elsewhere(path) => {
-            Err(refused(format!("the hooks of this repository are kept in {}", parent(&path)))
-                .hint(format!("add this line to {}: {line} || exit 1", path.display())))
+            let who = format!("the hooks of this repository are kept in {}", parent(&path));
+            Err(refused(who, Runner::Script, &path))
         }
-        HookState::Framework(path) => Err(refused("the pre-commit framework runs the hooks".to_owned()).hint(
-            format!(
-                "add this to `repos` in {}:\n- repo: local\n  hooks:\n    - id: provision-check\n      name: provision check\n      entry: {line}\n      language: system\n      pass_filenames: false",
-                path.display()
-            ),
-        )),
+        HookState::Framework(path) => {
+            Err(refused("the pre-commit framework runs the hooks".to_owned(), Runner::Framework, &path))
+        }
     }
 }
 
-fn parent(path: &std::path::Path) -> String {
+fn parent(path: &Path) -> String {
     path.parent().map(|folder| folder.display().to_string()).unwrap_or_default()
 }
 

@@ -10,10 +10,10 @@ use crate::cli::RotateArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::Leaked;
 use crate::observe::environments;
-use crate::observe::leaked::{Answer, find};
+use crate::observe::leaked::{Answer, find, still_works};
 use crate::plan::deliver::Way;
 use crate::plan::invocation::Verb;
-use crate::plan::options::{Chosen, Options, Overlap, Renew};
+use crate::plan::options::{Chosen, End, Options, Overlap, Renew};
 use crate::profile::{Environment, expiry};
 use crate::repo::Repository;
 use crate::secret::Secret;
@@ -71,13 +71,39 @@ async fn leaked(
             ui.say(&format!("{instance} says that this token {how}: nobody can use it any more"));
             Ok(Exit::Done)
         }
-        Answer::Lives { environment, id, last_used } => {
-            let renew = Renew::Leaked { id, last_used };
-            let environments = writer::named(&[environment], &repo)?;
-            let leaked = Leaked { id, value: Rc::new(value) };
-            rotate(args, environments, options(args, renew)?, Some(leaked), repo, ui, world).await
+        Answer::Lives { environment, id, key, last_used } => {
+            let options = options(args, Renew::Leaked { id, last_used })?;
+            let again = options.command(&environment).to_string();
+            let environments = writer::named(std::slice::from_ref(&environment), &repo)?;
+            let value = Rc::new(value);
+            let leaked = Leaked { id, value: Rc::clone(&value) };
+            let outcome = rotate(args, environments, options, Some(leaked), repo, ui, world).await;
+            if args.write.run.dry_run || matches!(outcome, Ok(Exit::Done)) {
+                return outcome;
+            }
+            let Some(how) = still_works(&value, &client).await else { return outcome };
+            let what = format!("token {id} leaked, and {how}");
+            Err(match outcome {
+                Ok(_) => Error::new(Kind::HalfWay, what)
+                    .hint(format!("run it again, with the same token: {again}"))
+                    .hint("or revoke it at GitLab, under Access tokens"),
+                Err(error) => still_leaked(error, what, &environment, key),
+            })
         }
     }
+}
+
+/// An error that leaves a token in the wrong hands, with the ways to end it. Half-way, another one may be the current token
+/// of the entry.
+fn still_leaked(error: Error, what: String, environment: &str, key: Option<String>) -> Error {
+    let error = error.because(what);
+    let current = key.filter(|_| error.kind() != Kind::HalfWay);
+    let error = current.into_iter().fold(error, |error, key| {
+        let end = End::These([key].into());
+        let revoke = Options { verb: Verb::Revoke, renew: Renew::Nothing, end, ..Options::default() };
+        error.hint(format!("without a successor, it ends with: {}", revoke.command(environment)))
+    });
+    error.hint("or revoke it at GitLab, under Access tokens")
 }
 
 fn leaked_value(ui: Ui, world: &World) -> Result<Secret> {

@@ -10,8 +10,7 @@ use super::connection::Connections;
 use crate::checks::{self, Row, Severity};
 use crate::cli::{FailOn, StatusArgs};
 use crate::error::Result;
-use crate::gitlab::errors::ErrorKind;
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::observe::{environments, interrupted, live, secrets, unlisted};
 use crate::plan::options::Options;
 use crate::profile::{Environment, UserName};
@@ -47,7 +46,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 None => None,
                 Some(connections) => {
                     let client = connections.client(&environment.gitlab)?;
-                    let records = live::records(&client, &lock, &[], is_hidden).await?;
+                    let records = live::records(&client, &lock, &[], live::is_hidden).await?;
                     now = client.server_time().unwrap_or(now);
                     Some(records)
                 }
@@ -61,7 +60,11 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 format!("{file} does not hold what the lock says: {} mends it", mend.command(name))
             }));
             if those.iter().any(|row| row.state.severity() == Severity::Dead) {
-                notes.extend(user.as_deref().and_then(|user| of_a_person(&environment, user, &repo)));
+                notes.extend(user.as_deref().and_then(|user| {
+                    let mend =
+                        checks::of_a_person(&environment, user, |path| repo.root().join(path).exists())?;
+                    Some(format!("{name}/{user}: {mend}"))
+                }));
             }
             rows.extend(those);
         }
@@ -95,24 +98,6 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
 /// Names of the environments that have a profile, then of those that a lock still knows.
 fn all(repo: &Repository) -> Result<Vec<String>> {
     Ok([environments::names(repo)?, unlisted::names(repo)?].concat())
-}
-
-/// Whether the tokens of an owner are nothing that this credential is shown, such as somebody else's.
-fn is_hidden(error: &ErrorKind) -> bool {
-    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
-}
-
-/// What helps where a token of one person's own has ended: nobody else can make another.
-fn of_a_person(environment: &Environment, user: &str, repo: &Repository) -> Option<String> {
-    let (name, user) = (&environment.name, user.parse::<UserName>().ok()?);
-    let committed = environment.secrets.iter().filter(|secrets| secrets.commit);
-    let files = committed.filter_map(|secrets| secrets.path_for(Some(&user)));
-    let mut paths: Vec<String> = files.filter(|path| repo.root().join(path).exists()).collect();
-    paths.extend(lock::path(environment, Some(&user)));
-    Some(format!(
-        "{name}/{user}: {user} makes another: provision bootstrap --env {name}; where {user} has left: git rm {} && git commit",
-        paths.join(" ")
-    ))
 }
 
 /// The locks of an environment: one, or one for each person who has minted. A shared environment without a lock is

@@ -2,6 +2,7 @@
 //! environment → report. The commands differ in what they plan.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environ
 use crate::plan::Plan;
 use crate::plan::access::Requested;
 use crate::plan::deliver::{Topic, Way};
-use crate::plan::message::Done;
+use crate::plan::message::{Done, Refusal, Refused};
 use crate::plan::options::Options;
 use crate::plan::provision::plan;
 use crate::profile::Environment;
@@ -169,7 +170,7 @@ pub(super) fn named(names: &[String], repo: &Repository) -> Result<Vec<Environme
             .because("environments/ has no profile")
             .hint("run provision init to make the first ones"));
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names.iter().map(|name| unlisted::read(repo, name)).collect()
 }
@@ -255,7 +256,7 @@ impl Run<'_> {
         interrupt::between_effects();
         self.apply(ready, &mut failed).await?;
         let done = self.done.borrow();
-        if let Some(error) = failed.error(&done, self.job).or_else(|| still_leaked(&done, self.job)) {
+        if let Some(error) = failed.error(&done, self.job) {
             return Err(error);
         }
         let attention = attention || done.iter().any(|done| !done.unrevoked.is_empty());
@@ -379,7 +380,7 @@ impl Run<'_> {
         let (ground, plan) = if moved && !apply::is_idle(&shown, &ground) {
             let mut again = self.plan(&ground.environment).await?;
             again.0.pasted = ground.pasted;
-            if again.1.consent() != shown.consent() {
+            if again.1.exceeds(&shown) {
                 return Err(Error::new(
                     Kind::Refused,
                     format!("the plan for {} is no longer the one that was shown", shown.environment),
@@ -452,30 +453,22 @@ impl Failed {
     }
 }
 
-/// The tokens that were not made while others of their environment were.
+/// The tokens that were not made, or not revoked, while others of their environment were.
 fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let all: Vec<&Done> = done.iter().filter(|done| !done.refused.is_empty()).collect();
     let first = all.first()?.refused.first()?;
-    let count: usize = all.iter().map(|done| done.refused.len()).sum();
-    let what =
-        if count == 1 { "1 token was not made".to_owned() } else { format!("{count} tokens were not made") };
+    let (revocations, mints): (Vec<&Refused>, Vec<&Refused>) =
+        all.iter().flat_map(|done| &done.refused).partition(|refused| refused.what == Refusal::Revocation);
+    let counted = [(mints.len(), "made"), (revocations.len(), "revoked")];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, verb)| match count {
+        1 => format!("1 token was not {verb}"),
+        _ => format!("{count} tokens were not {verb}"),
+    });
+    let what = counted.collect::<Vec<_>>().join(", and ");
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
-        let keys: Vec<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
+        let keys: BTreeSet<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
+        let keys: Vec<&str> = keys.into_iter().collect();
         error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
     }))
-}
-
-/// A token in the wrong hands that GitLab did not revoke.
-fn still_leaked(done: &[Done], job: &Job<'_>) -> Option<Error> {
-    let found = done.iter().find_map(|done| {
-        let leaked = done.unrevoked.iter().find(|token| token.leaked)?;
-        Some((&done.environment, leaked))
-    });
-    found.map(|(environment, token)| {
-        Error::new(Kind::HalfWay, format!("token {} leaked, and is not revoked", token.id))
-            .because(token.why.clone())
-            .hint(format!("run it again, with the same token: {}", job.again(environment, &[])))
-            .hint("or revoke it at GitLab, under Access tokens")
-    })
 }

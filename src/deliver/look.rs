@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
+use crate::observe;
 use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Topic, Way};
 use crate::repo::{Chosen, ObjectId, RelPath, Repository};
 use crate::world::World;
@@ -109,8 +110,9 @@ fn remote(repo: &Repository, way: Way) -> Result<String> {
         Chosen::One(remote) => Ok(remote),
         Chosen::None => Err(Error::new(Kind::Usage, format!("there is no remote for {option} to push to"))
             .hint("git remote add origin URL")),
-        Chosen::Unknown { why } => {
-            Err(Error::new(Kind::Usage, format!("{option} cannot tell where to push to")).because(why))
+        Chosen::Unknown { why, mend } => {
+            let what = format!("{option} cannot tell where to push to");
+            Err(Error::new(Kind::Usage, what).because(why).hint(mend))
         }
     }
 }
@@ -152,6 +154,9 @@ fn target(
 fn compared(repo: &Repository, one: Option<ObjectId>, other: Option<ObjectId>) -> Result<Compared> {
     let (Some(one), Some(other)) = (one, other) else { return Ok(Compared::default()) };
     let (ahead, behind) = repo.ahead_and_behind(one, other)?;
+    if ahead > 0 && behind > 0 && repo.is_shallow()? && !repo.have_a_common_commit(one, other)? {
+        return Err(observe::cut_off("what one branch has of another cannot be told from it"));
+    }
     Ok(Compared { ahead, behind })
 }
 

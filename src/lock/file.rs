@@ -30,7 +30,7 @@ struct Versioned {
 #[serde(deny_unknown_fields)]
 struct LockFile<'a> {
     version: u64,
-    #[serde(deserialize_with = "unique")]
+    #[serde(deserialize_with = "entries")]
     tokens: BTreeMap<String, EntryOnDisk<'a>>,
 }
 
@@ -169,13 +169,21 @@ pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Option::deserialize(deserializer)
 }
 
-/// A map in which a key that stands twice is an error: what a careless merge leaves behind.
-fn unique<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Unique::deserialize(deserializer).map(|Unique(map)| map)
+/// Entries that are about different tokens: what ends one of two that share theirs would end the other.
+fn entries<'de, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, EntryOnDisk<'a>>, D::Error> {
+    let Unique(entries): Unique<String, EntryOnDisk<'a>> = Unique::deserialize(deserializer)?;
+    let mut known = BTreeMap::new();
+    for (key, entry) in &entries {
+        if let Some(other) = known.insert((entry.gitlab.to_string(), entry.id), key) {
+            let id = entry.id;
+            return Err(D::Error::custom(format_args!(
+                "token {id} is the current one of `{other}` and of `{key}`"
+            )));
+        }
+    }
+    Ok(entries)
 }
 
 fn unique_slots<'de, D: Deserializer<'de>>(
@@ -185,6 +193,7 @@ fn unique_slots<'de, D: Deserializer<'de>>(
     Ok(Cow::Owned(files.0.into_iter().map(|(file, Unique(slots))| (file, slots)).collect()))
 }
 
+/// A map in which a key that stands twice is an error: what a careless merge leaves behind.
 struct Unique<K, T>(BTreeMap<K, T>);
 
 impl<'de, K: Deserialize<'de> + Ord + Display, T: Deserialize<'de>> Deserialize<'de> for Unique<K, T> {

@@ -216,6 +216,19 @@ proptest! {
 }
 
 #[test]
+fn a_token_is_the_current_one_of_one_entry_only() {
+    let mut twice = lock();
+    let (key, entry) = twice.tokens.first_key_value().unwrap();
+    let (key, entry) = (format!("{key}-2"), entry.clone());
+    twice.tokens.insert(key, entry);
+    let error = Lock::read("l.yaml", &twice.write()).unwrap_err();
+    assert!(error.to_string().contains("is the current one of"), "{error}");
+    // The same number at another GitLab is another token.
+    twice.tokens.last_entry().unwrap().get_mut().gitlab = "https://gitlab.example.com".parse().unwrap();
+    assert_eq!(Lock::read("l.yaml", &twice.write()), Ok(twice));
+}
+
+#[test]
 fn a_lock_of_thousands_of_brackets_is_refused_before_anything_reads_them() {
     let deep = format!("version: 1\ntokens: {}{}\n", "[".repeat(100_000), "]".repeat(100_000));
     let error = Lock::read("l.yaml", &deep).unwrap_err();

@@ -1,19 +1,21 @@
 //! Looks at everything that `doctor` judges. Nothing is opened, minted or asked of a person; what cannot be read is part
 //! of the result.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use url::Url;
 
-use super::{POLICY, environments, inspect, interrupted, secrets, unlisted};
+use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted, unlisted};
 use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKeys, Repository as Facts};
-use crate::checks::{Row, status};
+use crate::checks::hook::Runner;
+use crate::checks::{Row, of_a_person, status};
 use crate::error::{Error, Result};
 use crate::journal::Replay;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::plan::pasted::missing;
 use crate::profile::{Environment, Recipients};
-use crate::repo::{HookState, RelPath, Repository, Upstream, read};
+use crate::repo::{Difference, HookState, RelPath, Repository, Upstream, read};
 use crate::sops::Identities;
 use crate::world::{World, identities, program};
 
@@ -59,7 +61,8 @@ fn facts(
         in_progress: repo.state(),
         upstream: upstream(repo)?,
         commit: repo.preflight(&[RelPath::new(POLICY)?]).map_err(Error::from),
-        uncommitted: uncommitted(repo, read)?,
+        uncommitted: differing(repo, read)?,
+        own: own(repo, read),
         hook: hook(repo),
         has_policy: repo.root().join(POLICY).is_file(),
         check: check(repo),
@@ -73,18 +76,18 @@ fn facts(
     })
 }
 
-fn upstream(repo: &Repository) -> Result<Result<Option<String>, String>> {
+fn upstream(repo: &Repository) -> Result<Result<Option<String>, (String, String)>> {
     Ok(match repo.upstream()? {
         Upstream::Head => Ok(None),
         Upstream::RemoteBranch { reference, .. } => {
             Ok(Some(reference.trim_start_matches("refs/remotes/").to_owned()))
         }
-        Upstream::Unknown { why } => Err(why),
+        Upstream::Unknown { why, mend } => Err((why, mend)),
     })
 }
 
-/// Our own files that differ from HEAD: what a writer would refuse for.
-fn uncommitted(repo: &Repository, environments: &[Environment]) -> Result<Vec<String>> {
+/// Our own files that differ from HEAD: what a writer would refuse for. What a sparse checkout leaves out does not differ.
+fn differing(repo: &Repository, environments: &[Environment]) -> Result<Vec<Error>> {
     let mut paths = vec![POLICY.to_owned()];
     for environment in environments {
         paths.push(environment.path.clone());
@@ -96,7 +99,7 @@ fn uncommitted(repo: &Repository, environments: &[Environment]) -> Result<Vec<St
     paths.extend(
         inspect::Files::of(repo, inspect::Of::WorkTree)?
             .names()
-            .filter(|name| name.starts_with("environments/locks/"))
+            .filter(|name| lock::owner(name).is_some())
             .map(str::to_owned),
     );
     paths.sort();
@@ -105,22 +108,24 @@ fn uncommitted(repo: &Repository, environments: &[Environment]) -> Result<Vec<St
     for path in paths {
         let path = RelPath::new(&path)?;
         // A path that leads out of the repository is for the checks of the files to report.
-        if matches!(repo.differs_from_head(&path), Ok(Some(_))) {
-            differing.push(path.to_string());
+        match repo.differs_from_head(&path) {
+            Ok(None | Some(Difference::OutsideSparse)) | Err(_) => {}
+            Ok(Some(difference)) => differing.push(uncommitted(&path, difference)),
         }
     }
     Ok(differing)
 }
 
 fn hook(repo: &Repository) -> Hook {
-    let other = |path: &Path| {
-        let runs = read::text(path).is_ok_and(|text| text.contains("provision check"));
-        Hook::Other(path.display().to_string(), runs)
+    let other = |runner, path: &Path| {
+        let checks = read::text(path).is_ok_and(|text| text.contains("provision check"));
+        Hook::Other { path: path.display().to_string(), runner, checks }
     };
     match repo.hook_state() {
         Ok(HookState::Ours(_)) => Hook::Ours,
         Ok(HookState::Free(_)) => Hook::None,
-        Ok(HookState::Theirs(path) | HookState::Elsewhere(path) | HookState::Framework(path)) => other(&path),
+        Ok(HookState::Theirs(path) | HookState::Elsewhere(path)) => other(Runner::Script, &path),
+        Ok(HookState::Framework(path)) => other(Runner::Framework, &path),
         Err(error) => Hook::Unknown(error.to_string()),
     }
 }
@@ -174,6 +179,19 @@ fn tokens(repo: &Repository, world: &World, read: &[Environment]) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// What helps with the tokens of each person who has a lock.
+fn own(repo: &Repository, read: &[Environment]) -> BTreeMap<String, String> {
+    let mut own = BTreeMap::new();
+    for (name, user, _) in environments::locks(repo).unwrap_or_default() {
+        let (Some(user), Some(environment)) = (user, read.iter().find(|one| one.name == name)) else {
+            continue;
+        };
+        let mend = of_a_person(environment, &user, |path| repo.root().join(path).exists());
+        own.extend(mend.map(|mend| (format!("{name}/{user}"), mend)));
+    }
+    own
 }
 
 fn lacking(repo: &Repository, read: &[Environment]) -> Vec<Lacking> {

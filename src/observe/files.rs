@@ -8,12 +8,13 @@ use crate::error::{Error, Kind, Result, word};
 use crate::explain::cannot_open;
 use crate::gitlab::client::Client;
 use crate::lock::{self, Lock};
+use crate::plan::Readers;
 use crate::plan::observed::{FileState, Former, Leaf, Slot, SlotState};
 use crate::profile::Environment;
 use crate::repo::{RelPath, RepoError, Repository};
 use crate::secret::Secret;
 use crate::sops::{
-    self, DocumentError, Encrypted, Format, Identities, MetadataError, Names, OpenError, Rule,
+    self, DocumentError, Encrypted, Format, Identities, KeyGroup, MetadataError, Names, OpenError, Rule,
 };
 use crate::template::{self, Context, Template, TokenFacts};
 use crate::token::TokenId;
@@ -114,7 +115,7 @@ pub fn state(file: &GroundFile, lock: &Lock, environment: &Environment) -> Resul
         template: file.template.path().to_owned(),
         exists: encrypted.is_some(),
         commit: file.commit,
-        readers: file.rule.recipients().len(),
+        readers: readers(&file.rule),
         slots: slots.collect(),
         former: former(encrypted.as_ref(), file, lock, environment),
         differences: encrypted
@@ -124,6 +125,11 @@ pub fn state(file: &GroundFile, lock: &Lock, environment: &Environment) -> Resul
             .collect(),
         stale: Vec::new(),
     })
+}
+
+fn readers(rule: &Rule) -> Readers {
+    let group = |group: &KeyGroup| group.readers().iter().map(ToString::to_string).collect();
+    Readers { groups: rule.groups().iter().map(group).collect(), threshold: rule.threshold() }
 }
 
 fn compare(encrypted: Option<&Encrypted>, file: &GroundFile, leaf: &template::Leaf, lock: &Lock) -> Leaf {

@@ -61,6 +61,19 @@ impl<'r> Files<'r> {
         }
     }
 
+    /// What HEAD has of the file, to compare with: as stored, where the index is meant; as git would check it out, where the
+    /// work tree is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn at_head(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = RelPath::new(name)?;
+        Ok(match self.of {
+            Of::Index => self.repo.stored_at_head(&path)?,
+            Of::WorkTree => self.repo.content_at_head(&path)?,
+        })
+    }
+
     fn text(&self, name: &str) -> Result<Option<String>> {
         Ok(self.content(name)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
 use crate::journal::{Open, Push, Replay, Written};
 use crate::lock::{self, Lock};
-use crate::plan::observed::{Outcome, Pending};
+use crate::plan::observed::{Elsewhere, Outcome, Pending};
 use crate::repo::{Difference, Head, ObjectId, RelPath, Repository};
 use crate::repo::{read, write};
 use crate::sops::{Encrypted, Format};
@@ -99,7 +99,7 @@ pub async fn pending(
         pending.push(Pending {
             intent: open.intent.clone(),
             outcome,
-            same_ground: same_ground(open, repo, head, lock),
+            elsewhere: elsewhere(open, repo, head, lock),
             out_of_reach: arrived.out_of_reach.clone(),
             given_up: open.given_up,
         });
@@ -253,10 +253,16 @@ pub fn left_elsewhere(replay: &Replay, repo: &Repository, environment: &str) -> 
     Ok(())
 }
 
-fn same_ground(open: &Open, repo: &Repository, head: &Head, lock: &Lock) -> bool {
-    open.intent.worktree == repo.worktree_id()
-        && open.intent.branch == head.branch
-        && open.intent.planned_on == entry_digest(lock, &open.intent.key)
+fn elsewhere(open: &Open, repo: &Repository, head: &Head, lock: &Lock) -> Option<Elsewhere> {
+    let intent = &open.intent;
+    if intent.worktree != repo.worktree_id() {
+        let root = repo.root_of_worktree(intent.worktree.as_deref());
+        return Some(Elsewhere::Worktree(root.map(|root| root.display().to_string())));
+    }
+    if intent.branch != head.branch {
+        return Some(Elsewhere::Branch);
+    }
+    (intent.planned_on != entry_digest(lock, &intent.key)).then_some(Elsewhere::Entry)
 }
 
 /// Identifies a lock entry by its current token and all that was written with it. Which earlier ones live on is another

@@ -25,6 +25,8 @@ pub enum Answer {
         environment: String,
         /// GitLab's number.
         id: TokenId,
+        /// Key of the entry whose current token it is; `None`: it was replaced before.
+        key: Option<String>,
         /// When GitLab had last seen it used before we asked with it, which is a use too.
         last_used: Option<Timestamp>,
     },
@@ -56,7 +58,7 @@ pub async fn find(
     let id = record.id;
     let last_used = last_uses.get(&id).copied().unwrap_or(record.last_used_at);
     let named = locks.into_iter().find(|(_, _, lock)| lock.names(id));
-    let Some((environment, user, _)) = named else {
+    let Some((environment, user, lock)) = named else {
         let found = begun
             .iter()
             .find(|(_, retiring)| retiring.token.id == id)
@@ -64,6 +66,7 @@ pub async fn find(
         return found.map(|(environment, _)| Answer::Lives {
             environment: environment.clone(),
             id,
+            key: None,
             last_used,
         });
     };
@@ -74,7 +77,17 @@ pub async fn find(
             .because("what is in a personal file can be replaced by its owner only")
             .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
     }
-    Ok(Answer::Lives { environment, id, last_used })
+    let key = lock.tokens.into_iter().find(|(_, entry)| entry.id == id).map(|(key, _)| key);
+    Ok(Answer::Lives { environment, id, key, last_used })
+}
+
+/// Whether the value works, in words; `None`: nobody can use it any more.
+pub async fn still_works(value: &Secret, client: &Client) -> Option<&'static str> {
+    match client.verify(value, "the leaked token").await {
+        Ok(_) => Some("still works"),
+        Err(error) if matches!(error.kind(), ErrorKind::TokenRevoked | ErrorKind::TokenExpired) => None,
+        Err(_) => Some("may still work"),
+    }
 }
 
 /// A token that an interrupted run was about to revoke, and its environment.
@@ -101,18 +114,13 @@ async fn last_uses(
     let (none, of_journals) = ([].as_slice(), Lock::default());
     let locks = locks.iter().map(|(_, _, lock)| (lock, none)).chain([(&of_journals, begun.as_slice())]);
     for (lock, begun) in locks {
-        for (id, live) in live::records(client, lock, begun, is_hidden).await? {
+        for (id, live) in live::records(client, lock, begun, live::is_hidden).await? {
             if let Live::Known(record) = live {
                 last_uses.insert(id, record.last_used_at);
             }
         }
     }
     Ok(last_uses)
-}
-
-/// A lock may be of somebody else's tokens, or of a group that is gone: what was used there is of no interest here.
-fn is_hidden(error: &ErrorKind) -> bool {
-    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 fn ended(error: GitLabError) -> Result<Answer> {

@@ -69,3 +69,10 @@ pub async fn records(
     live.extend(asked);
     Ok(live)
 }
+
+/// Whether the tokens of an owner are nothing that this credential is shown: somebody else's, or those of a group that is
+/// gone.
+#[must_use]
+pub fn is_hidden(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::NotFound | ErrorKind::Forbidden)
+}

@@ -16,7 +16,7 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
-use crate::repo::{Difference, Head, RelPath, Repository, read};
+use crate::repo::{Difference, Head, RelPath, RepoError, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -353,9 +353,19 @@ pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
         Difference::Conflicted => {
             refused("has merge conflicts").hint(format!("resolve them, then git add {name} && git commit"))
         }
-        Difference::OutsideSparse => refused("is outside the sparse checkout")
-            .hint(format!("git sparse-checkout add {}", word(path.directories().last().unwrap_or(".")))),
+        Difference::Added => refused("is added, but not committed")
+            .hint("commit it: git commit")
+            .hint(format!("or take it back: git rm --cached {name}")),
+        Difference::OutsideSparse => RepoError::OutsideSparse { path: path.clone() }.into(),
+        Difference::Skipped => RepoError::Skipped { path: path.clone() }.into(),
     }
+}
+
+/// Where a shallow clone does not tell something.
+pub(crate) fn cut_off(because: &str) -> Error {
+    Error::new(Kind::Refused, "this clone does not have the whole history")
+        .because(because.to_owned())
+        .hint("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0")
 }
 
 fn lock_at_head(repo: &Repository, path: &RelPath) -> Result<Lock> {

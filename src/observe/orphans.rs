@@ -63,8 +63,9 @@ fn named_anywhere(repo: &Repository, world: &World) -> Result<BTreeSet<TokenId>>
         Chosen::One(remote) => {
             world.effects().look(repo, &remote, &["*"]).map_err(Error::from)?;
         }
-        Chosen::Unknown { why } => {
-            return Err(Error::new(Kind::Usage, "it cannot be told which remote has the locks").because(why));
+        Chosen::Unknown { why, mend } => {
+            let what = "it cannot be told which remote has the locks";
+            return Err(Error::new(Kind::Usage, what).because(why).hint(mend));
         }
     }
     let mut commits: BTreeSet<ObjectId> = repo.branches()?.into_iter().map(|branch| branch.commit).collect();

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::{POLICY, inspect, secrets};
-use crate::error::{Error, Kind, Result};
-use crate::lock::Lock;
+use crate::error::{Error, Result};
+use crate::lock::{self, Lock};
 use crate::readership::listing::{Present, Together};
 use crate::readership::{Fact, History, Moment, Version};
 use crate::repo::{ObjectId, Repository};
@@ -19,9 +19,7 @@ use crate::sops::{Encrypted, Form, Path, Policy, Reader};
 /// Where the clone is shallow: who could read what before can then not be told. Where an object cannot be read.
 pub fn history(repo: &Repository) -> Result<History> {
     if repo.is_shallow()? {
-        return Err(Error::new(Kind::Refused, "this clone does not have the whole history")
-            .because("who could read what before its first commit cannot be told from it")
-            .hint("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0"));
+        return Err(super::cut_off("who could read what before its first commit cannot be told from it"));
     }
     let mut versions = Versions::default();
     let past = repo.past(|path, blob, bytes| versions.read(path, blob, bytes)).map_err(|error| {
@@ -61,7 +59,7 @@ impl Versions {
     fn read(&mut self, path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Version> {
         let fact = if path == POLICY {
             Fact::Policy(Policy::parse(str::from_utf8(bytes).ok()?).ok()?.names().clone())
-        } else if is_lock(path) {
+        } else if lock::owner(path).is_some() {
             let text = String::from_utf8_lossy(bytes);
             Lock::read(path, &text).map_or(Fact::Unreadable, Fact::Lock)
         } else if !inspect::is_clear_by_design(path) && inspect::is_secrets_file(path, bytes) {
@@ -83,10 +81,6 @@ fn once<T: Ord>(known: &mut BTreeSet<Rc<[T]>>, list: Vec<T>) -> Rc<[T]> {
     let list: Rc<[T]> = list.into();
     known.insert(Rc::clone(&list));
     list
-}
-
-fn is_lock(path: &str) -> bool {
-    path.starts_with("environments/locks/") && path.ends_with(".yaml")
 }
 
 /// Everybody who can read a file, as it says.

@@ -125,8 +125,13 @@ fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
     if let Some(difference) = repo.differs_from_head(&path)? {
         let there = repo.work_tree_content(&path)?;
         if wanted.is_none() || there.as_deref() != wanted.map(str::as_bytes) {
-            return Err(uncommitted(&path, difference)
-                .hint("or commit it together with the files that follow it: provision rekey --with-policy"));
+            let error = uncommitted(&path, difference);
+            let is_edited = matches!(
+                difference,
+                Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged
+            );
+            let with = "or commit it together with the files that follow it: provision rekey --with-policy";
+            return Err(if is_edited { error.hint(with) } else { error });
         }
     }
     let text = match wanted {
@@ -154,7 +159,11 @@ fn names(repo: &Repository, head: &Head, policy: &Policy, wanted: Option<&str>) 
 /// # Errors
 /// Where there is none, or it is no text.
 pub fn policy_at_head(repo: &Repository) -> Result<String> {
-    let Some(bytes) = repo.content_at_head(&RelPath::new(POLICY)?)? else {
+    let path = RelPath::new(POLICY)?;
+    let Some(bytes) = repo.content_at_head(&path)? else {
+        if let Some(difference) = repo.differs_from_head(&path)? {
+            return Err(uncommitted(&path, difference));
+        }
         return Err(Error::new(Kind::Refused, format!("there is no {POLICY} at the repository's root"))
             .because("it names the recipients that secrets files are encrypted for")
             .hint("run provision init, and commit what it writes"));
@@ -184,7 +193,7 @@ fn locks(repo: &Repository) -> Result<Vec<GroundLock>> {
     let mut locks = Vec::new();
     for file in repo.tracked()? {
         let path = file.path;
-        if !(path.as_str().starts_with("environments/locks/") && path.as_str().ends_with(".yaml")) {
+        if lock::owner(path.as_str()).is_none() {
             continue;
         }
         locks.push(GroundLock { lock: super::lock_at_head(repo, &path)?, path });
@@ -211,9 +220,8 @@ fn awaited(repo: &Repository, locks: &[GroundLock]) -> Result<BTreeMap<String, S
         if replay.open.is_empty() && replay.written.is_empty() {
             continue;
         }
-        let (one, many) = (format!("environments/locks/{name}.yaml"), format!("environments/locks/{name}/"));
-        let own =
-            locks.iter().filter(|lock| lock.path.as_str() == one || lock.path.as_str().starts_with(&many));
+        let is_own = |path: &str| lock::owner(path).is_some_and(|(of, _)| of == name);
+        let own = locks.iter().filter(|lock| is_own(lock.path.as_str()));
         let entries = own.flat_map(|lock| lock.lock.tokens.values());
         let files = entries.flat_map(|entry| entry.slots.keys().cloned());
         let files = files.chain(replay.written.iter().map(|written| written.path.clone()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::uncommitted;
 use crate::error::{Error, Kind, Result, word};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile, USER, UserName};
@@ -52,6 +53,12 @@ pub fn of_environment(
     let mut found = Vec::new();
     for secrets in &environment.secrets {
         let mut candidates = existing(secrets, repo)?;
+        if candidates.is_empty() && before_user(&secrets.file).is_none() {
+            let path = RelPath::new(&secrets.file)?;
+            if let Some(difference) = repo.differs_from_head(&path)? {
+                return Err(uncommitted(&path, difference));
+            }
+        }
         if candidates.len() > 1 {
             let own = identities()?;
             let is_own = |file: &Secrets| {

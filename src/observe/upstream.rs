@@ -34,7 +34,9 @@ pub fn look(repo: &Repository, lock_path: &RelPath, policy: &RelPath) -> Result<
     let (commit, branch) = match repo.upstream()? {
         Upstream::Head => (repo.head()?.commit, None),
         Upstream::RemoteBranch { commit, reference, .. } => (Some(commit), Some(reference)),
-        Upstream::Unknown { why } => return Ok(UpstreamView { unknown: Some(why), ..Default::default() }),
+        Upstream::Unknown { why, mend } => {
+            return Ok(UpstreamView { unknown: Some(format!("{why}; {mend} tells")), ..Default::default() });
+        }
     };
     let Some(commit) = commit else { return Ok(UpstreamView::default()) };
     let lock = read_lock(repo.content_at(commit, lock_path)?.as_deref(), lock_path);

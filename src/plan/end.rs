@@ -11,7 +11,7 @@ use crate::profile::Environment;
 use crate::sops;
 use crate::token::{Known, TokenId};
 
-/// The entries of the lock that end in this run.
+/// The entries that end in this run: those of the lock, and those whose first token an interrupted run has made.
 pub(super) fn entries(environment: &Environment, observed: &Observed, options: &Options) -> BTreeSet<String> {
     let locked = observed.lock.tokens.keys();
     let in_profile = |key: &String| environment.token(key).is_some();
@@ -19,7 +19,9 @@ pub(super) fn entries(environment: &Environment, observed: &Observed, options: &
         End::Nothing => BTreeSet::new(),
         End::Pruned => locked.filter(|key| !in_profile(key)).cloned().collect(),
         End::These(chosen) => {
-            locked.filter(|key| chosen.is_empty() || chosen.contains(*key)).cloned().collect()
+            let begun = observed.pending.iter().map(|pending| &pending.intent.key);
+            let all = locked.chain(begun);
+            all.filter(|key| chosen.is_empty() || chosen.contains(*key)).cloned().collect()
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Why no plan is made.
 
 use super::deliver::Way;
+use std::collections::BTreeSet;
+
 use crate::sops;
 use crate::token::{Owner, TokenId};
 
@@ -68,11 +70,14 @@ pub enum PlanError {
         /// What is wrong.
         why: String,
     },
-    /// A file would be made with the values of tokens that nobody has asked to replace, and that were never here.
-    #[error("{file} is not there yet, and the value of {key}, which it takes too, was never here")]
+    /// A leaf, or a file that would be made, takes the values of tokens that nobody has asked to replace, and that were
+    /// never here.
+    #[error("{}", awaited(.leaf, .file, .key))]
     Awaited {
         /// The secrets file.
         file: String,
+        /// The leaf that has to be written, and whose values it takes; `None`: the file is not there yet.
+        leaf: Option<(sops::Path, BTreeSet<String>)>,
         /// Key of the entry that was only listed.
         key: String,
     },
@@ -89,6 +94,8 @@ pub enum PlanError {
         successor: Option<TokenId>,
         /// How the run that asked for it was to deliver its commit.
         way: Option<Way>,
+        /// How its value can still be used, where that was recorded.
+        regain: Option<Regain>,
     },
     /// An interrupted run has pushed a token that is not to be used here.
     #[error(
@@ -115,4 +122,29 @@ pub enum PlanError {
         /// Those that there are.
         known: Vec<String>,
     },
+}
+
+/// What it takes to use a value that an interrupted run recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Regain {
+    /// A run that delivers as that one did.
+    ThatWay,
+    /// A run on this branch.
+    OnBranch(String),
+    /// A run in this worktree.
+    InWorktree(String),
+    /// An identity that opens it.
+    WithKey,
+}
+
+fn awaited(leaf: &Option<(sops::Path, BTreeSet<String>)>, file: &str, key: &str) -> String {
+    match leaf {
+        Some((path, takes)) => {
+            let takes = takes.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
+            format!("{file} {path} takes {takes}, and the value of {key} was never here")
+        }
+        None => {
+            format!("{file} is not there yet, and the value of {key}, which it takes too, was never here")
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub struct Done {
     pub pushed: Option<String>,
     /// Address of the merge request, where the remote said it.
     pub merge_request: Option<String>,
-    /// Entries that got no token, because GitLab refused theirs or one that their files take too.
+    /// What was not done, because GitLab refused it or a token that the same file takes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
     /// Entries that needed nothing.
@@ -95,8 +95,6 @@ pub struct Revoked {
 pub struct Unrevoked {
     /// GitLab's number.
     pub id: TokenId,
-    /// Whether its value is in the wrong hands.
-    pub leaked: bool,
     /// Why not.
     pub why: String,
 }
@@ -111,26 +109,34 @@ pub enum Proof {
     Itself,
 }
 
-/// An entry that got no token while others did.
+/// A token that was not made, or not revoked, while others of its environment were.
 #[derive(Debug, Serialize)]
 pub struct Refused {
-    /// Key of the entry.
+    /// Key of its entry.
     pub key: String,
     /// Why.
     pub why: String,
-    /// Its token, where GitLab's rotate has ended that one already: the successor waits in the journal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended: Option<TokenId>,
+    /// What GitLab did not do.
+    #[serde(flatten)]
+    pub what: Refusal,
+}
+
+/// What GitLab did not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "refused", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The entry has the token that it had, or none.
+    Mint,
+    /// GitLab's rotate has ended the entry's token already: the successor waits in the journal.
+    Rest {
+        /// That token.
+        ended: TokenId,
+    },
+    /// A token of an entry that was to end lives on.
+    Revocation,
 }
 
 impl Done {
-    /// Notes that a superseded token was not revoked, as this step said.
-    pub fn not_revoked(&mut self, step: &super::Step, id: TokenId, why: String) {
-        let leak = |retire: &super::Retire| matches!(retire.because, super::Why::Leaked { .. });
-        let leaked = matches!(step, super::Step::Retire(retire) if leak(retire));
-        self.unrevoked.push(Unrevoked { id, leaked, why });
-    }
-
     /// Whether nothing was changed, neither at GitLab nor here.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
@@ -177,12 +183,13 @@ impl Done {
         let sentences = self.sentences();
         let mut message = format!("provision({}): ", self.environment);
         match sentences.as_slice() {
-            [only] => message += only,
+            [] => message += "write the template's leaves again",
+            [only] => message += &only.text,
             several => {
-                message += &self.summary();
+                message += &summary(several);
                 message += "\n\n";
                 for sentence in several {
-                    let _ = writeln!(message, "- {sentence}");
+                    let _ = writeln!(message, "- {}", sentence.text);
                 }
                 message.truncate(message.trim_end().len());
             }
@@ -197,7 +204,7 @@ impl Done {
         message
     }
 
-    fn sentences(&self) -> Vec<String> {
+    fn sentences(&self) -> Vec<Sentence> {
         let minted = self.minted.iter().map(|new| {
             let verb = if new.replaces.is_some() { "replace" } else { "mint" };
             let old = new.replaces.map(|id| format!(" {id}")).unwrap_or_default();
@@ -205,44 +212,79 @@ impl Done {
             let expires =
                 new.token.expires_at.map_or_else(|| "never expires".to_owned(), |d| format!("expires {d}"));
             let name = &new.token.name;
-            format!("{verb} {name}{old}{by} {} token {}, {expires}", new.owner.kind, new.token.id)
+            let text = format!("{verb} {name}{old}{by} {} token {}, {expires}", new.owner.kind, new.token.id);
+            (("mint", "token", "tokens"), text)
         });
-        let rendered = self.rendered.iter().map(|(key, id)| format!("render {key} again from token {id}"));
-        let retired = self.retired.iter().map(|id| format!("retire token {id}"));
-        let ended = self.ended.iter().map(|id| format!("forget superseded token {id}, which has ended"));
-        let revoked =
-            self.revoked.iter().map(|revoked| format!("revoke token {} of {}", revoked.id, revoked.key));
+        let rendered = self
+            .rendered
+            .iter()
+            .map(|(key, id)| (("render", "entry", "entries"), format!("render {key} again from token {id}")));
+        let retired =
+            self.retired.iter().map(|id| (("retire", "token", "tokens"), format!("retire token {id}")));
+        let ended = self.ended.iter().map(|id| {
+            let text = format!("forget superseded token {id}, which has ended");
+            (("forget", "ended token", "ended tokens"), text)
+        });
+        let revoked = self.revoked.iter().map(|revoked| {
+            (("revoke", "token", "tokens"), format!("revoke token {} of {}", revoked.id, revoked.key))
+        });
         let is_told = |key: &&String| !self.revoked.iter().any(|revoked| revoked.key == **key);
-        let removed =
-            self.removed.iter().filter(is_told).map(|key| format!("forget {key}, whose token has ended"));
-        let moved = self.moved.iter().map(|(from, to)| format!("call {from} {to}"));
-        let forgotten = self.forgotten.iter().map(|file| format!("forget {file}, which is gone"));
+        let removed = self
+            .removed
+            .iter()
+            .filter(is_told)
+            .map(|key| (("forget", "entry", "entries"), format!("forget {key}, whose token has ended")));
+        let moved =
+            self.moved.iter().map(|(from, to)| (("rename", "entry", "entries"), format!("call {from} {to}")));
+        let forgotten = self
+            .forgotten
+            .iter()
+            .map(|file| (("forget", "file", "files"), format!("forget {file}, which is gone")));
         let ended = ended.chain(revoked).chain(removed).chain(moved).chain(forgotten);
-        let mut sentences: Vec<String> = minted.chain(rendered).chain(retired).chain(ended).collect();
-        if sentences.is_empty() {
-            sentences.push("write the template's leaves again".to_owned());
-        }
-        sentences
+        let all = minted.chain(rendered).chain(retired).chain(ended);
+        all.map(|(kind, text)| Sentence { kind, text }).collect()
     }
+}
 
-    fn summary(&self) -> String {
-        let counted = |count: usize, verb: &str, what: &str| match count {
-            0 => None,
-            1 => Some(format!("{verb} 1 {what}")),
-            _ => Some(format!("{verb} {count} {what}s")),
+/// One thing that was done.
+struct Sentence {
+    /// How such things are counted: verb, noun, and the noun for several.
+    kind: (&'static str, &'static str, &'static str),
+    /// What was done.
+    text: String,
+}
+
+/// What was done in one line: `mint 2 tokens, retire 1 token`.
+fn summary(sentences: &[Sentence]) -> String {
+    let mut counts: Vec<((&str, &str, &str), usize)> = Vec::new();
+    for sentence in sentences {
+        match counts.iter_mut().find(|(kind, _)| *kind == sentence.kind) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((sentence.kind, 1)),
+        }
+    }
+    let counted = counts.iter().map(|((verb, one, several), count)| match count {
+        1 => format!("{verb} 1 {one}"),
+        _ => format!("{verb} {count} {several}"),
+    });
+    counted.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_forgotten_entries_have_a_subject() {
+        let done = Done {
+            environment: "qa".to_owned(),
+            removed: vec!["one".to_owned(), "other".to_owned()],
+            moved: vec![("a".to_owned(), "b".to_owned())],
+            ..Done::default()
         };
-        [
-            counted(self.minted.len(), "mint", "token"),
-            counted(self.rendered.len(), "render", "entry again"),
-            counted(self.retired.len(), "retire", "token"),
-            counted(self.ended.len(), "forget", "ended token"),
-            counted(self.revoked.len(), "revoke", "token"),
-            counted(self.moved.len(), "rename", "entry"),
-            counted(self.forgotten.len(), "forget", "file"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
+        let message = done.commit_message();
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines[0], "provision(qa): forget 2 entries, rename 1 entry");
+        assert_eq!(lines[2], "- forget one, whose token has ended");
     }
 }

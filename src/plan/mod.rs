@@ -37,7 +37,7 @@ pub mod retire;
 pub mod review;
 mod write;
 
-pub use error::PlanError;
+pub use error::{PlanError, Regain};
 pub use reason::Reason;
 
 /// What a run does to one environment, in order. Empty `steps`: all is as it should be.
@@ -201,6 +201,9 @@ pub struct Mint {
     pub rotates: Option<Known>,
     /// Why it is made.
     pub because: Vec<Reason>,
+    /// Marks of interrupted rotations that are settled when this one is done, and not before.
+    #[serde(skip)]
+    pub settles: Vec<String>,
 }
 
 /// The expiry that a mint asks for.
@@ -286,13 +289,30 @@ pub struct Write {
     pub template: String,
     /// Whether it is made anew from the template.
     pub create: bool,
-    /// How many can read it.
-    pub readers: usize,
+    /// Who can read it.
+    pub readers: Readers,
     /// The leaves that are set.
     pub leaves: Vec<sops::Path>,
     /// The leaves that are blanked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blank: Vec<sops::Path>,
+}
+
+/// Who can read a secrets file, with keys of whatever type, as the policy writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Readers {
+    /// The groups of them.
+    pub groups: Vec<BTreeSet<String>>,
+    /// Of how many groups it takes one reader each.
+    pub threshold: usize,
+}
+
+impl Readers {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.groups.iter().flatten().collect::<BTreeSet<_>>().len()
+    }
 }
 
 impl Write {
@@ -335,17 +355,6 @@ impl Plan {
         self.notes.iter().any(|note| note.attention)
     }
 
-    /// What a person says yes to, to be compared with another plan: tokens, owners, scopes, files and readers. Whether a
-    /// file is made or changed is left out, since another environment may make a file that both share.
-    #[must_use]
-    pub fn consent(&self) -> Vec<String> {
-        let texts = self.steps.iter().map(|step| match step {
-            Step::Write(write) => format!("write {} for {}", write.file, write.readers),
-            step => serde_json::to_string(step).unwrap_or_default(),
-        });
-        texts.collect()
-    }
-
     /// Whether this plan does more than another one that a person said yes to: another token, or the revocation of one,
     /// or another file or other readers. Finishing and withdrawing what a run of our own made is never more.
     #[must_use]
@@ -361,7 +370,7 @@ impl Plan {
             let mut plan = plan.clone();
             for step in &mut plan.steps {
                 if let Step::Write(write) = step {
-                    write.readers = 0;
+                    write.readers = Readers::default();
                 }
             }
             plan
@@ -430,7 +439,7 @@ fn agreement(step: &Step) -> Option<String> {
         Step::Retire(retire) | Step::RetireAtOnce(retire) => {
             Some(format!("revoke {} of {}", retire.token.id, retire.token.owner.path))
         }
-        Step::Write(write) => Some(format!("write {} for {}", write.file, write.readers)),
+        Step::Write(write) => Some(format!("write {} for {:?}", write.file, write.readers)),
         Step::Push { to, .. } => Some(format!("push to {to}")),
         Step::Revoke(revoke) => {
             let token = &revoke.retire.token;

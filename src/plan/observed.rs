@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::Readers;
 use crate::journal::{Intent, Retiring};
 use crate::lock::Lock;
 use crate::sops;
@@ -113,8 +114,8 @@ pub struct FileState {
     pub exists: bool,
     /// Whether it belongs into the commit.
     pub commit: bool,
-    /// How many recipients it is, or will be, encrypted for.
-    pub readers: usize,
+    /// Whom it is, or will be, encrypted for.
+    pub readers: Readers,
     /// Where it and the policy differ, one sentence each.
     pub differences: Vec<String>,
     /// The leaves that follow tokens, in the order of the template.
@@ -172,12 +173,24 @@ pub struct Pending {
     pub intent: Intent,
     /// What became of it.
     pub outcome: Outcome,
-    /// Whether worktree, branch and the lock entry it was planned on are still the same.
-    pub same_ground: bool,
+    /// What of the place that it was planned on is another one here; `None`: nothing.
+    pub elsewhere: Option<Elsewhere>,
     /// A remote that its run pushed to, and that this clone has no more: it may be in use there.
     pub out_of_reach: Option<String>,
     /// Whether a person gave it up.
     pub given_up: bool,
+}
+
+/// In what a run stands on other ground than the one that was interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// That one worked in another worktree: the user's, at this path, or one of ours (`None`), which a run that delivers
+    /// has.
+    Worktree(Option<String>),
+    /// On another branch.
+    Branch,
+    /// The lock has another entry.
+    Entry,
 }
 
 /// What became of a mint whose run did not end.

@@ -137,6 +137,7 @@ mod tests {
             },
             replaces: Some(TokenId(41)),
             because: Vec::new(),
+            settles: Vec::new(),
         }
     }
 

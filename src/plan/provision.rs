@@ -37,6 +37,8 @@ pub(super) struct Entry<'a> {
     pub(super) token: &'a Token,
     pub(super) owner: &'a Owner,
     pub(super) fate: Fate,
+    /// Marks of rotations without an answer that another one settles.
+    pub(super) settles: Vec<String>,
 }
 
 /// Plans one environment.
@@ -101,6 +103,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
             "token {id} is not in this lock: it is neither replaced nor revoked"
         )));
     }
+    plan.watched.extend(unsettled(&entries, &plan));
     let touched = touched(&entries);
     let retirement = if options.commit {
         retire::plan(environment, observed, options, &ending)
@@ -120,11 +123,13 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         plan.notes.extend(notes);
     }
     plan.notes.extend(end::left_behind(environment, observed, options));
+    let removed: BTreeSet<String> =
+        ending.into_iter().filter(|key| observed.lock.tokens.contains_key(key)).collect();
     let changes = write::Changes {
         touched: &touched,
         ended: retirement.ended,
-        removed: &ending,
-        blank: end::blanks(&ending, observed)?,
+        removed: &removed,
+        blank: end::blanks(&removed, observed)?,
         forgotten: forgotten(observed, options, &touched),
         commit: options.commit,
     };
@@ -138,6 +143,13 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     );
     debug_assert_eq!(revoked_in_use(&plan, observed), None, "{:?}", plan.steps);
     Ok(plan)
+}
+
+/// What was to be settled, and is not by any rotation of this plan: it is still watched for.
+fn unsettled(entries: &[Entry<'_>], plan: &Plan) -> Vec<String> {
+    let settled: BTreeSet<&String> = plan.mints().flat_map(|mint| &mint.settles).collect();
+    let all = entries.iter().flat_map(|entry| &entry.settles);
+    all.filter(|mark| !settled.contains(mark)).cloned().collect()
 }
 
 /// A token that is in use after this plan and that it revokes. There is none.
@@ -221,7 +233,7 @@ fn judge<'a>(
             }
             Fate::Left
         };
-        entries.push(Entry { token, owner, fate });
+        entries.push(Entry { token, owner, fate, settles: Vec::new() });
     }
     Ok(entries)
 }
@@ -260,14 +272,15 @@ fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) -> Result<(), 
             // A file is made with all of its slots.
             let is_written = is_one(slot) || (!file.exists && file.slots.iter().any(is_one));
             let lacks = slot.tokens.iter().find(|key| !written.contains(key.as_str()));
-            let slot = Slot { file: file.path.clone(), path: slot.path.clone() };
-            lacks.filter(|_| is_written).map(|key| (key.clone(), slot))
+            lacks.filter(|_| is_written).map(|key| (key.clone(), file, slot))
         });
-        let Some((key, slot)) = needed else { return Ok(()) };
+        let Some((key, file, slot)) = needed else { return Ok(()) };
         let Some(entry) = entries.iter_mut().find(|entry| entry.token.key == key) else { return Ok(()) };
         if awaited(entry.token, observed).is_some() {
-            return Err(PlanError::Awaited { file: slot.file, key });
+            let leaf = file.exists.then(|| (slot.path.clone(), slot.tokens.clone()));
+            return Err(PlanError::Awaited { file: file.path.clone(), leaf, key });
         }
+        let slot = Slot { file: file.path.clone(), path: slot.path.clone() };
         entry.fate = from_hand(entry.token, observed, slot);
     }
 }
@@ -308,6 +321,12 @@ fn recover(
             Recovery::Rotate(lost) => {
                 if let Some(entry) = entry {
                     entry.fate = Fate::Rotate(lost);
+                    entry.settles.push(pending.intent.mark.clone());
+                }
+            }
+            Recovery::RotateNow => {
+                if let Some(entry) = entry {
+                    entry.settles.push(pending.intent.mark.clone());
                 }
             }
             Recovery::Watch(note) => {
@@ -336,9 +355,10 @@ fn recover(
                 let remote = pending.out_of_reach.clone().unwrap_or_default();
                 return Err(PlanError::OutOfReach { environment, key, id, remote });
             }
-            Recovery::Undecided { why, successor } => {
-                let (environment, way) = (environment.name.clone(), pending.intent.way);
-                return Err(PlanError::Undecided { environment, key: key.clone(), why, successor, way });
+            Recovery::Undecided { why, successor, regain } => {
+                let (environment, key) = (environment.name.clone(), key.clone());
+                let way = pending.intent.way;
+                return Err(PlanError::Undecided { environment, key, why, successor, way, regain });
             }
         }
     }
@@ -401,8 +421,9 @@ fn mint(
         },
         replaces: current(entry, observed),
         overlap: options.overlap_of(&token.key).map(|overlap| overlap.written.clone()),
-        rotates,
         because,
+        settles: if rotates.is_some() { entry.settles.clone() } else { Vec::new() },
+        rotates,
     };
     let by_hand = mint.rotates.is_none() && mint.owner.kind == Kind::Personal && !observed.personal_by_api;
     Ok(if by_hand { Step::Paste(mint) } else { Step::Mint(mint) })

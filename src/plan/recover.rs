@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::observed::{Live, Observed, Outcome, Pending};
+use super::error::Regain;
+use super::observed::{Elsewhere, Live, Observed, Outcome, Pending};
 use super::options::Options;
 use super::retire::{Stands, ours};
 use super::{Note, Step};
@@ -22,6 +23,8 @@ pub(super) enum Recovery {
     Withdraw(Box<Step>),
     /// Rotate it in its turn: its value was lost, and a person wants its bot user kept.
     Rotate(Known),
+    /// The request may still arrive, and a person wants its token rotated now: that settles it either way.
+    RotateNow,
     /// No token has that mark yet, and the request is young enough to be committed late.
     Watch(Note),
     /// The same for a rotation that a person gave up.
@@ -37,6 +40,8 @@ pub(super) enum Recovery {
         why: String,
         /// The token that the lost reply was about, where there is one.
         successor: Option<TokenId>,
+        /// How its value can still be used, where that was recorded.
+        regain: Option<Regain>,
     },
 }
 
@@ -63,7 +68,8 @@ pub(super) fn decide(
                 }
                 Some(why) if why.mends() && rotates.is_some() => {
                     let text = format!("token {} cannot be used here: {why}", record.id);
-                    stuck_rotation(pending, record, wanted, text, observed, options)
+                    let regain = regain(pending, &why, options);
+                    stuck_rotation(pending, record, wanted, (text, regain), observed, options)
                 }
                 Some(why) => withdraw_recorded(pending, record, *opens, &why, observed),
                 None => finish(pending, record, observed),
@@ -79,7 +85,7 @@ pub(super) fn decide(
                  dead, and nobody has the new one",
                 old.id, record.id
             );
-            stuck_rotation(pending, record, wanted, text, observed, options)
+            stuck_rotation(pending, record, wanted, (text, None), observed, options)
         }
         (Outcome::Found(record), None) => withdraw(pending, record.id, "its value was lost with the reply"),
         (Outcome::NotFound, Some(old)) => {
@@ -138,10 +144,29 @@ fn unusable(
     if !opens {
         return Some(Unusable::Sealed);
     }
-    if !pending.same_ground {
+    if pending.elsewhere.is_some() {
         return Some(Unusable::OtherGround);
     }
     (!asks_for_the_same(pending, token, owner)).then_some(Unusable::OtherProfile)
+}
+
+/// What it takes to use it.
+fn regain(pending: &Pending, why: &Unusable, options: &Options) -> Option<Regain> {
+    let Intent { branch, way, .. } = &pending.intent;
+    if matches!(why, Unusable::Sealed) {
+        return Some(Regain::WithKey);
+    }
+    match pending.elsewhere.as_ref()? {
+        Elsewhere::Entry => None,
+        Elsewhere::Branch => {
+            let branch = branch.as_deref()?.strip_prefix("refs/heads/")?;
+            Some(Regain::OnBranch(branch.to_owned()))
+        }
+        Elsewhere::Worktree(Some(root)) if way.is_none() && options.way.is_none() => {
+            Some(Regain::InWorktree(root.clone()))
+        }
+        Elsewhere::Worktree(_) => (*way != options.way).then_some(Regain::ThatWay),
+    }
 }
 
 fn withdraw(pending: &Pending, id: TokenId, why: &str) -> Recovery {
@@ -216,14 +241,17 @@ fn stuck_rotation(
     pending: &Pending,
     record: &Record,
     wanted: Option<(&Token, &Owner)>,
-    why: String,
+    (why, regain): (String, Option<Regain>),
     observed: &Observed,
     options: &Options,
 ) -> Recovery {
     if options.abandon {
         return withdraw(pending, record.id, &Unusable::Abandoned.to_string());
     }
-    if !wanted.is_some_and(|(token, owner)| asks_for_the_same(pending, token, owner)) {
+    let Some((token, owner)) = wanted else {
+        return withdraw(pending, record.id, &Unusable::NotWanted.to_string());
+    };
+    if !asks_for_the_same(pending, token, owner) {
         return withdraw(pending, record.id, &Unusable::OtherProfile.to_string());
     }
     let decided = options.force && options.renew.chooses(&pending.intent.key);
@@ -234,7 +262,7 @@ fn stuck_rotation(
     });
     match known.map(|known| ours(known, record, observed, Stands::Superseded)) {
         Some(Ok(known)) if decided => Recovery::Rotate(known),
-        _ => Recovery::Undecided { why, successor: Some(record.id) },
+        _ => Recovery::Undecided { why, successor: Some(record.id), regain },
     }
 }
 
@@ -247,11 +275,14 @@ fn unanswered_rotation(
     options: &Options,
 ) -> Recovery {
     let lives = observed.live.get(&old.id).is_some_and(Live::is_active);
-    let rotated_again = options.force && options.renew.chooses(&pending.intent.key);
-    if !lives || rotated_again || !is_young(pending, observed) {
+    if !lives || !is_young(pending, observed) {
         return Recovery::Forget(None);
     }
-    if options.abandon || pending.given_up || !is_wanted {
+    let given_up = options.abandon || pending.given_up || !is_wanted;
+    if !given_up && options.force && options.renew.chooses(&pending.intent.key) {
+        return Recovery::RotateNow;
+    }
+    if given_up {
         return Recovery::GiveUp(Note::info(format!(
             "a rotation of token {} of {} had no answer and was given up; it is watched for until it can no longer \
              arrive",
@@ -264,6 +295,7 @@ fn unanswered_rotation(
             old.id, pending.intent.at
         ),
         successor: None,
+        regain: None,
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Span;
 
 use super::request::{RequestText, code};
 use crate::lock::{Entry, Lock};
-use crate::token::{Role, Scopes};
+use crate::token::{Role, Scopes, TokenId};
 
 /// What the change is made from.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Review {
     pub after: Lock,
     /// How long a superseded token lives, by entry.
     pub overlaps: BTreeMap<String, Span>,
+    /// What the profile says that an entry was called, by entry.
+    pub moved: BTreeMap<String, String>,
     /// Who reads each secrets file.
     pub readers: Vec<Readers>,
 }
@@ -36,25 +38,53 @@ pub struct Readers {
     pub after: Option<Vec<String>>,
 }
 
+/// How it is known what an entry was.
+#[derive(Clone, Copy)]
+enum ToldBy {
+    Token,
+    FormerKey,
+    Key,
+}
+
+/// An entry of the lock with the change, and what it was before.
+struct Changed<'a> {
+    key: &'a str,
+    new: &'a Entry,
+    old: Option<(&'a str, &'a Entry)>,
+}
+
+impl Changed<'_> {
+    fn is_renamed(&self) -> bool {
+        self.old.is_some_and(|(key, _)| key != self.key)
+    }
+
+    fn has_another_token(&self) -> bool {
+        self.old.is_none_or(|(_, old)| old.id != self.new.id)
+    }
+
+    /// The token that has, or will have, no value that works, whether this is merged or not.
+    fn ended(&self) -> Option<TokenId> {
+        let (_, old) = self.old.filter(|_| self.has_another_token())?;
+        let lives_on = self.new.superseded.iter().any(|superseded| superseded.id == old.id);
+        (!lives_on).then_some(old.id)
+    }
+}
+
 impl Review {
     /// The request's text.
     #[must_use]
     pub fn text(&self) -> RequestText {
+        let changed = self.changed();
+        let removed = self.removed(&changed);
         let mut warnings = Vec::new();
         let mut paragraphs = Vec::new();
-        for (key, entry) in &self.after.tokens {
-            let old = self.before.tokens.get(key);
-            if old.is_some_and(|old| old.id == entry.id) {
-                continue;
-            }
-            let growth = old.map(|old| growth(old, entry)).unwrap_or_default();
-            warnings.extend(growth.iter().map(|what| format!("**ESCALATION** {}: {what}", code(key))));
-            paragraphs.push(self.entry(key, old, entry));
+        for entry in changed.iter().filter(|entry| entry.is_renamed() || entry.has_another_token()) {
+            let growth = entry.old.map(|(_, old)| growth(old, entry.new)).unwrap_or_default();
+            warnings.extend(growth.iter().map(|what| format!("**ESCALATION** {}: {what}", code(entry.key))));
+            paragraphs.push(self.entry(entry));
         }
-        let is_new = !paragraphs.is_empty();
-        let removed = self.before.tokens.iter().filter(|(key, _)| !self.after.tokens.contains_key(*key));
-        paragraphs.extend(removed.map(|(key, old)| {
-            vec![format!("**{}** goes: token {} is no longer in the lock", code(key), old.id)]
+        paragraphs.extend(removed.iter().map(|(key, old)| {
+            vec![format!("**{}** goes: token {} is revoked, or has ended by itself", code(key), old.id)]
         }));
         let readers: Vec<String> = self.readers.iter().flat_map(Readers::changes).collect();
         if !readers.is_empty() {
@@ -62,51 +92,87 @@ impl Review {
         }
         let retired = self.retired();
         if !retired.is_empty() {
-            paragraphs
-                .push(vec![format!("Revoked, and no longer in the lock: token {}", retired.join(", "))]);
+            paragraphs.push(vec![format!(
+                "Revoked, or ended by themselves, and no longer in the lock: token {}",
+                retired.join(", ")
+            )]);
         }
-        if is_new {
-            paragraphs.push(vec![CLOSING.to_owned()]);
-        }
+        let ended: Vec<TokenId> =
+            changed.iter().filter_map(Changed::ended).chain(removed.iter().map(|(_, old)| old.id)).collect();
+        paragraphs.extend(self.closing(&changed, &ended));
         if !warnings.is_empty() {
             paragraphs.insert(0, warnings);
         }
-        RequestText { title: self.title(), lines: paragraphs.join(&String::new()) }
+        RequestText { title: self.title(&changed, &removed), lines: paragraphs.join(&String::new()) }
     }
 
-    fn title(&self) -> String {
-        let of = |is_new: bool| -> Vec<&str> {
-            let changed = self.after.tokens.iter().filter(|(key, entry)| {
-                let old = self.before.tokens.get(*key);
-                old.is_none() == is_new && old.is_none_or(|old| old.id != entry.id)
-            });
-            changed.map(|(key, _)| key.as_str()).collect()
+    /// All entries of the lock with the change. What an entry was is told by its token, else by what the profile says that
+    /// it was called, else by its key.
+    fn changed(&self) -> Vec<Changed<'_>> {
+        let before = &self.before.tokens;
+        let mut changed: Vec<Changed<'_>> =
+            self.after.tokens.iter().map(|(key, new)| Changed { key, new, old: None }).collect();
+        let mut taken = BTreeSet::new();
+        for told_by in [ToldBy::Token, ToldBy::FormerKey, ToldBy::Key] {
+            for entry in changed.iter_mut().filter(|entry| entry.old.is_none()) {
+                let has_it = |(_, old): &(&String, &Entry)| names(entry.new, old.id);
+                let old = match told_by {
+                    ToldBy::Token => before.iter().find(has_it),
+                    ToldBy::FormerKey => self.moved.get(entry.key).and_then(|key| before.get_key_value(key)),
+                    ToldBy::Key => before.get_key_value(entry.key),
+                };
+                entry.old = old.filter(|(key, _)| taken.insert(*key)).map(|(key, old)| (key.as_str(), old));
+            }
+        }
+        changed
+    }
+
+    /// Entries that leave the lock.
+    fn removed(&self, changed: &[Changed<'_>]) -> Vec<(&str, &Entry)> {
+        let stays = |key: &str| changed.iter().any(|entry| entry.old.is_some_and(|(old, _)| old == key));
+        let gone = self.before.tokens.iter().filter(|(key, _)| !stays(key));
+        gone.map(|(key, old)| (key.as_str(), old)).collect()
+    }
+
+    fn title(&self, changed: &[Changed<'_>], removed: &[(&str, &Entry)]) -> String {
+        let of = |is_it: &dyn Fn(&Changed<'_>) -> bool| -> Vec<&str> {
+            changed.iter().filter(|entry| is_it(entry)).map(|entry| entry.key).collect()
         };
-        let what: Vec<String> =
-            [counted("mint", &of(true)), counted("replace", &of(false))].into_iter().flatten().collect();
+        let what: Vec<String> = [
+            counted("mint", &of(&|entry| entry.old.is_none())),
+            counted("replace", &of(&|entry| entry.old.is_some() && entry.has_another_token())),
+            counted("rename", &of(&|entry| entry.is_renamed() && !entry.has_another_token())),
+            counted("remove", &removed.iter().map(|(key, _)| *key).collect::<Vec<_>>()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let what =
             if what.is_empty() { "bring files and lock up to date".to_owned() } else { what.join(", ") };
         format!("provision({}): {what}", self.environment)
     }
 
-    fn entry(&self, key: &str, old: Option<&Entry>, new: &Entry) -> Vec<String> {
-        let owner = &new.owner;
+    fn entry(&self, entry: &Changed<'_>) -> Vec<String> {
+        let new = entry.new;
         let until = new.expires.map_or_else(|| "never expires".to_owned(), |date| format!("expires {date}"));
+        let was = entry.old.filter(|_| entry.is_renamed());
+        let was = was.map_or_else(String::new, |(key, _)| format!(" (before: {})", code(key)));
         let mut lines = vec![format!(
-            "**{}**: {} token {} {} of {}, {until}",
-            code(key),
-            owner.kind,
+            "**{}**{was}: {} token {} {} of {}, {until}",
+            code(entry.key),
+            new.owner.kind,
             new.id,
             code(&new.name),
-            code(&owner.path)
+            code(&new.owner.path)
         )];
+        let old = entry.old.map(|(_, old)| old);
         let role = |entry: &Entry| entry.role.map_or("none", Role::as_str).to_owned();
         let scopes =
             |entry: &Entry| entry.scopes.iter().map(|scope| code(scope)).collect::<Vec<_>>().join(", ");
         lines.push(compared("role", old.map(role), &role(new)));
         lines.push(compared("scopes", old.map(scopes), &scopes(new)));
-        if let Some(old) = old {
-            lines.push(self.end_of(key, old, new));
+        if let Some(old) = old.filter(|_| entry.has_another_token()) {
+            lines.push(self.end_of(entry.key, old, new));
         }
         lines
     }
@@ -129,17 +195,35 @@ impl Review {
         line
     }
 
+    /// What follows from not merging it.
+    fn closing(&self, changed: &[Changed<'_>], ended: &[TokenId]) -> Option<Vec<String>> {
+        if !ended.is_empty() {
+            let ids = ended.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Some(vec![format!(
+                "Token {ids} no longer works, whatever becomes of this request: until it is merged, the branch that it \
+                 is for has a value that is of no use, and closing it brings nothing back."
+            )]);
+        }
+        changed.iter().any(Changed::has_another_token).then(|| {
+            vec![format!(
+                "The new tokens work already. Whoever does not want them closes this request and deletes its branch; \
+                 `provision revoke --env {} --orphans` then revokes those that are a day old (`--older-than 0s`: all).",
+                self.environment
+            )]
+        })
+    }
+
     /// Superseded tokens that the lock no longer names at all.
     fn retired(&self) -> Vec<String> {
-        let superseded = |lock: &Lock| -> BTreeSet<_> {
-            lock.tokens.values().flat_map(|entry| entry.superseded.iter().map(|old| old.id)).collect()
-        };
-        superseded(&self.before).difference(&superseded(&self.after)).map(ToString::to_string).collect()
+        let superseded = self.before.tokens.values().flat_map(|entry| entry.superseded.iter());
+        superseded.map(|old| old.id).filter(|id| !self.after.names(*id)).map(|id| id.to_string()).collect()
     }
 }
 
-const CLOSING: &str = "The new tokens work already. Whoever does not want them closes this request and deletes its \
-                       branch; `provision revoke --orphans` then revokes them.";
+/// Whether the entry has this token, as its current or a superseded one.
+fn names(entry: &Entry, id: TokenId) -> bool {
+    entry.id == id || entry.superseded.iter().any(|old| old.id == id)
+}
 
 impl Readers {
     fn changes(&self) -> Vec<String> {
@@ -217,7 +301,7 @@ fn covered(scopes: &Scopes, scope: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Kind, Owner, TokenId};
+    use crate::token::{Kind, Owner};
     use jiff::ToSpan as _;
 
     fn entry(id: u64, role: Role, scopes: &[&str]) -> Entry {
@@ -249,6 +333,7 @@ mod tests {
             before: lock(before),
             after: lock(Some(after)),
             overlaps: [("backstage".to_owned(), 24.hours())].into(),
+            moved: BTreeMap::new(),
             readers: Vec::new(),
         }
     }
@@ -299,6 +384,46 @@ mod tests {
         old.superseded.clear();
         let review = Review { before, ..review(None, old) };
         insta::assert_snapshot!(shown(&review));
+    }
+
+    #[test]
+    fn a_renamed_entry_is_compared_with_what_it_was() {
+        let old = entry(41, Role::Developer, &["read_api"]);
+        let called = |key: &str, entry: Entry| Lock { tokens: [(key.to_owned(), entry)].into() };
+        let moved = [("portal".to_owned(), "backstage".to_owned())];
+        let mut replaced = review(Some(old.clone()), entry(42, Role::Owner, &["api"]));
+        replaced.after = called("portal", replaced.after.tokens.remove("backstage").unwrap());
+        replaced.moved = moved.clone().into();
+        let mut in_place = review(None, entry(43, Role::Developer, &["read_api"]));
+        in_place.before = lock(Some(old.clone()));
+        in_place.after = called("portal", in_place.after.tokens.remove("backstage").unwrap());
+        in_place.moved = moved.into();
+        let only_renamed = Review {
+            before: lock(Some(old.clone())),
+            after: called("portal", old),
+            ..review(None, entry(1, Role::Guest, &[]))
+        };
+        insta::assert_snapshot!(
+            [replaced, in_place, only_renamed].map(|review| shown(&review)).join("\n\n----\n\n")
+        );
+    }
+
+    #[test]
+    fn what_is_dead_before_the_merge_is_said() {
+        let old = entry(41, Role::Developer, &["read_api"]);
+        let mut leaked = review(Some(old.clone()), entry(42, Role::Developer, &["read_api"]));
+        leaked.after.tokens.get_mut("backstage").unwrap().superseded.clear();
+        let revoked =
+            Review { before: lock(Some(old)), after: lock(None), ..review(None, entry(1, Role::Guest, &[])) };
+        insta::assert_snapshot!([leaked, revoked].map(|review| shown(&review)).join("\n\n----\n\n"));
+    }
+
+    #[test]
+    fn the_command_in_the_text_is_one() {
+        use clap::Parser as _;
+        let text = review(None, entry(42, Role::Developer, &["read_api"])).text().lines.join("\n");
+        let command = text.split('`').find(|code| code.starts_with("provision ")).unwrap();
+        crate::cli::Cli::try_parse_from(command.split(' ')).unwrap();
     }
 
     #[test]

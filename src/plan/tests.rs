@@ -8,7 +8,7 @@ use jiff::civil::date;
 use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::options::{Options, Overlap, Renew};
 use super::provision::plan;
-use super::{Plan, PlanError, Step};
+use super::{Plan, PlanError, Readers, Step};
 use crate::journal::description;
 use crate::lock::{self, Lock};
 use crate::profile::Environment;
@@ -88,7 +88,7 @@ fn file(leaf: Leaf) -> FileState {
         template: "backstage.yaml".to_owned(),
         exists: true,
         commit: true,
-        readers: 2,
+        readers: Readers::default(),
         differences: Vec::new(),
         slots: vec![SlotState {
             path: path("GITLAB_TOKEN"),

@@ -54,7 +54,7 @@ pub(super) fn plan(changes: Changes<'_>, observed: &Observed, plan: &mut Plan) -
             file: file.path.clone(),
             template: file.template.clone(),
             create: !file.exists,
-            readers: file.readers,
+            readers: file.readers.clone(),
             leaves,
             blank,
         }));

@@ -17,6 +17,8 @@ use super::{Repository, guards, index, inherited, native};
 pub enum Difference {
     /// Unmerged.
     Conflicted,
+    /// The index has a file that HEAD has not; the file is as the index.
+    Added,
     /// The index differs from HEAD; the file is as the index.
     Staged,
     /// The file differs from the index.
@@ -31,6 +33,8 @@ pub enum Difference {
     Missing,
     /// In HEAD, left out of the worktree by the sparse checkout.
     OutsideSparse,
+    /// Marked by hand as not to be looked at (`git update-index --skip-worktree`).
+    Skipped,
 }
 
 /// What git keeps of a file: its bytes' id, and whether it is a program or a link.
@@ -44,6 +48,18 @@ impl Repository {
     pub fn content_at_head(&self, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
         match self.head()?.commit {
             Some(commit) => self.content_at(commit, path),
+            None => Ok(None),
+        }
+    }
+
+    /// The file at HEAD as it is stored, before any filter; `None` when HEAD has none, or there is no commit.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or is no file there.
+    pub fn stored_at_head(&self, path: &RelPath) -> Result<Option<Vec<u8>>, RepoError> {
+        let path = self.resolve(path)?;
+        match self.head()?.commit {
+            Some(commit) => self.blob_at(commit, &path),
             None => Ok(None),
         }
     }
@@ -77,11 +93,15 @@ impl Repository {
     }
 
     fn entry_at(&self, commit: ObjectId, path: &RelPath) -> Result<Entry, RepoError> {
-        let entry = self
-            .git
-            .find_commit(commit)
-            .and_then(|commit| commit.tree()?.lookup_entry(path.as_str().split('/')))
-            .doing(format!("read the tree of {commit}"))?;
+        let doing = || format!("read the tree of {commit}");
+        let tree = self.git.find_commit(commit).and_then(|commit| commit.tree()).doing(doing())?;
+        for directory in path.directories() {
+            let entry = tree.lookup_entry(directory.split('/')).doing(doing())?;
+            if entry.is_some_and(|entry| entry.mode().is_commit()) {
+                return Err(RepoError::InOtherRepository { path: path.clone(), other: directory.to_owned() });
+            }
+        }
+        let entry = tree.lookup_entry(path.as_str().split('/')).doing(doing())?;
         Ok(entry.map(|entry| (entry.object_id(), mode_of(entry.mode().kind()))))
     }
 
@@ -136,8 +156,11 @@ impl Repository {
             None => None,
         };
         let entry = index.entry_by_path(name);
-        let is_left_out = entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE));
-        if is_left_out || guards::is_collapsed(&index, &path) {
+        let is_skipped = entry.is_some_and(|entry| entry.flags.contains(Flags::SKIP_WORKTREE));
+        if is_skipped && !guards::is_sparse(&self.git) {
+            return Ok(Some(Difference::Skipped));
+        }
+        if is_skipped || guards::is_collapsed(&index, &path) {
             return Ok(Some(Difference::OutsideSparse));
         }
         // An intent to add is a name without content: the file is as good as untracked.
@@ -194,6 +217,7 @@ fn compare(at_head: Entry, staged: Entry, on_disk: Entry) -> Option<Difference> 
         (true, true) => None,
         (true, false) if on_disk.is_none() => Some(Difference::Missing),
         (true, false) => Some(Difference::Unstaged),
+        (false, true) if at_head.is_none() => Some(Difference::Added),
         (false, true) => Some(Difference::Staged),
         (false, false) => Some(Difference::StagedAndUnstaged),
     }

@@ -99,6 +99,15 @@ pub enum RepoError {
         /// The path.
         path: RelPath,
     },
+    /// Marked by hand as not to be looked at.
+    #[error("{path} is marked skip-worktree, so git does not look at it")]
+    Skipped {
+        /// The path.
+        path: RelPath,
+    },
+    /// The environment names another repository or worktree than the one around the directory.
+    #[error("GIT_DIR or GIT_WORK_TREE is set, and --push and --mr work in a worktree beside this one")]
+    FromEnvironment,
     /// It belongs to another repository below this one.
     #[error("{path} is inside {other}, a repository of its own (a submodule)")]
     InOtherRepository {
@@ -118,6 +127,8 @@ pub enum RepoError {
     Signing {
         /// What is missing.
         why: String,
+        /// The setting that names the program: `gpg.program`, or that of another format.
+        setting: &'static str,
     },
     /// Another git process holds the index or the branch, or one has died with it.
     #[error("the repository is locked by {}", lock.display())]
@@ -186,6 +197,10 @@ impl RepoError {
                 let directory = path.directories().last().unwrap_or(".");
                 format!("git sparse-checkout add {}", word(directory))
             }
+            Self::Skipped { path } => format!("git update-index --no-skip-worktree {}", word(path)),
+            Self::FromEnvironment => {
+                "unset GIT_DIR GIT_WORK_TREE, and name the worktree: -C DIR; or run without --push and --mr".to_owned()
+            }
             Self::NoIdentity { .. } => "git config user.name NAME; git config user.email ADDRESS".to_owned(),
             Self::Locked { lock } => {
                 format!("wait for the other git; when none runs, remove {}", lock.display())
@@ -197,8 +212,8 @@ impl RepoError {
             Self::InOtherRepository { other, .. } => {
                 format!("name a file of this repository in the profile, or run in {other}")
             }
-            Self::Signing { .. } => {
-                "mend gpg.program and user.signingKey, or git config commit.gpgSign false".to_owned()
+            Self::Signing { setting, .. } => {
+                format!("mend {setting} and user.signingKey, or git config commit.gpgSign false")
             }
             _ => return None,
         })

@@ -46,6 +46,9 @@ pub(super) fn refuse_path(
     }
     refuse_directories(index, root, path)?;
     match index.entry_by_path(name) {
+        Some(entry) if entry.flags.contains(Flags::SKIP_WORKTREE) && !is_sparse(git) => {
+            Err(RepoError::Skipped { path: path.clone() })
+        }
         Some(entry) if entry.flags.contains(Flags::SKIP_WORKTREE) => {
             Err(RepoError::OutsideSparse { path: path.clone() })
         }
@@ -73,6 +76,11 @@ fn refuse_directories(index: &gix::index::State, root: &Path, path: &RelPath) ->
         return Err(RepoError::OutsideSparse { path: path.clone() });
     }
     Ok(())
+}
+
+/// Whether this is a sparse checkout; elsewhere `skip-worktree` is a mark that somebody made by hand.
+pub(super) fn is_sparse(git: &gix::Repository) -> bool {
+    git.config_snapshot().boolean("core.sparseCheckout") == Some(true)
 }
 
 /// Whether a sparse index keeps a directory above the path as one entry, whose name ends in a slash.

@@ -165,7 +165,7 @@ pub(super) fn refuse_outside_sparse(
     git: &gix::Repository,
     paths: &[RelPath],
 ) -> Result<(), RepoError> {
-    if git.config_snapshot().boolean("core.sparseCheckout") != Some(true) {
+    if !guards::is_sparse(git) {
         return Ok(());
     }
     match inside_sparse(repo, paths) {

@@ -79,6 +79,16 @@ impl Repository {
         counts.ok_or_else(|| RepoError::Git { doing: doing(), why: "git rev-list does not tell".to_owned() })
     }
 
+    /// Whether some commit here is an ancestor of both.
+    ///
+    /// # Errors
+    /// When there is no git.
+    pub fn have_a_common_commit(&self, one: ObjectId, other: ObjectId) -> Result<bool, RepoError> {
+        let mut command = program::git(self)?;
+        command.args(["merge-base", "--"]).args([one.to_string(), other.to_string()]);
+        Ok(program::printed(command).is_some())
+    }
+
     /// Whether merging `other` into `one` would change nothing: its changes are there already, as after a squashed
     /// merge. A git older than 2.38 cannot tell, and says no.
     ///

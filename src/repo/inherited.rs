@@ -22,6 +22,15 @@ pub(super) fn signing(git: &gix::Repository) -> gix::Result<Option<Options>> {
     Ok(options)
 }
 
+/// The setting that names the program, by `gpg.format`.
+pub(super) fn signing_program(git: &gix::Repository) -> &'static str {
+    match git.config_snapshot().string("gpg.format").as_deref().map(|format| format.as_bytes()) {
+        Some(b"ssh") => "gpg.ssh.program",
+        Some(b"x509") => "gpg.x509.program",
+        _ => "gpg.program",
+    }
+}
+
 /// The command is asked for a key only where none is configured; one that git does not trust is never run.
 fn hide_from_key_command(git: &mut gix::Repository) -> gix::Result<()> {
     let config = git.config_snapshot();

@@ -29,8 +29,7 @@ impl Repository {
     /// When the name is none, or git cannot make it.
     pub fn open_linked(&self, name: &str, commit: ObjectId, remote: &str) -> Result<Self, RepoError> {
         if self.from_environment {
-            let why = "GIT_DIR or GIT_WORK_TREE is set".to_owned();
-            return Err(RepoError::Git { doing: "make a worktree beside this one".to_owned(), why });
+            return Err(RepoError::FromEnvironment);
         }
         let [path, kept] = self.linked_directories(name)?;
         remove(&path)?;

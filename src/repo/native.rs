@@ -204,11 +204,12 @@ fn signed_commit(
         message: message.into(),
         extra_headers: Vec::new(),
     };
-    let signing = |error: gix::Error| RepoError::Signing { why: why(&error) };
-    match inherited::signing(git).map_err(signing)? {
-        Some(options) => commit
-            .sign(options)
-            .map_err(|error| RepoError::Signing { why: format!("that failed: {}", why(&error)) }),
+    let setting = inherited::signing_program(git);
+    let failed = |why| RepoError::Signing { why, setting };
+    match inherited::signing(git).map_err(|error| failed(why(&error)))? {
+        Some(options) => {
+            commit.sign(options).map_err(|error| failed(format!("that failed: {}", why(&error))))
+        }
         None => Ok(commit),
     }
 }

@@ -53,15 +53,14 @@ fn refuse_other_than_file(root: &Path, path: &RelPath) -> Result<(), RepoError> 
 
 /// The signing program must be there; whether the key is, only signing tells.
 fn refuse_unsignable(git: &gix::Repository) -> Result<(), RepoError> {
-    let Some(options) = inherited::signing(git).map_err(|error| RepoError::Signing { why: why(&error) })?
-    else {
-        return Ok(());
-    };
+    let setting = inherited::signing_program(git);
+    let failed = |why| RepoError::Signing { why, setting };
+    let Some(options) = inherited::signing(git).map_err(|error| failed(why(&error)))? else { return Ok(()) };
     let program = options.program.to_string_lossy().into_owned();
     // A shell line is for the shell to judge.
     let is_plain = !program.contains(char::is_whitespace);
     if is_plain && program::on_path(&program).is_none() {
-        return Err(RepoError::Signing { why: format!("the signing program {program} was not found") });
+        return Err(failed(format!("the signing program {program} was not found")));
     }
     Ok(())
 }

@@ -22,8 +22,10 @@ pub enum Upstream {
     },
     /// There is a remote, but which branch is its default cannot be told.
     Unknown {
-        /// Why, and what would tell.
+        /// Why.
         why: String,
+        /// The command that tells.
+        mend: String,
     },
 }
 
@@ -38,6 +40,8 @@ pub enum Chosen {
     Unknown {
         /// Why.
         why: String,
+        /// The command that tells.
+        mend: String,
     },
 }
 
@@ -54,7 +58,7 @@ impl Repository {
         match self.remote()? {
             Chosen::None => Ok(Upstream::Head),
             Chosen::One(remote) => self.default_branch(remote),
-            Chosen::Unknown { why } => Ok(Upstream::Unknown { why }),
+            Chosen::Unknown { why, mend } => Ok(Upstream::Unknown { why, mend }),
         }
     }
 
@@ -81,6 +85,7 @@ impl Repository {
                     "there are several remotes ({}), none is origin, and the branch has none",
                     several.join(", ")
                 ),
+                mend: "git branch --set-upstream-to=REMOTE/BRANCH".to_owned(),
             },
         })
     }
@@ -170,7 +175,10 @@ impl Repository {
         let known = found.len();
         match (known, found.pop()) {
             (1, Some((reference, commit))) => Ok(Upstream::RemoteBranch { remote, reference, commit }),
-            _ => Ok(Upstream::Unknown { why: unknown(&remote, known) }),
+            _ => Ok(Upstream::Unknown {
+                why: unknown(&remote, known),
+                mend: format!("git remote set-head {remote} --auto"),
+            }),
         }
     }
 
@@ -214,7 +222,5 @@ impl Repository {
 fn unknown(remote: &str, known: usize) -> String {
     let branches =
         if known == 0 { "neither main nor master was fetched" } else { "main and master both exist" };
-    format!(
-        "{remote} has no known default branch and {branches}; git remote set-head {remote} --auto finds it"
-    )
+    format!("{remote} has no known default branch and {branches}")
 }

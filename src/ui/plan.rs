@@ -20,11 +20,12 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
     let mut out = format!("{}\n", ui.paint(Style::Bold, &heading));
     let commits = plan.steps.iter().any(|step| matches!(step, Step::Commit { .. }));
     // The commit names the lock among its paths.
-    let is_said = |step: &&Step| matches!(step, Step::Lock { forgotten, .. } if forgotten.is_empty());
+    let is_said = |step: &&Step| matches!(step, Step::Lock { .. }) && loses(plan, step).is_empty();
     let shown = plan.steps.iter().filter(|step| !commits || !is_said(step));
     let ending: BTreeSet<TokenId> = plan.at_once().map(|retire| retire.token.id).collect();
     for step in shown {
-        let (verb, lines) = describe(step, &ending);
+        let (verb, mut lines) = describe(step, &ending);
+        lines.extend(loses(plan, step));
         for (index, line) in lines.iter().enumerate() {
             let verb = if index == 0 { verb } else { "" };
             let _ = writeln!(out, "  {}{line}", ui.paint(Style::Good, &format!("{verb:VERB$}")));
@@ -36,6 +37,17 @@ pub fn text(ui: Ui, plan: &Plan) -> String {
         let _ = writeln!(out, "  {:VERB$}{}", "", ui.paint(Style::Dim, &line));
     }
     out
+}
+
+/// What leaves the lock, and no other step says so.
+fn loses(plan: &Plan, step: &Step) -> Vec<String> {
+    let Step::Lock { forgotten, removed, .. } = step else { return Vec::new() };
+    let is_revoked = |key: &&String| {
+        plan.steps.iter().any(|step| matches!(step, Step::Revoke(revoke) if revoke.retire.key == **key))
+    };
+    let files = forgotten.iter().map(|file| format!("without {file}, which is gone"));
+    let ended = removed.iter().filter(|key| !is_revoked(key));
+    files.chain(ended.map(|key| format!("without {key}, whose token has ended"))).collect()
 }
 
 /// `ending`: the tokens that the plan revokes as soon as their successors are there, in steps of their own.
@@ -87,7 +99,7 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
         }
         Step::Write(write) if write.create => (
             "create",
-            vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers))],
+            vec![format!("{} from {}, for {}", write.file, write.template, readers(write.readers.count()))],
         ),
         Step::Write(write) => {
             let listed =
@@ -101,10 +113,7 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
             }
             ("set", lines)
         }
-        Step::Lock { path, forgotten, .. } => {
-            let forgets = forgotten.iter().map(|file| format!("without {file}, which is gone"));
-            ("lock", std::iter::once(path.clone()).chain(forgets).collect())
-        }
+        Step::Lock { path, .. } => ("lock", vec![path.clone()]),
         Step::Commit { paths } => ("commit", vec![paths.join(", ")]),
         Step::Push { to, commits: 1 } => ("push", vec![format!("1 commit that is made already to {to}")]),
         Step::Push { to, commits } => {

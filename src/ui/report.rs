@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Style, Ui};
 use crate::error::{Result, word};
 use crate::plan::access::Requested;
-use crate::plan::message::{Done, Proof, Refused};
+use crate::plan::message::{Done, Proof, Refusal, Refused};
 use crate::plan::{Note, Plan};
 
 /// Shows plans before they are confirmed.
@@ -116,11 +116,11 @@ fn lines(done: &Done) -> Vec<String> {
     lines.extend(done.moved.iter().map(|(from, to)| format!("{from} is {to} now")));
     lines.extend(done.restored.iter().map(|path| format!("{path} is again as HEAD has it")));
     lines.extend(done.withdrawn.iter().map(|id| format!("token {id} of an interrupted run is revoked")));
-    lines.extend(done.refused.iter().map(|Refused { key, why, ended }| match ended {
-        None => format!("{key} is as it was: {why}"),
-        Some(id) => {
+    lines.extend(done.refused.iter().map(|Refused { key, why, what }| match what {
+        Refusal::Mint | Refusal::Revocation => format!("{key} is as it was: {why}"),
+        Refusal::Rest { ended } => {
             format!(
-                "{key} is not finished: token {id} has ended, and its successor waits in the journal: {why}"
+                "{key} is not finished: token {ended} has ended, and its successor waits in the journal: {why}"
             )
         }
     }));

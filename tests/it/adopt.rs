@@ -228,6 +228,8 @@ fn tokens_that_only_gitlab_lists_are_replaced_neither_before_nor_after_their_val
     }
     assert!(lab.provision(["--all"]).err.contains("its value is not here"));
     lab.provision(["check"]).ok();
+    let status = lab.provision(["status"]);
+    assert_eq!((status.status, status.out.matches(" awaited").count()), (3, 2), "{status:?}");
     assert_eq!((lab.head(), lab.minted().len()), (head, 0));
 
     // One of the two values is at hand.

@@ -6,7 +6,10 @@ use provision::plan::options::{Chosen, Options, Renew};
 
 use crate::support::desk::{Desk, End};
 use crate::support::faulty::{Effect, Fault};
-use crate::support::scenarios::rotation_in_place;
+use crate::support::lab::Lab;
+use crate::support::program::script;
+use crate::support::scenarios::{one_more_slot, rotation_in_place};
+use crate::support::team::Team;
 
 /// What a person answers where nothing else can decide.
 #[derive(Clone, Copy, Debug)]
@@ -90,4 +93,95 @@ fn a_rotation_keeps_the_bot_user_and_the_mark_and_leaves_one_live_token() {
     desk.plain();
     assert!(desk.plan().unwrap().is_empty());
     desk.head_is_live();
+}
+
+/// GitLab has rotated, the reply is lost, and a person wants the successor rotated in its turn.
+fn lost_and_rotated_again() -> Desk {
+    let story = rotation_in_place().whole_run().story();
+    let mint = story.iter().position(|(effect, _)| *effect == Effect::Mint).unwrap();
+    let desk = rotation_in_place();
+    desk.run(&desk.effects(Some((mint, Fault::FailAfter))));
+    desk.wanted.replace(Options { renew: Renew::Now(Chosen::new()), force: true, ..Options::default() });
+    desk
+}
+
+#[test]
+fn a_forced_rotation_that_is_not_sent_forgets_nothing() {
+    for (number, (effect, what)) in lost_and_rotated_again().whole_run().story().iter().enumerate() {
+        for fault in effect.faults() {
+            eprintln!("{fault:?} at {number}: {what}");
+            let desk = lost_and_rotated_again();
+            desk.run(&desk.effects(Some((number, *fault))));
+            desk.plain();
+            if !recovers(&desk) {
+                decided(&desk, Choice::Rotate);
+                desk.plain();
+                desk.whole_run();
+            }
+            desk.all_is_well();
+        }
+    }
+}
+
+#[test]
+fn a_forced_rotation_that_gitlab_refuses_forgets_nothing_where_another_token_is_made() {
+    const TWO: &str =
+        "  other: { kind: group, group: alithya-csna, name: Other, role: reporter, scopes: [read_api] }\n";
+    let desk = lost_and_rotated_again();
+    desk.edit("environments/qa.yaml", |profile| profile + TWO);
+    one_more_slot(&desk, "OTHER", "{{ tokens.other }}");
+    desk.lab.gitlab.add_fault("POST */rotate x1 403".parse().unwrap());
+    let said = desk.lab.provision(["rotate", "--env", "qa", "--force", "--yes"]);
+    said.refused(4, "1 token was not made");
+    desk.lab.provision(["--env", "qa", "--yes"]).refused(4, "it is not decided what becomes of backstage");
+    decided(&desk, Choice::Abandon);
+    desk.plain();
+    desk.whole_run();
+    desk.all_is_well();
+}
+
+/// backstage, rotated in place by a run whose push the remote has declined; the value is under seal.
+fn declined() -> (Lab, Team) {
+    let lab = Lab::today();
+    lab.write("environments/qa.yaml", &(lab.read("environments/qa.yaml") + "    strategy: in-place\n"));
+    lab.commit_all("in place");
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    team.hook("pre-receive", "exit 1");
+    lab.provision(["rotate", "--env", "qa", "--push", "--yes"]).refused(4, "does not take the push");
+    std::fs::remove_file(team.remote().join("hooks/pre-receive")).unwrap();
+    (lab, team)
+}
+
+#[test]
+fn a_rotation_whose_push_was_declined_names_the_way_that_loses_nothing() {
+    let (lab, team) = declined();
+    let said = lab.provision(["--env", "qa", "--yes"]).refused(4, "it is not decided");
+    let first = said.err.lines().find(|line| line.contains("hint:")).unwrap();
+    let command = "provision resume --env qa --push";
+    assert!(first.contains("to keep its value") && first.ends_with(command), "{}", said.err);
+    lab.provision(command.split(' ').skip(1).chain(["--yes"])).ok();
+    let minted = lab.minted();
+    assert_eq!((minted.len(), minted[1]["active"] == true), (2, true));
+    let lock = team.show("main", "environments/locks/qa.yaml");
+    assert!(lock.contains(&format!("id: {}", minted[1]["id"])), "{lock}");
+}
+
+#[test]
+fn a_rotation_whose_commit_failed_names_the_branch_where_it_goes_on() {
+    let lab = Lab::today();
+    lab.write("environments/qa.yaml", &(lab.read("environments/qa.yaml") + "    strategy: in-place\n"));
+    lab.commit_all("in place");
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let hook = lab.repo().join(".git/hooks/pre-commit");
+    script(&hook, "#!/bin/sh\nexit 1\n");
+    lab.provision(["rotate", "--env", "qa", "--yes"]).refused(4, "git commit failed");
+    std::fs::remove_file(hook).unwrap();
+    lab.git(["checkout", "-q", "-f", "-b", "feature"]);
+    let said = lab.provision(["--env", "qa", "--yes"]).refused(4, "it is not decided");
+    let first = said.err.lines().find(|line| line.contains("hint:")).unwrap();
+    assert!(first.ends_with("git switch main, and there: provision resume --env qa"), "{}", said.err);
+    lab.git(["switch", "-q", "main"]);
+    lab.provision(["resume", "--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.minted().len(), 2);
 }

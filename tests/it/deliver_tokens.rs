@@ -77,6 +77,16 @@ fn two_clones_that_mint_the_same_end_with_one_token() {
     assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
 }
 
+#[test]
+fn a_push_that_took_the_next_environment_along_is_done() {
+    let (lab, team) = lab_and_team();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let said = lab.provision(["--env", "dev,qa", "--push", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 2, "{}", said.err);
+    assert_eq!(lab.head(), team.git(["rev-parse", "main"]));
+    assert!(team.show("main", LOCK).contains(&format!("id: {}", live(&lab)[0])));
+}
+
 /// A commit of the user's that is for no branch of the remote.
 fn wip(lab: &Lab) -> String {
     lab.write("wip", "not ready\n");

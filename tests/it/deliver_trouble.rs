@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::canaries::Canaries;
 use crate::support::lab::{Lab, Said};
@@ -242,6 +242,53 @@ fn a_remote_beside_the_repository_is_reached_by_its_relative_address() {
 }
 
 #[test]
+fn another_reader_of_the_same_number_is_another_plan() {
+    let [carol, dave] = [(); 2].map(|()| provision::sops::generate_identity().1.to_string());
+    let lab = Lab::today();
+    let policy = lab.read(".sops.yaml").replace(&lab.recipient, &format!("{},{carol}", lab.recipient));
+    lab.write(".sops.yaml", &policy);
+    lab.commit_all("carol");
+    let team = Team::of(&lab);
+    lab.provision(["--env", "qa", "--push", "--yes"]).ok();
+    let ben = team.another_clone("ben");
+    let mut held = ben.hold_next_push(&lab);
+    let args = ["rotate", "--env", "qa", "--push", "--yes"];
+    let late = ben.command(&lab, &args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    held.wait();
+    lab.write(".sops.yaml", &policy.replace(&carol, &dave));
+    lab.provision(["rekey", "--with-policy", "--yes"]).ok();
+    lab.git(["push", "-q"]);
+    held.let_go();
+    Said::of(&late.wait_with_output().unwrap())
+        .refused(4, "the plan for qa is no longer the one that was shown");
+    // Who looks at the new plan may have it.
+    let ben = |args: &[&str]| Said::of(&ben.command(&lab, args).output().unwrap());
+    ben(&args).ok();
+    let live = lab.minted().iter().filter(|token| token["active"] == true).count();
+    assert_eq!(live, 2);
+    assert!(team.show("main", "secrets/qa.sops.yaml").contains(&dave));
+}
+
+#[test]
+fn who_was_overtaken_by_somebody_elses_work_is_told_so() {
+    let (lab, team) = lab_and_team();
+    let ben = team.another_clone("ben");
+    let mut held = ben.hold_next_push(&lab);
+    let mut late = ben.command(&lab, &["--env", "qa", "--push", "--yes"]);
+    let late = late.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    held.wait();
+    team.somebody_adds("README.md", "news");
+    held.let_go();
+    let said = Said::of(&late.wait_with_output().unwrap()).ok();
+    assert!(
+        said.err.contains("the commit was made anew on what was pushed to main at origin meanwhile"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("what it made counts"), "{}", said.err);
+}
+
+#[test]
 fn a_lock_and_secrets_file_that_are_not_committed_stop_a_delivery() {
     for way in ["--push", "--mr"] {
         let (lab, team) = lab_and_team();
@@ -275,4 +322,56 @@ fn a_personal_file_that_is_not_committed_stops_a_delivery_too() {
     lab.git(["add", "-A"]);
     lab.provision_as_admin(["--env", "devmode", "--push", "--yes"]).refused(5, "not committed");
     assert_eq!(lab.minted().len(), 1);
+}
+
+#[test]
+fn a_shallow_clone_says_that_it_is_one() {
+    for (squash, way) in [(true, "--push"), (true, "--mr"), (false, "--push")] {
+        let (lab, team) = lab_and_team();
+        run(&lab, "--mr").ok();
+        if squash {
+            team.squash("provision/qa");
+        } else {
+            team.somebody_adds("README", "more");
+        }
+        let clone = lab.everything().join("shallow");
+        let remote = format!("file://{}", team.remote().display());
+        lab.git(["clone", "-q", "--depth", "1", &remote, clone.to_str().unwrap()]);
+        let shallow = || {
+            let mut command = lab.command(["--env", "qa", "--yes", way]);
+            Said::of(&command.current_dir(&clone).output().unwrap())
+        };
+        let said = shallow().refused(5, "this clone does not have the whole history");
+        assert!(said.err.contains("git fetch --unshallow; in GitLab CI, GIT_DEPTH: 0"), "{}", said.err);
+        lab.git(["-C", clone.to_str().unwrap(), "fetch", "-q", "--unshallow"]);
+        if squash {
+            assert!(shallow().ok().out.contains("backstage is healthy"));
+        } else {
+            shallow().refused(5, "provision/qa of origin has changes that are not in main yet");
+        }
+        assert_eq!(lab.minted().len(), 1);
+    }
+}
+
+#[test]
+fn a_repository_that_the_environment_names_is_refused_with_the_way_out() {
+    let (lab, _team) = lab_and_team();
+    let mut command = lab.command(["--env", "qa", "--push", "--yes"]);
+    command.env("GIT_DIR", lab.repo().join(".git"));
+    let said = Said::of(&command.output().unwrap()).refused(5, "GIT_DIR or GIT_WORK_TREE is set");
+    assert!(said.err.contains("-C DIR") && said.err.contains("without --push and --mr"), "{}", said.err);
+    assert!(lab.minted().is_empty());
+}
+
+#[test]
+fn the_setting_of_the_format_that_signs_is_the_one_that_is_named() {
+    for (format, setting) in [("ssh", "gpg.ssh.program"), ("openpgp", "gpg.program")] {
+        let (lab, _team) = lab_and_team();
+        lab.git(["config", "commit.gpgSign", "true"]);
+        lab.git(["config", "gpg.format", format]);
+        lab.git(["config", "user.signingKey", "nobody"]);
+        lab.git(["config", setting, "/nonexistent/signer"]);
+        let said = run(&lab, "--no-push").refused(5, "commits are signed here");
+        assert!(said.err.contains(&format!("mend {setting} and user.signingKey")), "{}", said.err);
+    }
 }

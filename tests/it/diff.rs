@@ -121,3 +121,18 @@ fn a_file_of_several_documents_is_shown_with_the_values_of_each() {
     lab.sops(["set", FILE, "[\"a\"]", "\"changed\""]).ok();
     assert!(lab.provision(["diff"]).ok().out.starts_with(&format!("{FILE}: ~ [\"a\"] changed")));
 }
+
+#[test]
+fn a_clone_that_converts_line_ends_shows_what_is_staged_and_no_more() {
+    let lab = Lab::new();
+    for name in [FILE, "secrets/y.sops.yaml"] {
+        encrypted_by_sops(&lab, name, "a: one\n");
+    }
+    lab.commit_all("x");
+    lab.git(["config", "core.autocrlf", "true"]);
+    assert_eq!(lab.provision(["diff", "--staged"]).ok().out, "");
+    lab.sops(["set", FILE, "[\"a\"]", "\"changed\""]).ok();
+    lab.git(["add", FILE]);
+    let said = lab.provision(["diff", "--staged"]).ok().out;
+    assert_eq!(said, format!("{FILE}: ~ [\"a\"] changed\n"));
+}

@@ -100,7 +100,7 @@ fn what_needs_care_comes_with_the_command_that_mends_it() {
     let said = lab.provision(["doctor"]);
     assert_eq!(said.status, 3);
     assert!(said.out.contains(&format!("-> chmod 600 {}", keys.display())), "{}", said.out);
-    assert!(said.out.contains("environments/qa.yaml differs from HEAD"));
+    assert!(said.out.contains("environments/qa.yaml has changes that are not committed"));
     assert!(said.out.contains("2 things need care"), "{}", said.out);
 }
 
@@ -257,4 +257,54 @@ fn the_own_token_is_for_the_own_environment() {
         "{credential}"
     );
     newcomer.trusts(&["--env", "dev", "--yes"]).refused(6, "no GitLab token was given");
+}
+
+#[test]
+fn several_remotes_without_an_origin_are_told_apart_by_the_branch() {
+    let lab = tidy();
+    for name in ["one", "two"] {
+        let remote = lab.everything().join(name);
+        lab.git(["clone", "-q", "--bare", ".", remote.to_str().unwrap()]);
+        lab.git(["remote", "add", name, remote.to_str().unwrap()]);
+    }
+    let mend = "git branch --set-upstream-to=REMOTE/BRANCH";
+    let said = lab.provision(["doctor", "--offline"]);
+    assert!(said.out.contains(mend) && !said.out.contains("set-head"), "{}", said.out);
+    let said = lab.provision(["--env", "qa", "--push", "--yes"]).refused(2, "cannot tell where to push to");
+    assert!(said.err.contains(mend), "{}", said.err);
+    let said = lab.provision(["revoke", "--env", "qa", "--orphans", "--yes"]);
+    assert!(said.status != 0 && said.err.contains(mend), "{said:?}");
+
+    lab.git(["remote", "remove", "two"]);
+    lab.git(["remote", "set-head", "one", "--delete"]);
+    lab.git(["branch", "-q", "-m", "trunk"]);
+    lab.git(["push", "-q", "one", "trunk"]);
+    let said = lab.provision(["doctor", "--offline"]);
+    assert!(said.out.contains("git remote set-head one --auto"), "{}", said.out);
+}
+
+#[test]
+fn who_cannot_make_a_token_for_somebody_else_is_not_told_to() {
+    let lab = tidy();
+    lab.provision_as_admin(["--env", "devmode", "--yes"]).ok();
+    let folder = lab.repo().join("environments/locks/devmode");
+    let lock = fs::read_dir(folder).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    let user = lock.trim_end_matches(".yaml");
+    let path = format!("environments/locks/devmode/{lock}");
+    let mut ended = provision::lock::Lock::read(&path, &lab.read(&path)).unwrap();
+    ended.tokens.get_mut("backstage").unwrap().expires = Some(jiff::civil::date(2026, 1, 1));
+    lab.write(&path, &ended.write());
+    lab.commit_all("its end");
+    let said = lab.provision(["doctor", "--offline"]);
+    assert!(said.out.contains(&format!("{user} makes another")), "{}", said.out);
+    assert!(said.out.contains("git rm secrets/devmode/"), "{}", said.out);
+}
+
+#[test]
+fn keys_are_counted_in_english() {
+    let lab = tidy();
+    let keys = lab.home().join(".config/sops/age/keys.txt");
+    let (other, _) = provision::sops::generate_identity();
+    fs::write(&keys, format!("{}\n{}\n", lab.identity(), other.expose())).unwrap();
+    assert!(lab.provision(["doctor", "--offline"]).out.contains("2 identities from"));
 }

@@ -213,3 +213,26 @@ fn a_template_that_calls_another_secret_a_token_shows_it_to_nobody() {
         assert!(refused.is_empty(), "{reader:?}: {refused:?}");
     }
 }
+
+#[test]
+fn a_lock_with_one_id_in_two_entries() {
+    const TWO: &str =
+        "  other: { kind: group, group: alithya-csna, name: Other, role: reporter, scopes: [read_api] }\n";
+    for writer in WRITERS {
+        let lab = Lab::today();
+        lab.write("environments/qa.yaml", &(lab.read("environments/qa.yaml") + TWO));
+        let template = lab.read("templates/backstage.yaml") + "OTHER: \"{{ tokens.other }}\"\n";
+        lab.write("templates/backstage.yaml", &template);
+        lab.commit_all("two");
+        lab.provision(["--env", "qa", "--yes"]).ok();
+        let mut lock = Lock::read(LOCK, &lab.read(LOCK)).unwrap();
+        let one = lock.tokens["backstage"].clone();
+        lock.tokens.get_mut("other").unwrap().clone_from(&one);
+        lab.write(LOCK, &lock.write());
+        lab.commit_all("forged");
+        let before = live(&lab);
+        let says = format!("token {} is the current one of `backstage` and of `other`", one.id);
+        lab.provision(writer.iter().copied().chain(["--yes"])).refused(5, &says);
+        assert_eq!(live(&lab), before, "{writer:?}");
+    }
+}

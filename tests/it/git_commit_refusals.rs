@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::repo_sandbox::{Repo, Road, Sandbox, both};
+use crate::support::lab::Lab;
 use crate::support::program::shell;
 
 #[test]
@@ -289,4 +290,22 @@ fn an_index_that_cannot_be_put_in_place_after_head_moved_is_told_with_the_commit
     repo.git(&["reset", "-q", "HEAD", "--", "s.yaml"]);
     assert_eq!((repo.subject(), repo.status()), ("half".to_owned(), "?? .gitattributes".to_owned()));
     repo.assert_sound();
+}
+
+#[test]
+fn a_file_of_a_submodule_is_refused_by_name() {
+    let lab = Lab::new();
+    lab.git(["clone", "-q", ".", "sub"]);
+    lab.git(["-c", "advice.addEmbeddedRepo=false", "add", "sub"]);
+    let profile = lab.read("environments/qa.yaml");
+    lab.write("environments/qa.yaml", &profile.replace("secrets/qa.sops.yaml", "sub/secrets/qa.sops.yaml"));
+    lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("^secrets", "secrets"));
+    lab.commit_all("a file of a submodule");
+    let refusal = "sub/secrets/qa.sops.yaml is inside sub, a repository of its own (a submodule)";
+    lab.provision(["--env", "qa", "--yes"]).refused(5, refusal);
+    // Also where the submodule is not checked out.
+    fs::remove_dir_all(lab.repo().join("sub")).unwrap();
+    fs::create_dir(lab.repo().join("sub")).unwrap();
+    lab.provision(["--env", "qa", "--yes"]).refused(5, refusal);
+    assert!(lab.minted().is_empty());
 }

@@ -79,7 +79,7 @@ fn somebodys_hook_is_never_overwritten_and_the_line_to_add_is_said() {
     let lab = Lab::new();
     fs::create_dir_all(lab.repo().join(".git/hooks")).unwrap();
     lab.write(HOOK, "#!/bin/sh\nexit 0\n");
-    lab.provision(["hook", "install"]).refused(5, "add this line to it: provision check --staged");
+    lab.provision(["hook", "install"]).refused(5, "/pre-commit: provision check --staged || exit 1");
     assert_eq!(lab.read(HOOK), "#!/bin/sh\nexit 0\n");
     lab.provision(["hook", "uninstall"]).ok();
     assert_eq!(lab.read(HOOK), "#!/bin/sh\nexit 0\n");
@@ -187,4 +187,44 @@ fn file_and_lock_of_two_commits_do_not_come_together() {
     lab.write(LOCK, &old);
     let (committed, said) = commit(&lab);
     assert!(!committed && said.contains("is not what was written"), "{said}");
+}
+
+#[test]
+fn doctor_advises_the_line_that_hook_install_does() {
+    let lab = Lab::new();
+    fs::create_dir_all(lab.repo().join(".git/hooks")).unwrap();
+    lab.write(HOOK, "#!/bin/sh\nexit 0\n");
+    let advice = "provision check --staged || exit 1";
+    lab.provision(["hook", "install"]).refused(5, advice);
+    let said = lab.provision(["doctor", "--offline"]);
+    assert!(said.out.contains(advice), "{}", said.out);
+    // As it was advised, before what somebody's hook does itself.
+    fs::write(lab.repo().join(HOOK), format!("#!/bin/sh\n{advice}\ntrue\n")).unwrap();
+    make_runnable(&lab);
+    lab.write("secrets/x.sops.yaml", "password: hunter2\n");
+    assert!(!commit(&lab).0);
+    let said = lab.provision(["doctor", "--offline"]);
+    assert!(said.out.contains("runs provision check"), "{}", said.out);
+
+    lab.write(".pre-commit-config.yaml", "repos: []\n");
+    for said in [lab.provision(["hook", "install"]).err, lab.provision(["doctor", "--offline"]).out] {
+        assert!(said.contains("entry: provision check --staged"), "{said}");
+        assert!(said.contains("pass_filenames: false") && !said.contains("|| exit 1"), "{said}");
+    }
+}
+
+fn make_runnable(lab: &Lab) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(lab.repo().join(HOOK), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_clone_that_converts_line_ends_lets_the_same_commits_pass() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.provision(["hook", "install"]).ok();
+    lab.git(["config", "core.autocrlf", "true"]);
+    lab.sops(["set", QA, "[\"GITLAB_TOKEN\"]", "\"by hand\""]).ok();
+    let (committed, said) = commit(&lab);
+    assert!(committed && said.contains("the commit is not stopped for it"), "{said}");
 }

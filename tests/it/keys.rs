@@ -289,3 +289,19 @@ fn a_name_that_is_no_file_name_becomes_a_branch_and_touches_no_folder_of_the_use
         assert_eq!(left.filter(|name| name.starts_with("provision-")).count(), 0);
     }
 }
+
+#[test]
+fn what_waits_for_its_review_is_not_called_done_and_no_tokens_are_spoken_of() {
+    let (lab, eva) = (Lab::today(), Person::new("eva"));
+    let team = Team::of(&lab);
+    let add = |way| lab.provision(["keys", "add", "eva", &eva.recipient, "--yes", way]);
+    add("--mr").ok();
+    let said = add("--mr").ok();
+    assert!(said.err.contains("provision/keys-eva at origin, which is not merged into main yet"), "{said:?}");
+    let said = add("--push").refused(5, "provision/keys-eva of origin has changes that are not in main yet");
+    assert!(said.err.contains("git push origin --delete provision/keys-eva"), "{said:?}");
+    assert!(!said.err.contains("tokens"), "{said:?}");
+    assert!(!team.show("main", ".sops.yaml").contains(&eva.recipient));
+    let said = lab.provision(["keys", "remove", "eva", "--yes", "--push"]);
+    assert!(said.status == 5 && !said.err.contains("tokens"), "{said:?}");
+}

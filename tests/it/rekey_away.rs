@@ -104,3 +104,50 @@ fn a_file_out_of_reach_that_is_as_it_should_be_stands_in_nobodys_way() {
     assert!(ben.reads(&lab, IN).is_none(), "{}", said.err);
     assert_eq!(lab.git(["status", "--porcelain"]), "");
 }
+
+#[test]
+fn a_file_marked_as_not_to_be_looked_at_is_named_with_what_takes_the_mark_off() {
+    let ben = Person::new("ben");
+    let lab = lab(&ben);
+    for path in [".sops.yaml", OUT] {
+        lab.git(["update-index", "--skip-worktree", path]);
+        let said = lab.provision(["keys", "remove", "ben", "--yes"]);
+        let said = said.refused(5, &format!("{path} is marked skip-worktree"));
+        let mend = format!("git update-index --no-skip-worktree {path}");
+        assert!(said.err.contains(&mend) && !said.err.contains("sparse"), "{}", said.err);
+        let doctor = lab.provision(["doctor", "--offline"]).out;
+        assert!(path == OUT || doctor.contains(&mend), "{doctor}");
+        lab.git(["update-index", "--no-skip-worktree", path]);
+    }
+}
+
+#[test]
+fn a_file_out_of_reach_is_never_called_absent() {
+    let lab = Lab::today();
+    let qa = "secrets/qa.sops.yaml";
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.git(["update-index", "-q", "--refresh"]);
+    lab.git(["sparse-checkout", "set", "--cone", "environments", "templates"]);
+    assert!(!lab.repo().join(qa).exists());
+    let doctor = lab.provision(["doctor", "--offline"]).out;
+    assert!(doctor.contains("are as HEAD has them") && !doctor.contains("sparse"), "{doctor}");
+    for args in
+        [&["show", "--env", "qa"][..], &["exec", "--env", "qa", "--", "true"], &["export", "--env", "qa"]]
+    {
+        let said = lab.provision(args);
+        assert!(said.err.contains(&format!("{qa} is outside the sparse checkout")), "{args:?}: {said:?}");
+        assert!(said.err.contains("git sparse-checkout add secrets"), "{args:?}: {said:?}");
+    }
+    // It is as it should be, so nothing is to be done; the same with its folder.
+    for path in [qa, "secrets"] {
+        lab.provision(["rekey", "--yes", path]).ok();
+        lab.provision(["rekey", "--check", path]).ok();
+    }
+    lab.provision(["rekey", "--yes", "secrets/none.sops.yaml"]).refused(2, "cannot look at");
+
+    lab.git(["sparse-checkout", "disable"]);
+    std::fs::remove_file(lab.repo().join(qa)).unwrap();
+    let said = lab.provision(["show", "--env", "qa"]);
+    assert!(said.err.contains(&format!("{qa} was deleted, and the deletion is not committed")), "{said:?}");
+    assert!(said.err.contains(&format!("git restore --staged --worktree {qa}")), "{said:?}");
+}

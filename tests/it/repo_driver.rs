@@ -91,7 +91,7 @@ fn look(repo: &Repository, request: &Value) -> Value {
     let upstream = match repo.upstream().unwrap() {
         Upstream::Head => "head".to_owned(),
         Upstream::RemoteBranch { reference, commit, .. } => format!("{reference} {commit}"),
-        Upstream::Unknown { why } => format!("unknown: {why}"),
+        Upstream::Unknown { why, mend } => format!("unknown: {why}; {mend}"),
     };
     let files: Vec<Value> = paths(repo, request).iter().map(|path| file(repo, path, &head)).collect();
     json!({

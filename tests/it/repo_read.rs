@@ -53,10 +53,12 @@ fn a_branch_without_commits_has_a_name_and_no_commit() {
 fn each_difference_from_head_has_its_name() {
     let repo = repo();
     repo.write(".gitignore", "*.key\n");
+    repo.write("staged", "s\n");
     repo.git(&["add", "."]);
     repo.git(&["commit", "-qm", "ig"]);
     repo.write("staged", "x\n");
-    repo.git(&["add", "staged"]);
+    repo.write("added", "x\n");
+    repo.git(&["add", "staged", "added"]);
     repo.write("a", "A\n");
     repo.write("b", "B\n");
     repo.git(&["add", "b"]);
@@ -70,6 +72,7 @@ fn each_difference_from_head_has_its_name() {
     for (path, expected) in [
         ("s.yaml", Value::Null),
         ("nowhere", Value::Null),
+        ("added", json!("Added")),
         ("staged", json!("Staged")),
         ("a", json!("Unstaged")),
         ("b", json!("StagedAndUnstaged")),

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::support::lab::Lab;
+use crate::support::program::script;
 use crate::support::team::Team;
 
 const SECRETS: &str = "secrets/qa.sops.yaml";
@@ -103,6 +104,23 @@ fn what_gitlab_does_not_revoke_keeps_its_slot_and_its_entry() {
 }
 
 #[test]
+fn what_is_not_revoked_is_said_to_be_not_revoked() {
+    let lab = two_tokens();
+    lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    for token in lab.minted().iter().filter(|token| token["name"] != "Mirror") {
+        lab.fault(&format!("DELETE */access_tokens/{} 403", token["id"]));
+    }
+    let said = lab.provision(["revoke", "--env", "qa", "--yes"]).refused(4, "2 tokens were not revoked");
+    assert!(!said.err.contains("not made"), "{}", said.err);
+    let rest = said.err.lines().find(|line| line.contains("for the rest")).unwrap();
+    assert!(rest.ends_with("provision revoke --env qa --token backstage"), "{rest}");
+    assert_eq!(live(&lab).len(), 2);
+    lab.gitlab.clear_faults();
+    lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 0);
+}
+
+#[test]
 fn an_entry_that_left_the_profile_is_reported_and_revoked_by_prune_only() {
     let lab = two_tokens();
     lab.write("environments/qa.yaml", &lab.read("environments/qa.yaml").replace(MIRROR, ""));
@@ -121,6 +139,23 @@ fn an_entry_that_left_the_profile_is_reported_and_revoked_by_prune_only() {
 }
 
 #[test]
+fn an_entry_whose_token_has_ended_by_itself_is_named_where_it_leaves_the_lock() {
+    let lab = two_tokens();
+    lab.write("environments/qa.yaml", &lab.read("environments/qa.yaml").replace(MIRROR, ""));
+    let template = lab.read("templates/backstage.yaml").replace("MIRROR: \"{{ tokens.mirror }}\"\n", "");
+    lab.write("templates/backstage.yaml", &template);
+    lab.commit_all("no mirror");
+    let mirror =
+        lab.minted().into_iter().find(|token| token["description"].as_str().unwrap().contains("mirror"));
+    let mirror = &mirror.unwrap()["id"];
+    lab.api("DELETE", &format!("/groups/alithya-csna/access_tokens/{mirror}"), &serde_json::Value::Null);
+    let plan = lab.provision(["--env", "qa", "--prune", "--dry-run"]).ok();
+    assert!(plan.out.contains("without mirror, whose token has ended"), "{plan:?}");
+    lab.provision(["--env", "qa", "--prune", "--yes"]).ok();
+    assert!(lab.git(["log", "-1", "--format=%B"]).contains("forget mirror, whose token has ended"));
+}
+
+#[test]
 fn a_renamed_entry_keeps_its_token() {
     let lab = Lab::today();
     lab.provision(["--env", "qa", "--yes"]).ok();
@@ -133,6 +168,8 @@ fn a_renamed_entry_keeps_its_token() {
     let template = lab.read("templates/backstage.yaml");
     lab.write("templates/backstage.yaml", &template.replace("tokens.backstage", "tokens.portal"));
     lab.commit_all("rename");
+    let status = lab.provision(["status", "--env", "qa"]).ok();
+    assert!(status.out.contains("portal") && !status.out.contains("unlisted"), "{status:?}");
     let said = lab.provision(["--env", "qa", "--yes"]).ok();
     assert!(said.out.contains("backstage is portal now"), "{}", said.out);
     assert_eq!(live(&lab).len(), 1);
@@ -187,4 +224,18 @@ fn what_was_replaced_and_not_pushed_yet_ends_with_its_entry() {
     lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
     lab.provision(["revoke", "--env", "qa", "--yes"]).ok();
     assert_eq!(live(&lab), [0; 0]);
+}
+
+#[test]
+fn what_an_interrupted_run_made_is_withdrawn_and_not_committed_first() {
+    let lab = Lab::today();
+    let hook = lab.repo().join(".git/hooks/pre-commit");
+    script(&hook, "#!/bin/sh\nexit 1\n");
+    lab.provision(["--env", "qa", "--yes"]).refused(4, "git commit failed");
+    std::fs::remove_file(hook).unwrap();
+    let head = lab.head();
+    lab.provision(["revoke", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    assert_eq!((live(&lab), lab.head()), (Vec::new(), head));
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    assert!(!lab.repo().join(".git/provision/qa.journal").exists());
 }

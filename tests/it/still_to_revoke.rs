@@ -41,7 +41,7 @@ fn a_superseded_token_that_leaked_and_is_not_revoked_is_no_success() {
         let value = lab.value(SECRETS, "GITLAB_TOKEN");
         lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
         lab.fault(fault);
-        let said = leaked(&lab, &value).refused(4, "leaked, and is not revoked");
+        let said = leaked(&lab, &value).refused(4, "leaked, and still works");
         assert!(said.err.contains("provision rotate --env qa --leaked"), "{}", said.err);
         assert!(lives(&lab, 0));
         lab.gitlab.clear_faults();
@@ -179,4 +179,24 @@ fn what_was_to_go_after_a_push_does_not_go_after_a_commit() {
     lab.provision(["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
     assert_eq!(lab.git(["rev-list", "--count", "origin/main..HEAD"]), "1");
     assert!(lives(&lab, 0));
+}
+
+#[test]
+fn a_leaked_token_without_a_successor_is_named() {
+    let lab = lab();
+    let value = lab.value(SECRETS, "GITLAB_TOKEN");
+    let keys = lab.home().join(".config/sops/age/keys.txt");
+    let cases = [(6, "POST /groups/*/access_tokens 403", false), (7, "GET /none 404", true)];
+    for (status, fault, is_locked_out) in cases {
+        lab.fault(fault);
+        if is_locked_out {
+            std::fs::remove_file(&keys).unwrap();
+        }
+        let id = &lab.minted()[0]["id"];
+        let said = leaked(&lab, &value).refused(status, &format!("token {id} leaked, and still works"));
+        assert!(said.err.contains("provision revoke --env qa --token backstage"), "{}", said.err);
+        assert!(said.err.contains("revoke it at GitLab"), "{}", said.err);
+        assert!(lives(&lab, 0));
+        lab.gitlab.clear_faults();
+    }
 }

@@ -1,8 +1,7 @@
 //! Checks of the repository: git, policy, environments.
 
 use super::{Hook, Observed, Repository, Said, count};
-use crate::checks::{Severity, State};
-use crate::error::word;
+use crate::checks::{Severity, State, hook};
 use crate::plan::options::Options;
 
 fn repository(observed: &Observed) -> Option<&Repository> {
@@ -38,9 +37,7 @@ pub(super) fn upstream(observed: &Observed) -> Vec<Said> {
     vec![match &repository.upstream {
         Ok(Some(branch)) => Said::ok(format!("{branch} says when a token counts as replaced")),
         Ok(None) => Said::note("there is no remote: what is committed here counts as delivered"),
-        Err(why) => {
-            Said::warning(format!("upstream is not known: {why}"), "git remote set-head origin --auto")
-        }
+        Err((why, mend)) => Said::warning(format!("upstream is not known: {why}"), mend),
     }]
 }
 
@@ -49,26 +46,21 @@ pub(super) fn own_files(observed: &Observed) -> Vec<Said> {
     if repository.uncommitted.is_empty() {
         return vec![Said::ok("policy, profiles, locks and secrets files are as HEAD has them")];
     }
-    let differing = repository.uncommitted.iter().map(|path| {
-        Said::warning(
-            format!("{path} differs from HEAD"),
-            format!("git add {0} && git commit, or go back: git restore --staged --worktree {0}", word(path)),
-        )
-    });
-    differing.collect()
+    let differing = &repository.uncommitted;
+    differing.iter().map(|error| Said::warning(error.message(), error.hints().join(", "))).collect()
 }
 
 pub(super) fn hook(observed: &Observed) -> Vec<Said> {
     let Some(repository) = repository(observed) else { return Vec::new() };
     vec![match &repository.hook {
         Hook::Ours => Said::ok("provision check runs before each commit"),
-        Hook::Other(path, true) => Said::ok(format!("{path} runs provision check")),
+        Hook::Other { path, checks: true, .. } => Said::ok(format!("{path} runs provision check")),
         Hook::None => Said {
             mend: Some("provision hook install".to_owned()),
             ..Said::note("no hook looks for secrets in the clear before a commit")
         },
-        Hook::Other(path, false) => Said {
-            mend: Some(format!("add to {path}: provision check --staged")),
+        Hook::Other { path, runner, checks: false } => Said {
+            mend: Some(hook::advice(*runner, path)),
             ..Said::note(format!("{path} is the hook here and does not run provision check"))
         },
         Hook::Unknown(why) => Said::skipped(format!("the pre-commit hook: {why}")),
@@ -134,7 +126,10 @@ pub(super) fn tokens(observed: &Observed) -> Vec<Said> {
         let has_profile = repository.environments.iter().any(|(of, _)| of == name);
         let mend = match &row.user {
             _ if !has_profile => format!("write the profile back, or end it: provision revoke --env {name}"),
-            Some(_) => format!("provision bootstrap --env {}", row.environment),
+            Some(user) => match repository.own.get(&format!("{name}/{user}")) {
+                Some(mend) => mend.clone(),
+                None => format!("provision bootstrap --env {name}"),
+            },
             None => format!("provision --env {}", row.environment),
         };
         said.push(match row.state.severity() {

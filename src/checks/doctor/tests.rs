@@ -16,6 +16,7 @@ fn well() -> Observed {
             upstream: Ok(Some("origin/main".to_owned())),
             commit: Ok(()),
             uncommitted: Vec::new(),
+            own: BTreeMap::new(),
             hook: Hook::Ours,
             has_policy: true,
             check: Ok((0, None)),
@@ -119,8 +120,14 @@ fn trouble_in_the_repository_is_graded_and_has_a_way_out() {
     assert_eq!(care(|observed| observed.repository = Err(error())), ["repository: wrong"]);
     assert_eq!(repository(|repo| repo.in_progress = Some("a merge")), ["repository: warning"]);
     assert_eq!(repository(|repo| repo.commit = Err(error())), ["commit: wrong"]);
-    assert_eq!(repository(|repo| repo.upstream = Err("why".to_owned())), ["upstream: warning"]);
-    assert_eq!(repository(|repo| repo.uncommitted = vec![".sops.yaml".to_owned()]), ["own-files: warning"]);
+    assert_eq!(
+        repository(|repo| repo.upstream = Err(("why".to_owned(), "mend".to_owned()))),
+        ["upstream: warning"]
+    );
+    assert_eq!(
+        repository(|repo| repo.uncommitted = vec![Error::new(Kind::Refused, "why")]),
+        ["own-files: warning"]
+    );
     assert_eq!(repository(|repo| repo.has_policy = false), ["policy: wrong"]);
     assert_eq!(repository(|repo| repo.check = Ok((2, Some("x".to_owned())))), ["files: wrong"]);
     assert_eq!(repository(|repo| repo.environments = Vec::new()), ["profiles: wrong"]);

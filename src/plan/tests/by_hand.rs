@@ -33,3 +33,37 @@ fn a_token_with_a_mark_that_the_lock_does_not_have_was_minted_elsewhere_and_stay
         ]
     );
 }
+
+/// mirror was taken over from GitLab's list: its value was never here. BOTH takes it, and backstage too.
+fn listed() -> (Environment, Observed) {
+    let two = format!(
+        "{PROFILE}  mirror: {{ kind: group, group: acme, name: Backstage, role: developer, scopes: [read_api] }}\n"
+    );
+    let mut observed = healthy();
+    observed.owners.insert("mirror".to_owned(), acme());
+    observed.lock.tokens.insert("mirror".to_owned(), lock::Entry { slots: BTreeMap::new(), ..entry(43) });
+    observed.live.insert(TokenId(43), Live::Known(record(43)));
+    observed.files[0].slots.push(SlotState {
+        path: path("BOTH"),
+        tokens: BTreeSet::from(["backstage".to_owned(), "mirror".to_owned()]),
+        leaf: Leaf::Missing,
+    });
+    (environment(&two), observed)
+}
+
+#[test]
+fn a_leaf_that_takes_an_awaited_value_too_is_named() {
+    let (environment, mut observed) = listed();
+    let rotate =
+        Options { renew: Renew::Now(BTreeSet::from(["backstage".to_owned()])), ..Options::default() };
+    let refusal = |observed: &Observed| plan(&environment, observed, &rotate).unwrap_err().to_string();
+    assert_eq!(
+        refusal(&observed),
+        "secrets/qa.sops.yaml [\"BOTH\"] takes backstage and mirror, and the value of mirror was never here"
+    );
+    observed.files[0].exists = false;
+    assert_eq!(
+        refusal(&observed),
+        "secrets/qa.sops.yaml is not there yet, and the value of mirror, which it takes too, was never here"
+    );
+}

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::observed::{Outcome, Pending};
+use crate::plan::Regain;
+use crate::plan::deliver::Way;
+use crate::plan::observed::{Elsewhere, Outcome, Pending};
+use crate::plan::options::End;
 
 pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {
@@ -25,7 +28,7 @@ pub(super) fn pending(outcome: Outcome) -> Pending {
             rotates: None,
         },
         outcome,
-        same_ground: true,
+        elsewhere: None,
         out_of_reach: None,
         given_up: false,
     }
@@ -59,7 +62,7 @@ fn what_was_pushed_to_a_remote_that_is_gone_is_used_or_left_to_a_person() {
     let pushed = || Pending { out_of_reach: Some("origin".to_owned()), ..pending(recorded()) };
     observed.pending = vec![pushed()];
     assert_eq!(verbs(&planned(&observed))[0], "finish with 50");
-    observed.pending = vec![Pending { same_ground: false, ..pushed() }];
+    observed.pending = vec![Pending { elsewhere: Some(Elsewhere::Branch), ..pushed() }];
     let error = plan(&environment(PROFILE), &observed, &Options::default()).unwrap_err();
     assert!(matches!(&error, PlanError::OutOfReach { id: TokenId(50), .. }), "{error}");
     let abandon = Options { abandon: true, ..Options::resume(None) };
@@ -71,7 +74,10 @@ fn what_was_pushed_to_a_remote_that_is_gone_is_used_or_left_to_a_person() {
 fn a_recorded_value_is_withdrawn_where_anything_else_holds() {
     type Change = fn(&mut Pending);
     let changes: [(Change, &str); 4] = [
-        (|p| p.same_ground = false, "branch, worktree or lock are not those it was planned on"),
+        (
+            |p| p.elsewhere = Some(Elsewhere::Branch),
+            "branch, worktree or lock are not those it was planned on",
+        ),
         (
             |p| {
                 let record = minted(50, "pv-9");
@@ -122,7 +128,7 @@ fn the_successor_that_a_run_finishes_is_no_orphan() {
 fn a_token_that_a_lock_names_is_never_withdrawn() {
     let mut on_another_branch = fresh();
     let recorded = Outcome::Recorded { record: record(50), opens: true, committed: true };
-    on_another_branch.pending = vec![Pending { same_ground: false, ..pending(recorded) }];
+    on_another_branch.pending = vec![Pending { elsewhere: Some(Elsewhere::Branch), ..pending(recorded) }];
     let mut superseded_since = superseded();
     superseded_since.now = at("2026-11-21T12:00:00Z");
     let recorded = Outcome::Recorded { record: record(41), opens: true, committed: false };
@@ -173,7 +179,7 @@ fn only_one_of_two_recorded_values_is_used() {
 #[test]
 fn a_recorded_token_without_a_mark_ends_itself_where_its_value_opens_and_is_named_where_not() {
     let mut observed = fresh();
-    observed.pending = vec![Pending { same_ground: false, ..pending(without_a_mark(true)) }];
+    observed.pending = vec![Pending { elsewhere: Some(Elsewhere::Branch), ..pending(without_a_mark(true)) }];
     let plan = planned(&observed);
     assert!(matches!(&plan.steps[0], Step::Withdraw { carries: None, id: TokenId(50), .. }));
     observed.pending = vec![pending(without_a_mark(false))];
@@ -185,11 +191,96 @@ fn a_recorded_token_without_a_mark_ends_itself_where_its_value_opens_and_is_name
 #[test]
 fn a_persons_own_token_without_a_mark_is_theirs_to_end() {
     let mut observed = fresh();
-    let mut left = Pending { same_ground: false, ..pending(without_a_mark(true)) };
+    let mut left = Pending { elsewhere: Some(Elsewhere::Branch), ..pending(without_a_mark(true)) };
     left.intent.owner.kind = Kind::Personal;
     observed.personal_by_api = false;
     observed.pending = vec![left];
     let plan = planned(&observed);
     assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
     assert!(plan.notes[0].attention && plan.notes[0].text.contains("it is your own"));
+}
+
+#[test]
+fn what_is_revoked_is_not_finished_first() {
+    let two = format!(
+        "{PROFILE}  mirror: {{ kind: group, group: acme, name: Backstage, role: developer, scopes: [read_api] }}\n"
+    );
+    let mut observed = fresh();
+    observed.owners.insert("mirror".to_owned(), acme());
+    observed.files[0].slots.push(SlotState {
+        path: path("MIRROR"),
+        tokens: BTreeSet::from(["mirror".to_owned()]),
+        leaf: Leaf::Missing,
+    });
+    observed.files[0].exists = true;
+    observed.files[0].slots[0].leaf = Leaf::Differs;
+    let mut second =
+        pending(Outcome::Recorded { record: minted(51, "pv-10"), opens: true, committed: false });
+    second.intent.mark = "pv-10".to_owned();
+    second.intent.key = "mirror".to_owned();
+    observed.pending = vec![pending(recorded()), second];
+    let revoking = |keys: &[&str]| {
+        let end = End::These(keys.iter().map(|key| (*key).to_owned()).collect());
+        let options = Options { renew: Renew::Nothing, end, ..Options::default() };
+        verbs(&plan(&environment(&two), &observed, &options).unwrap())
+    };
+    let withdrawn = |id| format!("withdraw {id}: its entry needs no new token any more");
+    let steps = revoking(&["backstage"]);
+    let set = "set 1 leaves of secrets/qa.sops.yaml".to_owned();
+    assert_eq!(steps[..3], [withdrawn(50), "finish with 51".to_owned(), set]);
+    // What stands in its slot is not what was made for it, and stays.
+    let steps = revoking(&[]);
+    assert_eq!(steps[..2], [withdrawn(50), withdrawn(51)]);
+    assert!(!steps.iter().any(|step| step.starts_with("set") || step.starts_with("lock")), "{steps:?}");
+}
+
+/// GitLab's rotate was asked for token 42, and gave no answer.
+fn unanswered() -> Observed {
+    let mut observed = healthy();
+    let mut left = pending(Outcome::NotFound);
+    left.intent.rotates = Some(retiring::known());
+    observed.pending = vec![left];
+    observed
+}
+
+#[test]
+fn a_rotation_without_an_answer_is_settled_by_another_one_and_by_nothing_else() {
+    let forced = Options { renew: Renew::Now(BTreeSet::new()), force: true, ..Options::default() };
+    let in_place = environment(&format!("{PROFILE}    strategy: in-place\n"));
+    let rotated = plan(&in_place, &unanswered(), &forced).unwrap();
+    assert_eq!(rotated.mints().next().unwrap().settles, ["pv-9"]);
+    assert!(rotated.watched.is_empty());
+    // What is made anew leaves the token that the request was about.
+    let minted = plan(&environment(PROFILE), &unanswered(), &forced).unwrap();
+    assert!(minted.mints().next().unwrap().settles.is_empty());
+    assert_eq!(minted.watched, ["pv-9"]);
+}
+
+#[test]
+fn a_rotation_whose_value_is_under_seal_names_what_it_takes_to_use_it() {
+    let mut observed = unanswered();
+    let recorded = |opens| Outcome::Recorded { record: minted(50, "pv-1"), opens, committed: false };
+    let way = Some(Way::Push);
+    let cases = [
+        (recorded(false), None, None, Some(Regain::WithKey)),
+        (recorded(true), Some(Elsewhere::Branch), None, Some(Regain::OnBranch("main".to_owned()))),
+        (recorded(true), Some(Elsewhere::Worktree(None)), way, Some(Regain::ThatWay)),
+        (
+            recorded(true),
+            Some(Elsewhere::Worktree(Some("/there".to_owned()))),
+            None,
+            Some(Regain::InWorktree("/there".to_owned())),
+        ),
+        (recorded(true), Some(Elsewhere::Entry), None, None),
+    ];
+    for (outcome, elsewhere, way, expected) in cases {
+        let left = &mut observed.pending[0];
+        (left.outcome, left.elsewhere, left.intent.way) = (outcome, elsewhere, way);
+        match plan(&environment(PROFILE), &observed, &Options::default()) {
+            Err(PlanError::Undecided { regain, successor: Some(TokenId(50)), .. }) => {
+                assert_eq!(regain, expected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

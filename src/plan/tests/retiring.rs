@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::journal::Retiring;
-use crate::plan::observed::{Outcome, Pending};
+use crate::plan::observed::{Elsewhere, Outcome, Pending};
 use crate::plan::{Once, Why};
 use crate::token::Known;
 
@@ -71,7 +71,8 @@ fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
 fn a_token_whose_successor_was_never_committed_is_not_revoked() {
     let undone = |renew| {
         let mut observed = retiring(fresh());
-        observed.pending = vec![Pending { same_ground: false, ..recovery::pending(recovery::recorded()) }];
+        observed.pending =
+            vec![Pending { elsewhere: Some(Elsewhere::Branch), ..recovery::pending(recovery::recorded()) }];
         let options = Options { renew, ..Options::default() };
         plan(&environment(PROFILE), &observed, &options).unwrap()
     };
@@ -156,7 +157,7 @@ fn what_was_to_go_after_a_push_goes_once_its_successor_is_upstream() {
 fn a_successor_that_was_never_pushed_does_not_end_what_was_to_go_after_a_push() {
     let mut observed = because(retiring(healthy()), Why::NoOverlap { once: Once::Upstream });
     let committed = Outcome::Recorded { record: record(50), opens: true, committed: true };
-    observed.pending = vec![Pending { same_ground: false, ..recovery::pending(committed) }];
+    observed.pending = vec![Pending { elsewhere: Some(Elsewhere::Branch), ..recovery::pending(committed) }];
     let hint = verbs(&planned(&observed));
     assert!(hint.last().unwrap().ends_with("provision rotate --env qa --token backstage --push"), "{hint:?}");
     observed.now = at("2026-12-01T13:00:00Z");
@@ -171,7 +172,8 @@ fn a_successor_that_was_never_pushed_does_not_end_what_was_to_go_after_a_push() 
 #[test]
 fn a_leak_is_remembered_where_its_successor_was_never_committed() {
     let mut observed = because(retiring(fresh()), Why::Leaked { last_used: None });
-    observed.pending = vec![Pending { same_ground: false, ..recovery::pending(recovery::recorded()) }];
+    observed.pending =
+        vec![Pending { elsewhere: Some(Elsewhere::Branch), ..recovery::pending(recovery::recorded()) }];
     for abandon in [false, true] {
         let options = Options { renew: Renew::Nothing, abandon, ..Options::default() };
         let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
