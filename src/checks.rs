@@ -7,6 +7,7 @@ mod clear_tokens;
 pub mod doctor;
 pub mod finding;
 pub mod hook;
+pub mod nested;
 mod own_files;
 pub mod repository;
 pub mod rules;

@@ -454,8 +454,8 @@ impl Delivery {
     }
 
     /// After a push, moves the user's branch on to what the remote has now, where that loses nothing. `pushed` is our
-    /// commit; `None`: it was not needed, because somebody else's does what it was to do. Returns what is left to do by
-    /// hand.
+    /// commit; `None`: it was not needed, because what is there does what it was to do: somebody else's commit, or ours of
+    /// a run that was killed before it came to this. Returns what is left to do by hand.
     ///
     /// Only the branch that follows the one that was pushed to is moved on.
     pub fn move_on(&self, world: &World, pushed: Option<ObjectId>) -> Option<String> {

@@ -69,7 +69,8 @@ impl From<PlanError> for Error {
             | PlanError::OtherOwner { .. }
             | PlanError::NotRevoked { .. }
             | PlanError::SharedSlot { .. }
-            | PlanError::Awaited { .. } => Kind::Refused,
+            | PlanError::Awaited { .. }
+            | PlanError::Elsewhere { .. } => Kind::Refused,
         };
         let explained = Self::from_source(kind, &error);
         match error {
@@ -93,6 +94,16 @@ impl From<PlanError> for Error {
                 explained
                     .hint(format!("{what}, and commit it: sops edit {}", word(&file)))
                     .hint(format!("or replace {key} as well: name it with --token too"))
+            }
+            PlanError::Elsewhere { environment, file, keys } => {
+                let rotate = Options {
+                    verb: Verb::Rotate,
+                    renew: Renew::Now(keys.into_iter().collect()),
+                    ..Options::default()
+                };
+                explained
+                    .hint(format!("bring {} here from where {environment} was made", word(&file)))
+                    .hint(format!("or replace them: {}", rotate.command(&environment)))
             }
             PlanError::OutOfReach { environment, id, remote, .. } => {
                 let remote = word(&remote);

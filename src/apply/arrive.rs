@@ -12,8 +12,8 @@ use crate::world::World;
 
 /// Does `plan`. Where somebody else pushed faster, `again` looks at what is there now and plans anew: that plan finishes
 /// what was made here, or withdraws it where the winner made the same. It is done as long as it does nothing that was not
-/// in the plan that a person said yes to. At the end the user's branch is moved on. `done` is told what was done, however
-/// it ends.
+/// in the plan that a person said yes to. At the end the user's branch is moved on, also where there was nothing to do:
+/// a run that was killed behind its push has not come to that. `done` is told what was done, however it ends.
 ///
 /// # Errors
 /// Those of [`apply`] and of `again`.
@@ -78,7 +78,5 @@ fn settle(done: &mut Done, plan: &Plan, ground: &Ground, world: &World, overtake
             None => format!("another run was faster at {to}: what it made counts"),
         });
     }
-    if pushed.is_some() || overtaken {
-        done.notes.extend(delivery.move_on(world, pushed));
-    }
+    done.notes.extend(delivery.move_on(world, pushed));
 }

@@ -17,7 +17,7 @@ use crate::observe::rekey::{Ground, GroundFile, GroundLock, leaves, readers};
 use crate::observe::{POLICY, secrets, uncommitted};
 use crate::plan::rekey::{Change, Done, Plan, Skipped, Why};
 use crate::repo::{CommitRequest, FileChange, Fingerprint, ObjectId, RelPath, RepoError};
-use crate::sops::{Encrypted, Identities, Names, OpenError, Path, Policy, Sealed};
+use crate::sops::{Encrypted, Form, Identities, Leaf, Names, OpenError, Path, Policy, Sealed};
 use crate::ui::progress::Progress;
 use crate::world::{Content, World};
 
@@ -49,10 +49,18 @@ pub fn rekey(
     progress: &Progress,
 ) -> Result<(Done, Option<ObjectId>)> {
     if plan.is_empty() {
-        return Ok((Done { skipped: plan.skipped, in_line: plan.in_line, ..Done::default() }, None));
+        return Ok((
+            Done {
+                skipped: plan.skipped,
+                elsewhere: plan.elsewhere,
+                in_line: plan.in_line,
+                ..Done::default()
+            },
+            None,
+        ));
     }
-    let Plan { changes, skipped, in_line, new_policy, .. } = plan;
-    let mut done = Done { skipped, new_policy, in_line, ..Done::default() };
+    let Plan { changes, skipped, elsewhere, in_line, new_policy, .. } = plan;
+    let mut done = Done { skipped, elsewhere, new_policy, in_line, ..Done::default() };
     preflight(&changes, ground, how)?;
     if let Some(text) = &ground.new_policy {
         world.effects().write(&ground.repo, &RelPath::new(POLICY)?, &Content::Policy(text))?;
@@ -227,6 +235,10 @@ impl Work<'_> {
         let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
         let rule = self.policy.rule_for(file.path.as_str()).map_err(|error| because(&error))?;
         let readers = readers(&encrypted, self.names);
+        // Of the leaves that locks remember, somebody may have emptied one by hand.
+        let is_encrypted = |leaf: &Leaf<'_>| matches!(leaf.form, Form::Encrypted(_));
+        let slots = encrypted.leaves().filter(is_encrypted).map(|leaf| leaf.path);
+        let slots: Vec<Path> = slots.filter(|path| file.leaves.contains_key(path)).collect();
         let opened = encrypted.open(self.identities).map_err(|error| match error {
             OpenError::LockedOut(locked) if locked.refused.is_empty() => Why::CannotOpen { readers },
             other => {
@@ -235,7 +247,6 @@ impl Work<'_> {
                 Why::DoesNotOpen { reason, hints: cannot_open(other, &names).hints().to_vec() }
             }
         })?;
-        let slots: Vec<Path> = file.leaves.keys().cloned().collect();
         let rekeyed = opened.rekey(rule, self.now, &slots).map_err(|error| because(&error))?;
         Ok(rekeyed.sealed)
     }

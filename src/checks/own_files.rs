@@ -27,13 +27,40 @@ pub(super) fn policy(own: &Own, files: &[Judged]) -> Vec<Spot> {
         Ok(policy) => policy,
         Err(error) => return vec![Spot::of_error(&source.path, &error.to_string(), policy_mend(error))],
     };
-    let needed = files.iter().filter(|file| !file.personal);
+    let needed = files.iter().filter(|file| !file.personal && file.nested.is_none());
     let errors: BTreeSet<String> = needed
         .filter_map(|file| policy.rule_for(&file.path).err())
         .filter(|error| !matches!(error, PolicyError::NoRule { .. }))
         .map(|error| error.to_string())
         .collect();
     errors.iter().map(|error| Spot::of_error(&source.path, error, POLICY_MEND)).collect()
+}
+
+/// Policies below the root, where there are secrets files below them.
+pub(super) fn nested(_own: &Own, files: &[Judged]) -> Vec<Spot> {
+    let mut below: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in files.iter().filter(|file| !file.personal) {
+        if let Some(policy) = &file.nested {
+            below.entry(policy).or_default().push(&file.path);
+        }
+    }
+    let spot = |(policy, files): (&str, Vec<&str>)| {
+        let count = match files.len() {
+            1 => "1 secrets file lies".to_owned(),
+            many => format!("{many} secrets files lie"),
+        };
+        let what = format!(
+            "{count} below this policy, and only the one at the root is followed here: nothing says who may read {}",
+            files.first().copied().unwrap_or_default()
+        );
+        Spot::new(
+            policy,
+            1,
+            what,
+            "move its rules to the root's .sops.yaml, or look after its files with sops",
+        )
+    };
+    below.into_iter().map(spot).collect()
 }
 
 pub(super) fn hidden_rules(own: &Own, _files: &[Judged]) -> Vec<Spot> {

@@ -23,6 +23,8 @@ pub struct File {
     pub parsed: Result<Encrypted, DocumentError>,
     /// It belongs to one person (`recipients: self`), so that the policy says nothing about it.
     pub personal: bool,
+    /// The policy below the root that is nearer to it, so that the one at the root says nothing about it either.
+    pub nested: Option<String>,
     /// git tracks it although a profile says `commit: false`.
     pub should_be_untracked: bool,
 }
@@ -72,6 +74,7 @@ pub struct Judged {
     /// Relative to the repository root.
     pub path: String,
     pub(super) personal: bool,
+    pub(super) nested: Option<String>,
     /// Digests of those leaves that locks remember and the file has; `None` where it cannot be read.
     pub(super) leaves: Option<BTreeMap<Path, String>>,
     findings: Vec<Finding>,
@@ -108,7 +111,13 @@ impl<'o> Judge<'o> {
             let there = wanted.filter_map(|path| Some(((*path).clone(), digest(encrypted.leaf(path)?))));
             there.collect()
         });
-        Judged { path: file.path.clone(), personal: file.personal, leaves, findings: findings.collect() }
+        Judged {
+            path: file.path.clone(),
+            personal: file.personal,
+            nested: file.nested.clone(),
+            leaves,
+            findings: findings.collect(),
+        }
     }
 
     /// Everything that is wrong, by file and line. `files` are in the order of their paths.
@@ -156,13 +165,14 @@ pub const LOCK_UNLISTED: &str = "lock-unlisted";
 pub const LOCK_AGREES: &str = "lock-agrees";
 
 /// All checks, in the order in which they are explained.
-pub const CHECKS: [Check; 17] = [
+pub const CHECKS: [Check; 18] = [
     Check { name: "policy-readable", severity: Severity::Critical, find: Find::InOwn(own_files::policy) },
     Check {
         name: "policy-hidden-rule",
         severity: Severity::Minor,
         find: Find::InOwn(own_files::hidden_rules),
     },
+    Check { name: "policy-nested", severity: Severity::Major, find: Find::InOwn(own_files::nested) },
     Check { name: "profile-valid", severity: Severity::Major, find: Find::InOwn(own_files::profiles) },
     Check { name: "template-valid", severity: Severity::Major, find: Find::InOwn(own_files::templates) },
     Check { name: "lock-readable", severity: Severity::Major, find: Find::InOwn(own_files::locks) },

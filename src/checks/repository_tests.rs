@@ -44,6 +44,7 @@ fn file(path: &str, text: &str) -> File {
         text: text.to_owned(),
         parsed: Encrypted::parse(Format::Yaml, text.as_bytes()),
         personal: false,
+        nested: None,
         should_be_untracked: false,
     }
 }

@@ -20,10 +20,11 @@ fn is_plain(file: &File, error: &DocumentError) -> bool {
 pub(super) fn not_encrypted(own: &Own, file: &File) -> Vec<Spot> {
     match &file.parsed {
         Err(error) if is_plain(file, error) => {
-            let why = match rule_for(&own.rules, &file.path).filter(|_| !file.personal) {
-                Some(rule) => format!("the rule in line {} of the policy wants it encrypted", rule.line),
-                None => "a profile makes it a secrets file".to_owned(),
-            };
+            let why =
+                match rule_for(&own.rules, &file.path).filter(|_| !file.personal && file.nested.is_none()) {
+                    Some(rule) => format!("the rule in line {} of the policy wants it encrypted", rule.line),
+                    None => "a profile makes it a secrets file".to_owned(),
+                };
             let mend = format!(
                 "sops encrypt -i {}; what was ever committed in the clear has to be replaced",
                 file.path
@@ -122,7 +123,7 @@ pub(super) fn no_mac(_own: &Own, file: &File) -> Vec<Spot> {
 
 /// What the policy says about a file; `None` where there is nothing to compare it with.
 fn wanted<'o>(own: &'o Own, file: &File) -> Option<Result<&'o Rule, PolicyError>> {
-    if file.personal {
+    if file.personal || file.nested.is_some() {
         return None;
     }
     // A policy that cannot be read is a finding of its own.
@@ -199,7 +200,7 @@ pub(super) fn rule(own: &Own, file: &File) -> Vec<Spot> {
             let add = format!("add a creation rule whose path_regex matches {}", file.path);
             spots.push(Spot::new(&file.path, line, "no creation rule says who may read it", add));
         }
-        None if !file.personal && own.policy.is_none() => {
+        None if !file.personal && file.nested.is_none() && own.policy.is_none() => {
             let add = format!("add a creation rule whose path_regex matches {}", file.path);
             spots.push(Spot::new(&file.path, line, "no .sops.yaml says who may read it", add));
         }

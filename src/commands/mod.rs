@@ -14,6 +14,7 @@ mod access;
 pub mod adopt;
 pub mod bootstrap;
 pub mod check;
+mod chosen;
 mod connection;
 #[cfg(feature = "emulator")]
 pub mod demo;

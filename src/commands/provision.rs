@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Exit;
+use super::chosen;
 use super::writer::{self, Job};
 use crate::cli::ProvisionArgs;
 use crate::error::Result;
@@ -26,7 +27,7 @@ pub async fn run(args: &ProvisionArgs, ui: Ui, world: &World) -> Result<Exit> {
     };
     let job = Job {
         verb: "provision",
-        environments: writer::chosen(&args.env, args.all, ui, &repo)?,
+        environments: chosen::these_or_all(&args.env, args.all, options.way, ui, &repo)?,
         pasted: None,
         leaked: None,
         options: &|_| options.clone(),

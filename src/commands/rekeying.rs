@@ -121,12 +121,14 @@ impl Run<'_> {
 
     /// Asks whether commits that wait are to be pushed; what their merge request says.
     fn agree(&self, waiting: &Waiting) -> Result<Option<RequestText>> {
-        if self.args.run.dry_run {
-            return Ok(None);
-        }
         let Waiting { to, commits, files } = waiting;
         let counted = if *commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
-        self.ui.say(&format!("  push     {counted} of yours to {to}, with {}", files.join(", ")));
+        let pushes = format!("{counted} of yours to {to}, with {}", files.join(", "));
+        if let Some(Outcome::Planned(plan, _)) = &mut *self.outcome.borrow_mut() {
+            plan.pushes = Some(pushes);
+            return Ok(None);
+        }
+        ui::rekey::push(self.ui, &pushes);
         need_yes(self.ui, self.args.run.yes)?;
         if !self.args.run.yes {
             prompt::confirm(self.ui, "Go ahead?", "--yes")?;

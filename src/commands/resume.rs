@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Exit;
+use super::chosen;
 use super::writer::{self, Job};
 use crate::cli::ResumeArgs;
 use crate::error::Result;
@@ -29,7 +30,7 @@ pub async fn run(args: &ResumeArgs, ui: Ui, world: &World) -> Result<Exit> {
     let options = Options { verb, renew, abandon, ..args.write.options() };
     let job = Job {
         verb: "provision resume",
-        environments: writer::named(&names, &repo)?,
+        environments: chosen::named(&names, &repo)?,
         pasted: None,
         leaked: None,
         options: &|_| options.clone(),

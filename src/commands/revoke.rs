@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Exit;
+use super::chosen;
 use super::writer::{self, Job};
 use crate::cli::RevokeArgs;
 use crate::error::Result;
@@ -25,7 +26,7 @@ pub async fn run(args: &RevokeArgs, ui: Ui, world: &World) -> Result<Exit> {
     let options = Options { verb, renew, force, end, orphans, ..args.write.options() };
     let job = Job {
         verb: "provision revoke",
-        environments: writer::chosen(&args.env, args.all, ui, &repo)?,
+        environments: chosen::these_or_all(&args.env, args.all, options.way, ui, &repo)?,
         pasted: None,
         leaked: None,
         options: &|_| options.clone(),

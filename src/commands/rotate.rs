@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::Exit;
+use super::chosen;
 use super::connection::Connections;
 use super::writer::{self, Job};
 use crate::cli::RotateArgs;
@@ -29,11 +30,12 @@ pub async fn run(args: &RotateArgs, ui: Ui, world: &World) -> Result<Exit> {
     let repo = Rc::new(Repository::discover(&world.directory)?);
     if args.leaked {
         let any = if args.env.is_empty() { environments::names(&repo)? } else { args.env.clone() };
-        return leaked(args, &writer::named(&any, &repo)?, repo, ui, world).await;
+        return leaked(args, &chosen::named(&any, &repo)?, repo, ui, world).await;
     }
-    let chosen = writer::chosen(&args.env, args.all, ui, &repo)?;
-    let renew = renew(args);
-    rotate(args, chosen, options(args, renew)?, None, repo, ui, world).await
+    let way = args.write.run.delivery.way();
+    let chosen = chosen::these_or_all(&args.env, args.all, way, ui, &repo)?;
+    let options = options(args, renew(args), &chosen)?;
+    rotate(args, chosen, options, None, repo, ui, world).await
 }
 
 async fn rotate(
@@ -72,9 +74,9 @@ async fn leaked(
             Ok(Exit::Done)
         }
         Answer::Lives { environment, id, key, last_used } => {
-            let options = options(args, Renew::Leaked { id, last_used })?;
+            let environments = chosen::named(std::slice::from_ref(&environment), &repo)?;
+            let options = options(args, Renew::Leaked { id, last_used }, &environments)?;
             let again = options.command(&environment).to_string();
-            let environments = writer::named(std::slice::from_ref(&environment), &repo)?;
             let value = Rc::new(value);
             let leaked = Leaked { id, value: Rc::clone(&value) };
             let outcome = rotate(args, environments, options, Some(leaked), repo, ui, world).await;
@@ -120,22 +122,32 @@ fn renew(args: &RotateArgs) -> Renew {
     if args.due { Renew::Due(chosen) } else { Renew::Now(chosen) }
 }
 
-fn options(args: &RotateArgs, renew: Renew) -> Result<Options> {
+fn options(args: &RotateArgs, renew: Renew, environments: &[Environment]) -> Result<Options> {
     let options = Options { verb: Verb::Rotate, renew, force: args.force, ..args.write.options() };
-    with_overlap(args.overlap.as_deref(), options)
+    with_overlap(args.overlap.as_deref(), options, environments)
 }
 
-/// The same with the choice that `--overlap` makes.
+/// The same with the choice that `--overlap` makes, for these environments, as far as they are known.
 ///
 /// # Errors
 /// An overlap that is none, or one of nothing where nobody would have the successors.
-pub(super) fn with_overlap(written: Option<&str>, options: Options) -> Result<Options> {
+pub(super) fn with_overlap(
+    written: Option<&str>,
+    options: Options,
+    environments: &[Environment],
+) -> Result<Options> {
     let options = Options { overlap: written.map(overlap).transpose()?, ..options };
     if options.at_once() && !options.force && options.way != Some(Way::Push) {
         let what = "--overlap 0s would revoke tokens whose successors nobody has yet";
-        return Err(Error::new(Kind::Usage, what)
-            .hint("--push as well: they are revoked once their successors are upstream")
-            .hint("or --force as well: they are revoked as soon as their successors are committed"));
+        let how = match options.way {
+            Some(way) => format!("instead of {}", way.option()),
+            None => "as well".to_owned(),
+        };
+        let push = format!("--push {how}: they are revoked once their successors are upstream");
+        let force = "--force as well: they are revoked as soon as their successors are committed";
+        let error = Error::new(Kind::Usage, what);
+        let is_in_git = environments.iter().all(|environment| environment.outside_git().is_none());
+        return Err(if is_in_git { error.hint(push).hint(format!("or {force}")) } else { error.hint(force) });
     }
     Ok(options)
 }

@@ -36,7 +36,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
     let names = if args.env.is_empty() { all(&repo)? } else { args.env.clone() };
     let locks = environments::locks(&repo)?;
     let connections = if args.live { Some(Connections::new(&args.connection, ui, world)?) } else { None };
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (mut rows, mut notes, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     let mend = Options::default();
     for name in &names {
         let environment = unlisted::read(&repo, name)?;
@@ -59,6 +59,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
             notes.extend(strayed.values().collect::<BTreeSet<_>>().into_iter().map(|file| {
                 format!("{file} does not hold what the lock says: {} mends it", mend.command(name))
             }));
+            elsewhere.extend(secrets::elsewhere(&environment, &lock, &repo)?);
             if those.iter().any(|row| row.state.severity() == Severity::Dead) {
                 notes.extend(user.as_deref().and_then(|user| {
                     let mend =
@@ -79,6 +80,12 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
         ui.result(&status::text(ui, &rows, source))?;
         for note in &notes {
             ui.note(true, note);
+        }
+        for file in &elsewhere {
+            ui.note(
+                false,
+                &format!("{file} is not here, and git does not keep it: nothing is said of what it holds"),
+            );
         }
         for name in &unfinished {
             let way = interrupted::replay(&repo, name).ok().and_then(|replay| replay.way());

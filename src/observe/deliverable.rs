@@ -17,7 +17,7 @@ use crate::repo::{Difference, RelPath, Repository};
 /// With the way out.
 pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<()> {
     let option = way.option();
-    if let Some(secrets) = environment.secrets.iter().find(|secrets| !secrets.commit) {
+    if let Some(secrets) = environment.outside_git() {
         let what = format!("{} is kept out of git, so there is nothing of it to deliver", secrets.file);
         return Err(Error::new(Kind::Usage, what)
             .because("the profile says `commit: false`".to_owned())

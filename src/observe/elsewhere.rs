@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::journal::{environment_in, mark_in};
-use crate::lock::Lock;
+use crate::lock::{FOLDER, Lock};
 use crate::plan::observed::Live;
 use crate::repo::{Head, RelPath, Repository};
 use crate::token::TokenId;
@@ -38,8 +38,11 @@ pub fn minted(
 /// `environments/locks/qa/ana.yaml`.
 fn of(other: &str, environment: &str, lock_path: &RelPath) -> String {
     let path = lock_path.as_str();
-    let rest = path.strip_prefix("environments/locks/").and_then(|rest| rest.strip_prefix(environment));
-    rest.map_or_else(|| path.to_owned(), |rest| format!("environments/locks/{other}{rest}"))
+    let rest = path
+        .strip_prefix(FOLDER)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .and_then(|rest| rest.strip_prefix(environment));
+    rest.map_or_else(|| path.to_owned(), |rest| format!("{FOLDER}/{other}{rest}"))
 }
 
 fn has_had(mark: &str, path: &str, repo: &Repository, head: &Head) -> Result<bool> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::finding::Finding;
+use crate::checks::nested::NestedPolicies;
 use crate::checks::repository::{File, Judge, Judged, Own as OwnFiles, Source};
 use crate::checks::rules::{PathRule, covers};
 use crate::cores;
@@ -142,6 +143,7 @@ pub fn inspect(files: &Files<'_>) -> Result<Inspected> {
     let mut names: BTreeSet<&str> = files.names().collect();
     names.extend(named_by_locks(&own));
     let names: Vec<&str> = names.into_iter().filter(|name| Own::of(name).is_none()).collect();
+    let nested = NestedPolicies::among(files.names());
     let (tracked, rules) = (&files.tracked, &own.rules);
     let mut judged: Vec<Judged> = Vec::new();
     for some in names.chunks(AT_ONCE) {
@@ -149,7 +151,8 @@ pub fn inspect(files: &Files<'_>) -> Result<Inspected> {
         let judge_one = |number: usize| {
             let bytes = contents[number].as_deref()?;
             let is_tracked = tracked.contains_key(some[number]);
-            file(some[number], bytes, is_tracked, &of_profiles, rules).map(|file| judge.file(&file))
+            let over = nested.over(some[number]);
+            file(some[number], bytes, is_tracked, &of_profiles, rules, over).map(|file| judge.file(&file))
         };
         judged.extend(cores::on_all(some.len(), judge_one).into_iter().flatten());
     }
@@ -197,9 +200,10 @@ fn file(
     tracked: bool,
     of_profiles: &[&SecretsFile],
     rules: &[PathRule],
+    nested: Option<&str>,
 ) -> Option<File> {
     let profile = of_profiles.iter().find(|secrets| secrets.matches(name));
-    let is_meant = profile.is_some() || covers(rules, name);
+    let is_meant = profile.is_some() || (nested.is_none() && covers(rules, name));
     if bytes.is_empty() || (tracked && !is_meant && !has_metadata(bytes)) {
         return None;
     }
@@ -213,6 +217,7 @@ fn file(
         text: String::from_utf8_lossy(bytes).into_owned(),
         parsed: secrets::parse(name, bytes),
         personal: profile.is_some_and(|secrets| secrets.recipients == Recipients::Own),
+        nested: nested.map(str::to_owned),
         should_be_untracked: tracked && profile.is_some_and(|secrets| !secrets.commit),
     })
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::checks::nested::NestedPolicies;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
@@ -399,6 +400,7 @@ fn secrets_files(
                 if policy.is_none() {
                     policy = Some(read_policy(repo, policy_path, replay)?);
                 }
+                refuse_nested(repo, &path)?;
                 policy_rule(policy.as_ref(), &path)?
             }
         };
@@ -414,6 +416,18 @@ fn secrets_files(
     let templates: Vec<&Template> = files.iter().map(|file| &file.template).collect();
     check_all(environment, &templates)?;
     Ok(files)
+}
+
+/// Which policy would count for a file is not guessed at.
+fn refuse_nested(repo: &Repository, path: &RelPath) -> Result<()> {
+    let tracked = repo.tracked()?;
+    let nested = NestedPolicies::among(tracked.iter().map(|file| file.path.as_str()));
+    let Some(over) = nested.over(path.as_str()) else { return Ok(()) };
+    Err(Error::new(Kind::Refused, format!("{path} lies below {over}"))
+        .because(format!("stock sops may follow that one for it, and only the root's {POLICY} counts here"))
+        .hint(format!(
+            "move the rules of {over} into {POLICY} and remove it, or let the profile name another file"
+        )))
 }
 
 fn policy_rule(policy: Option<&Policy>, path: &RelPath) -> Result<Rule> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::{POLICY, inspect, secrets};
+use crate::checks::nested::NestedPolicies;
 use crate::error::{Error, Result};
 use crate::lock::{self, Lock};
 use crate::readership::listing::{Present, Together};
@@ -108,7 +109,9 @@ fn encrypted(file: &Encrypted) -> Vec<Path> {
 pub fn present(repo: &Repository) -> Result<Vec<Present>> {
     let of_persons = super::rekey::personal(repo)?;
     let mut present = Vec::new();
-    for file in repo.tracked()? {
+    let tracked = repo.tracked()?;
+    let nested = NestedPolicies::among(tracked.iter().map(|file| file.path.as_str()));
+    for file in tracked {
         let path = file.path.as_str();
         if inspect::is_clear_by_design(path) {
             continue;
@@ -120,6 +123,7 @@ pub fn present(repo: &Repository) -> Result<Vec<Present>> {
                 path: path.to_owned(),
                 readers: file.as_ref().map(readers).map_err(ToString::to_string),
                 together: file.as_ref().ok().and_then(together),
+                nested: nested.over(path).is_some(),
                 personal: of_persons.iter().any(|secrets| secrets.matches(path)),
             });
         }

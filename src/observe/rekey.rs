@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::checks::nested::NestedPolicies;
 use crate::cores;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
-use crate::plan::rekey::{File, Observed, Reader, State, Wanted};
+use crate::plan::rekey::{Elsewhere, File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
 use crate::repo::{Difference, Fingerprint, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
@@ -78,9 +79,13 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
             && !inspect::is_clear_by_design(path)
             && !personal.iter().any(|secrets| secrets.matches(path))
     };
-    let standing: Vec<Standing> = repo.standing()?.into_iter().filter(is_secret).collect();
+    let standing = repo.standing()?;
+    let nested = NestedPolicies::among(standing.iter().map(|file| file.path.as_str()));
+    let standing: Vec<Standing> = standing.into_iter().filter(is_secret).collect();
     let identities = world.identities()?;
     let names = names(repo, &head, &policy, wish.policy.as_deref())?;
+    let (left, standing): (Vec<_>, Vec<_>) =
+        standing.into_iter().partition(|file| nested.over(file.path.as_str()).is_some());
     let look =
         Looking { policy: &policy, names: &names, remembered: &remembered(&locks), identities: &identities };
     let read = repo.reader();
@@ -90,6 +95,7 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     });
     let mut observed = Observed {
         files: Vec::new(),
+        elsewhere: elsewhere(&left, &nested, &names, repo)?,
         in_line: 0,
         new_readers: new_readers(repo, &policy, &names)?,
         new_policy: wish.policy.is_some(),
@@ -117,6 +123,26 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     }
     let ground = Ground { repo: Rc::clone(repo), head, files, locks, policy, names, new_policy: wish.policy };
     Ok((ground, observed))
+}
+
+/// Secrets files that are left to a nearer policy.
+fn elsewhere(
+    left: &[Standing],
+    nested: &NestedPolicies,
+    names: &[Names],
+    repo: &Repository,
+) -> Result<Vec<Elsewhere>> {
+    let read = repo.reader();
+    let mut files = Vec::new();
+    for file in left {
+        let path = file.path.as_str();
+        let (Some(bytes), Some(policy)) = (read(&file.path)?, nested.over(path)) else { continue };
+        if inspect::is_secrets_file(path, &bytes) {
+            let readers = secrets::parse(path, &bytes).map(|file| readers(&file, names)).unwrap_or_default();
+            files.push(Elsewhere { file: path.to_owned(), policy: policy.to_owned(), readers });
+        }
+    }
+    Ok(files)
 }
 
 /// The policy, which must be the committed one (or the one that is to be committed with the files), without a mistake.

@@ -145,6 +145,25 @@ pub fn strayed(
     Ok(strayed)
 }
 
+/// Files of a shared environment that git does not keep, whose values the lock knows, and that are not here.
+///
+/// # Errors
+/// Where a path leads out of the repository.
+pub fn elsewhere(environment: &Environment, lock: &Lock, repo: &Repository) -> Result<Vec<String>> {
+    let mut elsewhere = Vec::new();
+    if environment.is_personal() {
+        return Ok(elsewhere);
+    }
+    for path in environment.secrets.iter().filter(|file| !file.commit).filter_map(|file| file.path_for(None))
+    {
+        let is_made = lock.tokens.values().any(|entry| entry.slots.contains_key(&path));
+        if is_made && !repo.resolve(&RelPath::new(&path)?)?.below(repo.root()).exists() {
+            elsewhere.push(path);
+        }
+    }
+    Ok(elsewhere)
+}
+
 /// Where they are, sorted; the one file of several people whether it is there or not.
 pub(super) fn paths(secrets: &SecretsFile, repo: &Repository) -> Vec<String> {
     let Some((folder, rest)) = before_user(&secrets.file) else { return vec![secrets.file.clone()] };

@@ -81,6 +81,16 @@ pub enum PlanError {
         /// Key of the entry that was only listed.
         key: String,
     },
+    /// A file that git does not keep is not here, and its tokens live: it is where they were made.
+    #[error("{file}, which git does not keep, is not here, and its tokens are in use: {}", keys.join(", "))]
+    Elsewhere {
+        /// The environment.
+        environment: String,
+        /// The secrets file.
+        file: String,
+        /// Keys of the entries whose values are in it.
+        keys: Vec<String>,
+    },
     /// GitLab's rotate was asked for and did not answer; or it answered, and what it said can be used nowhere.
     #[error("it is not decided what becomes of {key}: {why}")]
     Undecided {

@@ -65,6 +65,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     let moved = observed.moved.iter();
     plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
     provide_values(&mut entries, observed)?;
+    made_once(&environment.name, &entries, observed)?;
     for entry in &mut entries {
         match std::mem::replace(&mut entry.fate, Fate::Left) {
             Fate::Left => continue,
@@ -283,6 +284,27 @@ fn provide_values(entries: &mut [Entry<'_>], observed: &Observed) -> Result<(), 
         let slot = Slot { file: file.path.clone(), path: slot.path.clone() };
         entry.fate = from_hand(entry.token, observed, slot);
     }
+}
+
+/// A value that is missing only because git does not keep its file is in use where that file is: another one, made here,
+/// would end it. That is for a person to decide.
+fn made_once(environment: &str, entries: &[Entry<'_>], observed: &Observed) -> Result<(), PlanError> {
+    let lost = |entry: &&Entry<'_>| {
+        matches!(&entry.fate, Fate::Mint(because) if matches!(because[..], [Reason::ValueLost { .. }]))
+            && current(entry, observed).and_then(|id| observed.live.get(&id)).is_some_and(Live::may_live)
+    };
+    let takes = |file: &FileState, entry: &Entry<'_>| {
+        file.slots.iter().any(|slot| slot.tokens.contains(&entry.token.key))
+    };
+    for file in observed.files.iter().filter(|file| !file.commit && !file.exists) {
+        let lost = entries.iter().filter(lost).filter(|entry| takes(file, entry));
+        let keys: Vec<String> = lost.map(|entry| entry.token.key.clone()).collect();
+        if !keys.is_empty() {
+            let (environment, file) = (environment.to_owned(), file.path.clone());
+            return Err(PlanError::Elsewhere { environment, file, keys });
+        }
+    }
+    Ok(())
 }
 
 fn touched<'a>(entries: &[Entry<'a>]) -> BTreeSet<&'a str> {

@@ -53,12 +53,32 @@ impl Reader {
 pub struct Observed {
     /// The secrets files that are not as the policy says.
     pub files: Vec<File>,
+    /// Those that another policy decides on.
+    pub elsewhere: Vec<Elsewhere>,
     /// How many are.
     pub in_line: usize,
     /// Readers whom this policy has and upstream's has not.
     pub new_readers: Vec<Reader>,
     /// Whether the policy itself changes with the files.
     pub new_policy: bool,
+}
+
+/// A secrets file that lies below a policy other than the one at the root. Stock sops follows that one for it, where it is
+/// started there.
+#[derive(Clone, Debug, Serialize)]
+pub struct Elsewhere {
+    /// Relative to the repository root.
+    pub file: String,
+    /// The policy, too.
+    pub policy: String,
+    /// Who reads it.
+    pub readers: Vec<Reader>,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is left to {}, which is nearer to it", self.file, self.policy)
+    }
 }
 
 /// One secrets file as it is.
@@ -142,10 +162,16 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Files that should change and do not.
     pub skipped: Vec<Skipped>,
+    /// Files that another policy decides on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
     /// How many files are as they should be.
     pub in_line: usize,
     /// Readers whom upstream's policy does not have.
     pub new_readers: Vec<Reader>,
+    /// What an earlier run committed, and only has to be pushed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushes: Option<String>,
 }
 
 /// One file that changes.
@@ -239,8 +265,8 @@ pub struct EditedFiles {
 /// # Errors
 /// [`EditedFiles`]: nothing may be written over them, and nothing of theirs committed.
 pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
-    let Observed { files, in_line, new_readers, new_policy } = observed;
-    let mut plan = Plan { new_policy, in_line, new_readers, ..Plan::default() };
+    let Observed { files, elsewhere, in_line, new_readers, new_policy } = observed;
+    let mut plan = Plan { new_policy, elsewhere, in_line, new_readers, ..Plan::default() };
     let mut edited = Vec::new();
     for file in files {
         let path = file.path;
@@ -305,6 +331,7 @@ impl Plan {
             let who = names.join(", ");
             notes.push(Note::info(format!("upstream's policy does not have these readers: {who}")));
         }
+        notes.extend(self.elsewhere.iter().map(|file| Note::info(file.to_string())));
         notes.extend(self.skipped.iter().map(|file| Note::attention(format!("{}: {}", file.file, file.why))));
         notes
     }

@@ -116,6 +116,12 @@ impl Environment {
         self.secrets.iter().any(|secrets| secrets.recipients == Recipients::Own)
     }
 
+    /// The first of its secrets files that git does not keep (`commit: false`): nothing of the environment can be delivered.
+    #[must_use]
+    pub fn outside_git(&self) -> Option<&SecretsFile> {
+        self.secrets.iter().find(|secrets| !secrets.commit)
+    }
+
     /// Whether it has no profile any more: what is known of it is what its locks remember.
     #[must_use]
     pub fn is_unlisted(&self) -> bool {

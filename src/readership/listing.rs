@@ -15,6 +15,8 @@ pub struct Present {
     pub together: Option<Together>,
     /// Whether it belongs to one person, so that the policy says nothing about it.
     pub personal: bool,
+    /// Whether it lies below a policy other than the one at the root, which says nothing about it either.
+    pub nested: bool,
 }
 
 /// Groups of readers of whom none can open a file alone.
@@ -75,7 +77,8 @@ fn row(reader: &Reader, in_policy: bool, policy: &Policy, files: &[Present]) -> 
     for file in files {
         let Ok(readers) = &file.readers else { continue };
         let reads = readers.contains(reader);
-        let should = if file.personal { Some(reads) } else { should(reader, policy, &file.path) };
+        let should =
+            if file.personal || file.nested { Some(reads) } else { should(reader, policy, &file.path) };
         if reads {
             row.reads.push(file.path.clone());
         }

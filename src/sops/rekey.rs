@@ -28,6 +28,7 @@ use super::other::OtherReader;
 use super::path::Path;
 use super::policy::{KeyGroup, Rule};
 use super::readers::{Group, Readers, Share};
+use super::reveal::Form;
 use super::seal::{SealError, Sealed, check_encrypted, last_modified, refuse_clear, renewed};
 use super::selection::Selection;
 use super::value::{Cipher, DataKey, PlainRef, Type};
@@ -210,7 +211,7 @@ impl Opened {
             let values = rewritten.verify(&cipher, known).map_err(unsound)?;
             (rewritten, values)
         };
-        check_encrypted(&sealed, must_be_encrypted)?;
+        self.check_still_encrypted(&sealed, must_be_encrypted)?;
         self.check_content(&sealed, &values, &cipher, rule)?;
         if !sealed.metadata.readers.says_the_same(&readers) {
             return Err(SealError::unsound("the entry of a reader is not what it should be").into());
@@ -291,6 +292,16 @@ impl Opened {
     /// What is encrypted in the end. What the rule says of it does not concern a binary file.
     fn selection_after<'r>(&'r self, plan: &RekeyPlan, rule: &'r Rule) -> &'r Selection {
         if plan.selection { rule.selection() } else { &self.file.metadata.selection }
+    }
+
+    /// Like [`check_encrypted`], but a file that never had anything to encrypt may go on without.
+    fn check_still_encrypted(&self, sealed: &Encrypted, must_be_encrypted: &[Path]) -> Result<(), SealError> {
+        let had_nothing = || !self.file.leaves().any(|leaf| matches!(leaf.form, Form::Encrypted(_)));
+        let is_clear = || sealed.leaves().any(|leaf| leaf.selected && leaf.form == Form::Clear);
+        match check_encrypted(sealed, must_be_encrypted) {
+            Err(SealError::NothingEncrypted { .. }) if had_nothing() && !is_clear() => Ok(()),
+            checked => checked,
+        }
     }
 
     /// Every value and comment is what it was, and everything else as the rule wants it.

@@ -36,8 +36,17 @@ pub fn dry_run(ui: Ui, plan: &Plan, notes: &[Note], exit_code: bool) -> Result<E
             ui.note(note.attention, &note.text);
         }
     }
-    let something = !plan.is_empty() || plan.needs_attention();
+    let something = !plan.is_empty() || plan.needs_attention() || plan.pushes.is_some();
     Ok(if exit_code && something { Exit::Attention } else { Exit::Done })
+}
+
+/// What an earlier run committed, and is to be pushed.
+pub fn push(ui: Ui, pushes: &str) {
+    ui.say(&push_line(ui, pushes));
+}
+
+fn push_line(ui: Ui, pushes: &str) -> String {
+    format!("  {}{pushes}", ui.paint(Style::Good, &format!("{:VERB$}", "push")))
 }
 
 fn text(ui: Ui, plan: &Plan) -> String {
@@ -57,6 +66,9 @@ fn text(ui: Ui, plan: &Plan) -> String {
         if done > 0 {
             line("", &format!("{done} of them {} so already, and not committed", verb(done)));
         }
+    }
+    if let Some(pushes) = &plan.pushes {
+        let _ = writeln!(out, "{}", push_line(ui, pushes));
     }
     if plan.in_line > 0 {
         let in_line = format!("{} as .sops.yaml says", are(plan.in_line));
@@ -115,6 +127,11 @@ pub fn done(ui: Ui, done: &Done) -> Result<()> {
     ui.result(&out)?;
     for file in &done.skipped {
         ui.note(true, &format!("{} was left as it is: {}", file.file, file.why));
+    }
+    // A plan that has something to do says it before.
+    let is_new = done.rekeyed.is_empty() && !done.new_policy;
+    for file in done.elsewhere.iter().filter(|_| is_new) {
+        ui.note(false, &file.to_string());
     }
     let hints: BTreeSet<&String> = done.skipped.iter().flat_map(|file| file.why.hints()).collect();
     for hint in hints {

@@ -160,3 +160,47 @@ fn the_nightly_job_opens_a_request_for_what_is_due_and_does_not_do_so_twice() {
     assert!([0, 3].contains(&said.status), "{}{}", said.out, said.err);
     assert_eq!(ci.lab.minted().len(), minted + 2, "{}{}", said.out, said.err);
 }
+
+#[test]
+fn an_environment_that_git_does_not_keep_is_left_out_of_all() {
+    let ci = ci();
+    let keep_out = |name: &str| {
+        let path = format!("environments/{name}.yaml");
+        let profile = ci.lab.read(&path);
+        let kept = "template: backstage.yaml\n  commit: false";
+        ci.lab.write(&path, &profile.replace("template: backstage.yaml", kept));
+        let ignored = std::fs::read_to_string(ci.lab.repo().join(".gitignore")).unwrap_or_default();
+        ci.lab.write(".gitignore", &format!("{ignored}/secrets/{name}.sops.yaml\n"));
+        ci.lab.git(["rm", "-q", "--cached", &format!("secrets/{name}.sops.yaml")]);
+        ci.lab.commit_all("kept out of git");
+        ci.lab.git(["push", "-q"]);
+    };
+    let rotate = ["rotate", "--all", "--due", "--yes", "--push"];
+    let minted = ci.lab.minted().len();
+    for name in ["qa", "dev"] {
+        keep_out(name);
+        let left_out = format!("{name} is left out: git does not keep secrets/{name}.sops.yaml");
+        for said in [ci.run("provision-rotate", true).ok(), ci.lab.provision(rotate).ok()] {
+            assert!(said.err.contains(&left_out), "{}", said.err);
+        }
+    }
+    assert_eq!(ci.lab.minted().len(), minted);
+    ci.lab.provision(["--env", "qa", "--push", "--yes"]).refused(2, "kept out of git");
+
+    let at_once = ["rotate", "--env", "qa", "--overlap", "0s", "--yes"];
+    let said = ci.lab.provision(at_once).refused(2, "--force as well");
+    assert!(!said.err.contains("--push"), "{}", said.err);
+    ci.lab.provision([&at_once[..], &["--force"]].concat()).ok();
+}
+
+#[test]
+fn a_run_that_revokes_at_once_is_told_to_push_only_where_it_can() {
+    let lab = Lab::today();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let at_once = |with: &str| {
+        let args = ["rotate", "--env", "qa", "--overlap", "0s", "--yes"];
+        lab.provision(args.into_iter().chain(Some(with).filter(|with| !with.is_empty()))).refused(2, "0s").err
+    };
+    assert!(at_once("").contains("--push as well"));
+    assert!(at_once("--mr").contains("--push instead of --mr"));
+}

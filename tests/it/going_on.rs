@@ -80,7 +80,7 @@ fn a_journal_with_nothing_left_to_do_ends_after_another_environment_was_committe
 }
 
 /// qa with its secrets file kept out of git, and its only token made.
-fn kept_out_of_git() -> Lab {
+pub(crate) fn kept_out_of_git() -> Lab {
     let lab = Lab::today();
     let profile = lab.read("environments/qa.yaml");
     let kept = "template: backstage.yaml\n  commit: false";

@@ -5,9 +5,11 @@ use std::fs;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::going_on::kept_out_of_git;
 use crate::support::form::{Form, MAUDE};
-use crate::support::lab::Lab;
+use crate::support::lab::{Lab, said};
 use crate::support::program;
+use crate::support::team::Team;
 use crate::support::terminal::Terminal;
 use crate::support::watch::{LOCK, SECRETS};
 
@@ -135,4 +137,40 @@ fn what_is_edited_while_the_question_waits_is_not_overwritten() {
     lab.provision(["resume", "--abandon", "--yes"]).ok();
     let edited = format!("{}# mine\n", lab.read(LOCK));
     answered(&["rotate", "--env", "qa"], LOCK, &edited);
+}
+
+/// Each of two machines would end what the other one uses.
+#[test]
+fn a_file_that_git_does_not_keep_is_not_made_twice() {
+    let lab = kept_out_of_git();
+    let team = Team::of(&lab);
+    let ben = team.another_clone("ben");
+    let run = |args: &[&str]| said(&mut ben.command(&lab, args));
+    for args in [&["--env", "qa", "--yes"][..], &["--env", "qa", "--dry-run"]] {
+        let said = run(args).refused(5, "secrets/qa.sops.yaml, which git does not keep, is not here");
+        assert!(said.err.contains("bring secrets/qa.sops.yaml here"), "{}", said.err);
+        assert!(said.err.contains("provision rotate --env qa --token backstage"), "{}", said.err);
+    }
+    let status = run(&["status", "--env", "qa"]).ok();
+    assert!(status.err.contains("secrets/qa.sops.yaml is not here"), "{}", status.err);
+    assert_eq!(lab.minted().len(), 1);
+
+    // The same where it was deleted.
+    let file = lab.repo().join(SECRETS);
+    let bytes = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    lab.provision(["--env", "qa", "--yes"]).refused(5, "bring secrets/qa.sops.yaml here");
+    fs::write(&file, bytes).unwrap();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.minted().len(), 1);
+
+    run(&["rotate", "--env", "qa", "--token", "backstage", "--yes"]).ok();
+    run(&["--env", "qa", "--yes"]).ok();
+    assert_eq!(lab.minted().len(), 2);
+    // What has ended is nobody's to bring.
+    let other = team.another_clone("eva");
+    let id = lab.minted()[0]["id"].as_u64().unwrap();
+    lab.api("DELETE", &format!("/groups/alithya-csna/access_tokens/{id}"), &Value::Null);
+    said(&mut other.command(&lab, &["--env", "qa", "--yes"])).ok();
+    assert_eq!(lab.minted().len(), 3);
 }

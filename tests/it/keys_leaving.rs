@@ -360,3 +360,31 @@ fn a_removal_that_was_committed_here_goes_along_with_push() {
         assert_eq!(ids(&lab).len(), if rotates { 4 } else { 2 });
     }
 }
+
+#[test]
+fn a_file_whose_slot_was_blanked_by_hand_does_not_keep_who_leaves() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    lab.sops(["set", QA, "[\"GITLAB_TOKEN\"]", "\"\""]).ok();
+    lab.commit_all("blanked");
+    let args = ["keys", "remove", "ben", "--rotate-tokens", "--overlap", "0s", "--force", "--yes"];
+    let said = lab.provision(args);
+    assert!(!said.err.contains("left as it is"), "{said:?}");
+    assert!(ben.reads(&lab, QA).is_none() && ben.reads(&lab, DEV).is_none(), "{said:?}");
+    lab.sops(["decrypt", QA]).ok();
+}
+
+/// What a key opens that is not here stays as it was, and so does who reads it.
+#[test]
+fn nobody_is_said_to_read_nothing_new_where_a_file_was_left() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = lab(Lab::today(), &ben, &eva);
+    lab.write("secrets/qa-bens.yaml", "a: one\n");
+    lab.sops(["encrypt", "-i", "--age", &ben.recipient, "secrets/qa-bens.yaml"]).ok();
+    lab.commit_all("ben's");
+    lab.gitlab.add_fault("POST * x1 403".parse().unwrap());
+    let said = lab.provision(["keys", "remove", "ben", "--rotate-tokens", "--yes"]);
+    assert_eq!(said.status, 4, "{said:?}");
+    assert!(said.err.contains("not all tokens have successors yet"), "{said:?}");
+    assert!(!said.err.contains("reads nothing new"), "{said:?}");
+}

@@ -361,6 +361,8 @@ fn a_rekey_that_was_committed_here_goes_along_with_push() {
         set_policy(&lab, &[&ben]);
         lab.commit_all("ben comes");
         lab.provision(["rekey", "--yes"]).ok();
+        let planned = lab.provision(["rekey", "--dry-run", "--exit-code", way]);
+        assert!(planned.status == 3 && planned.out.contains("push     2 commits of yours to"), "{planned:?}");
         let said = lab.provision(["rekey", "--yes", way]).ok();
         let branch = if way == "--mr" { "provision/rekey" } else { "main" };
         assert!(said.out.contains(&format!("pushed to {branch} at origin")), "{}{}", said.out, said.err);
@@ -379,4 +381,54 @@ fn a_rekey_that_was_committed_here_goes_along_with_push() {
         lab.provision(["rekey", "--yes", way]).ok();
         assert_ne!(team.git(["rev-parse", branch]), lab.head());
     }
+}
+
+#[test]
+fn a_file_whose_slot_was_blanked_by_hand_follows_the_policy() {
+    let ben = Person::new("ben");
+    let lab = lab(&[&ben]);
+    let qa = "secrets/qa.sops.yaml";
+    lab.sops(["set", qa, "[\"GITLAB_TOKEN\"]", "\"\""]).ok();
+    lab.commit_all("blanked");
+    set_policy(&lab, &[]);
+    lab.commit_all("ben goes");
+    lab.provision(["rekey", "--yes"]).ok();
+    assert!(ben.reads(&lab, qa).is_none());
+    assert!(lab.sops(["decrypt", qa]).ok().out.contains("GITLAB_TOKEN: \"\""));
+}
+
+#[test]
+fn a_file_under_a_policy_of_its_own_is_left_alone() {
+    let ben = Person::new("ben");
+    let lab = Lab::new();
+    let ana = Person::owner_of(&lab);
+    let (own, theirs) = ("team/.sops.yaml", "team/secrets/b.yaml");
+    lab.write(".sops.yaml", &policy(&[&ana], &[(".*", &["ana"])]));
+    lab.write(own, &policy(&[&ana, &ben], &[(".*", &["ana", "ben"])]));
+    lab.write(theirs, "a: one\n");
+    lab.sops(["--config", own, "encrypt", "-i", theirs]).ok();
+    lab.commit_all("readers");
+    let head = lab.head();
+    for args in [&["rekey", "--yes"][..], &["rekey", theirs, "--yes"]] {
+        let said = lab.provision(args).ok();
+        let left = format!("{theirs} is left to {own}, which is nearer to it");
+        assert_eq!(said.err.matches(&left).count(), 1, "{said:?}");
+    }
+    assert_eq!(lab.head(), head);
+    // Somebody who leaves goes on reading it, and that is said.
+    lab.write(".sops.yaml", &policy(&[&ana, &ben], &[(".*", &["ana", "ben"])]));
+    lab.commit_all("ben reads elsewhere too");
+    let said = lab.provision(["keys", "remove", "ben", "--yes"]).refused(3, "ben goes on reading it");
+    assert!(said.err.contains(theirs) && said.err.contains(own), "{said:?}");
+    assert!(ben.reads(&lab, theirs).is_some());
+    let check = lab.provision(["check"]).refused(3, "");
+    assert_eq!(check.out.matches("1 secrets file lies below this policy").count(), 1, "{check:?}");
+    assert!(!check.out.contains("should not") && !check.out.contains("not encrypted"), "{check:?}");
+    let doctor = lab.provision(["doctor"]);
+    assert!(doctor.out.contains("check"), "{doctor:?}");
+    // A profile's file there has two policies that do not know of each other.
+    lab.write("secrets/.sops.yaml", &policy(&[&ana], &[(".*", &["ana"])]));
+    lab.commit_all("another one");
+    let said = lab.provision(["--env", "qa", "--yes"]);
+    said.refused(5, "secrets/qa.sops.yaml lies below secrets/.sops.yaml");
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
     let named = within(&args.files, repo, world)?.unwrap_or_default();
     let wanted = wanted(&args.env, named, repo)?;
     let files: Vec<String> =
-        present(repo)?.into_iter().filter(|one| !one.personal).map(|one| one.path).collect();
+        present(repo)?.into_iter().filter(|one| !one.personal && !one.nested).map(|one| one.path).collect();
     let edit = |text: &str| {
         let policy = policy_of(text)?;
         access::is_free(&args.name, &recipient, &policy)?;

@@ -14,7 +14,7 @@ use crate::observe::environments;
 use crate::observe::readership::{history, policy, policy_of, present};
 use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
-use crate::plan::rekey::{self, Done};
+use crate::plan::rekey::{self, Done, Elsewhere};
 use crate::plan::{Note, Plan};
 use crate::profile::Environment;
 use crate::readership::Readable;
@@ -93,6 +93,13 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         }
         Outcome::Done(exit, done) => (exit, done),
     };
+    let read_on = read_on(&done.elsewhere, &past.keys);
+    for Elsewhere { file, policy, .. } in &read_on {
+        let name = &args.name;
+        ui.note(true, &format!("{file} is left to {policy}: {name} goes on reading it until that policy and sops updatekeys end it"));
+    }
+    let are_out = done.skipped.is_empty() && read_on.is_empty();
+    let exit = if read_on.is_empty() { exit } else { Exit::Attention };
     // Somebody may have been faster. Where the remote is gone now, what was seen of it counts.
     past = Past::of(args, repo, ui, world).unwrap_or(past);
     let Some(rotation) = rotation else {
@@ -109,12 +116,19 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         ui::rekey::done(ui, &done)?;
     }
     let (rotated, replaced) = match rotation.check_that_they_are_out(repo, has_them) {
-        Ok(()) => rotation.run(&past.readable, &past.environments, repo, then).await,
+        Ok(()) => rotation.run(&past.readable, &past.environments, repo, then, are_out).await,
         Err(error) => (Err(error), Vec::new()),
     };
     past = Past::of(args, repo, ui, world).unwrap_or(past);
     report(args, &past, Some(&done).filter(|_| ui.json()), &replaced, ui)?;
     Ok(if rotated? == Exit::Attention { Exit::Attention } else { ended(exit, &past.readable) })
+}
+
+/// Files under a policy of their own that they can read.
+fn read_on(elsewhere: &[Elsewhere], keys: &BTreeSet<Reader>) -> Vec<Elsewhere> {
+    let keys: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
+    let reads = |file: &&Elsewhere| file.readers.iter().any(|reader| keys.contains(&reader.key));
+    elsewhere.iter().filter(reads).cloned().collect()
 }
 
 fn topic(args: &KeysRemoveArgs) -> Topic {
@@ -196,6 +210,7 @@ impl DryRun<'_> {
         }
         let something = !self.plan.is_empty()
             || self.plan.needs_attention()
+            || self.plan.pushes.is_some()
             || tokens.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
         Ok(if args.write.run.exit_code && something { Exit::Attention } else { Exit::Done })
     }

@@ -64,7 +64,7 @@ impl<'a> Rotation<'a> {
         let run = args.write.run;
         let write = WriteArgs { accept_more: false, run, connection: ConnectionArgs::default() };
         let options = Options { force: args.force, ..write.options() };
-        let options = with_overlap(args.overlap.as_deref(), options)?;
+        let options = with_overlap(args.overlap.as_deref(), options, &[])?;
         let connections = Connections::new(&args.connection, ui, world)?;
         Ok(Self { name: &args.name, options, write, connections, ui, world })
     }
@@ -135,6 +135,7 @@ impl<'a> Rotation<'a> {
     }
 
     /// Rotates, one environment after the other, and says what was done. Nobody is asked for what they `agreed` to.
+    /// `are_out` says that they can read no file any more.
     /// An error has the kind "half-way": who leaves is out already.
     pub(super) async fn run(
         &self,
@@ -142,6 +143,7 @@ impl<'a> Rotation<'a> {
         environments: &[Environment],
         repo: &Rc<Repository>,
         agreed: &[Plan],
+        are_out: bool,
     ) -> (Result<Exit>, Vec<Done>) {
         let Chose { environments, keys } = match Chose::of(readable, environments, repo) {
             Ok(chose) => chose,
@@ -155,9 +157,9 @@ impl<'a> Rotation<'a> {
         let (repo, ui, world) = (Rc::clone(repo), self.ui, self.world);
         let carried = writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
         let outcome = carried.outcome.map_err(|error| {
-            let what = format!("{} reads nothing new, and not all tokens have successors yet", self.name);
+            let out = if are_out { format!("{} reads nothing new, and ", self.name) } else { String::new() };
             error
-                .context(what)
+                .context(format!("{out}not all tokens have successors yet"))
                 .of_kind(Kind::HalfWay)
                 .hint("run the same command again: it goes on with the tokens that are still old")
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::request::{RequestText, code};
-use super::{Change, Reader, Skipped, Wanted};
+use super::{Change, Elsewhere, Reader, Skipped, Wanted};
 
 /// What was done.
 #[derive(Debug, Default, Serialize)]
@@ -14,6 +14,9 @@ pub struct Done {
     pub rekeyed: Vec<Change>,
     /// Files that should be and are not.
     pub skipped: Vec<Skipped>,
+    /// Files that another policy decides on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
     /// Whether the policy was written too.
     pub new_policy: bool,
     /// Locks whose digests followed.

@@ -256,3 +256,26 @@ fn a_comment_with_something_behind_its_ciphertext_gets_the_new_data_key_too() {
         }
     }
 }
+
+/// Stock sops does not encrypt empty values, and a file may have no others.
+#[test]
+fn a_file_with_nothing_but_empty_values_changes_its_readers() {
+    for (format, ending, text) in [
+        (Format::Yaml, "yaml", "TOKEN: \"\"\n"),
+        (Format::Json, "json", "{\"TOKEN\": \"\", \"n\": null}"),
+        (Format::Dotenv, "env", "TOKEN=\n"),
+        (Format::Ini, "ini", "[a]\nTOKEN =\n"),
+        (Format::Binary, "bin", ""),
+    ] {
+        let case = Case { format, ending, text };
+        let (shop, ben) = (Workshop::new(), guest());
+        let rule = shop.rule("");
+        let readers = rule.recipients().iter().cloned().chain([ben.recipient.clone()]);
+        let before = case.theirs(&shop);
+        let with = case.rekey(&shop, &before, &Rule::own(readers));
+        assert!(case.opens_for(&shop, &with, &ben.private), "{ending}");
+        let without = case.rekey(&shop, &with, &rule);
+        assert!(!case.opens_for(&shop, &without, &ben.private), "{ending}");
+        assert_eq!(case.decrypted(&shop, &without), case.decrypted(&shop, &before), "{ending}");
+    }
+}
