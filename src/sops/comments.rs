@@ -202,9 +202,19 @@ impl Rekeyed {
     }
 }
 
+/// How often comments of one file that open nowhere are tried elsewhere than where they stand. Whoever can write the file
+/// can put thousands of them into it; stock sops tries none.
+const IN_VAIN: usize = 10_000;
+
 /// The comments with those in the clear that decrypt, bound to the collection that their ciphertext names.
 pub(super) fn opened(document: &Document, cipher: &Cipher, remarks: &[Remark]) -> Vec<Remark> {
+    opened_after(document, cipher, remarks).0
+}
+
+/// The same, and how many tries were in vain.
+fn opened_after(document: &Document, cipher: &Cipher, remarks: &[Remark]) -> (Vec<Remark>, usize) {
     let mut owners: Option<Vec<Path>> = None;
+    let mut in_vain = 0;
     let open = |remark: &Remark| {
         let (sealed, _) = sealed_part(&remark.text);
         if !is_encrypted(sealed) {
@@ -216,13 +226,18 @@ pub(super) fn opened(document: &Document, cipher: &Cipher, remarks: &[Remark]) -
             let text = Zeroizing::new(str::from_utf8(&plain.bytes).ok()?.to_owned());
             (plain.kind == Type::Comment).then(|| (path.clone(), text))
         };
-        let found = decrypt(&remark.home.path)
-            .or_else(|| owners.get_or_insert_with(|| owners_in(document)).iter().find_map(decrypt));
+        let mut found = decrypt(&remark.home.path);
+        if found.is_none() && in_vain < IN_VAIN {
+            let owners = owners.get_or_insert_with(|| owners_in(document));
+            found = owners.iter().find_map(decrypt);
+            in_vain += if found.is_none() { owners.len() } else { 0 };
+        }
         let Some((path, text)) = found else { return remark.clone() };
         let home = Home { path, ..remark.home.clone() };
         Remark { text, home, ..remark.clone() }
     };
-    remarks.iter().map(open).collect()
+    let opened = remarks.iter().map(open).collect();
+    (opened, in_vain)
 }
 
 /// The ciphertext at the beginning of a comment, and what somebody wrote behind it: stock sops looks for the first only
@@ -271,4 +286,21 @@ fn ciphertext(cipher: &Cipher, plain: &Plain, path: &Path) -> Result<String, Sea
         ValueError::NoRandomness(error) => SealError::NoRandomness(error),
         other => SealError::unsound(other.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::value::DataKey;
+    use super::*;
+
+    #[test]
+    fn comments_that_open_nowhere_do_not_hold_up_a_rekey() {
+        let junk = "#ENC[AES256_GCM,data:AAAA,iv:AAAA,tag:AAAA,type:comment]\n".repeat(100);
+        let mappings: String = (0..1000).map(|number| format!("m{number}:\n    k: v\n")).collect();
+        let document = Document::of_text(Format::Yaml, format!("{junk}{mappings}")).unwrap();
+        let cipher = Cipher::new(&DataKey::generate().unwrap());
+        let (opened, in_vain) = opened_after(&document, &cipher, &remarks(&document));
+        assert_eq!(opened.len(), 100);
+        assert!((IN_VAIN..IN_VAIN + 2000).contains(&in_vain), "{in_vain}");
+    }
 }

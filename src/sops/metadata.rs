@@ -73,7 +73,8 @@ impl Metadata {
             return Err(wrong(node, super::document::METADATA, "a mapping"));
         };
         let readers = Readers::read(block)?;
-        let selection = Selection::from_fields(|field| block.get(field).and_then(Node::as_str))
+        let field = |name| block.get(name).filter(|node| !node.is_null()).and_then(Node::as_str);
+        let selection = Selection::from_fields(field)
             .map_err(|source| MetadataError::Selection { position: node.position(), source })?;
         let last_modified = required(block, "lastmodified")?;
         let time = last_modified.as_str().and_then(Time::parse_rfc3339);

@@ -341,6 +341,15 @@ fn files_that_are_no_sops_files_are_refused() {
 
 /// sops 3.13 sorts names, sops before 3.10 writes empty lists.
 #[test]
+fn a_rule_that_is_null_is_none() {
+    let ana = person();
+    let text = sealed(&ana, "a: x\n", "unencrypted_suffix: _open");
+    let with = text.replace("    unencrypted_suffix:", "    encrypted_suffix: null\n    unencrypted_suffix:");
+    assert_ne!(with, text);
+    assert_eq!(get(&open(&ana, &with), "[\"a\"]").as_deref(), Some("x"));
+}
+
+#[test]
 fn the_order_of_fields_and_empty_lists_do_not_matter() {
     let ana = person();
     let text = sealed(&ana, "a: x\n", "");
