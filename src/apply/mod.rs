@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
 use crate::lock;
-use crate::observe::{self, Ground, deliverable};
+use crate::observe::{Ground, before_a_token, deliverable};
 use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
 use crate::plan::{Plan, Step, partial};
@@ -160,7 +160,7 @@ pub fn rehearse_before_a_token(
     world: &World,
 ) -> Result<()> {
     way.map_or(Ok(()), |way| deliverable::check(repo, environment, way))?;
-    let (files, lock) = observe::before_a_token(environment, user, repo, world)?;
+    let (files, lock) = before_a_token::look(environment, user, repo, world)?;
     preflight::before_a_token(environment, &files, way.is_none().then_some(lock), repo, world)
 }
 

@@ -26,6 +26,7 @@ use crate::world::World;
 
 pub mod adopt;
 pub mod at_gitlab;
+pub mod before_a_token;
 pub mod deliverable;
 pub mod doctor;
 pub mod elsewhere;
@@ -54,26 +55,6 @@ use files::GroundFile;
 pub const POLICY: &str = ".sops.yaml";
 
 const MEND_POLICY: &str = "mend it and commit it: what counts is the committed policy";
-
-/// The secrets files and the lock of an environment, as far as they can be known without GitLab: before a person is asked to
-/// make a token there.
-///
-/// # Errors
-/// What would be refused later just as well.
-pub fn before_a_token(
-    environment: &Environment,
-    user: Option<&UserName>,
-    repo: &Repository,
-    world: &World,
-) -> Result<(Vec<GroundFile>, RelPath)> {
-    environments::check_disjoint(repo, std::slice::from_ref(environment))?;
-    let replay = interrupted::replay(repo, &environment.name)?;
-    interrupted::left_elsewhere(&replay, repo, &environment.name)?;
-    let files = secrets_files(environment, user, repo, &RelPath::new(POLICY)?, &replay, world)?;
-    unlisted::check(environment, &files, repo)?;
-    let lock_path = lock::path(environment, user).unwrap_or_else(|| lock::path_of_user(environment, USER));
-    Ok((files, RelPath::new(&lock_path)?))
-}
 
 /// What `apply` stands on.
 pub struct Ground {
