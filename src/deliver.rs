@@ -16,8 +16,8 @@
 //!   with the user's own repository:
 //!
 //! ```ignore
-//! let done = deliver(world, &repo, way, &Topic::of("keys"), async |repo, notes| {
-//!     // … observe, plan and show in `repo`, then commit there
+//! let done = deliver(world, &repo, way, &Topic::of("keys"), async |bench| {
+//!     // … observe, plan and show in `bench.repo`, then commit there
 //!     Ok(Some(Change { commit, text: RequestText { title, lines } }))
 //! })
 //! .await?;
@@ -67,6 +67,17 @@ pub enum Arrival {
     Overtaken,
 }
 
+/// Where a writer works.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// The user's repository, or a worktree of ours.
+    pub repo: &'a Rc<Repository>,
+    /// What a person should know before saying yes.
+    pub notes: &'a [Note],
+    /// The branch that is delivered to in the end, as it is at the remote, whatever our own branch has already.
+    pub target: Option<ObjectId>,
+}
+
 /// What a writer committed, and what a reviewer should read about it.
 #[derive(Debug)]
 pub struct Change {
@@ -114,7 +125,7 @@ pub async fn deliver<W>(
     work: W,
 ) -> Result<Delivered>
 where
-    W: AsyncFnMut(&Rc<Repository>, &[Note]) -> Result<Option<Change>>,
+    W: AsyncFnMut(Bench<'_>) -> Result<Option<Change>>,
 {
     deliver_all(world, repo, way, topic, work, |_| Ok(None)).await
 }
@@ -133,10 +144,10 @@ pub async fn deliver_all<W>(
     mut agree: impl FnMut(&Waiting) -> Result<Option<RequestText>>,
 ) -> Result<Delivered>
 where
-    W: AsyncFnMut(&Rc<Repository>, &[Note]) -> Result<Option<Change>>,
+    W: AsyncFnMut(Bench<'_>) -> Result<Option<Change>>,
 {
     let Some(way) = way else {
-        let change = work(repo, &[]).await?;
+        let change = work(Bench { repo, notes: &[], target: None }).await?;
         return Ok(Delivered { commit: change.map(|change| change.commit), ..Delivered::default() });
     };
     let mut delivery = Delivery::begin(world, repo, way, topic, None).await?;
@@ -177,10 +188,11 @@ async fn attempts<W>(
     agree: &mut impl FnMut(&Waiting) -> Result<Option<RequestText>>,
 ) -> Result<Delivered>
 where
-    W: AsyncFnMut(&Rc<Repository>, &[Note]) -> Result<Option<Change>>,
+    W: AsyncFnMut(Bench<'_>) -> Result<Option<Change>>,
 {
     for _ in 0..ATTEMPTS {
-        let change = match work(&delivery.repo, &delivery.notes).await? {
+        let bench = Bench { repo: &delivery.repo, notes: &delivery.notes, target: delivery.target };
+        let change = match work(bench).await? {
             Some(change) => Some(change),
             None => match delivery.waiting_files()? {
                 Some(waiting) => agree(&waiting)?.map(|text| Change { commit: delivery.base, text }),

@@ -28,12 +28,13 @@ pub struct Wish {
     pub maps: Vec<Mapping>,
 }
 
-/// `NAME=PATH`: the leaf at PATH as the variable NAME.
+/// `NAME=PATH`: the leaf at PATH as the variable NAME. Where there are several files, PATH can begin with the environment or
+/// the file that is meant: `QA_TOKEN=qa:GITLAB_TOKEN`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// The variable.
     pub name: String,
-    /// As [`Encrypted::locate`] takes it.
+    /// As [`Encrypted::locate`] takes it, behind `ENVIRONMENT:` or `FILE:` or by itself.
     pub path: String,
 }
 
@@ -61,6 +62,8 @@ pub struct Assignment {
 pub struct Listed<'a> {
     /// Path as the user knows it.
     pub name: &'a str,
+    /// The environments that it was named by.
+    pub environments: &'a [String],
     /// The file.
     pub file: &'a Encrypted,
 }
@@ -89,6 +92,8 @@ pub enum EnvironError {
         first: String,
         /// File and path of the other.
         second: String,
+        /// Another name for the other, and what means it alone, where they are in two files: `QA_TOKEN`, `qa:GITLAB_TOKEN`.
+        another: Option<(String, String)>,
     },
     /// Nothing is left of a key when it becomes a name.
     #[error("no name of a variable can be made from {leaf}")]
@@ -123,6 +128,16 @@ pub enum EnvironError {
         first: String,
         /// Another.
         second: String,
+        /// What names the one and the other: `qa:GITLAB_TOKEN`.
+        exactly: [String; 2],
+    },
+    /// A text that is a path and names a place in an environment or file.
+    #[error("`{text}` is in {file} by that name, and can be read as a place in an environment or file too")]
+    TwoMeanings {
+        /// As given.
+        text: String,
+        /// The file that has it as a path.
+        file: String,
     },
     /// A mapping that names a mapping or a list.
     #[error("{path} is not one value")]
@@ -221,9 +236,10 @@ fn mapped(files: &[Listed<'_>], maps: &[Mapping]) -> Result<Vec<Variable>, Envir
         let (Some((file, path)), second) = (found.next(), found.next()) else {
             return Err(missing(files, &mapping.path));
         };
-        if let Some((second, _)) = second {
-            let (first, second) = (files[file].name.to_owned(), files[second].name.to_owned());
-            return Err(EnvironError::SeveralFiles { path: mapping.path.clone(), first, second });
+        if let Some((other, at)) = second {
+            let exactly = [exactly(files, file, &path), exactly(files, other, &at)];
+            let (first, second) = (files[file].name.to_owned(), files[other].name.to_owned());
+            return Err(EnvironError::SeveralFiles { path: mapping.path.clone(), first, second, exactly });
         }
         if files[file].file.leaf(&path).is_none() {
             return Err(EnvironError::NotALeaf { path: place(&files[file], &path) });
@@ -250,9 +266,34 @@ fn is_wanted(only: &[(usize, Path)], file: usize, path: &Path, limited: bool) ->
     !limited || only.iter().any(|(index, start)| *index == file && path.0.starts_with(&start.0))
 }
 
+/// The places that `text` means: in all files; or, behind `ENVIRONMENT:` or `FILE:`, in those that are called so, where
+/// nothing means the file as a whole. What is both is refused; a path in brackets begins with no name.
 fn located(files: &[Listed<'_>], text: &str) -> Result<Vec<(usize, Path)>, EnvironError> {
+    let everywhere = files.iter().enumerate().map(|(index, listed)| (index, listed, text));
+    let by_path = located_in(everywhere)?;
+    let named: Vec<_> = files
+        .iter()
+        .enumerate()
+        .filter_map(|(index, listed)| Some((index, listed, listed.behind_its_name(text)?)))
+        .collect();
+    if named.is_empty() {
+        return Ok(by_path);
+    }
+    if let Some((file, _)) = by_path.first() {
+        return Err(EnvironError::TwoMeanings { text: text.to_owned(), file: files[*file].name.to_owned() });
+    }
+    located_in(named)
+}
+
+fn located_in<'a>(
+    places: impl IntoIterator<Item = (usize, &'a Listed<'a>, &'a str)>,
+) -> Result<Vec<(usize, Path)>, EnvironError> {
     let mut found = Vec::new();
-    for (index, listed) in files.iter().enumerate() {
+    for (index, listed, text) in places {
+        if text.is_empty() {
+            found.push((index, Path(Vec::new())));
+            continue;
+        }
         match listed.file.locate(text) {
             Ok(path) => found.push((index, path)),
             Err(LocateError::Missing { .. }) => {}
@@ -262,8 +303,36 @@ fn located(files: &[Listed<'_>], text: &str) -> Result<Vec<(usize, Path)>, Envir
     Ok(found)
 }
 
+impl Listed<'_> {
+    /// What stands behind `ENVIRONMENT:` or `FILE:`.
+    fn behind_its_name<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let mut names = self.environments.iter().map(String::as_str).chain([self.name]);
+        names.find_map(|name| text.strip_prefix(name)?.strip_prefix(':'))
+    }
+}
+
+/// What a file is called where only one may be meant: its environment, unless that has several.
+fn name_of<'a>(files: &'a [Listed<'a>], file: usize) -> (&'a str, bool) {
+    let is_its_alone =
+        |name: &&String| files.iter().filter(|listed| listed.environments.contains(name)).count() == 1;
+    let environment = files[file].environments.iter().find(is_its_alone);
+    environment.map_or((files[file].name, false), |name| (name, true))
+}
+
+/// A text that means this leaf of this file and nothing else.
+fn exactly(files: &[Listed<'_>], file: usize, path: &Path) -> String {
+    let path = match path.0.as_slice() {
+        [Segment::Key(key)] if !key.contains('.') && !key.starts_with('[') => key.clone(),
+        _ => path.to_string(),
+    };
+    format!("{}:{path}", name_of(files, file).0)
+}
+
 fn missing(files: &[Listed<'_>], path: &str) -> EnvironError {
-    let names: Vec<&str> = files.iter().map(|listed| listed.name).collect();
+    let meant = files.iter().filter(|listed| listed.behind_its_name(path).is_some());
+    let (meant, all): (Vec<&str>, Vec<&str>) =
+        (meant.map(|listed| listed.name).collect(), files.iter().map(|listed| listed.name).collect());
+    let names = if meant.is_empty() { all } else { meant };
     EnvironError::Missing { path: path.to_owned(), files: names.join(", ") }
 }
 
@@ -292,10 +361,17 @@ fn refuse_collisions(files: &[Listed<'_>], variables: &[Variable]) -> Result<(),
     let mut seen: BTreeMap<String, &Variable> = BTreeMap::new();
     for variable in variables {
         let Some(first) = seen.insert(variable.name.to_ascii_uppercase(), variable) else { continue };
+        let another = (first.file != variable.file).then(|| {
+            let (source, is_environment) = name_of(files, variable.file);
+            let source =
+                if is_environment { source.to_ascii_uppercase().replace('-', "_") } else { "OTHER".into() };
+            (format!("{source}_{}", variable.name), exactly(files, variable.file, &variable.path))
+        });
         return Err(EnvironError::Collision {
             name: variable.name.clone(),
             first: place(&files[first.file], &first.path),
             second: place(&files[variable.file], &variable.path),
+            another,
         });
     }
     Ok(())

@@ -419,6 +419,9 @@ impl From<EnvironError> for Error {
             _ => Kind::Usage,
         };
         let hint = match &error {
+            EnvironError::Collision { another: Some((name, place)), .. } => {
+                format!("give one of them another name: --map {name}={}", word(place))
+            }
             EnvironError::Collision { .. } => "give one of them another name: --map NAME=PATH".to_owned(),
             EnvironError::Nameless { .. } => {
                 "give it a name: --map NAME=PATH, or leave it out with --only".to_owned()
@@ -429,7 +432,12 @@ impl From<EnvironError> for Error {
                 )
             }
             EnvironError::Missing { .. } => "provision show lists the keys".to_owned(),
-            EnvironError::SeveralFiles { .. } => "name the one file with --file".to_owned(),
+            EnvironError::SeveralFiles { exactly: [first, second], .. } => {
+                format!("say which one: {} or {}", word(first), word(second))
+            }
+            EnvironError::TwoMeanings { text, .. } => {
+                format!("as a path it is {}", word(format!("[{}]", serde_json::Value::from(text.as_str()))))
+            }
             EnvironError::NotALeaf { .. } => "name one of the values in it".to_owned(),
             EnvironError::Document { .. } => "name the values that you want with --only".to_owned(),
             EnvironError::Nul { .. } => {

@@ -238,9 +238,15 @@ pub const FOLDER: &str = "environments/locks";
 pub fn path(environment: &Environment, user: Option<&UserName>) -> Option<String> {
     let name = &environment.name;
     if environment.is_personal() {
-        return user.map(|user| format!("{FOLDER}/{name}/{user}.yaml"));
+        return user.map(|user| path_of_user(environment, user.as_str()));
     }
     Some(format!("{FOLDER}/{name}.yaml"))
+}
+
+/// The same for a user who is called so.
+#[must_use]
+pub fn path_of_user(environment: &Environment, user: &str) -> String {
+    format!("{FOLDER}/{}/{user}.yaml", environment.name)
 }
 
 /// The environment that a lock at this path is of, and the user of a personal one; `None` for what is no lock's path.

@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use provision::cli::{Cli, Command, GlobalArgs};
 use provision::commands;
 use provision::error::{Error, Kind, Result};
-use provision::ui::Ui;
+use provision::ui::{Ui, interrupt};
 use provision::world::{Keys, System, Variables, World};
 
 fn main() -> ExitCode {
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     match run(cli, ui, variables) {
         Ok(exit) => exit.into(),
         Err(error) => {
+            let error = interrupt::unused_tokens().into_iter().fold(error, Error::hint);
             ui.error(&error);
             ExitCode::from(exit_code(&error, is_exec))
         }

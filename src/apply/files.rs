@@ -17,6 +17,7 @@ use crate::observe::interrupted::content_digest;
 use crate::plan::message::Done;
 use crate::plan::observed::Slot;
 use crate::plan::{Plan, Retire, Step, Write};
+use crate::profile::Environment;
 use crate::repo::{FileChange, Fingerprint, RelPath};
 use crate::secret::Secret;
 use crate::sops::{self, Sealed};
@@ -47,7 +48,7 @@ pub(super) fn fill(
     writer: &mut Writer,
     write: &Write,
     file: &GroundFile,
-    ground: &Ground,
+    environment: &Environment,
     values: &BTreeMap<&str, &Secret>,
     facts: &BTreeMap<String, Fact>,
 ) -> Result<()> {
@@ -57,11 +58,8 @@ pub(super) fn fill(
             TokenFacts { value, id: fact.id, name: &fact.name, expires: fact.expires, username: None };
         Some((key.clone(), facts))
     });
-    let context = Context {
-        environment: &ground.environment.name,
-        gitlab: &ground.environment.gitlab,
-        tokens: known.collect(),
-    };
+    let context =
+        Context { environment: &environment.name, gitlab: &environment.gitlab, tokens: known.collect() };
     for leaf in file.template.leaves() {
         // A new file has the template's plain leaves already, with their YAML types.
         if write.sets(&leaf.path) && (leaf.rendered || !write.create) {
@@ -110,7 +108,7 @@ pub(super) fn write(
         else {
             return Err(Error::new(Kind::Failed, format!("{} was not prepared", write.file)));
         };
-        fill(&mut writer, write, file, ground, &values, &facts)?;
+        fill(&mut writer, write, file, &ground.environment, &values, &facts)?;
         sealed.push((write, file, seal(writer, write, file, now)?));
     }
     done.rendered = rendered_entries(plan);
@@ -126,7 +124,11 @@ pub(super) fn write(
         journal.append(&Line::Retiring(retiring))?;
     }
     let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
-    done.files = sealed.iter().map(|(_, file, _)| file.path.to_string()).collect();
+    let (committed, kept_out): (Vec<_>, Vec<_>) = sealed.iter().partition(|(_, file, _)| file.commit);
+    let paths = |files: &[&(&Write, &GroundFile, Sealed)]| {
+        files.iter().map(|(_, file, _)| file.path.to_string()).collect()
+    };
+    (done.files, done.kept_out) = (paths(&committed), paths(&kept_out));
     done.example = sealed.first().and_then(|(write, file, _)| {
         let path = set_slots(write, file).next()?.path.clone();
         Some(Slot { file: file.path.to_string(), path })

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
 use crate::lock;
-use crate::observe::Ground;
+use crate::observe::{Ground, before_a_token, deliverable};
+use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
 use crate::plan::{Plan, Step, partial};
-use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath};
+use crate::profile::{Environment, UserName};
+use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops;
 use crate::token::{Owner, Record, TokenId};
@@ -144,6 +146,22 @@ async fn carry_out(
 /// Why not; nothing is done.
 pub fn rehearse(plan: &Plan, ground: &Ground, world: &World) -> Result<()> {
     preflight::prepare(plan, ground, world).map(drop)
+}
+
+/// The same before anybody is known to GitLab. A run that delivers commits elsewhere than here.
+///
+/// # Errors
+/// Why not; nothing is done.
+pub fn rehearse_before_a_token(
+    environment: &Environment,
+    user: Option<&UserName>,
+    way: Option<Way>,
+    repo: &Repository,
+    world: &World,
+) -> Result<()> {
+    way.map_or(Ok(()), |way| deliverable::check(repo, environment, way))?;
+    let (files, lock) = before_a_token::look(environment, user, repo, world)?;
+    preflight::before_a_token(environment, &files, way.is_none().then_some(lock), repo, world)
 }
 
 /// A signal has asked to stop, and the run did so between two effects.

@@ -9,6 +9,7 @@ use crate::journal::{Line, mark_in};
 use crate::observe::Ground;
 use crate::plan::Plan;
 use crate::secret::Secret;
+use crate::ui::interrupt;
 use crate::world::World;
 
 /// Puts each value under seal into the journal, where it stays even if the run gives up: nobody can ask for it again.
@@ -35,6 +36,7 @@ pub(super) fn all(
             Line::Intent(Box::new(intent(&mark, mint, ground, world))),
             Line::Minted { mark: mark.clone(), token: pasted.record.clone(), sealed },
         ])?;
+        interrupt::token_is_settled(&format!("{}/{}", plan.environment, mint.key));
         fresh.push(Fresh {
             key: mint.key.clone(),
             owner: mint.owner.clone(),

@@ -11,8 +11,9 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::files::GroundFile;
 use crate::observe::{Ground, edited};
 use crate::plan::observed::Slot;
-use crate::plan::{Plan, Revoke, Step, Write};
-use crate::repo::{RelPath, read};
+use crate::plan::{Plan, Readers, Revoke, Step, Write};
+use crate::profile::Environment;
+use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Draft, Encrypted, Format, Opened, Outside, Rule, Sealed, ValueSealer, value_path};
 use crate::token::TokenId;
@@ -177,14 +178,52 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 
 /// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
 fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
+    try_to_seal(write, file, &ground.environment, now(ground, world), world)
+}
+
+/// Tries what can be tried before anything is known of the person: whether a new file could be sealed for its readers, and
+/// whether git would take a commit with this lock here.
+///
+/// # Errors
+/// Why not; nothing is done.
+pub(super) fn before_a_token(
+    environment: &Environment,
+    files: &[GroundFile],
+    lock: Option<RelPath>,
+    repo: &Repository,
+    world: &World,
+) -> Result<()> {
+    repo.settle_interrupted_commit()?;
+    for file in files.iter().filter(|file| file.content.is_none()) {
+        let write = Write {
+            file: file.path.to_string(),
+            template: file.template.path().to_owned(),
+            create: true,
+            leaves: Vec::new(),
+            blank: Vec::new(),
+            readers: Readers { groups: Vec::new(), threshold: 0 },
+        };
+        try_to_seal(&write, file, environment, world.effects().now(), world)?;
+    }
+    let Some(lock) = lock else { return Ok(()) };
+    let committed = files.iter().filter(|file| file.commit).map(|file| file.path.clone());
+    Ok(repo.preflight(&committed.chain([lock]).collect::<Vec<_>>())?)
+}
+
+fn try_to_seal(
+    write: &Write,
+    file: &GroundFile,
+    environment: &Environment,
+    now: Timestamp,
+    world: &World,
+) -> Result<()> {
     let placeholder = Secret::new(PLACEHOLDER.to_owned());
-    let values = ground.environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
+    let values = environment.tokens.iter().map(|token| (token.key.as_str(), &placeholder)).collect();
     let fact = |name: &str| Fact { id: TokenId(0), name: name.to_owned(), expires: None };
-    let facts =
-        ground.environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
+    let facts = environment.tokens.iter().map(|token| (token.key.clone(), fact(&token.name))).collect();
     let mut writer = Writer::open(file, world)?;
-    files::fill(&mut writer, write, file, ground, &values, &facts)?;
-    files::seal(writer, write, file, now(ground, world))
+    files::fill(&mut writer, write, file, environment, &values, &facts)?;
+    files::seal(writer, write, file, now)
         .map(drop)
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }

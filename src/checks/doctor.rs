@@ -262,8 +262,8 @@ pub struct Source {
     pub name: String,
     /// What says that it belongs to the instance, such as `GITLAB_HOST`.
     pub bound_by: String,
-    /// It is the developer's own out of their secrets file, which is to mint nothing.
-    pub own: bool,
+    /// Where it is the developer's own out of their secrets file: the environment that it is for. It is to mint nothing.
+    pub own: Option<String>,
 }
 
 /// What GitLab said.

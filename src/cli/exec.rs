@@ -39,6 +39,9 @@ DATA_TOKEN, hosts.0.my-key HOSTS_0_MY_KEY. Two values of one name are refused, a
 programs start, what they load or whom they trust (PATH, HOME, LD_*, DYLD_*, GIT_*, PYTHON*, NODE_OPTIONS, BASH_ENV, \
 *_PROXY, SSL_CERT_FILE and their like), unless --map gives them.
 
+With several environments or files a PATH can begin with the one that is meant: --env dev,qa --only dev: \
+--map QA_TOKEN=qa:GITLAB_TOKEN takes all of dev, and one value of qa under another name.
+
 The command takes the place of provision: no shell, its signals and exit status are its own. It inherits the \
 environment without SOPS_AGE_* and without GitLab tokens (GITLAB_TOKEN, GITLAB_ACCESS_TOKEN, OAUTH_TOKEN and their \
 like) that no secrets file sets. Needs no network.

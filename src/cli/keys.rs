@@ -118,6 +118,10 @@ pub struct KeysRequestArgs {
     #[arg(short, long)]
     pub yes: bool,
 
+    /// Show the request and stop
+    #[arg(long)]
+    pub dry_run: bool,
+
     /// Wait this long for another run in this clone, such as 30s or 5m
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub lock_timeout: jiff::SignedDuration,

@@ -1,17 +1,17 @@
 //! Asking to become a reader: a change of the policy, as a merge request that a maintainer approves.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::slice;
 
 use super::connection::need_yes;
 use super::writer;
-use crate::deliver::{Change, deliver};
+use crate::deliver::{Bench, Change, deliver};
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::present;
 use crate::observe::rekey::policy_at_head;
 use crate::observe::{POLICY, environments};
-use crate::plan::Note;
-use crate::plan::access::{self, Access};
+use crate::plan::access::{self, Access, Planned, Requested, shared};
 use crate::plan::deliver::{Topic, Way};
 use crate::profile::Environment;
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
@@ -24,13 +24,15 @@ use crate::world::{Content, World};
 pub(super) struct Consent {
     /// Whether to go ahead without asking.
     pub(super) yes: bool,
+    /// Whether to show the request and stop.
+    pub(super) dry_run: bool,
     /// How long to wait for another run in this clone.
     pub(super) lock_timeout: jiff::SignedDuration,
     /// The command, as others that wait for it read it.
     pub(super) verb: &'static str,
 }
 
-/// Opens the merge request, or brings the one that is open up to date.
+/// Opens the merge request, or brings the one that is open up to date. Says what became of it, but for JSON.
 ///
 /// # Errors
 /// See the exit codes.
@@ -41,43 +43,91 @@ pub(super) async fn request(
     repo: &Rc<Repository>,
     ui: Ui,
     world: &World,
-) -> Result<()> {
+) -> Result<Requested> {
     let own = world.identities()?.own_recipients()?;
     let Some(recipient) = own.first() else {
         return Err(Error::new(Kind::CannotDecrypt, "there is no key of your own to ask for")
             .hint("provision bootstrap makes one"));
     };
     interrupt::before_any_effect();
-    need_yes(ui, consent.yes)?;
+    for Environment { name, .. } in wanted.iter().filter(|one| shared(slice::from_ref(one)).is_empty()) {
+        ui.say(&format!("access: {name} is for each person alone: provision bootstrap --env {name}"));
+    }
+    let wanted = shared(wanted);
     let called = access::name(called);
+    let requested = if wanted.is_empty() {
+        Requested::Personal
+    } else {
+        of_shared(&wanted, &called, recipient, consent, repo, ui, world).await?
+    };
+    let text = requested.text(&called);
+    match &requested {
+        Requested::Personal => {}
+        _ if ui.json() => {}
+        Requested::Open { .. } => {
+            ui.result(&format!("{text}\n"))?;
+            ui.say("a maintainer merges it; the files open for you once they are rekeyed after that");
+        }
+        Requested::Planned(_) => ui.result(&format!("{text}\n"))?,
+        _ => ui.say(&text),
+    }
+    Ok(requested)
+}
+
+async fn of_shared(
+    wanted: &[Environment],
+    called: &str,
+    recipient: &Recipient,
+    consent: Consent,
+    repo: &Rc<Repository>,
+    ui: Ui,
+    world: &World,
+) -> Result<Requested> {
+    if !consent.dry_run {
+        need_yes(ui, consent.yes)?;
+    }
     let _lock = writer::lock(repo, consent.verb, consent.lock_timeout, ui)?;
     let asked = Cell::new(consent.yes);
-    let work = async |repo: &Rc<Repository>, notes: &[Note]| {
-        let Some((access, text)) = plan(wanted, &called, recipient, repo)? else {
-            ui.say(&format!("access: {called} is a reader already"));
-            return Ok(None);
+    let topic = Topic::of(&format!("access-{called}"));
+    let outcome = RefCell::new(None);
+    let work = async |bench: Bench<'_>| {
+        let nothing = |requested: Requested| {
+            *outcome.borrow_mut() = Some(requested);
+            Ok(None)
         };
-        ui.say(&access.text());
-        for note in notes {
-            ui.note(note.attention, &note.text);
+        let (access, text) = match plan(wanted, called, recipient, bench)? {
+            Planned::New(access, text) => (access, text),
+            Planned::Asked => return nothing(Requested::Asked { branch: topic.branch() }),
+            Planned::Reader(name) => return nothing(Requested::Reader { name }),
+        };
+        let asking = ui.before_question(!asked.get() && !consent.dry_run);
+        for note in bench.notes {
+            asking.note(note.attention, &note.text);
         }
+        if consent.dry_run {
+            return nothing(Requested::Planned(access));
+        }
+        asking.say(&access.text());
         if !asked.replace(true) {
             prompt::confirm(ui, "Ask for it in a merge request?", "--yes")?;
         }
         interrupt::under_way();
-        commit(&access, &text, repo, world)
+        let change = commit(&access, &text, bench.repo, world)?;
+        let to = topic.branch();
+        *outcome.borrow_mut() = Some(Requested::Open { access, to, merge_request: None });
+        Ok(change)
     };
-    let topic = Topic::of(&format!("access-{called}"));
     let done = deliver(world, repo, Some(Way::MergeRequest), &topic, work).await?;
-    if let Some(to) = &done.to {
-        let request = done.merge_request.map(|url| format!(", merge request {url}")).unwrap_or_default();
-        ui.result(&format!("access: pushed to {to}{request}\n"))?;
-        ui.say("a maintainer merges it; the files open for you once they are rekeyed after that");
-    }
     for note in &done.notes {
         ui.note(false, note);
     }
-    Ok(())
+    let requested = outcome.into_inner().unwrap_or(Requested::Personal);
+    Ok(match (requested, done.to) {
+        (Requested::Open { access, .. }, Some(to)) => {
+            Requested::Open { access, to, merge_request: done.merge_request }
+        }
+        (requested, _) => requested,
+    })
 }
 
 /// A name in the policy is that of one key: whoever goes is taken out by it.
@@ -92,14 +142,14 @@ pub(super) fn is_free(name: &str, recipient: &Recipient, policy: &Policy) -> Res
         .hint(format!("choose another one, such as {name}-laptop")))
 }
 
-/// The change, and the policy with it; `None` where there is nothing to ask for.
-fn plan(
-    wanted: &[Environment],
-    called: &str,
-    recipient: &Recipient,
-    repo: &Repository,
-) -> Result<Option<(Access, String)>> {
+/// What is to be done, by the policy where the work is and by that of the branch which the request is for.
+fn plan(wanted: &[Environment], called: &str, recipient: &Recipient, bench: Bench<'_>) -> Result<Planned> {
+    let repo = bench.repo;
     let text = policy_at_head(repo)?;
+    let path = RelPath::new(POLICY)?;
+    let there = bench.target.map(|target| repo.content_at(target, &path)).transpose()?;
+    let there = there.flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+    let upstream = there.unwrap_or_else(|| text.clone());
     if let Ok(policy) = Policy::parse(&text) {
         is_free(called, recipient, &policy)?;
     }
@@ -107,10 +157,9 @@ fn plan(
         wanted.iter().map(|one| environments::read(repo, &one.name)).collect::<Result<_>>()?;
     let shared = present(repo)?.into_iter().filter(|file| !file.personal);
     let shared: Vec<String> = shared.map(|file| file.path).collect();
-    let planned = access::plan(&wanted, called, recipient, &text, &shared).map_err(|error| {
+    access::plan(&wanted, called, recipient, &text, &upstream, &shared).map_err(|error| {
         Error::from_source(Kind::Refused, &error).context(format!("{POLICY} is not changed"))
-    })?;
-    Ok(planned)
+    })
 }
 
 fn commit(access: &Access, text: &str, repo: &Repository, world: &World) -> Result<Option<Change>> {

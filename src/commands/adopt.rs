@@ -96,7 +96,7 @@ async fn new_ones(
     let client = connections.client(gitlab)?;
     if !args.yes {
         let (count, files) = (search.candidates.len(), search.files().join(", "));
-        ui.say(&format!("{count} values in {files} look like GitLab tokens"));
+        ui.before_question(true).say(&format!("{count} values in {files} look like GitLab tokens"));
         prompt::confirm(ui, &format!("Show them to {gitlab}, to ask whose they are?"), "--yes")?;
     }
     let (found, mut left) = adopt::ask(search, repo, &client).await?;

@@ -5,14 +5,16 @@ use std::rc::Rc;
 
 use super::access::Consent;
 use super::connection::Connections;
-use super::paste::{self, Beforehand};
-use super::writer::{self, Job};
+use super::paste::{self, Beforehand, Pasting};
+use super::writer::{self, Carried, Job};
 use super::{Exit, access, own_key};
-use crate::cli::BootstrapArgs;
+use crate::apply;
+use crate::cli::{BootstrapArgs, RunArgs, WriteArgs};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::credential::Given;
 use crate::observe::environments;
 use crate::observe::own::{self, Own};
+use crate::plan::access::Requested;
 use crate::plan::invocation::Verb;
 use crate::plan::options::Options;
 use crate::profile::Environment;
@@ -41,26 +43,50 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
     if !own_key::own(wish, ui, world)? {
         return Ok(Exit::Done);
     }
-    let name = environment.name.clone();
-    let exit = token(args, environment.clone(), &repo, ui, world).await?;
-    if args.write.run.dry_run {
+    let run = &args.write.run;
+    let carried = token(args, environment.clone(), &repo, ui, world).await?;
+    if !ui.json() {
+        carried.report(ui, None)?;
+    }
+    let asked = match &carried.outcome {
+        Ok(_) if !wanted.is_empty() => {
+            ask_for_access(args, &wanted, &environment, &repo, ui, world).await.map(Some)
+        }
+        _ => Ok(None),
+    };
+    if ui.json() {
+        carried.report(ui, asked.as_ref().ok().and_then(Option::as_ref))?;
+    }
+    let exit = carried.outcome?;
+    asked?;
+    if run.dry_run {
         return Ok(exit);
     }
-    if !wanted.is_empty() {
-        interrupt::something_was_made();
-        let own = own::find(&environment, &repo, world)?.map(|own| own.user.to_string());
-        let called = args.name.clone().or(own).ok_or_else(|| {
-            Error::new(Kind::Usage, "it is not known what you are called").hint("add --name NAME")
-        })?;
-        let consent =
-            Consent { yes: args.write.run.yes, lock_timeout: args.write.run.lock_timeout, verb: "bootstrap" };
-        access::request(&wanted, &called, consent, &repo, ui, world).await?;
-    }
-    ui.say(&format!("next: provision exec --env {name} -- COMMAND"));
+    ui.say(&format!("next: provision exec --env {} -- COMMAND", environment.name));
     if wanted.is_empty() && environments::names(&repo)?.len() > 1 {
         ui.say("to read more: provision bootstrap --request-access NAME asks a maintainer for it");
     }
     Ok(exit)
+}
+
+async fn ask_for_access(
+    args: &BootstrapArgs,
+    wanted: &[Environment],
+    environment: &Environment,
+    repo: &Rc<Repository>,
+    ui: Ui,
+    world: &World,
+) -> Result<Requested> {
+    let RunArgs { yes, dry_run, lock_timeout, .. } = args.write.run;
+    if !dry_run {
+        interrupt::something_was_made();
+    }
+    let own = own::find(environment, repo, world)?.map(|own| own.user.to_string());
+    let called = args.name.clone().or(own).ok_or_else(|| {
+        Error::new(Kind::Usage, "it is not known what you are called").hint("add --name NAME")
+    })?;
+    let consent = Consent { yes, dry_run, lock_timeout, verb: "bootstrap" };
+    access::request(wanted, &called, consent, repo, ui, world).await
 }
 
 /// The one that was named, else the only one that is for each person alone.
@@ -95,18 +121,18 @@ async fn token(
     repo: &Rc<Repository>,
     ui: Ui,
     world: &World,
-) -> Result<Exit> {
+) -> Result<Carried> {
     let connections = Connections::new(&args.write.connection, ui, world)?;
     let key =
         environment.tokens.iter().find(|token| token.kind == TokenKind::Personal).map(|token| &token.key);
-    let mut made_now = false;
-    let mut value = connections.given();
-    if value.is_none() && connections.is_empty(&environment.gitlab) {
-        value =
-            without_credential(&connections, &environment, repo, args.write.run.dry_run, ui, world).await?;
-        made_now = value.is_some();
-    }
-    let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value });
+    let given = connections.given();
+    let made_now = given.is_none() && connections.is_empty(&environment.gitlab);
+    let value = if made_now {
+        without_credential(&connections, &environment, repo, &args.write, ui, world).await?
+    } else {
+        given
+    };
+    let pasted = key.zip(value).map(|(key, value)| Beforehand { key: key.clone(), value, made_now });
     let options = Options { verb: Verb::Bootstrap, ..args.write.options() };
     let job = Job {
         verb: "bootstrap",
@@ -115,14 +141,7 @@ async fn token(
         leaked: None,
         options: &|_| options.clone(),
     };
-    let page = job.environments.first().map(|one| one.gitlab.page("-/user_settings/personal_access_tokens"));
-    let done = writer::run_with(&job, Rc::clone(repo), &args.write, connections, ui, world).await;
-    done.map_err(|error| match page {
-        Some(page) if made_now && error.kind() == Kind::CannotDecrypt => {
-            error.hint(format!("the token that you made just now is not used: revoke it at {page}"))
-        }
-        _ => error,
-    })
+    Ok(writer::carry_out(&job, Rc::clone(repo), &args.write, &connections, &[], ui, world).await)
 }
 
 /// The token in the person's own file where it still works, else one that is made now. It acts for itself; returns the one
@@ -131,18 +150,15 @@ async fn without_credential(
     connections: &Connections<'_>,
     environment: &Environment,
     repo: &Repository,
-    dry_run: bool,
+    args: &WriteArgs,
     ui: Ui,
     world: &World,
 ) -> Result<Option<Secret>> {
     let personal = environment.tokens.iter().find(|token| token.kind == TokenKind::Personal);
     let own = own::find(environment, repo, world)?;
-    if own.is_none() && (dry_run || !ui.interactive) {
-        // Where no token is asked of a person, the connection's error says where one is looked for.
-        return personal.map_or(Ok(None), |token| Err(paste::not_given(environment, token, world)));
-    }
-    connections.approve(&environment.gitlab)?;
+    let user = own.as_ref().map(|own| own.user.clone());
     if let Some(Own { value, file, .. }) = own {
+        connections.approve(&environment.gitlab)?;
         connections.act_with(Given { value, option: file.clone() });
         match connections.client(&environment.gitlab)?.own_token().await {
             Ok(_) => return Ok(None),
@@ -152,8 +168,16 @@ async fn without_credential(
             Err(error) => return Err(error.into()),
         }
     }
+    // Where no token is asked of a person, the connection's error says where one is looked for.
     let Some(token) = personal else { return Ok(None) };
-    let value = paste::without_plan(environment, token, ui, world)?;
+    if args.run.dry_run || !ui.interactive {
+        return Err(paste::not_given(environment, token, world));
+    }
+    // All that can fail without GitLab fails before a person makes a token there.
+    apply::rehearse_before_a_token(environment, user.as_ref(), args.run.delivery.way(), repo, world)?;
+    connections.approve(&environment.gitlab)?;
+    let pasting = Pasting { accepts_more: args.accept_more, beforehand: None };
+    let value = pasting.without_plan(environment, token, repo, ui, world).await?;
     connections.act_with(Given { value: value.trimmed(), option: "the form".to_owned() });
     Ok(Some(value))
 }

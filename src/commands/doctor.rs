@@ -33,7 +33,7 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
         Approvals::read(world).map(|approvals| approvals.map(|all| all.origins()).unwrap_or_default());
     if observed.approvals.is_ok() {
         let connections = Connections::without_questions(&args.connection, ui, world)?;
-        let own = if args.offline { None } else { own_token(args, &environments, &connections, ui, world)? };
+        let own = own_token(args, &environments, &connections, ui, world)?;
         ask(&mut observed, &environments, &connections, own.as_ref(), args.offline).await;
     }
     let findings = diagnose(&observed);
@@ -48,6 +48,7 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
 
 /// A developer's own token, and the instance that it is of.
 struct OwnToken<'a> {
+    environment: String,
     gitlab: GitLab,
     connections: Connections<'a>,
 }
@@ -69,7 +70,8 @@ fn own_token<'a>(
         if let Ok(Some(own)) = own::find(environment, &repo, world) {
             let connections = Connections::without_questions(&args.connection, ui, world)?;
             connections.act_with(Given { value: own.value, option: own.file });
-            return Ok(Some(OwnToken { gitlab: environment.gitlab.clone(), connections }));
+            let (name, gitlab) = (environment.name.clone(), environment.gitlab.clone());
+            return Ok(Some(OwnToken { environment: name, gitlab, connections }));
         }
     }
     Ok(None)
@@ -103,7 +105,7 @@ async fn ask(
         let credential = client.map(|client| Source {
             name: client.credential().source().to_owned(),
             bound_by: client.credential().bound_by().to_owned(),
-            own: own.is_some(),
+            own: own.map(|own| own.environment.clone()),
         });
         let environments = vec![environment.name.clone()];
         observed.instances.push(Instance { address, environments, needs_api, credential, asked, reached });

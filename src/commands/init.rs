@@ -6,6 +6,7 @@ use super::own_key;
 use crate::cli::InitArgs;
 use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
+use crate::profile::group_path;
 use crate::repo::{RelPath, Repository};
 use crate::sops::{Recipient, RecipientError};
 use crate::ui::{Ui, interrupt, prompt};
@@ -37,12 +38,14 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
         Some(group) => group.clone(),
         None => prompt::text(ui, "Group whose tokens are minted (full path)", None, "--group PATH")?,
     };
+    let group = group.trim_matches('/');
+    group_path(group).map_err(|error| Error::from_source(Kind::Usage, &error))?;
     if args.recipients.is_empty() {
         let wish = own_key::Wish { yes: args.yes, ..own_key::Wish::default() };
         own_key::own(wish, ui, world)?;
     }
     let recipients = recipients(args, world)?;
-    let files = files(&gitlab, group.trim_matches('/'), &recipients);
+    let files = files(&gitlab, group, &recipients);
     let missing = scaffold(files, args, &repo, ui, world)?;
     if missing.is_empty() {
         return Ok(());
@@ -62,6 +65,7 @@ fn scaffold(
     ui: Ui,
     world: &World,
 ) -> Result<Vec<String>> {
+    let ui = ui.before_question(!args.yes);
     let (there, missing): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|(path, _)| repo.root().join(path).exists());
     for (path, _) in &there {
@@ -157,6 +161,12 @@ fn policy(recipients: &[Recipient]) -> String {
 }
 
 fn shared(gitlab: &Instance, group: &str, name: &str) -> String {
+    // A name of digits alone would be a number.
+    let group = if group.contains(|c: char| c.is_ascii_alphabetic()) {
+        group.to_owned()
+    } else {
+        format!("\"{group}\"")
+    };
     format!(
         "gitlab: {gitlab}\n\
          secrets: {{ file: secrets/{name}.sops.yaml, template: backstage.yaml }}\n\

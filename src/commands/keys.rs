@@ -2,12 +2,15 @@
 
 use std::rc::Rc;
 
+use serde::Serialize;
+
 use super::access::Consent;
 use super::{Exit, access};
-use crate::cli::{KeysArgs, KeysCommand};
+use crate::cli::{KeysArgs, KeysCommand, KeysRequestArgs};
 use crate::error::Result;
 use crate::observe::environments;
 use crate::observe::readership::{policy, present};
+use crate::plan::access::Requested;
 use crate::readership::listing::rows;
 use crate::repo::Repository;
 use crate::ui::{self, Ui, interrupt};
@@ -17,6 +20,11 @@ mod add;
 mod remove;
 mod succeed;
 mod who;
+
+#[derive(Serialize)]
+struct Report {
+    access: Requested,
+}
 
 /// Does what was asked for.
 ///
@@ -36,8 +44,10 @@ pub async fn run(args: &KeysArgs, ui: Ui, world: &World) -> Result<Exit> {
             interrupt::before_any_effect();
             let wanted = args.env.iter().map(|name| environments::read(&repo, name));
             let wanted = wanted.collect::<Result<Vec<_>>>()?;
-            let consent = Consent { yes: args.yes, lock_timeout: args.lock_timeout, verb: "keys request" };
-            access::request(&wanted, &args.name, consent, &repo, ui, world).await.map(|()| Exit::Done)
+            let KeysRequestArgs { yes, dry_run, lock_timeout, .. } = *args;
+            let consent = Consent { yes, dry_run, lock_timeout, verb: "keys request" };
+            let access = access::request(&wanted, &args.name, consent, &repo, ui, world).await?;
+            if ui.json() { ui.result_json(&Report { access }) } else { Ok(()) }.map(|()| Exit::Done)
         }
     }
 }

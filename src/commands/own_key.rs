@@ -28,6 +28,9 @@ pub(super) fn own(wish: Wish, ui: Ui, world: &World) -> Result<bool> {
         if !is_ssh || !another(wish, first, ui)? {
             let sources: Vec<&str> = identities.sources(is_ssh).collect();
             ui.say(&format!("key: {} from {}", short(first), sources.join(", ")));
+            if wish.passphrase {
+                ui.say("     it stays as it is: --passphrase is for a new key");
+            }
             return Ok(true);
         }
     }
@@ -42,12 +45,18 @@ pub(super) fn own(wish: Wish, ui: Ui, world: &World) -> Result<bool> {
         .because("a key file is never overwritten")
         .hint("look at it, and move it away if it is of no use"));
     }
-    ui.say(&format!("key: none yet; a new age key goes to {}", path.display()));
+    let asking = ui.before_question(!wish.yes && !wish.dry_run);
+    asking.say(&format!("key: none yet; a new age key goes to {}", path.display()));
     if wish.dry_run {
         return Ok(false);
     }
     if !wish.yes {
-        prompt::confirm(ui, "Make it?", "--yes")?;
+        prompt::confirm(ui, "Make it?", "--yes").map_err(|error| match error.kind() {
+            Kind::Interrupted => error.hint(
+                "without a key nothing can be encrypted for you alone; give one that you have in SOPS_AGE_KEY_FILE",
+            ),
+            _ => error,
+        })?;
     }
     let (identity, recipient) = generate_identity();
     let created = world.effects().now().strftime("%Y-%m-%dT%H:%M:%SZ");

@@ -1,19 +1,24 @@
 //! Personal tokens that only a person can make: each is asked for in GitLab's form, and proved before it counts.
 
+use std::rc::Rc;
+
 use jiff::tz::TimeZone;
 
 use crate::error::{Error, Kind, Result};
+use crate::gitlab::client::Client;
+use crate::gitlab::credential::Credential;
 use crate::gitlab::tokens::{MintRequest, personal_token_forms};
 use crate::instance::Instance;
 use crate::journal::description;
-use crate::observe::{Ground, Pasted};
-use crate::plan::pasted::compare;
+use crate::observe::{Ground, Pasted, environments};
+use crate::plan::pasted::{Asked, compare};
 use crate::plan::{AskedExpiry, Mint, Plan};
 use crate::profile::{Environment, Expires, Token};
+use crate::repo::Repository;
 use crate::secret::Secret;
-use crate::token::Scopes;
-use crate::ui::Ui;
+use crate::token::TokenId;
 use crate::ui::form::{self, Form};
+use crate::ui::{Ui, interrupt};
 use crate::world::{World, browser};
 
 /// A token that was pasted before there was a plan.
@@ -22,6 +27,8 @@ pub(super) struct Beforehand {
     pub(super) key: String,
     /// Its value.
     pub(super) value: Secret,
+    /// Whether a person made it for this run: then none is minted, though an administrator could.
+    pub(super) made_now: bool,
 }
 
 /// How tokens are taken from a person.
@@ -33,23 +40,37 @@ pub(super) struct Pasting<'a> {
 }
 
 impl Pasting<'_> {
-    /// The tokens that the plan wants from a person, one after the other. Nothing has been changed yet.
+    /// The token that the plan wants and that is at hand. Nobody has said yes yet.
     ///
     /// # Errors
-    /// Where nobody is there or the person declines; what was pasted beforehand is not what the plan asks for.
+    /// Where it is not what the plan asks for.
+    pub(super) async fn given(&self, plan: &Plan, ground: &Ground) -> Result<Option<Pasted>> {
+        let given = plan
+            .pastes()
+            .find_map(|mint| Some((mint, self.beforehand.filter(|beforehand| beforehand.key == mint.key)?)));
+        let Some((mint, beforehand)) = given else { return Ok(None) };
+        let taken = |id| ground.lock.names(id);
+        self.prove(&Asked::by(mint), &beforehand.value, &ground.client, &taken).await.map(Some)
+    }
+
+    /// The tokens that the plan wants from a person, one after the other, but for those that are `given`. Nothing has been
+    /// changed yet.
+    ///
+    /// # Errors
+    /// Where nobody is there or the person declines.
     pub(super) async fn all(
         &self,
         plan: &Plan,
         ground: &Ground,
+        given: Vec<Pasted>,
         ui: Ui,
         world: &World,
     ) -> Result<Vec<Pasted>> {
-        let mut all: Vec<Pasted> = Vec::new();
-        for mint in plan.pastes() {
-            let pasted = match self.beforehand.filter(|beforehand| beforehand.key == mint.key) {
-                Some(beforehand) => self.prove(mint, &beforehand.value, ground).await?,
-                None => self.ask(plan, mint, ground, ui, world).await?,
-            };
+        let mut all = given;
+        let wanted: Vec<&Mint> =
+            plan.pastes().filter(|mint| all.iter().all(|given| given.key != mint.key)).collect();
+        for mint in wanted {
+            let pasted = self.ask(plan, mint, ground, ui, world).await?;
             if let Some(other) = all.iter().find(|other| other.record.id == pasted.record.id) {
                 return Err(Error::new(Kind::Refused, format!("{} needs a token of its own", mint.key))
                     .because(format!("token {} is that of {}", pasted.record.id, other.key)));
@@ -59,10 +80,9 @@ impl Pasting<'_> {
         Ok(all)
     }
 
-    /// On a terminal a token that will not do is asked for again: nothing is lost by another try.
     async fn ask(&self, plan: &Plan, mint: &Mint, ground: &Ground, ui: Ui, world: &World) -> Result<Pasted> {
         let version = ground.client.version().await?;
-        let asked = Asked { key: &mint.key, name: &mint.name, scopes: &mint.scopes, expires: &mint.expires };
+        let asked = Asked::by(mint);
         let form = form(&plan.environment, &asked, ground.client.instance(), version, world)?;
         if !ui.interactive {
             return Err(Error::new(
@@ -74,26 +94,74 @@ impl Pasting<'_> {
             .hint("then run the same command on a terminal, or give it to provision bootstrap --token-file FILE"));
         }
         show(&form, ui, world);
+        let taken = |id| ground.lock.names(id);
+        self.until_it_will_do(&plan.environment, &asked, &ground.client, &taken, ui).await
+    }
+
+    /// The token of `token`, before anything could be asked of GitLab: there is no other token to ask with.
+    ///
+    /// # Errors
+    /// Where nobody is there, or the person declines.
+    pub(super) async fn without_plan(
+        &self,
+        environment: &Environment,
+        token: &Token,
+        repo: &Repository,
+        ui: Ui,
+        world: &World,
+    ) -> Result<Secret> {
+        let expires = expires(token, world)?;
+        let asked = without_owner(token, &expires);
+        show(&form(&environment.name, &asked, &environment.gitlab, None, world)?, ui, world);
+        let nobody = Rc::new(Credential::nobody(environment.gitlab.origin().clone()));
+        let client = Client::new(world.transport(), environment.gitlab.clone(), nobody);
+        let locks = environments::lock_files(repo)?;
+        let taken = |id| locks.iter().any(|(_, lock)| lock.names(id));
+        let pasted = self.until_it_will_do(&environment.name, &asked, &client, &taken, ui).await?;
+        Ok(pasted.value)
+    }
+
+    /// A token that will not do is asked for again: nothing is lost by another try. `taken`: which are in use already.
+    async fn until_it_will_do(
+        &self,
+        environment: &str,
+        asked: &Asked<'_>,
+        client: &Client,
+        taken: &dyn Fn(TokenId) -> bool,
+        ui: Ui,
+    ) -> Result<Pasted> {
+        let entry = format!("{environment}/{}", asked.key);
         loop {
             let token = form::paste(ui)?;
-            match self.prove(mint, &token, ground).await {
-                Err(error) if matches!(error.kind(), Kind::Refused | Kind::NotAllowed) => ui.error(&error),
+            interrupt::token_was_pasted(&entry, page(client));
+            match self.prove(asked, &token, client, taken).await {
+                Err(error) if matches!(error.kind(), Kind::Refused | Kind::NotAllowed) => {
+                    interrupt::token_is_settled(&entry);
+                    let unknown = error.kind() == Kind::NotAllowed && error.hints().is_empty();
+                    let again = "copy it again from where GitLab shows it, in one piece, or make a new one in the form";
+                    ui.error(&if unknown { error.hint(again) } else { error });
+                }
                 proved => return proved,
             }
         }
     }
 
     /// Lets the token speak for itself.
-    async fn prove(&self, mint: &Mint, token: &Secret, ground: &Ground) -> Result<Pasted> {
-        let record = ground.client.verify(token, "the pasted token").await?;
-        let found = compare(mint, &record);
-        let page = ground.client.instance().page("-/user_settings/personal_access_tokens");
+    async fn prove(
+        &self,
+        asked: &Asked<'_>,
+        token: &Secret,
+        client: &Client,
+        taken: &dyn Fn(TokenId) -> bool,
+    ) -> Result<Pasted> {
+        let record = client.verify(token, "the pasted token").await?;
+        let found = compare(asked, &record);
         let refused = |differences: Vec<String>| {
-            Error::new(Kind::Refused, format!("token {} is not what {} asks for", record.id, mint.key))
+            Error::new(Kind::Refused, format!("token {} is not what {} asks for", record.id, asked.key))
                 .because(differences.join("; "))
-                .hint(format!("revoke it at {page}, and make one as the form has it"))
+                .hint(format!("revoke it at {}, and make one as the form has it", page(client)))
         };
-        if ground.lock.names(record.id) {
+        if taken(record.id) {
             return Err(refused(vec!["it is in use already".to_owned()]));
         }
         if !found.wrong.is_empty() {
@@ -102,59 +170,49 @@ impl Pasting<'_> {
         if !found.more.is_empty() && !self.accepts_more {
             return Err(refused(found.more).hint("or take it all the same: --accept-more"));
         }
-        Ok(Pasted { key: mint.key.clone(), record, value: Secret::new(token.expose().to_owned()) })
+        Ok(Pasted { key: asked.key.to_owned(), record, value: Secret::new(token.expose().to_owned()) })
     }
 }
 
-/// The token of `token`, before anything could be asked of GitLab: there is no other token to ask with.
-///
-/// # Errors
-/// Where nobody is there, or the person declines.
-pub(super) fn without_plan(
-    environment: &Environment,
-    token: &Token,
-    ui: Ui,
-    world: &World,
-) -> Result<Secret> {
-    show(&form_without_plan(environment, token, world)?, ui, world);
-    form::paste(ui)
+/// Where a person revokes a token.
+fn page(client: &Client) -> String {
+    client.instance().page("-/user_settings/personal_access_tokens").to_string()
 }
 
-/// What is said of it where nobody is asked for it.
+/// What is said of a token where nobody is asked for it.
 pub(super) fn not_given(environment: &Environment, token: &Token, world: &World) -> Error {
-    let form = match form_without_plan(environment, token, world) {
-        Ok(form) => form,
-        Err(error) => return error,
-    };
-    Error::new(Kind::NotAllowed, format!("no GitLab token was given for {}", environment.gitlab))
-        .because(format!("{} is a personal token: on a terminal it is asked for", token.key))
-        .hint(form.hint())
-        .hint("then give it to provision bootstrap: --token-file FILE or --token-stdin")
+    let form = expires(token, world).and_then(|expires| {
+        form(&environment.name, &without_owner(token, &expires), &environment.gitlab, None, world)
+    });
+    match form {
+        Err(error) => error,
+        Ok(form) => {
+            Error::new(Kind::NotAllowed, format!("no GitLab token was given for {}", environment.gitlab))
+                .because(format!("{} is a personal token: on a terminal it is asked for", token.key))
+                .hint(form.hint())
+                .hint("then give it to provision bootstrap: --token-file FILE or --token-stdin")
+        }
+    }
 }
 
-fn form_without_plan(environment: &Environment, token: &Token, world: &World) -> Result<Form> {
+fn expires(token: &Token, world: &World) -> Result<AskedExpiry> {
     let today = world.effects().now().to_zoned(TimeZone::UTC).date();
     let date = token.expires.ask(today).map_err(|error| Error::from_source(Kind::Usage, &error))?;
-    let expires = AskedExpiry {
+    Ok(AskedExpiry {
         written: token.expires_as_written.clone(),
         date: date.date(),
         or_earlier: matches!(token.expires, Expires::Max),
-    };
-    let asked = Asked { key: &token.key, name: &token.name, scopes: &token.scopes, expires: &expires };
-    form(&environment.name, &asked, &environment.gitlab, None, world)
+    })
+}
+
+fn without_owner<'a>(token: &'a Token, expires: &'a AskedExpiry) -> Asked<'a> {
+    let Token { key, name, scopes, .. } = token;
+    Asked { key, name, scopes, expires, owner: None, replaces: None }
 }
 
 fn show(form: &Form, ui: Ui, world: &World) {
     let opened = form.addresses.first().is_some_and(|address| browser::open(&world.variables, address));
     form.show(ui, opened);
-}
-
-/// What a form is filled in with.
-struct Asked<'a> {
-    key: &'a str,
-    name: &'a str,
-    scopes: &'a Scopes,
-    expires: &'a AskedExpiry,
 }
 
 fn form(

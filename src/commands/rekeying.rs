@@ -9,7 +9,7 @@ use super::connection::need_yes;
 use super::writer;
 use crate::apply::rekey::{How, rekey};
 use crate::cli::FileWriteArgs;
-use crate::deliver::{self, Waiting, deliver_all};
+use crate::deliver::{self, Bench, Waiting, deliver_all};
 use crate::error::Result;
 use crate::observe::deliverable;
 use crate::observe::rekey::{Ground, Wish, observe, policy_at_head};
@@ -89,7 +89,7 @@ pub(super) async fn run(
         deliverable::check_files(repo, &job.within, way)?;
     }
     let run = Run { job, args, ui, world, agreed: RefCell::default(), outcome: RefCell::default() };
-    let work = async |repo: &Rc<Repository>, notes: &[Note]| run.once(repo, notes);
+    let work = async |bench: Bench<'_>| run.once(bench.repo, bench.notes);
     let delivered = deliver_all(world, repo, way, &job.topic, work, |waiting| run.agree(waiting)).await?;
     let mut outcome = run.outcome.take().unwrap_or_else(|| Outcome::Done(Exit::Done, Done::default()));
     if let Outcome::Done(_, done) = &mut outcome {
@@ -163,8 +163,9 @@ impl Run<'_> {
         if plan.is_empty() || *self.agreed.borrow() == agreement {
             return Ok(());
         }
-        ui::rekey::show(self.ui, plan, notes);
-        ui::report::plans(self.ui, &self.job.then.iter().collect::<Vec<_>>());
+        let asking = self.ui.before_question(!self.args.run.yes);
+        ui::rekey::show(asking, plan, notes);
+        ui::report::plans(asking, &self.job.then.iter().collect::<Vec<_>>());
         need_yes(self.ui, self.args.run.yes)?;
         if !self.args.run.yes {
             prompt::confirm(self.ui, "Go ahead?", "--yes")?;

@@ -42,7 +42,7 @@ pub fn run(args: &TrustArgs, ui: Ui, world: &World) -> Result<()> {
         return report(ui, known);
     }
     for origin in &new {
-        ui.say(&format!("  approve  {origin}  for {}", repo.root().display()));
+        ui.before_question(!args.yes).say(&format!("  approve  {origin}  for {}", repo.root().display()));
     }
     if !args.yes {
         prompt::confirm(ui, "May this repository use your tokens of it?", "--yes")?;

@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::Exit;
 use super::connection::{Connections, need_yes};
 use super::paste::{Beforehand, Pasting};
@@ -17,6 +15,7 @@ use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::Plan;
+use crate::plan::access::Requested;
 use crate::plan::deliver::{Topic, Way};
 use crate::plan::message::{Done, Refusal, Refused};
 use crate::plan::options::Options;
@@ -60,6 +59,8 @@ struct Run<'a> {
     agreed: &'a [Plan],
     /// What was done so far.
     done: RefCell<Vec<Done>>,
+    /// What would be done.
+    planned: RefCell<Option<Vec<Plan>>>,
     ui: Ui,
     world: &'a World,
 }
@@ -76,29 +77,36 @@ pub(super) async fn run(
     world: &World,
 ) -> Result<Exit> {
     let connections = Connections::new(&args.connection, ui, world)?;
-    run_with(job, repo, args, connections, ui, world).await
+    let carried = carry_out(job, repo, args, &connections, &[], ui, world).await;
+    carried.report(ui, None)?;
+    carried.outcome
 }
 
-/// The same over connections that the command has prepared.
-///
-/// # Errors
-/// See the exit codes.
-pub(super) async fn run_with(
-    job: &Job<'_>,
-    repo: Rc<Repository>,
-    args: &WriteArgs,
-    connections: Connections<'_>,
-    ui: Ui,
-    world: &World,
-) -> Result<Exit> {
-    let (outcome, done) = carry_out(job, repo, args, &connections, &[], ui, world).await;
-    if (outcome.is_ok() && !args.run.dry_run) || !done.is_empty() {
-        report::done(ui, &done)?;
+/// How far a job came.
+pub(super) struct Carried {
+    /// How it ended.
+    pub(super) outcome: Result<Exit>,
+    /// What was done, however it ended.
+    pub(super) done: Vec<Done>,
+    /// What would be done, where that was all that was wanted.
+    pub(super) planned: Option<Vec<Plan>>,
+}
+
+impl Carried {
+    /// Says what was done, or would be; `access`: what was asked for beside it, which is part of the one JSON document.
+    pub(super) fn report(&self, ui: Ui, access: Option<&Requested>) -> Result<()> {
+        if let Some(plans) = &self.planned {
+            return report::planned(ui, plans, access);
+        }
+        if self.outcome.is_ok() || !self.done.is_empty() {
+            report::done(ui, &self.done, access)
+        } else {
+            Ok(())
+        }
     }
-    outcome
 }
 
-/// The same without the report: what was done, however it ended. Nobody is asked for what they `agreed` to before.
+/// Does the job and leaves the report to the command. Nobody is asked for what they `agreed` to before.
 pub(super) async fn carry_out(
     job: &Job<'_>,
     repo: Rc<Repository>,
@@ -107,13 +115,13 @@ pub(super) async fn carry_out(
     agreed: &[Plan],
     ui: Ui,
     world: &World,
-) -> (Result<Exit>, Vec<Done>) {
+) -> Carried {
     let way = args.run.delivery.way();
-    let (deliveries, done) = (RefCell::default(), RefCell::default());
-    let run = Run { job, repo, way, deliveries, connections, agreed, done, ui, world };
+    let (deliveries, done, planned) = (RefCell::default(), RefCell::default(), RefCell::default());
+    let run = Run { job, repo, way, deliveries, connections, agreed, done, planned, ui, world };
     let outcome = run.alone(args).await;
     run.close();
-    (outcome, run.done.into_inner())
+    Carried { outcome, done: run.done.into_inner(), planned: run.planned.into_inner() }
 }
 
 /// Plans, so that what would stop the job is known before something else is done.
@@ -128,8 +136,8 @@ pub(super) async fn rehearse(
     world: &World,
 ) -> Result<Vec<Plan>> {
     environments::check_disjoint(&repo, &job.environments)?;
-    let (deliveries, done) = (RefCell::default(), RefCell::default());
-    let run = Run { job, repo, way: None, deliveries, connections, agreed: &[], done, ui, world };
+    let (deliveries, done, planned) = (RefCell::default(), RefCell::default(), RefCell::default());
+    let run = Run { job, repo, way: None, deliveries, connections, agreed: &[], done, planned, ui, world };
     let mut plans = Vec::new();
     for environment in &job.environments {
         plans.push(run.plan(environment).await?.1);
@@ -158,7 +166,7 @@ fn consent(plans: &[&Plan], agreed: &[Plan], args: &WriteArgs, ui: Ui) -> Result
         report::notes(ui, plans);
         return Ok(());
     }
-    report::plans(ui, plans);
+    report::plans(ui.before_question(!args.run.yes), plans);
     need_yes(ui, args.run.yes)?;
     if args.run.yes { Ok(()) } else { prompt::confirm(ui, "Go ahead?", "--yes") }
 }
@@ -176,15 +184,18 @@ impl Run<'_> {
     async fn whole(&self, args: &WriteArgs) -> Result<Exit> {
         let mut planned = Vec::new();
         let mut failed = Failed::default();
+        let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
         for environment in &self.job.environments {
-            match self.plan(environment).await {
+            match self.plan_with_what_is_given(environment, &pasting).await {
                 Ok(plan) => planned.push(plan),
                 Err(error) => failed.take(&environment.name, error)?,
             }
         }
         let plans: Vec<&Plan> = planned.iter().map(|(_, plan)| plan).collect();
         if args.run.dry_run {
-            let exit = dry_run(&plans, args, self.ui)?;
+            let something = plans.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
+            let exit = if args.run.exit_code && something { Exit::Attention } else { Exit::Done };
+            *self.planned.borrow_mut() = Some(planned.into_iter().map(|(_, plan)| plan).collect());
             return failed.error(&[], self.job).map_or(Ok(exit), Err);
         }
         if planned.is_empty() {
@@ -192,14 +203,10 @@ impl Run<'_> {
         }
         consent(&plans, self.agreed, args, self.ui)?;
         let attention = plans.iter().any(|plan| plan.needs_attention());
-        let pasting = Pasting { accepts_more: args.accept_more, beforehand: self.job.pasted.as_ref() };
         let mut ready = Vec::new();
         for (mut ground, plan) in planned {
-            match self.pasted(&pasting, &plan, &ground).await {
-                Ok(pasted) => {
-                    ground.pasted = pasted;
-                    ready.push((ground, plan));
-                }
+            match self.paste(&pasting, &plan, &mut ground).await {
+                Ok(()) => ready.push((ground, plan)),
                 Err(error) => failed.take(&plan.environment, error)?,
             }
         }
@@ -213,17 +220,25 @@ impl Run<'_> {
         Ok(if attention { Exit::Attention } else { Exit::Done })
     }
 
-    /// The tokens that a person makes by hand. What would make them useless is found out before.
-    async fn pasted(
+    /// What is at hand is proved before anybody is asked for a yes.
+    async fn plan_with_what_is_given(
         &self,
+        environment: &Environment,
         pasting: &Pasting<'_>,
-        plan: &Plan,
-        ground: &Ground,
-    ) -> Result<Vec<observe::Pasted>> {
+    ) -> Result<(Ground, Plan)> {
+        let (mut ground, plan) = self.plan(environment).await?;
+        ground.pasted.extend(pasting.given(&plan, &ground).await?);
+        Ok((ground, plan))
+    }
+
+    /// The tokens that a person makes by hand. What would make them useless is found out before.
+    async fn paste(&self, pasting: &Pasting<'_>, plan: &Plan, ground: &mut Ground) -> Result<()> {
         if plan.pastes().next().is_some() {
             apply::rehearse(plan, ground, self.world)?;
         }
-        pasting.all(plan, ground, self.ui, self.world).await
+        let given = std::mem::take(&mut ground.pasted);
+        ground.pasted = pasting.all(plan, ground, given, self.ui, self.world).await?;
+        Ok(())
     }
 
     /// However the run ended, its worktrees go. What is to be finished is in the journal.
@@ -264,6 +279,7 @@ impl Run<'_> {
         let wish = Wish { arrives_upstream, ..Wish::of(&options) };
         let (mut ground, mut observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
+        observed.personal_by_api &= !self.job.pasted.as_ref().is_some_and(|pasted| pasted.made_now);
         ground.leaked.clone_from(&self.job.leaked);
         observed.by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
         let plan = plan(&ground.environment, &observed, &options)?;
@@ -412,22 +428,4 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
         let keys: Vec<&str> = keys.into_iter().collect();
         error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
     }))
-}
-
-#[derive(Serialize)]
-struct DryRun<'a> {
-    plans: &'a [&'a Plan],
-}
-
-fn dry_run(plans: &[&Plan], args: &WriteArgs, ui: Ui) -> Result<Exit> {
-    if ui.json() {
-        ui.result_json(&DryRun { plans })?;
-    } else {
-        for plan in plans {
-            ui.result(&crate::ui::plan::text(ui, plan))?;
-        }
-        report::notes(ui, plans);
-    }
-    let something = plans.iter().any(|plan| !plan.is_empty() || plan.needs_attention());
-    Ok(if args.run.exit_code && something { Exit::Attention } else { Exit::Done })
 }

@@ -14,7 +14,7 @@ fn file(body: &str) -> Encrypted {
 
 fn named(body: &str, wish: &Wish) -> Result<Vec<String>, EnvironError> {
     let file = file(body);
-    let listed = [Listed { name: "f", file: &file }];
+    let listed = [Listed { name: "f", environments: &[], file: &file }];
     Ok(variables(&listed, wish)?
         .into_iter()
         .map(|variable| format!("{} {}", variable.name, variable.path))
@@ -65,9 +65,38 @@ fn two_leaves_of_one_name_are_refused_also_where_only_the_case_differs() {
         assert!(matches!(named(body, &Wish::default()), Err(EnvironError::Collision { .. })), "{body}");
     }
     let (one, two) = (file("A: x"), file("A: y"));
-    let listed = [Listed { name: "one", file: &one }, Listed { name: "two", file: &two }];
+    let listed = [("one", &one), ("two", &two)].map(|(name, file)| Listed { name, environments: &[], file });
     let error = variables(&listed, &Wish::default()).unwrap_err();
     assert_eq!(error.to_string(), "one [\"A\"] and two [\"A\"] would both be A");
+}
+
+#[test]
+fn a_place_can_begin_with_the_environment_or_the_file_that_is_meant() {
+    let (dev, qa) = (file("A: x\nB: y"), file("A: z\n\"dev:B\": v"));
+    let names = ["dev".to_owned(), "qa".to_owned()];
+    let listed = [
+        Listed { name: "s/dev.yaml", environments: &names[..1], file: &dev },
+        Listed { name: "s/qa.yaml", environments: &names[1..], file: &qa },
+    ];
+    let named = |only: &[&str], maps: &[&str]| {
+        let variables = variables(&listed, &wish(only, maps, ""))?;
+        Ok(variables.iter().map(|one| format!("{}={}:{}", one.name, one.file, one.path)).collect::<Vec<_>>())
+    };
+    let both = named(&["dev:"], &["QA_A=qa:A"]).unwrap();
+    assert_eq!(both, ["A=0:[\"A\"]", "B=0:[\"B\"]", "QA_A=1:[\"A\"]"]);
+    assert_eq!(named(&["s/qa.yaml:A"], &[]).unwrap(), ["A=1:[\"A\"]"]);
+    let error = named(&["dev:A"], &["X=A"]).unwrap_err();
+    let EnvironError::SeveralFiles { exactly, .. } = error else { panic!("{error}") };
+    assert_eq!(exactly, ["dev:A", "qa:A"]);
+    let error = named(&[], &[]).unwrap_err();
+    let EnvironError::Collision { another, .. } = error else { panic!("{error}") };
+    assert_eq!(another, Some(("QA_A".to_owned(), "qa:A".to_owned())));
+    // What is a path by itself, and a place in another file, is not guessed.
+    assert!(matches!(named(&["dev:B"], &[]), Err(EnvironError::TwoMeanings { .. })));
+    assert_eq!(named(&["[\"dev:B\"]"], &[]).unwrap(), ["DEV_B=1:[\"dev:B\"]"]);
+    assert_eq!(named(&["dev:[\"B\"]"], &[]).unwrap(), ["B=0:[\"B\"]"]);
+    let error = named(&["qa:Z"], &[]).unwrap_err();
+    assert_eq!(error.to_string(), "there is no qa:Z in s/qa.yaml");
 }
 
 #[test]

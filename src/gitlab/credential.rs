@@ -7,7 +7,7 @@ use crate::instance::{Instance, InstanceError, Origin};
 use crate::secret::Secret;
 
 /// What the token that glab keeps is called in messages.
-const GLAB: &str = "glab";
+pub(super) const GLAB: &str = "glab";
 /// What an approval is called in messages.
 const APPROVAL: &str = "provision trust";
 
@@ -187,6 +187,8 @@ pub enum CredentialError {
         source_name: String,
         /// What is wrong with it.
         problem: ValueError,
+        /// The wanted instance.
+        wanted: Box<Instance>,
     },
     /// The variable that binds the token names another origin.
     #[error(
@@ -230,10 +232,11 @@ impl CredentialError {
                  glab auth login); the token needs the scope api (make one at {})",
                 wanted.page("-/user_settings/personal_access_tokens")
             ),
-            Self::Value { problem: ValueError::Empty, source_name } if source_name == "GITLAB_TOKEN" => {
+            Self::Value { source_name, wanted, .. } if source_name == GLAB => log_in(wanted),
+            Self::Value { problem: ValueError::Empty, source_name, .. } if source_name == "GITLAB_TOKEN" => {
                 "in CI a protected variable is absent or empty on a branch that is not protected".to_owned()
             }
-            Self::Value { problem: ValueError::Empty, source_name } => {
+            Self::Value { problem: ValueError::Empty, source_name, .. } => {
                 format!("{source_name} takes the token alone; did the program that gives it fail?")
             }
             Self::Value { .. } => "copy the token again from where it was shown, in one piece".to_owned(),
@@ -251,6 +254,11 @@ impl CredentialError {
             }
         }
     }
+}
+
+/// The command that gives glab a token anew: what it keeps is not pasted anywhere.
+pub(super) fn log_in(instance: &Instance) -> String {
+    format!("log in again: glab auth login --hostname {}", instance.host())
 }
 
 /// The credential to use for `wanted`.
@@ -325,7 +333,10 @@ fn approved(
 }
 
 fn pasted(wanted: &Instance, value: &Secret, source: &str) -> Result<Credential, CredentialError> {
-    let refused = |problem| CredentialError::Value { source_name: source.to_owned(), problem };
+    let refused = |problem| {
+        let wanted = Box::new(wanted.clone());
+        CredentialError::Value { source_name: source.to_owned(), problem, wanted }
+    };
     let credential = Credential::new(wanted.origin().clone(), value, source).map_err(refused)?;
     match wholeness(credential.secret.expose()) {
         Wholeness::Damaged => Err(refused(ValueError::Damaged)),

@@ -141,7 +141,8 @@ fn what_cannot_be_a_token_is_refused_and_not_repeated() {
         ("glpat-AAECAwQFBgcICQoLDA0OD2M6MQpvOjEKdTo0bQw.01.131yhz", ValueError::Damaged),
     ] {
         let error = refused(&from_environment(text, Some("gitlab.com"), None), "https://gitlab.com");
-        assert_eq!(error, CredentialError::Value { source_name: "GITLAB_TOKEN".to_owned(), problem });
+        let (source_name, wanted) = ("GITLAB_TOKEN".to_owned(), Box::new("gitlab.com".parse().unwrap()));
+        assert_eq!(error, CredentialError::Value { source_name, problem, wanted });
         let shown = format!("{error} {error:?} {}", error.hint());
         assert!(!shown.contains("canary") && !shown.contains("AAECAw"), "{shown}");
     }

@@ -1,5 +1,6 @@
 //! What to do about each failure at GitLab, concretely.
 
+use super::credential::{GLAB, log_in};
 use super::errors::{ErrorKind, GitLabError, Subject};
 use crate::token::Kind;
 
@@ -15,6 +16,9 @@ pub(super) fn hint(error: &GitLabError) -> Option<String> {
             if call.subject == Subject::Itself =>
         {
             return None;
+        }
+        ErrorKind::TokenUnknown | ErrorKind::TokenExpired | ErrorKind::TokenRevoked if source == GLAB => {
+            log_in(&call.instance)
         }
         ErrorKind::TokenUnknown => format!(
             "check that {source} holds a token of {}, copied whole; a new one, with the scope api, is made at {page}",

@@ -13,6 +13,7 @@ use crate::checks::{Row, of_a_person, status};
 use crate::error::{Error, Result};
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
+use crate::plan::pasted::missing;
 use crate::profile::{Environment, Recipients};
 use crate::repo::{Difference, HookState, RelPath, Repository, Upstream, read};
 use crate::sops::Identities;
@@ -201,7 +202,7 @@ fn lacking(repo: &Repository, read: &[Environment]) -> Vec<Lacking> {
         let Some(environment) = read.iter().find(|environment| environment.name == *name) else { continue };
         for token in &environment.tokens {
             let Some(entry) = lock.tokens.get(&token.key) else { continue };
-            let scopes: Vec<String> = token.scopes.difference(&entry.scopes).cloned().collect();
+            let scopes: Vec<String> = missing(&token.scopes, &entry.scopes).into_iter().collect();
             if !scopes.is_empty() {
                 lacking.push(Lacking { environment: name.clone(), key: token.key.clone(), scopes });
             }

@@ -16,7 +16,7 @@ use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::plan::options::{End, Options};
-use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, UserName};
+use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
 use crate::repo::{Difference, Head, RelPath, RepoError, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
@@ -26,6 +26,7 @@ use crate::world::World;
 
 pub mod adopt;
 pub mod at_gitlab;
+pub mod before_a_token;
 pub mod deliverable;
 pub mod doctor;
 pub mod elsewhere;
@@ -367,9 +368,11 @@ fn secrets_files(
     let mut policy: Option<Policy> = None;
     let mut files = Vec::new();
     for secrets in &environment.secrets {
-        let path = secrets
-            .path_for(user)
-            .ok_or_else(|| Error::new(Kind::Failed, format!("{} needs a user", secrets.file)))?;
+        // Before GitLab has said whose file it will be, it is called as the profile has it, and no rule can be found for it.
+        if user.is_none() && secrets.file.contains(USER) && secrets.recipients == Recipients::Policy {
+            continue;
+        }
+        let path = secrets.path_for(user).unwrap_or_else(|| secrets.file.clone());
         let path = RelPath::new(&path)?;
         environments::refuse_link(repo, &path, &environment.path)?;
         let rule = match secrets.recipients {
@@ -465,7 +468,7 @@ fn content(
     if !repo.is_ignored(path)? {
         return Err(Error::new(Kind::Refused, format!("{path} is not ignored by git"))
             .because("the profile says `commit: false`")
-            .hint(format!("echo /{path} >> .gitignore")));
+            .hint(format!("echo {} >> .gitignore", word(format!("/{}", secrets.file.replace(USER, "*"))))));
     }
     let real = repo.resolve(path)?.below(repo.root());
     match read::bytes(&real) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::uncommitted;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile, USER, UserName};
 use crate::repo::{RelPath, Repository, read};
@@ -61,14 +61,14 @@ pub fn of_environment(
         }
         if candidates.len() > 1 {
             let own = identities()?;
-            candidates.retain(|file| {
+            let is_own = |file: &Secrets| {
                 file.file.recipients().iter().any(|one| own.recipients().any(|own| own == *one))
-            });
-            if candidates.len() != 1 {
-                return Err(Error::new(Kind::Usage, format!("{} stands for several files", secrets.file))
-                    .because("none of them is for you alone".to_owned())
-                    .hint("name the file instead of --env"));
+            };
+            let (mine, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_own);
+            if mine.len() != 1 {
+                return Err(not_one(secrets, &mine, &others));
             }
+            candidates = mine;
         }
         found.extend(candidates);
     }
@@ -82,6 +82,21 @@ pub fn of_environment(
         ));
     }
     Ok(found)
+}
+
+/// Of several files of a personal entry, none or more than one are for the keys that are here.
+fn not_one(secrets: &SecretsFile, mine: &[Secrets], others: &[Secrets]) -> Error {
+    let named =
+        |files: &[Secrets]| files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ");
+    let error = Error::new(Kind::Usage, format!("{} stands for several files", secrets.file));
+    if mine.is_empty() {
+        return error
+            .because(format!("{} are other people's: no key here is among their readers", named(others)))
+            .hint("provision bootstrap makes one for you");
+    }
+    error
+        .because(format!("{} are all for a key of yours", named(mine)))
+        .hint(format!("name the one that you want: --file {}", word(&mine[0].name)))
 }
 
 /// The files of this entry that are in the work tree: one, or one for each person.

@@ -25,10 +25,12 @@ impl Chosen {
     pub fn of(args: &VariablesArgs, world: &World) -> Result<Self> {
         let wish = wish(args)?;
         let files = files(args, world)?;
-        let listed: Vec<Listed<'_>> =
-            files.iter().map(|file| Listed { name: &file.name, file: &file.file }).collect();
+        let listed: Vec<Listed<'_>> = files
+            .iter()
+            .map(|(file, environments)| Listed { name: &file.name, environments, file: &file.file })
+            .collect();
         let variables = environ::variables(&listed, &wish)?;
-        Ok(Self { files, variables })
+        Ok(Self { files: files.into_iter().map(|(file, _)| file).collect(), variables })
     }
 
     /// Opens the files, verifies their MACs, and reads the values. A null has none and becomes no variable.
@@ -63,22 +65,26 @@ fn wish(args: &VariablesArgs) -> Result<Wish, EnvironError> {
     Ok(Wish { prefix: args.prefix.clone(), only: args.only.clone(), maps })
 }
 
-fn files(args: &VariablesArgs, world: &World) -> Result<Vec<Secrets>> {
-    let mut files: Vec<Secrets> = Vec::new();
+/// The files, and the environments that each was named by.
+fn files(args: &VariablesArgs, world: &World) -> Result<Vec<(Secrets, Vec<String>)>> {
+    let mut files: Vec<(Secrets, Vec<String>)> = Vec::new();
     if !args.env.is_empty() {
         let repo = Repository::discover(&world.directory)?;
         for name in &args.env {
             let environment = environments::read(&repo, name)?;
             let found = secrets::of_environment(&environment, &repo, || world.identities())?;
             // Environments may share a file; its values are wanted once.
-            let new: Vec<Secrets> =
-                found.into_iter().filter(|file| files.iter().all(|other| other.name != file.name)).collect();
-            files.extend(new);
+            for file in found {
+                match files.iter_mut().find(|(other, _)| other.name == file.name) {
+                    Some((_, environments)) => environments.push(name.clone()),
+                    None => files.push((file, vec![name.clone()])),
+                }
+            }
         }
     }
     for path in &args.files {
         let name = path.display().to_string();
-        files.push(secrets::read(&name, &world.directory.join(path))?);
+        files.push((secrets::read(&name, &world.directory.join(path))?, Vec::new()));
     }
     if files.is_empty() {
         return Err(Error::new(Kind::Usage, "which file?")

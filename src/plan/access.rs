@@ -1,11 +1,44 @@
 //! What a person asks for who wants to read more: to become one of the readers that the policy names.
 
+use serde::Serialize;
+
 use super::request::{RequestText, code};
 use crate::profile::{Environment, Recipients, UserName};
 use crate::sops::{Policy, PolicyEdit, PolicyEditError, Recipient, Rule};
+use crate::yaml::Position;
 
-/// A request to become a reader.
-#[derive(Debug)]
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Requested {
+    /// It would be made.
+    Planned(Access),
+    /// It waits for a maintainer.
+    Open {
+        /// Who asks for what.
+        #[serde(flatten)]
+        access: Access,
+        /// Where the merge request's branch is: `provision/access-ana at origin`.
+        to: String,
+        /// Its address, where the remote said it.
+        merge_request: Option<String>,
+    },
+    /// An earlier one waits for a maintainer, and asks for all of it.
+    Asked {
+        /// Its branch.
+        branch: String,
+    },
+    /// The key reads all of it.
+    Reader {
+        /// What the policy calls it.
+        name: Option<String>,
+    },
+    /// Nobody else's files are meant.
+    Personal,
+}
+
+/// Who asks to read what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Access {
     /// What the person is called in the policy.
     pub name: String,
@@ -15,6 +48,17 @@ pub struct Access {
     pub environments: Vec<String>,
     /// Their files that the person cannot read yet.
     pub files: Vec<String>,
+}
+
+/// What there is to do about a request.
+#[derive(Debug)]
+pub enum Planned {
+    /// This change of the policy, and the policy with it.
+    New(Access, String),
+    /// Nothing: the open request has it already.
+    Asked,
+    /// Nothing: upstream's policy has it already.
+    Reader(Option<String>),
 }
 
 /// A name that can stand in a policy and in the name of a branch: letters, digits, `-` and `_`; everything else becomes
@@ -27,8 +71,16 @@ pub fn name(called: &str) -> String {
         .collect()
 }
 
-/// The request and the policy that it makes of `policy`; `None` where all is open to the person already. A rule may be for
-/// more than what was asked for: those of the files in `shared` count too.
+/// The environments of these whose files are for more than one person each.
+#[must_use]
+pub fn shared(wanted: &[Environment]) -> Vec<Environment> {
+    let is_shared = |one: &&Environment| one.secrets.iter().any(|file| file.recipients == Recipients::Policy);
+    wanted.iter().filter(is_shared).cloned().collect()
+}
+
+/// What is to be done so that the person can read the files of `wanted`. `policy` is the one that would be changed, which an
+/// open request may have changed already; `upstream` is what everybody goes by. A rule may be for more than what was asked
+/// for: those of the files in `shared` count too.
 ///
 /// # Errors
 /// Where the policy has no rule for a file, or cannot be changed in this way.
@@ -37,8 +89,9 @@ pub fn plan(
     called: &str,
     recipient: &Recipient,
     policy: &str,
+    upstream: &str,
     shared: &[String],
-) -> Result<Option<(Access, String)>, PolicyEditError> {
+) -> Result<Planned, PolicyEditError> {
     let parsed = Policy::parse(policy)?;
     let mut access = Access {
         name: called.to_owned(),
@@ -46,25 +99,15 @@ pub fn plan(
         environments: wanted.iter().map(|environment| environment.name.clone()).collect(),
         files: Vec::new(),
     };
-    let mut rules = Vec::new();
-    let user: Option<UserName> = called.parse().ok();
-    let of_policy = |environment: &Environment| {
-        let files = environment.secrets.iter().filter(|secrets| secrets.recipients == Recipients::Policy);
-        files.filter_map(|secrets| secrets.path_for(user.as_ref())).collect::<Vec<_>>()
-    };
-    for file in wanted.iter().flat_map(of_policy) {
-        let rule = parsed.rule_for(&file)?;
-        if rule.recipients().contains(recipient) {
-            continue;
-        }
-        if let Some(position) = rule.position().filter(|position| !rules.contains(position)) {
-            rules.push(position);
-        }
-        access.files.push(file);
-    }
+    let (rules, files) = lacking(wanted, called, recipient, &parsed)?;
     if rules.is_empty() {
-        return Ok(None);
+        let upstream = Policy::parse(upstream)?;
+        if !lacking(wanted, called, recipient, &upstream)?.0.is_empty() {
+            return Ok(Planned::Asked);
+        }
+        return Ok(Planned::Reader(upstream.names().of_recipient(recipient).map(str::to_owned)));
     }
+    access.files = files;
     let name = Some(access.name.clone());
     for file in shared {
         let rule = parsed.rule_for(file).ok().and_then(Rule::position);
@@ -73,7 +116,53 @@ pub fn plan(
         }
     }
     let edit = PolicyEdit::Add { recipient: recipient.clone(), name, rules, group: None };
-    Ok(Some((access, edit.apply(policy)?)))
+    Ok(Planned::New(access, edit.apply(policy)?))
+}
+
+/// The rules of the wanted files that do not have the key, and those files.
+fn lacking(
+    wanted: &[Environment],
+    called: &str,
+    recipient: &Recipient,
+    policy: &Policy,
+) -> Result<(Vec<Position>, Vec<String>), PolicyEditError> {
+    let user: Option<UserName> = called.parse().ok();
+    let of_policy = |environment: &Environment| {
+        let files = environment.secrets.iter().filter(|secrets| secrets.recipients == Recipients::Policy);
+        files.filter_map(|secrets| secrets.path_for(user.as_ref())).collect::<Vec<_>>()
+    };
+    let (mut rules, mut files) = (Vec::new(), Vec::new());
+    for file in wanted.iter().flat_map(of_policy) {
+        let rule = policy.rule_for(&file)?;
+        if rule.recipients().contains(recipient) {
+            continue;
+        }
+        rules.extend(rule.position().filter(|position| !rules.contains(position)));
+        files.push(file);
+    }
+    Ok((rules, files))
+}
+
+impl Requested {
+    /// For the person who asks; `called` is what they want to be called.
+    #[must_use]
+    pub fn text(&self, called: &str) -> String {
+        match self {
+            Self::Planned(access) => access.text(),
+            Self::Open { to, merge_request, .. } => {
+                let request =
+                    merge_request.as_ref().map(|url| format!(", merge request {url}")).unwrap_or_default();
+                format!("access: pushed to {to}{request}")
+            }
+            Self::Asked { branch } => format!("access: asked already: {branch} waits for a maintainer"),
+            Self::Reader { name: Some(name) } if name != called => {
+                format!("access: this key is a reader already, as {name}")
+            }
+            Self::Reader { name: Some(name) } => format!("access: {name} is a reader already"),
+            Self::Reader { name: None } => "access: this key is a reader already".to_owned(),
+            Self::Personal => "access: there is nothing to ask for".to_owned(),
+        }
+    }
 }
 
 impl Access {
@@ -137,22 +226,31 @@ creation_rules:
         Environment::read(name, "p", &text).unwrap()
     }
 
+    fn new(recipient: &Recipient, shared: &[String]) -> (Access, String) {
+        match plan(&[environment("qa")], "bo", recipient, POLICY, POLICY, shared).unwrap() {
+            Planned::New(access, text) => (access, text),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn only_the_rules_of_what_was_asked_for_get_the_new_reader() {
         let (_, recipient) = generate_identity();
-        let (access, text) = plan(&[environment("qa")], "bo", &recipient, POLICY, &[]).unwrap().unwrap();
+        let (access, text) = new(&recipient, &[]);
         assert_eq!(access.files, ["secrets/qa.sops.yaml"]);
         let policy = Policy::parse(&text).unwrap();
         assert!(policy.rule_for("secrets/qa.sops.yaml").unwrap().recipients().contains(&recipient));
         assert!(!policy.rule_for("secrets/dev.sops.yaml").unwrap().recipients().contains(&recipient));
-        assert!(plan(&[environment("qa")], "bo", &recipient, &text, &[]).unwrap().is_none());
+        let again = |upstream| plan(&[environment("qa")], "bo", &recipient, &text, upstream, &[]).unwrap();
+        assert!(matches!(again(POLICY), Planned::Asked), "the open request has it, upstream has not");
+        assert!(matches!(again(&text), Planned::Reader(Some(name)) if name == "bo"));
     }
 
     #[test]
     fn what_else_the_rule_is_for_is_in_the_request() {
         let (_, recipient) = generate_identity();
         let shared = ["secrets/dev.yaml", "secrets/qa-2.yaml"].map(str::to_owned);
-        let (access, _) = plan(&[environment("qa")], "bo", &recipient, POLICY, &shared).unwrap().unwrap();
+        let (access, _) = new(&recipient, &shared);
         assert_eq!(access.files, ["secrets/qa.sops.yaml", "secrets/qa-2.yaml"]);
         assert!(access.request().description().contains("`secrets/qa-2.yaml`"));
     }
@@ -160,7 +258,7 @@ creation_rules:
     #[test]
     fn the_reviewer_reads_whose_key_it_is_and_that_it_has_to_be_asked_for() {
         let (_, recipient) = generate_identity();
-        let (access, _) = plan(&[environment("qa")], "bo", &recipient, POLICY, &[]).unwrap().unwrap();
+        let (access, _) = new(&recipient, &[]);
         let text = access.request().description();
         assert!(text.contains(&recipient.to_string()) && text.contains("in another way"), "{text}");
     }

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::observed::Live;
+use super::pasted::are_as_accepted;
 use super::{PlanError, Reason};
 use crate::lock;
 use crate::profile::Token;
@@ -81,8 +82,7 @@ fn changes(token: &Token, owner: &Owner, entry: &lock::Entry, record: &Record) -
         }
     };
     differ("name", record.name.clone(), token.name.clone());
-    let expected = token.scopes.union(&entry.accepted).cloned().collect();
-    if record.scopes != expected {
+    if !are_as_accepted(&record.scopes, &token.scopes, &entry.accepted) {
         differ("scopes", listed(&record.scopes), listed(&token.scopes));
     }
     if let (Some(level), Some(wanted)) = (record.access_level, token.role) {

@@ -41,8 +41,10 @@ pub struct Done {
     pub withdrawn: Vec<TokenId>,
     /// Files of an interrupted run that were brought back to what HEAD has.
     pub restored: Vec<String>,
-    /// The secrets files that were written.
+    /// The secrets files that were written, and committed where there is a commit.
     pub files: Vec<String>,
+    /// Those that were written and are kept out of git, as the profile wants it.
+    pub kept_out: Vec<String>,
     /// One slot to read back, where there is one.
     pub example: Option<Slot>,
     /// The commit, where one was made.

@@ -50,6 +50,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the current token has ended.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Gone | Self::Revoked | Self::Expired { .. })
+    }
+
     /// Whether the current token is at its end, or near it.
     #[must_use]
     pub fn is_end_of_life(&self) -> bool {

@@ -16,7 +16,7 @@ use crate::problem::Problems;
 use crate::token::{Kind, Role, Scopes};
 
 pub(crate) use names::is_component;
-pub use names::{NameError, USER, UserName};
+pub use names::{NameError, USER, UserName, group_path};
 
 /// Everything that is wrong in one profile.
 pub type ProfileError = Problems;

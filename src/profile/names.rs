@@ -107,7 +107,10 @@ pub(super) fn template(name: &str) -> Result<(), NameError> {
 }
 
 /// Checks the full path of a group (`alithya-csna/mws`).
-pub(super) fn group_path(path: &str) -> Result<(), NameError> {
+///
+/// # Errors
+/// Where it cannot be one.
+pub fn group_path(path: &str) -> Result<(), NameError> {
     gitlab_path(path, "group", "alithya-csna")
 }
 

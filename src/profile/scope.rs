@@ -98,6 +98,28 @@ pub fn check(scope: &str, kind: Kind) -> Result<(), ScopeError> {
     }
 }
 
+/// What a token with `scope` may do without having these scopes too: all that they stand for is part of it.
+///
+/// Source: `abilities_for_scopes` in `lib/gitlab/auth.rb` for Git and the registry, and the routes of the API, which take
+/// `api` everywhere and `read_api` for reading. `write_repository` and `write_registry` imply nothing: the first opens no
+/// file by API, the second pulls no image. What `api` means to runners, proxies and agents differs from version to version.
+#[must_use]
+pub fn implied(scope: &str) -> &'static [&'static str] {
+    match scope {
+        "api" => &[
+            "read_api",
+            "read_registry",
+            "read_repository",
+            "read_user",
+            "self_rotate",
+            "write_registry",
+            "write_repository",
+        ],
+        "read_api" => &["read_registry", "read_repository", "read_user"],
+        _ => &[],
+    }
+}
+
 /// The scopes that an entry may name, sorted: what an editor offers.
 pub fn offered() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|(_, offered)| *offered != Offered::Nowhere).map(|(name, _)| *name)

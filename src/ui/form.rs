@@ -24,6 +24,7 @@ pub struct Form {
 impl Form {
     /// Says what to do. `opened`: the form is in the browser already.
     pub fn show(&self, ui: Ui, opened: bool) {
+        let ui = ui.before_question(true);
         let whole = if opened { "the form is open in your browser" } else { "open the form" };
         ui.say(&format!("{}: {whole}; name, description and scopes are filled in", self.key));
         for (address, of) in self.addresses.iter().zip(["", " (GitLab 18.8 and earlier)"]) {

@@ -1,10 +1,10 @@
 //! What is said when a signal ends the run, and the exit code that goes with it.
 
+use std::collections::BTreeMap;
 #[cfg(unix)]
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-#[cfg(unix)]
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::to_stderr;
 use crate::error::{Error, Kind};
@@ -16,6 +16,35 @@ static MADE: AtomicBool = AtomicBool::new(false);
 /// Something was made that stays whatever comes, and was reported: what is declined from now on changed nothing *else*.
 pub fn something_was_made() {
     MADE.store(true, Ordering::SeqCst);
+}
+
+/// The tokens that a person has made for this run and that nothing keeps yet, and the page where each is revoked. They live,
+/// whatever becomes of the run.
+static MADE_BY_HAND: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+fn made_by_hand() -> MutexGuard<'static, BTreeMap<String, String>> {
+    MADE_BY_HAND.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A person has pasted the token of this entry (`devmode/backstage`), made at `page`.
+pub fn token_was_pasted(entry: &str, page: String) {
+    made_by_hand().insert(entry.to_owned(), page);
+}
+
+/// From now on the entry's token is in the journal; or it will not do, and the person was told what to do with it.
+pub fn token_is_settled(entry: &str) {
+    made_by_hand().remove(entry);
+}
+
+/// What is to be said of tokens that were made for nothing, however the run ended.
+#[must_use]
+pub fn unused_tokens() -> Vec<String> {
+    let unused = |(entry, page): (&String, &String)| {
+        format!(
+            "the token that you made for {entry} is not used: revoke it at {page}, or paste it in the next run"
+        )
+    };
+    made_by_hand().iter().map(unused).collect()
 }
 
 /// `declined; nothing was changed`, for whatever the person did in place of an answer.
@@ -60,6 +89,9 @@ fn leave(message: &str, kind: Kind) {
     #[cfg(unix)]
     terminal_as_it_was();
     to_stderr(&format!("\n{message}\n"));
+    for unused in unused_tokens() {
+        to_stderr(&format!("{unused}\n"));
+    }
     std::process::exit(i32::from(kind.exit_code()));
 }
 

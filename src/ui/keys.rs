@@ -337,7 +337,7 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
         super::rekey::done(ui, done)?;
     }
     if !leaving.rotated.is_empty() {
-        super::report::done(ui, leaving.rotated)?;
+        super::report::done(ui, leaving.rotated, None)?;
     }
     let Leaving { name, tokens, others, .. } = leaving;
     let mut out = String::new();

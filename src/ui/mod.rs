@@ -119,6 +119,12 @@ impl Ui {
         }
     }
 
+    /// For what a question is about: where one `follows`, quiet or not, nobody can answer it without that.
+    #[must_use]
+    pub fn before_question(self, follows: bool) -> Self {
+        Self { quiet: self.quiet && !(follows && self.interactive), ..self }
+    }
+
     /// Shows an error: the headline, what it was because of, and what to do.
     pub fn error(&self, error: &Error) {
         let label = "error: ";

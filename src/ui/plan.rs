@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::{Style, Ui};
-use crate::plan::{Mint, Once, Plan, Retire, Revoke, Step, Why};
+use crate::plan::{Mint, Once, Plan, Reason, Retire, Revoke, Step, Why};
 use crate::sops;
 use crate::token::TokenId;
 
@@ -58,10 +58,10 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
     };
     match step {
         Step::Mint(mint) if mint.rotates.is_some() => ("rotate", describe_mint(mint, None)),
-        Step::Mint(mint) => ("mint", describe_mint(mint, superseded(mint.replaces))),
+        Step::Mint(mint) => ("mint", describe_mint(mint, superseded(living(mint)))),
         Step::Paste(mint) => {
-            let mut lines = describe_mint(mint, superseded(mint.replaces));
-            lines.push("GitLab makes it in its form only: you will be asked to paste it".to_owned());
+            let mut lines = describe_mint(mint, superseded(living(mint)));
+            lines.push("a person makes it in GitLab's form, and pastes it: no request makes it".to_owned());
             ("paste", lines)
         }
         Step::Withdraw { key, id, why, .. } => {
@@ -120,6 +120,11 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
             ("push", vec![format!("{commits} commits that are made already to {to}")])
         }
     }
+}
+
+/// The token that is replaced, where it lives on for a while.
+fn living(mint: &Mint) -> Option<TokenId> {
+    mint.replaces.filter(|_| !mint.because.iter().any(Reason::is_end))
 }
 
 fn describe_mint(mint: &Mint, superseded: Option<String>) -> Vec<String> {

@@ -5,9 +5,8 @@
 //! is a signal.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use console::Term;
 
 use super::{Ui, interrupt, to_stderr};
 use crate::error::{Error, Kind, Result};
@@ -15,6 +14,10 @@ use crate::secret::Secret;
 
 /// Held while a question stands on the terminal: files are opened on all cores, and two of them may need an answer.
 static ASKING: Mutex<()> = Mutex::new(());
+
+/// Whether the last question was a hidden one: what is pasted there may bring a newline of its own, and the Enter behind it
+/// answers no other question.
+static HIDDEN: AtomicBool = AtomicBool::new(false);
 
 fn turn() -> MutexGuard<'static, ()> {
     ASKING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,8 +84,40 @@ pub fn secret(ui: Ui, question: &str) -> Result<Secret, SecretError> {
     }
     let _turn = turn();
     to_stderr(&format!("{question}: "));
-    let answer = interrupt::while_hidden(|| Term::stderr().read_secure_line());
-    answer.map(Secret::new).map_err(|_| SecretError::NotGiven)
+    let answer = interrupt::while_hidden(hidden_line);
+    to_stderr("\n");
+    HIDDEN.store(true, Ordering::SeqCst);
+    answer.ok().flatten().map(Secret::new).ok_or(SecretError::NotGiven)
+}
+
+/// A line that the terminal does not show; `None` at the end of input. What was typed before the question is no answer to it.
+#[cfg(unix)]
+fn hidden_line() -> io::Result<Option<String>> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let shown = tcgetattr(io::stdin())?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line);
+    tcsetattr(io::stdin(), OptionalActions::Flush, &shown)?;
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    Ok((read? > 0).then_some(line))
+}
+
+#[cfg(not(unix))]
+fn hidden_line() -> io::Result<Option<String>> {
+    console::Term::stderr().read_secure_line().map(Some)
+}
+
+/// Drops what was typed since a hidden question.
+fn drop_what_waits() {
+    #[cfg(unix)]
+    if HIDDEN.swap(false, Ordering::SeqCst) {
+        // Where that cannot be done the answer is taken as it comes.
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+    }
 }
 
 /// Asks to choose one of two; `None` without a terminal, or when nothing is chosen.
@@ -117,6 +152,7 @@ fn meant(answer: &str) -> Option<bool> {
 
 /// The answer without white space around it; `None` at the end of input.
 fn line(question: &str) -> Result<Option<String>> {
+    drop_what_waits();
     to_stderr(question);
     let mut answer = String::new();
     let broken =

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::{Result, word};
+use crate::plan::access::Requested;
 use crate::plan::message::{Done, Proof, Refusal, Refused};
 use crate::plan::{Note, Plan};
 
@@ -27,8 +28,32 @@ pub fn notes(ui: Ui, plans: &[&Plan]) {
 }
 
 #[derive(Serialize)]
+struct Planned<'a> {
+    plans: &'a [Plan],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'a Requested>,
+}
+
+/// Shows what a run would do.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn planned(ui: Ui, plans: &[Plan], access: Option<&Requested>) -> Result<()> {
+    if ui.json() {
+        return ui.result_json(&Planned { plans, access });
+    }
+    for plan in plans {
+        ui.result(&super::plan::text(ui, plan))?;
+    }
+    notes(ui, &plans.iter().collect::<Vec<_>>());
+    Ok(())
+}
+
+#[derive(Serialize)]
 struct Report<'a> {
     environments: Vec<Reported<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'a Requested>,
 }
 
 #[derive(Serialize)]
@@ -38,14 +63,14 @@ struct Reported<'a> {
     notes: Vec<Note>,
 }
 
-/// Says what was done: file, commit, token id and expiry, never a value.
+/// Says what was done, `access` being what was asked for beside it: file, commit, token id and expiry, never a value.
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn done(ui: Ui, all: &[Done]) -> Result<()> {
+pub fn done(ui: Ui, all: &[Done], access: Option<&Requested>) -> Result<()> {
     if ui.json() {
         let environments = all.iter().map(|done| Reported { done, notes: done.all_notes() }).collect();
-        return ui.result_json(&Report { environments });
+        return ui.result_json(&Report { environments, access });
     }
     let mut out = String::new();
     for done in all {
@@ -114,6 +139,9 @@ fn lines(done: &Done) -> Vec<String> {
         });
     } else if !done.files.is_empty() {
         lines.push(format!("wrote {}, not committed", done.files.join(", ")));
+    }
+    if !done.kept_out.is_empty() {
+        lines.push(format!("wrote {}, kept out of git", done.kept_out.join(", ")));
     }
     if let Some(place) = &done.pushed {
         lines.push(match &done.merge_request {

@@ -73,9 +73,152 @@ fn a_more_powerful_token_is_refused_unless_it_is_accepted() {
         Said::of(&newcomer.command(&args).env("GITLAB_HOST", lab.gitlab.url()).output().unwrap())
     };
     let head = lab.head();
-    run(&[]).refused(5, "it also has api");
+    let said = run(&[]).refused(5, "it also has api");
+    assert!(!said.err.contains("commit "), "no plan that cannot be carried out: {said:?}");
+    assert_eq!(lab.head(), head);
+    // What api may do counts as present.
+    fs::write(&file, Form::by_heart().with("scopes", "api").submit(&lab, DEV)).unwrap();
+    run(&[]).refused(5, "because: it also has api\n");
     assert_eq!(lab.head(), head);
     run(&["--accept-more"]).ok();
+    let again = run(&[]).ok();
+    assert!(again.out.contains("is healthy"), "{again:?}");
+}
+
+/// Everything that can be known without GitLab is known before a person makes a token there.
+#[test]
+fn what_would_be_refused_here_is_refused_before_a_token_is_made() {
+    let without = |break_it: &dyn Fn(&Lab, &Newcomer<'_>), status: i32, says: &str| {
+        let lab = Lab::new();
+        let newcomer = Newcomer::at(&lab);
+        break_it(&lab, &newcomer);
+        let mut command = newcomer.command(&["bootstrap", "--yes"]);
+        command.env("GITLAB_HOST", lab.gitlab.url());
+        let (ended, said) = Terminal::start(command).end();
+        assert_eq!(ended, status, "{said}");
+        assert!(said.contains(says) && !said.contains("create the token there"), "{said}");
+    };
+    let profile = |lab: &Lab, from: &str, to: &str| {
+        let path = "environments/devmode.yaml";
+        lab.write(path, &lab.read(path).replace(from, to));
+        lab.commit_all("changed");
+    };
+    without(&|_, newcomer| fs::write(newcomer.home.join(".gitconfig"), "").unwrap(), 5, "user.email");
+    without(
+        &|lab, _| lab.write(".git/MERGE_HEAD", &format!("{}\n", lab.git(["rev-parse", "HEAD"]))),
+        5,
+        "merge",
+    );
+    without(
+        &|lab, _| profile(lab, "backstage.yaml", "nowhere.yaml"),
+        2,
+        "no template templates/nowhere.yaml",
+    );
+    without(
+        &|lab, _| profile(lab, "recipients: self", "recipients: self\n  commit: false"),
+        5,
+        "echo '/secrets/devmode/*.sops.yaml' >> .gitignore",
+    );
+    without(
+        &|lab, _| {
+            lab.write(".gitignore", "secrets/devmode/\n");
+            lab.commit_all("ignored");
+        },
+        5,
+        "is ignored by git",
+    );
+    without(
+        &|lab, _| {
+            lab.write("templates/backstage.yaml", "GITLAB_TOKEN_unencrypted: \"{{ tokens.backstage }}\"\n");
+            lab.commit_all("in the clear");
+        },
+        5,
+        "in the clear",
+    );
+}
+
+/// The one that was made in the form proves itself before anything is planned.
+#[test]
+fn a_token_that_will_not_do_is_asked_for_again() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let mut command = newcomer.command(&["bootstrap", "--yes"]);
+    command.env("GITLAB_HOST", lab.gitlab.url());
+    let mut terminal = Terminal::start(command);
+    terminal.expect("create the token there");
+    let form = Form::in_text(terminal.all());
+    terminal.expect(PASTE);
+    let more = form.with("scopes", "read_user,read_api,read_repository,write_repository,api");
+    let wrong = [
+        ("glpat-nobody0123456789ab".to_owned(), "does not accept the pasted token"),
+        (form.with("scopes", "read_user").submit(&lab, DEV), "it lacks read_api, read_repository"),
+        (form.with("name", "My token").submit(&lab, DEV), "its name is \"My token\""),
+        (more.submit(&lab, DEV), "it also has api"),
+    ];
+    for (token, why) in wrong {
+        terminal.paste(&token);
+        terminal.expect(why);
+        terminal.expect(PASTE);
+    }
+    assert!(!terminal.all().contains("with the scope api"), "{}", terminal.all());
+    let token = form.submit(&lab, DEV);
+    terminal.paste(&token);
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+    assert!(!said.contains("asked to paste"), "{said}");
+    assert_eq!(newcomer.token(), token);
+}
+
+#[test]
+fn a_second_request_says_that_the_first_one_is_open() {
+    let (team, lab) = Team::with_clone();
+    lab.provision(["--env", "qa", "--yes", "--push"]).ok();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let says = |args: &[&str]| {
+        let mut command = newcomer.command(args);
+        Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).output().unwrap())
+    };
+    let args = ["bootstrap", "--yes", "--token-file", token.to_str().unwrap(), "--request-access", "qa"];
+    says(&args).ok();
+    let tip = team.git(["rev-parse", "provision/access-dev"]);
+    let said = says(&args).ok();
+    assert!(said.err.contains("asked already: provision/access-dev waits for a maintainer"), "{said:?}");
+    assert!(!said.err.contains("is a reader already"), "{said:?}");
+    assert_eq!(team.git(["rev-parse", "provision/access-dev"]), tip);
+    let request = |env: &str, name: &str| says(&["keys", "request", "--env", env, "--name", name, "--yes"]);
+    let said = request("devmode", "dev").ok();
+    assert!(said.err.contains("devmode is for each person alone"), "{said:?}");
+    lab.git(["push", "-q", "origin", "main"]);
+    team.merge("provision/access-dev");
+    lab.git(["pull", "-q"]);
+    let said = request("qa", "dev").ok();
+    assert!(said.err.contains("access: this key is a reader already"), "{said:?}");
+}
+
+#[test]
+fn the_result_with_a_request_is_one_json_document() {
+    let (_team, lab) = Team::with_clone();
+    let newcomer = Newcomer::at(&lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(&lab, DEV)).unwrap();
+    let run = |more: &[&str]| {
+        let file = token.to_str().unwrap();
+        let args = ["bootstrap", "--json", "--token-file", file, "--request-access", "qa"];
+        let mut command = newcomer.command(&[&args, more].concat());
+        let said = Said::of(&command.env("GITLAB_HOST", lab.gitlab.url()).output().unwrap()).ok();
+        serde_json::from_str::<serde_json::Value>(&said.out)
+            .unwrap_or_else(|error| panic!("{error}: {said:?}"))
+    };
+    let made = run(&["--yes"]);
+    assert_eq!(made["environments"][0]["environment"], "devmode", "{made}");
+    assert_eq!(made["access"]["to"], "provision/access-dev at origin", "{made}");
+    assert_eq!(made["access"]["name"], "dev", "{made}");
+    // Looking at it shows the request too.
+    let planned = run(&["--dry-run", "--name", "desk"]);
+    assert_eq!(planned["plans"][0]["environment"], "devmode", "{planned}");
+    assert!(planned.get("access").is_some(), "{planned}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::rc::Rc;
 
-use provision::deliver::{Change, Delivered, deliver};
+use provision::deliver::{Bench, Change, Delivered, deliver};
 use provision::error::{Error, Kind};
 use provision::plan::deliver::{Topic, Way};
 use provision::plan::request::RequestText;
@@ -24,7 +24,7 @@ fn add(team: &Team, lab: &Lab, way: Way, line: &str, meanwhile: &dyn Fn()) -> Re
     let world = World::new(Rc::new(system), lab.variables(), lab.repo());
     let repo = Rc::new(Repository::discover(&lab.repo()).unwrap());
     let calls = Cell::new(0);
-    let work = async |repo: &Rc<Repository>, _notes: &[provision::plan::Note]| {
+    let work = async |Bench { repo, .. }: Bench<'_>| {
         let path = RelPath::new(FILE).unwrap();
         let old = repo.content_at_head(&path)?.unwrap_or_default();
         let text = format!("{}{line}\n", String::from_utf8(old).unwrap());

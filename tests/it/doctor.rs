@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use provision::gitlab::emulator::{Config, Emulator};
 use serde_json::Value;
 
+use crate::support::form::{DEV, Form};
 use crate::support::lab::{Lab, Said};
+use crate::support::newcomer::{FILE, Newcomer};
 use crate::support::program;
 
 fn findings(said: &Said) -> Vec<Value> {
@@ -218,6 +220,43 @@ fn without_a_token_it_asks_whether_gitlab_answers_and_only_where_that_is_settled
     lab.gitlab.add_fault("* * refuse".parse().unwrap());
     let said = doctor(&bound, &[]);
     assert!(of(&said, "reached")[0].starts_with("wrong: "), "{}", said.out);
+}
+
+/// A developer who is all set: key, own file, own token.
+fn set_up(lab: &Lab) -> Newcomer<'_> {
+    let newcomer = Newcomer::at(lab);
+    let token = newcomer.home.join("token");
+    fs::write(&token, Form::by_heart().submit(lab, DEV)).unwrap();
+    newcomer.trusts(&["bootstrap", "--yes", "--token-file", token.to_str().unwrap()]).ok();
+    fs::remove_file(token).unwrap();
+    newcomer
+}
+
+#[test]
+fn offline_a_developer_who_is_set_up_needs_no_care() {
+    let lab = tidy();
+    let newcomer = set_up(&lab);
+    let said = newcomer.trusts(&["doctor", "--offline", "--json"]);
+    assert_eq!(of(&said, "credential")[0].split(": ").next(), Some("ok"), "{said:?}");
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(!said.out.contains("no GitLab token was given"), "{said:?}");
+}
+
+#[test]
+fn the_own_token_is_for_the_own_environment() {
+    let lab = tidy();
+    let newcomer = set_up(&lab);
+    let said = newcomer.trusts(&["doctor", "--json"]).ok();
+    let credential = of(&said, "credential").join("\n");
+    assert!(
+        credential.contains(&format!("the token from {FILE}, bound by GITLAB_HOST (for devmode)")),
+        "{credential}"
+    );
+    assert!(
+        credential.contains("note: ") && credential.contains("no token to act with for dev, qa"),
+        "{credential}"
+    );
+    newcomer.trusts(&["--env", "dev", "--yes"]).refused(6, "no GitLab token was given");
 }
 
 #[test]

@@ -226,3 +226,23 @@ fn export_shows_names_until_it_is_asked_for_values_and_needs_no_key_for_them() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["variables"][0], "TOKEN");
 }
+
+/// What `init` makes: environments of one template, whose values have the same names.
+#[test]
+fn two_environments_of_one_template_go_into_one_program() {
+    let lab = Lab::new();
+    lab.provision(["--env", "dev,qa", "--yes"]).ok();
+    let both = |more: &[&str]| {
+        let program = ["--", "sh", "-c", "printf %s \"$GITLAB_TOKEN|$QA_TOKEN|$GITLAB_HOST\""];
+        lab.provision([&["exec", "--env", "dev,qa"], more, &program].concat())
+    };
+    both(&[]).refused(125, "--map QA_GITLAB_HOST=qa:GITLAB_HOST");
+    both(&["--map", "QA_TOKEN=GITLAB_TOKEN"]).refused(125, "dev:GITLAB_TOKEN or qa:GITLAB_TOKEN");
+    let value = |name: &str, key: &str| lab.value(&format!("secrets/{name}.sops.yaml"), key);
+    let said = both(&["--only", "dev:", "--map", "QA_TOKEN=qa:GITLAB_TOKEN"]).ok();
+    let expected =
+        [value("dev", "GITLAB_TOKEN"), value("qa", "GITLAB_TOKEN"), value("dev", "GITLAB_HOST")].join("|");
+    assert_eq!(said.out, expected);
+    let by_file = both(&["--only", "dev:", "--map", "QA_TOKEN=secrets/qa.sops.yaml:GITLAB_TOKEN"]).ok();
+    assert_eq!(by_file.out, expected);
+}

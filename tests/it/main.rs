@@ -7,6 +7,7 @@ mod adopt_neighbour;
 mod always_live;
 mod at_once;
 mod bootstrap;
+mod bootstrap_steps;
 mod check;
 mod ci_jobs;
 mod client_faults;

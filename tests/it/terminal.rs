@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
+
+use provision::repo::lock::{Holder, RepoLock};
 
 use crate::support::form::{DEV, Form};
 use crate::support::lab::{Lab, Said};
@@ -23,6 +26,8 @@ fn interrupted(mut terminal: Terminal, says: &str) {
 
 const NOTHING: &str = "interrupted; nothing was changed";
 const NOTHING_ELSE: &str = "interrupted; nothing else was changed";
+/// Of a token that lives, and that nothing keeps.
+const NOT_USED: &str = "the token that you made for devmode/backstage is not used: revoke it at";
 
 #[test]
 fn ctrl_c_at_each_question_of_bootstrap_leaves_nothing_half_made() {
@@ -54,7 +59,15 @@ fn ctrl_c_at_each_question_of_bootstrap_leaves_nothing_half_made() {
     terminal.expect(PASTE);
     terminal.paste(&token);
     terminal.expect("Go ahead?");
-    interrupted(terminal, NOTHING);
+    interrupted(terminal, NOT_USED);
+
+    let mut terminal = sits();
+    terminal.expect(PASTE);
+    terminal.paste(&token);
+    terminal.answer("Go ahead?", "n");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 130, "{said}");
+    assert!(said.contains("declined; nothing was changed") && said.contains(NOT_USED), "{said}");
 
     assert_eq!(fs::read(newcomer.key_file()).unwrap(), key);
     let after = State::of(&lab);
@@ -225,4 +238,61 @@ fn a_passphrase_that_is_interrupted_gives_the_terminal_back() {
     terminal.wait_until_hidden();
     interrupted(terminal, NOTHING);
     assert!(!newcomer.key_file().exists());
+}
+
+#[test]
+fn an_enter_too_many_behind_a_paste_answers_nothing() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let mut command = newcomer.command(&["bootstrap"]);
+    command.env("GITLAB_HOST", lab.gitlab.url());
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Make it?", "y");
+    terminal.expect("create the token there");
+    let token = Form::in_text(terminal.all()).submit(&lab, DEV);
+    terminal.expect(PASTE);
+    // Another run holds it up, so that the second Enter surely comes before the question.
+    let other = Holder { pid: None, host: "here".to_owned(), command: "another".to_owned() };
+    let other = RepoLock::acquire(&lab.repo().join(".git"), &other, Duration::ZERO, |_| {}).unwrap();
+    terminal.paste(&token);
+    terminal.expect("waiting for another run");
+    terminal.type_line("");
+    terminal.expect("\r\n\r\n");
+    drop(other);
+    terminal.answer("Go ahead?", "y");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+}
+
+#[test]
+fn the_end_of_input_at_a_passphrase_is_no_empty_passphrase() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let mut terminal = newcomer.sits_before(&["bootstrap", "--yes", "--passphrase"]);
+    terminal.expect("Passphrase of the new key");
+    terminal.wait_until_hidden();
+    terminal.end_input();
+    let (status, said) = terminal.end();
+    assert_eq!(status, 130, "{said}");
+    assert!(said.contains("no passphrase; nothing was changed"), "{said}");
+    assert!(!newcomer.key_file().exists());
+}
+
+#[test]
+fn what_a_question_is_about_is_never_quiet() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let mut command = newcomer.command(&["bootstrap", "--quiet"]);
+    command.env("GITLAB_HOST", lab.gitlab.url());
+    let mut terminal = Terminal::start(command);
+    terminal.expect("a new age key goes to");
+    terminal.answer("Make it?", "y");
+    terminal.expect("create the token there");
+    let token = Form::in_text(terminal.all()).submit(&lab, DEV);
+    terminal.expect(PASTE);
+    terminal.paste(&token);
+    terminal.expect("secrets/devmode/dev.sops.yaml from templates/backstage.yaml");
+    terminal.answer("Go ahead?", "y");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
 }

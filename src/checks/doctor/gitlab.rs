@@ -11,14 +11,22 @@ const SKEW: i64 = 120;
 const SOON: i64 = 14;
 
 pub(super) fn credential(observed: &Observed) -> Vec<Said> {
-    let each = observed.instances.iter().map(|instance| match &instance.credential {
-        Ok(source) => Said::ok(format!(
-            "{}: the token from {}, bound by {} (for {})",
-            instance.address,
-            source.name,
-            source.bound_by,
-            instance.environments.join(", ")
-        )),
+    let each = observed.instances.iter().flat_map(|instance| match &instance.credential {
+        Ok(source) => {
+            let (own, others): (Vec<_>, Vec<_>) = instance
+                .environments
+                .iter()
+                .cloned()
+                .partition(|name| source.own.as_ref().is_none_or(|own| own == name));
+            let (address, name, by) = (&instance.address, &source.name, &source.bound_by);
+            let served =
+                Said::ok(format!("{address}: the token from {name}, bound by {by} (for {})", own.join(", ")));
+            let unserved = Said::note(format!(
+                "{address}: no token to act with for {}: that takes one of a maintainer's",
+                others.join(", ")
+            ));
+            if others.is_empty() { vec![served] } else { vec![served, unserved] }
+        }
         Err(error) => {
             let mut said = Said::of_error(error);
             said.grade = super::Grade::Warning;
@@ -28,7 +36,7 @@ pub(super) fn credential(observed: &Observed) -> Vec<Said> {
                 said.mend = Some(format!("provision bootstrap --env {name} makes a token of your own"));
             }
             said.says = format!("{}: {}", instance.address, said.says);
-            said
+            vec![said]
         }
     });
     each.collect()
@@ -56,7 +64,7 @@ pub(super) fn token(observed: &Observed) -> Vec<Said> {
             let today = time.unwrap_or(observed.now).to_zoned(TimeZone::UTC).date();
             let mut said = Vec::new();
             let name = &operator.name;
-            let mints = instance.credential.as_ref().is_ok_and(|source| !source.own);
+            let mints = instance.credential.as_ref().is_ok_and(|source| source.own.is_none());
             if mints && instance.needs_api && !operator.scopes.contains("api") {
                 let has: Vec<&str> = operator.scopes.iter().map(String::as_str).collect();
                 said.push(Said::wrong(

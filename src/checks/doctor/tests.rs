@@ -49,7 +49,7 @@ fn well() -> Observed {
             credential: Ok(Source {
                 name: "GITLAB_TOKEN".to_owned(),
                 bound_by: "GITLAB_HOST".to_owned(),
-                own: false,
+                own: None,
             }),
             reached: None,
             asked: Some(Asked {
@@ -200,7 +200,7 @@ fn a_token_that_lacks_a_scope_of_its_profile_needs_care_and_a_developers_own_nee
     assert_eq!(repository(|repo| repo.lacking = lacking()), ["scopes: warning"]);
     let own = |observed: &mut Observed| {
         let instance = &mut observed.instances[0];
-        instance.credential.as_mut().unwrap().own = true;
+        instance.credential.as_mut().unwrap().own = Some("qa".to_owned());
         instance.asked.as_mut().unwrap().token.as_mut().unwrap().scopes = scopes(&["read_api"]);
     };
     assert_eq!(care(own), [""; 0]);

@@ -155,16 +155,15 @@ impl<'a> Rotation<'a> {
         let options = |environment: &str| self.options(keys.get(environment));
         let job = job(environments, &options);
         let (repo, ui, world) = (Rc::clone(repo), self.ui, self.world);
-        let (outcome, done) =
-            writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
-        let outcome = outcome.map_err(|error| {
+        let carried = writer::carry_out(&job, repo, &self.write, &self.connections, agreed, ui, world).await;
+        let outcome = carried.outcome.map_err(|error| {
             let out = if are_out { format!("{} reads nothing new, and ", self.name) } else { String::new() };
             error
                 .context(format!("{out}not all tokens have successors yet"))
                 .of_kind(Kind::HalfWay)
                 .hint("run the same command again: it goes on with the tokens that are still old")
         });
-        (outcome, done)
+        (outcome, carried.done)
     }
 
     /// The options for an environment of which these tokens are rotated; `None`: what an interrupted run left is finished.

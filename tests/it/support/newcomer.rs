@@ -35,6 +35,11 @@ impl<'a> Newcomer<'a> {
         Said::of(&self.command(args).output().unwrap())
     }
 
+    /// Where the variable says that the GitLab is theirs.
+    pub(crate) fn trusts(&self, args: &[&str]) -> Said {
+        Said::of(&self.command(args).env("GITLAB_HOST", self.lab.gitlab.url()).output().unwrap())
+    }
+
     pub(crate) fn sits_before(&self, args: &[&str]) -> Terminal {
         Terminal::start(self.command(args))
     }
