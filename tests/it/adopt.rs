@@ -435,7 +435,7 @@ fn a_leaked_token_that_two_locks_have_is_revoked_once_both_have_replaced_it() {
     }
     lab.git(["checkout", "-q", "main"]);
     lab.git(["merge", "-q", "-m", "both", "other"]);
-    leaked(&lab, &token).refused(3, "provision rotate --env two --leaked");
+    leaked(&lab, &token).refused(4, "provision rotate --env two --leaked");
     leaked(&lab, &token).ok();
     assert_eq!(living(&lab, &[token]), 0);
     lab.provision(["--all", "--yes"]).ok();
