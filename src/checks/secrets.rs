@@ -56,7 +56,8 @@ fn nothing_encrypted(file: &Encrypted) -> bool {
 pub(super) fn not_readable(_own: &Own, file: &File) -> Vec<Spot> {
     match &file.parsed {
         Err(error) if !is_plain(file, error) => {
-            let mend = format!("restore it: git log -- {}", word(&file.path));
+            let mend =
+                format!("sops edit {0}, or a version that can be read: git log -- {0}", word(&file.path));
             vec![Spot::of_error(&file.path, &error.to_string(), mend)]
         }
         _ => Vec::new(),

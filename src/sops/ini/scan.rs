@@ -79,7 +79,7 @@ impl Scanner<'_> {
             return Err(error(self.text, at, "the section has no name"));
         }
         if name == DEFAULT && self.has_sections {
-            let message = "keys of the section DEFAULT must come first, as sops moves them there";
+            let message = "the section DEFAULT stands behind another one, where provision cannot change it: put it first with sops edit";
             return Err(error(self.text, at, message));
         }
         let end = at + close + 1;

@@ -435,7 +435,7 @@ fn what_no_document_can_be_is_refused_with_its_place() {
         (Format::Dotenv, b"#ENC[AES256_GCM,data:AA==]\nA=1", "1:1: this is encrypted"),
         (Format::Ini, b"a = 1\na = 2\n", "2:1: the key `a` is already at line 1"),
         (Format::Ini, b"[a]\n[b]\n[a]\n", "3:2: the key `a` is already at line 1"),
-        (Format::Ini, b"[a]\nk=1\n[DEFAULT]\n", "3:1: keys of the section DEFAULT"),
+        (Format::Ini, b"[a]\nk=1\n[DEFAULT]\n", "3:1: the section DEFAULT stands behind another one"),
         (Format::Ini, b"[a\n", "1:1: the section has no `]`"),
         (Format::Ini, b"[]\n", "1:1: the section has no name"),
         (Format::Ini, b"[a]\n- = 1\n", "2:1: the key `-`"),

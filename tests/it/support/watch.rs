@@ -42,10 +42,21 @@ pub(crate) fn watched(
     };
     std::thread::scope(|threads| {
         let watcher = threads.spawn(watch);
-        runs();
-        over.store(true, Ordering::SeqCst);
+        {
+            let _over = Over(&over);
+            runs();
+        }
         watcher.join().unwrap()
     })
+}
+
+/// Tells the watcher that it is over, also where a run has failed: the failure is to be seen, and not waited for.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// The number of the token in the file, which opens with a good MAC; `None` where it does not live.
