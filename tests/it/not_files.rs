@@ -123,7 +123,7 @@ fn in_the_place_of_a_file_of_this_user() {
     fs::create_dir(&key).unwrap();
     for name in ["SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"] {
         let mut command = lab.command(["show", "--env", "qa", "--reveal"]);
-        let said = ends(command.env_remove("SOPS_AGE_KEY").env(name, &key));
+        let said = ends(command.env_remove("SOPS_AGE_KEY").env("HOME", "/nonexistent").env(name, &key));
         assert!(said.status != 0 && said.err.contains("a directory"), "{said:?}");
     }
     assert_eq!(lab.minted().len(), 1);
