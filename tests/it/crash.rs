@@ -37,11 +37,14 @@ pub(crate) fn broken_at_every_effect(scenario: Scenario) {
     eprintln!("{cases} cases");
 }
 
-/// Dies at each effect, and again at effects of the recovery: every so many of these pairs, and all of them where
-/// CRASH_STRIDE is 1. A run that delivers starts git a dozen times, so that fewer are tried of them.
+/// Dies at each effect, and again at effects of the recovery: every so many of these pairs, other ones where CRASH_OFFSET is
+/// another number, and all of them where CRASH_STRIDE is 1. A run that delivers starts git a dozen times, so that fewer are
+/// tried of them.
 pub(crate) fn broken_again_during_recovery(scenario: Scenario) {
     let few = if scenario().delivers.is_some() { 6 * STRIDE } else { STRIDE };
-    let stride = std::env::var("CRASH_STRIDE").map_or(few, |stride| stride.parse().unwrap());
+    let number = |name| std::env::var(name).ok().map(|number| number.parse::<usize>().unwrap());
+    let stride = number("CRASH_STRIDE").unwrap_or(few);
+    let offset = number("CRASH_OFFSET").unwrap_or(0) % stride;
     let story = scenario().whole_run().story();
     let (mut pairs, mut cases) = (0, 0);
     for (number, (effect, what)) in story.iter().enumerate() {
@@ -52,7 +55,7 @@ pub(crate) fn broken_again_during_recovery(scenario: Scenario) {
             });
             for (again, second, then) in seconds {
                 pairs += 1;
-                if pairs % stride != 0 {
+                if pairs % stride != offset {
                     continue;
                 }
                 cases += 1;
