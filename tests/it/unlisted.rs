@@ -19,7 +19,7 @@ fn current(lab: &Lab) -> String {
 
 /// With the one environment qa, and its token.
 fn with_a_token() -> Lab {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.git(["rm", "--quiet", "environments/dev.yaml", "environments/devmode.yaml"]);
     lab.git(["commit", "--quiet", "--message", "qa alone"]);
     lab.provision(["--env", "qa", "--yes"]).ok();
@@ -157,7 +157,7 @@ fn the_hook_holds_up_the_commit_that_takes_a_profile_away_and_no_later_one() {
 
 #[test]
 fn a_person_ends_what_the_lock_of_their_own_names() {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.provision_as_admin(["--env", "devmode", "--yes"]).ok();
     lab.git(["rm", "--quiet", "environments/devmode.yaml"]);
     lab.git(["commit", "--quiet", "--message", "no devmode any more"]);
