@@ -183,14 +183,14 @@ impl Faulty {
     ) -> io::Result<()> {
         let fault = self.begin(Effect::Journal, what);
         match fault {
-            Some(Fault::Fail) => return Err(full()),
-            Some(Fault::FailAfter) => return act().and(Err(full())),
+            Some(Fault::Fail) => return Err(io::ErrorKind::StorageFull.into()),
+            Some(Fault::FailAfter) => return act().and(Err(io::ErrorKind::StorageFull.into())),
             Some(Fault::Torn | Fault::TornFull) => {
                 tear(path, bytes);
                 if fault == Some(Fault::Torn) {
                     self.die();
                 }
-                return Err(full());
+                return Err(io::ErrorKind::StorageFull.into());
             }
             _ => act()?,
         }
@@ -253,10 +253,6 @@ fn crashed() -> Response {
         headers,
         body: Zeroizing::new(br#"{"message":"500 Internal Server Error"}"#.to_vec()),
     }
-}
-
-fn full() -> io::Error {
-    io::Error::from(io::ErrorKind::StorageFull)
 }
 
 /// The first half of `bytes` gets to the end of the file.
@@ -323,11 +319,11 @@ impl Effects for Faulty {
     fn remove_journal(&self, journal: &Path) -> io::Result<()> {
         let fault = self.begin(Effect::JournalEnd, "journal ends".to_owned());
         if fault == Some(Fault::Fail) {
-            return Err(full());
+            return Err(io::ErrorKind::StorageFull.into());
         }
         self.system.remove_journal(journal)?;
         self.end(fault);
-        if fault == Some(Fault::FailAfter) { Err(full()) } else { Ok(()) }
+        if fault == Some(Fault::FailAfter) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
@@ -339,7 +335,11 @@ impl Effects for Faulty {
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
-        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
+        let failed = || RepoError::Io {
+            doing: "write",
+            path: path.below(repo.root()),
+            source: io::ErrorKind::StorageFull.into(),
+        };
         let fault = self.begin(Effect::Write, format!("write {path}"));
         match fault {
             Some(Fault::Fail) => return Err(failed()),
@@ -359,7 +359,11 @@ impl Effects for Faulty {
         paths: &[RelPath],
         make: &(dyn Fn(usize) -> Option<Sealed> + Sync),
     ) -> Result<(), RepoError> {
-        let failed = || RepoError::Io { doing: "write", path: repo.root().to_owned(), source: full() };
+        let failed = || RepoError::Io {
+            doing: "write",
+            path: repo.root().to_owned(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
         let fault = self.begin(Effect::Write, format!("write {} files", paths.len()));
         match fault {
             Some(Fault::Fail) => return Err(failed()),
@@ -379,7 +383,11 @@ impl Effects for Faulty {
     }
 
     fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
-        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
+        let failed = || RepoError::Io {
+            doing: "write",
+            path: path.below(repo.root()),
+            source: io::ErrorKind::StorageFull.into(),
+        };
         let fault = self.begin(Effect::Write, format!("restore {path}"));
         if fault == Some(Fault::Fail) {
             return Err(failed());
@@ -390,7 +398,11 @@ impl Effects for Faulty {
     }
 
     fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
-        let failed = || RepoError::Io { doing: "remove", path: path.below(repo.root()), source: full() };
+        let failed = || RepoError::Io {
+            doing: "remove",
+            path: path.below(repo.root()),
+            source: io::ErrorKind::StorageFull.into(),
+        };
         let fault = self.begin(Effect::Write, format!("remove {path}"));
         if fault == Some(Fault::Fail) {
             return Err(failed());
@@ -401,7 +413,13 @@ impl Effects for Faulty {
     }
 
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
-        let failed = || RepoError::Git { doing: "write the commit".into(), why: full().to_string() }.into();
+        let failed = || {
+            RepoError::Git {
+                doing: "write the commit".into(),
+                why: io::ErrorKind::StorageFull.into().to_string(),
+            }
+            .into()
+        };
         let paths: Vec<&str> = request.files.iter().map(|file| file.path.as_str()).collect();
         let fault = self.begin(Effect::Commit, format!("commit {}", paths.join(" ")));
         if fault == Some(Fault::Fail) {
@@ -471,12 +489,17 @@ impl Effects for Faulty {
         if fault == Some(Fault::FailAfter) { Err(lost()) } else { Ok(pushed) }
     }
 
-    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError> {
+    fn fast_forward(
+        &self,
+        repo: &Repository,
+        before: Option<ObjectId>,
+        commit: ObjectId,
+    ) -> Result<(), RepoError> {
         let fault = self.begin(Effect::FastForward, "move the branch on".to_owned());
         if fault == Some(Fault::Fail) {
             return Err(no_git());
         }
-        self.system.fast_forward(repo, commit)?;
+        self.system.fast_forward(repo, before, commit)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(no_git()) } else { Ok(()) }
     }
