@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
-use provision::gitlab::transport::{Headers, Method, Request, Response, SendError, Transport};
+use provision::gitlab::transport::{Headers, Request, Response, SendError, Transport};
 use provision::journal::Line;
 use provision::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
@@ -22,6 +22,8 @@ use provision::sops::Sealed;
 use provision::world::{Content, Effects, System};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
+
+use super::story;
 
 /// What happens at the effect that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,14 +185,14 @@ impl Faulty {
     ) -> io::Result<()> {
         let fault = self.begin(Effect::Journal, what);
         match fault {
-            Some(Fault::Fail) => return Err(io::ErrorKind::StorageFull.into()),
-            Some(Fault::FailAfter) => return act().and(Err(io::ErrorKind::StorageFull.into())),
+            Some(Fault::Fail) => return Err(full()),
+            Some(Fault::FailAfter) => return act().and(Err(full())),
             Some(Fault::Torn | Fault::TornFull) => {
                 tear(path, bytes);
                 if fault == Some(Fault::Torn) {
                     self.die();
                 }
-                return Err(io::ErrorKind::StorageFull.into());
+                return Err(full());
             }
             _ => act()?,
         }
@@ -208,7 +210,7 @@ impl Faulty {
 
     async fn exchange(&self, request: Request) -> Result<Response, SendError> {
         let _turn = self.line.lock().await;
-        let (effect, what) = told(&request);
+        let (effect, what) = story::request(&request);
         let fault = self.begin(effect, what);
         let refused = || Err(SendError::NotSent("connection refused".to_owned()));
         match fault {
@@ -234,18 +236,6 @@ impl Faulty {
     }
 }
 
-fn told(request: &Request) -> (Effect, String) {
-    let effect = match request.method() {
-        Method::Get => Effect::Read,
-        Method::Post => Effect::Mint,
-        Method::Delete => Effect::Revoke,
-    };
-    let path = request.url().path().trim_start_matches("/api/v4");
-    let number = |part: &str| part.chars().all(|c| c.is_ascii_digit()) && !part.is_empty();
-    let parts: Vec<&str> = path.split('/').map(|part| if number(part) { "N" } else { part }).collect();
-    (effect, format!("{} {}", request.method(), parts.join("/")))
-}
-
 fn crashed() -> Response {
     let headers = Headers { content_type: Some("application/json".to_owned()), ..Headers::default() };
     Response {
@@ -255,27 +245,15 @@ fn crashed() -> Response {
     }
 }
 
+fn full() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
 /// The first half of `bytes` gets to the end of the file.
 fn tear(path: &Path, bytes: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
     file.write_all(&bytes[..bytes.len() / 2]).unwrap();
-}
-
-fn name(line: &Line) -> String {
-    match line {
-        Line::Intent(intent) => format!("intent {}", intent.key),
-        Line::Refused { .. } => "refused".to_owned(),
-        Line::Minted { .. } => "minted".to_owned(),
-        Line::Withdrawn { .. } => "withdrawn".to_owned(),
-        Line::GivenUp { .. } => "given up".to_owned(),
-        Line::Retiring(begun) => format!("retiring the old {}", begun.key),
-        Line::Writing { files } => {
-            let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-            format!("writing {}", paths.join(" "))
-        }
-        Line::Pushing(push) => format!("pushing {} to {}", push.branch, push.remote),
-    }
 }
 
 impl Transport for Faulty {
@@ -304,7 +282,7 @@ impl Effects for Faulty {
     fn append_journal(&self, journal: &Path, line: &Line) -> io::Result<()> {
         let bytes = line.to_text();
         let act = || self.system.append_journal(journal, line);
-        self.journalled(format!("journal: {}", name(line)), journal, bytes.as_bytes(), act)
+        self.journalled(format!("journal: {}", story::line(line)), journal, bytes.as_bytes(), act)
     }
 
     /// A replacement is whole or not at all: what tears is the temporary file beside it.
@@ -319,11 +297,11 @@ impl Effects for Faulty {
     fn remove_journal(&self, journal: &Path) -> io::Result<()> {
         let fault = self.begin(Effect::JournalEnd, "journal ends".to_owned());
         if fault == Some(Fault::Fail) {
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(full());
         }
         self.system.remove_journal(journal)?;
         self.end(fault);
-        if fault == Some(Fault::FailAfter) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if fault == Some(Fault::FailAfter) { Err(full()) } else { Ok(()) }
     }
 
     fn remember(&self, file: &Path, text: &str) -> io::Result<()> {
@@ -335,11 +313,7 @@ impl Effects for Faulty {
     }
 
     fn write(&self, repo: &Repository, path: &RelPath, content: &Content<'_>) -> Result<(), RepoError> {
-        let failed = || RepoError::Io {
-            doing: "write",
-            path: path.below(repo.root()),
-            source: io::ErrorKind::StorageFull.into(),
-        };
+        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("write {path}"));
         match fault {
             Some(Fault::Fail) => return Err(failed()),
@@ -359,11 +333,7 @@ impl Effects for Faulty {
         paths: &[RelPath],
         make: &(dyn Fn(usize) -> Option<Sealed> + Sync),
     ) -> Result<(), RepoError> {
-        let failed = || RepoError::Io {
-            doing: "write",
-            path: repo.root().to_owned(),
-            source: io::ErrorKind::StorageFull.into(),
-        };
+        let failed = || RepoError::Io { doing: "write", path: repo.root().to_owned(), source: full() };
         let fault = self.begin(Effect::Write, format!("write {} files", paths.len()));
         match fault {
             Some(Fault::Fail) => return Err(failed()),
@@ -383,11 +353,7 @@ impl Effects for Faulty {
     }
 
     fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
-        let failed = || RepoError::Io {
-            doing: "write",
-            path: path.below(repo.root()),
-            source: io::ErrorKind::StorageFull.into(),
-        };
+        let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("restore {path}"));
         if fault == Some(Fault::Fail) {
             return Err(failed());
@@ -398,11 +364,7 @@ impl Effects for Faulty {
     }
 
     fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
-        let failed = || RepoError::Io {
-            doing: "remove",
-            path: path.below(repo.root()),
-            source: io::ErrorKind::StorageFull.into(),
-        };
+        let failed = || RepoError::Io { doing: "remove", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("remove {path}"));
         if fault == Some(Fault::Fail) {
             return Err(failed());
@@ -413,13 +375,7 @@ impl Effects for Faulty {
     }
 
     fn commit(&self, repo: &Repository, request: &CommitRequest) -> Result<Option<Committed>, CommitError> {
-        let failed = || {
-            RepoError::Git {
-                doing: "write the commit".into(),
-                why: io::ErrorKind::StorageFull.into().to_string(),
-            }
-            .into()
-        };
+        let failed = || RepoError::Git { doing: "write the commit".into(), why: full().to_string() }.into();
         let paths: Vec<&str> = request.files.iter().map(|file| file.path.as_str()).collect();
         let fault = self.begin(Effect::Commit, format!("commit {}", paths.join(" ")));
         if fault == Some(Fault::Fail) {
