@@ -287,7 +287,7 @@ impl Effects for Faulty {
 
     /// A replacement is whole or not at all: what tears is the temporary file beside it.
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
-        let names: Vec<String> = lines.iter().map(name).collect();
+        let names: Vec<String> = lines.iter().map(story::line).collect();
         let act = || self.system.replace_journal(journal, lines);
         let what =
             format!("journal begins: {}", if names.is_empty() { "empty".into() } else { names.join(", ") });
