@@ -3,7 +3,7 @@
 use provision::gitlab::transport::{Method, Request};
 use provision::journal::Line;
 
-use super::faulty::Effect;
+use super::fault::Effect;
 
 /// Numbers are `N`, so that two runs tell the same.
 pub(super) fn request(request: &Request) -> (Effect, String) {
