@@ -12,6 +12,7 @@ use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::ErrorKind;
+use crate::hint::Hint;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
@@ -317,27 +318,42 @@ pub fn edited(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Opti
 
 pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
     let refused = |what: &str| Error::new(Kind::Refused, format!("{path} {what}"));
-    let name = word(path);
-    let add = format!("commit it: git add {name} && git commit");
-    let restore = format!("go back to the committed state: git restore --staged --worktree {name}");
+    let add = |before: &str| Hint::from(before.to_owned()).then("git add ").path(path).then(" && git commit");
+    let restore = |before: &str| {
+        Hint::from(before.to_owned())
+            .then("go back to the committed state: git restore --staged --worktree ")
+            .path(path)
+    };
     match difference {
         Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged => {
-            refused("has changes that are not committed").hint(add).hint(format!("or {restore}"))
+            refused("has changes that are not committed").hint(add("commit it: ")).hint(restore("or "))
         }
         Difference::Untracked => refused("is there, but not committed")
-            .hint(format!("if it is right, and holds no secret in the clear, {add}"))
+            .hint(add("if it is right, and holds no secret in the clear, commit it: "))
             .hint("or move it out of the way"),
-        Difference::Ignored => refused("is there, but ignored by git")
-            .hint(format!("git check-ignore -v {name} shows the rule; or move the file out of the way")),
-        Difference::Missing => refused("was deleted, and the deletion is not committed")
-            .hint(restore)
-            .hint(format!("or, to have it made anew, commit the deletion: git rm {name} && git commit")),
-        Difference::Conflicted => {
-            refused("has merge conflicts").hint(format!("resolve them, then git add {name} && git commit"))
+        Difference::Ignored => refused("is there, but ignored by git").hint(
+            Hint::from("git check-ignore -v ")
+                .path(path)
+                .then(" shows the rule; or move the file out of the way"),
+        ),
+        Difference::Missing => {
+            refused("was deleted, and the deletion is not committed").hint(restore("")).hint(
+                Hint::from("or, to have it made anew, commit the deletion: git rm ")
+                    .path(path)
+                    .then(" && git commit"),
+            )
         }
+        Difference::Conflicted => refused("has merge conflicts").hint(add("resolve them, then ")),
         Difference::Added => refused("is added, but not committed")
             .hint("commit it: git commit")
-            .hint(format!("or take it back: git rm --cached {name}")),
+            .hint(Hint::from("or take it back: git rm --cached ").path(path)),
+        // git asks for --force where the index has what nothing else has; the file stays.
+        Difference::AddedAndEdited => refused("is added, but not committed, and was edited since")
+            .hint(add("commit it: "))
+            .hint(Hint::from("or take it back: git rm --cached --force ").path(path)),
+        Difference::AddedAndMissing => refused("is added, but not committed, and was deleted since")
+            .hint(Hint::from("bring it back: git restore ").path(path).then(", and commit it: git commit"))
+            .hint(Hint::from("or take it back: git rm --cached ").path(path)),
         Difference::OutsideSparse => RepoError::OutsideSparse { path: path.clone() }.into(),
         Difference::Skipped => RepoError::Skipped { path: path.clone() }.into(),
     }
@@ -468,7 +484,10 @@ fn content(
     if !repo.is_ignored(path)? {
         return Err(Error::new(Kind::Refused, format!("{path} is not ignored by git"))
             .because("the profile says `commit: false`")
-            .hint(format!("echo {} >> .gitignore", word(format!("/{}", secrets.file.replace(USER, "*"))))));
+            .hint(
+                Hint::from(format!("echo {} >> ", word(format!("/{}", secrets.file.replace(USER, "*")))))
+                    .path(".gitignore"),
+            ));
     }
     let real = repo.resolve(path)?.below(repo.root());
     match read::bytes(&real) {

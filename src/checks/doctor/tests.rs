@@ -184,7 +184,7 @@ fn who_has_no_key_reads_the_command_that_makes_what_they_need() {
         observed.keys.read = Ok(ReadKeys::default());
         change(observed.repository.as_mut().unwrap());
         let findings = diagnose(&observed);
-        findings.into_iter().find(|finding| finding.check == "identities").unwrap().mend.unwrap()
+        findings.into_iter().find(|finding| finding.check == "identities").unwrap().mend.unwrap().to_string()
     };
     assert!(mend(|repo| repo.personal = vec!["devmode".to_owned()]).starts_with("provision bootstrap"));
     assert!(mend(|repo| repo.environments = Vec::new()).starts_with("provision init"));
