@@ -125,7 +125,7 @@ fn trouble_in_the_repository_is_graded_and_has_a_way_out() {
         ["upstream: warning"]
     );
     assert_eq!(
-        repository(|repo| repo.uncommitted = vec![Error::new(Kind::Refused, "why")]),
+        repository(|repo| repo.uncommitted = vec![error()]),
         ["own-files: warning"]
     );
     assert_eq!(repository(|repo| repo.has_policy = false), ["policy: wrong"]);
