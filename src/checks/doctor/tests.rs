@@ -124,10 +124,7 @@ fn trouble_in_the_repository_is_graded_and_has_a_way_out() {
         repository(|repo| repo.upstream = Err(("why".to_owned(), "mend".to_owned()))),
         ["upstream: warning"]
     );
-    assert_eq!(
-        repository(|repo| repo.uncommitted = vec![error()]),
-        ["own-files: warning"]
-    );
+    assert_eq!(repository(|repo| repo.uncommitted = vec![error()]), ["own-files: warning"]);
     assert_eq!(repository(|repo| repo.has_policy = false), ["policy: wrong"]);
     assert_eq!(repository(|repo| repo.check = Ok((2, Some("x".to_owned())))), ["files: wrong"]);
     assert_eq!(repository(|repo| repo.environments = Vec::new()), ["profiles: wrong"]);
