@@ -18,7 +18,7 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
-use crate::repo::{Difference, Head, RelPath, RepoError, Repository, read};
+use crate::repo::{Head, RelPath, RepoError, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -46,11 +46,15 @@ pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod taken;
+mod uncommitted;
 pub mod unlisted;
 pub mod upstream;
 pub mod variables;
 
 use files::GroundFile;
+pub use uncommitted::edited;
+use uncommitted::own_file;
+pub(crate) use uncommitted::uncommitted;
 
 /// The policy file, at the repository root as stock sops finds it from there.
 pub const POLICY: &str = ".sops.yaml";
@@ -296,67 +300,6 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> 
     })?;
     let name = name.parse().map_err(|error: NameError| Error::from_source(Kind::Refused, &error))?;
     Ok(Some(Me { id: user.id, name, is_admin: user.is_admin == Some(true) }))
-}
-
-/// Our own files must be as HEAD has them, so that what is written is what was reviewed.
-fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
-    edited(repo, path, replay)?.map_or(Ok(()), |difference| Err(uncommitted(path, difference)))
-}
-
-/// How a file differs from what HEAD has. What an interrupted run of ours left in the work tree does not count: it is known
-/// by its content.
-///
-/// # Errors
-/// Where the repository cannot be read, or the path leads out of it.
-pub fn edited(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Option<Difference>> {
-    let real = repo.resolve(path)?;
-    let Some(difference) = repo.differs_from_head(path)? else { return Ok(None) };
-    let is_ours =
-        interrupted::stands_as(&real.below(repo.root()), |digest| replay.wrote(path.as_str(), digest));
-    Ok((!is_ours).then_some(difference))
-}
-
-pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
-    let refused = |what: &str| Error::new(Kind::Refused, format!("{path} {what}"));
-    let add = |before: &str| Hint::from(before.to_owned()).then("git add ").path(path).then(" && git commit");
-    let restore = |before: &str| {
-        Hint::from(before.to_owned())
-            .then("go back to the committed state: git restore --staged --worktree ")
-            .path(path)
-    };
-    match difference {
-        Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged => {
-            refused("has changes that are not committed").hint(add("commit it: ")).hint(restore("or "))
-        }
-        Difference::Untracked => refused("is there, but not committed")
-            .hint(add("if it is right, and holds no secret in the clear, commit it: "))
-            .hint("or move it out of the way"),
-        Difference::Ignored => refused("is there, but ignored by git").hint(
-            Hint::from("git check-ignore -v ")
-                .path(path)
-                .then(" shows the rule; or move the file out of the way"),
-        ),
-        Difference::Missing => {
-            refused("was deleted, and the deletion is not committed").hint(restore("")).hint(
-                Hint::from("or, to have it made anew, commit the deletion: git rm ")
-                    .path(path)
-                    .then(" && git commit"),
-            )
-        }
-        Difference::Conflicted => refused("has merge conflicts").hint(add("resolve them, then ")),
-        Difference::Added => refused("is added, but not committed")
-            .hint("commit it: git commit")
-            .hint(Hint::from("or take it back: git rm --cached ").path(path)),
-        // git asks for --force where the index has what nothing else has; the file stays.
-        Difference::AddedAndEdited => refused("is added, but not committed, and was edited since")
-            .hint(add("commit it: "))
-            .hint(Hint::from("or take it back: git rm --cached --force ").path(path)),
-        Difference::AddedAndMissing => refused("is added, but not committed, and was deleted since")
-            .hint(Hint::from("bring it back: git restore ").path(path).then(", and commit it: git commit"))
-            .hint(Hint::from("or take it back: git rm --cached ").path(path)),
-        Difference::OutsideSparse => RepoError::OutsideSparse { path: path.clone() }.into(),
-        Difference::Skipped => RepoError::Skipped { path: path.clone() }.into(),
-    }
 }
 
 /// Where a shallow clone does not tell something.
