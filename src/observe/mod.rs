@@ -18,7 +18,7 @@ use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
-use crate::repo::{Head, RelPath, RepoError, Repository, read};
+use crate::repo::{Head, RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
