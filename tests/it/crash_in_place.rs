@@ -5,7 +5,7 @@ use provision::error::Kind;
 use provision::plan::options::{Chosen, Options, Renew};
 
 use crate::support::desk::{Desk, End};
-use crate::support::faulty::{Effect, Fault};
+use crate::support::fault::{Effect, Fault};
 use crate::support::lab::Lab;
 use crate::support::program::script;
 use crate::support::scenarios::{one_more_slot, rotation_in_place};
