@@ -51,6 +51,7 @@ mod git_commit_signals;
 mod git_environment;
 mod going_on;
 mod guides;
+mod hints;
 mod hook;
 mod interrupted;
 mod kept;
