@@ -143,7 +143,7 @@ impl Ui {
             text += &indented("  because: ", cause);
         }
         for hint in error.hints() {
-            text += &indented("  hint: ", hint);
+            text += &indented("  hint: ", &hint.to_string());
         }
         if !self.unseen {
             to_stderr(&text);

@@ -56,7 +56,11 @@ fn recovers(desk: &Desk) -> bool {
         End::Done(_) => true,
         End::Failed(error) if error.message().starts_with("it is not decided") => {
             assert_eq!(error.kind(), Kind::HalfWay);
-            assert!(error.hints().iter().any(|hint| hint.contains("--abandon")), "{:?}", error.hints());
+            assert!(
+                error.hints().iter().any(|hint| hint.to_string().contains("--abandon")),
+                "{:?}",
+                error.hints()
+            );
             assert_eq!(desk.untouched(), before);
             false
         }

@@ -50,28 +50,28 @@ fn named_modules(shown: &str, code: &str) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for root in ["crate::", &up] {
         for (_, rest) in code.match_indices(root).map(|(at, _)| code.split_at(at + root.len())) {
-            let Some(list) = rest.strip_prefix('{') else {
-                named.insert(first_name(rest));
-                continue;
-            };
-            let mut open = 0;
-            let items = list.split(|c| {
-                open += i32::from(c == '{') - i32::from(c == '}');
-                c == ',' && open == 0 || open < 0
-            });
-            // What comes after the closing brace is another statement; it names modules of the crate in a list of its own.
-            let end = list.len();
-            let mut at = 0;
-            for item in items {
-                named.insert(first_name(item.trim_start()));
-                at += item.len() + 1;
-                if at > end || list[..at].matches('}').count() > list[..at].matches('{').count() {
-                    break;
-                }
+            match rest.strip_prefix('{') {
+                Some(list) => named.extend(listed(list)),
+                None => named.extend([first_name(rest)]),
             }
         }
     }
     named
+}
+
+/// The first names of what stands in a list, up to the brace that ends it.
+fn listed(list: &str) -> Vec<String> {
+    let (mut depth, mut names) = (0, vec![first_name(list.trim_start())]);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(first_name(list[at + 1..].trim_start())),
+            _ => {}
+        }
+    }
+    names
 }
 
 fn first_name(text: &str) -> String {
