@@ -266,7 +266,7 @@ impl Draft {
                 continue;
             }
             if !encrypts {
-                shape::check_clear(self.document.format(), &path.to_path(), &value.bytes)?;
+                shape::check_clear(self.document.format(), &path.to_path(), &value.bytes, place)?;
             }
             // A ciphertext has no use for the quotes of the draft.
             let place = if encrypts { Place { style: Style::Plain, ..place } } else { place };

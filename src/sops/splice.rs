@@ -15,12 +15,18 @@ use super::{dotenv, ini, json};
 const INDENT: usize = 4;
 
 /// The text of a stored value in YAML.
-fn rendered(value: &Stored, place: Place) -> String {
+fn rendered(value: &Stored, place: Place<'_>) -> String {
     Format::Yaml.rendered(value, place)
 }
 
 /// Puts `value` where the scalar `node` is, in its quotes.
-pub(super) fn replace(edits: &mut Edits, document: &Document, node: Node<'_>, value: &Stored, place: Place) {
+pub(super) fn replace(
+    edits: &mut Edits,
+    document: &Document,
+    node: Node<'_>,
+    value: &Stored,
+    place: Place<'_>,
+) {
     if document.format() != Format::Yaml {
         return edits.replace(node.span(), document.format().rendered(value, place));
     }
@@ -155,7 +161,7 @@ fn insert_flow(edits: &mut Edits, mapping: Mapping<'_>, new: &[(String, Growth)]
 }
 
 fn flow_entries(new: &[(String, Growth)]) -> String {
-    let place = Place { style: Style::Double, in_flow: true };
+    let place = Place { style: Style::Double, in_flow: true, ..Place::BLOCK };
     let entries = new.iter().map(|(key, growth)| {
         let key = render::text(key, place);
         match growth {

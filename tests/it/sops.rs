@@ -9,6 +9,7 @@ mod documents;
 mod editing;
 mod formats;
 mod groups;
+mod ini;
 mod marker_edits;
 mod markers;
 mod memory;
