@@ -86,7 +86,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// YAML 1.2.2 §5.1, without what editors and readers treat as a line break.
-fn is_printable(char: char) -> bool {
+pub(super) fn is_printable(char: char) -> bool {
     !char.is_control() && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 

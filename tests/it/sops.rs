@@ -5,6 +5,7 @@ mod bad_input;
 mod block_scalars;
 mod case;
 mod comments;
+mod corners;
 mod documents;
 mod editing;
 mod formats;

@@ -37,7 +37,7 @@ fn reads_plain(value: &str, node: Node<'_>) -> bool {
     }
     let old_booleans = ["y", "n", "yes", "no", "on", "off"];
     if !place.is_plain_block()
-        || value.chars().any(char::is_control)
+        || !value.chars().all(render::is_printable)
         || old_booleans.iter().any(|word| value.eq_ignore_ascii_case(word))
     {
         return false;
