@@ -32,7 +32,7 @@ use super::shape;
 use super::splice::{self, newline};
 use super::value::{Cipher, DataKey, Plain, Type, is_encrypted};
 use super::values::Values;
-use super::{dotenv, ini, json};
+use super::{dotenv, go_yaml, ini, json};
 
 /// Why a text cannot become a SOPS file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,17 +60,13 @@ pub enum DraftError {
         /// The document.
         position: Position,
     },
-    /// YAML with a character that stock sops reads as the end of a line, or refuses.
-    #[error(
-        "{position}: stock sops does not read the character U+{:04X} as it stands: write it as \"\\u{:04X}\" in double quotes",
-        u32::from(*char),
-        u32::from(*char)
-    )]
-    Character {
+    /// YAML that go-yaml does not read as others do.
+    #[error("{position}: stock sops does not read {what}")]
+    Foreign {
         /// Its place.
         position: Position,
-        /// The character.
-        char: char,
+        /// What it is, and what to write in its place.
+        what: String,
     },
     /// A value without a type that both sides agree on.
     #[error("{position}: {path} {reason}")]
@@ -131,8 +127,10 @@ impl Draft {
             return Err(DraftError::SopsKey { position: entry.key_node.position() });
         }
         if format == Format::Yaml {
-            check_characters(text)?;
             check_layout(&document)?;
+            if let Some((position, what)) = go_yaml::foreign(&document) {
+                return Err(DraftError::Foreign { position, what });
+            }
         }
         for (path, node) in document.leaves() {
             if node.as_str().is_some_and(is_encrypted) {
@@ -340,19 +338,6 @@ fn with_yaml_blocks(body: String, block: &str) -> Result<String, SealError> {
         edits.replace(end..end, format!("{newline}{block}"));
     }
     edits.apply(body).map_err(|_| SealError::unsound("changes that overlap"))
-}
-
-/// go-yaml takes three more characters for line breaks than YAML 1.2 does (yamlprivateh.go, `is_break`), and refuses
-/// control characters (readerc.go).
-fn check_characters(text: &str) -> Result<(), DraftError> {
-    let is_foreign = |char: char| {
-        matches!(char, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
-            || char.is_control() && !matches!(char, '\t' | '\n' | '\r')
-    };
-    match text.char_indices().find(|(_, char)| is_foreign(*char)) {
-        Some((at, char)) => Err(DraftError::Character { position: Position::of(text, at), char }),
-        None => Ok(()),
-    }
 }
 
 /// Each document ends where a block of lines can go on.

@@ -63,6 +63,16 @@ struct Flow {
     is_filled_mapping: bool,
 }
 
+/// The comments on lines of their own above another one, between the same two items.
+struct Above {
+    /// The number of the item behind them.
+    after: usize,
+    /// How far to the right the one stands that is furthest to the left.
+    leftmost: usize,
+    /// The end of the last one.
+    end: usize,
+}
+
 /// The items of one document.
 pub(super) struct Outline<'t> {
     text: &'t str,
@@ -142,25 +152,34 @@ impl<'t> Outline<'t> {
 
     /// Where the comments belong, which are in order.
     pub(super) fn homes(&self, comments: &[&Comment]) -> Vec<Home> {
-        let mut gap = (0, usize::MAX);
+        let mut above: Option<Above> = None;
         let home = |comment: &&Comment| {
             let mut home = self.home(comment);
+            let (at, after) = (comment.span.start, self.after(comment.span.start));
             if comment.placement == Placement::OwnLine {
-                let at = comment.span.start;
-                let (column, after) = (at - line_start(self.text, at), self.after(at));
-                let leftmost = if gap.0 == after { gap.1 } else { usize::MAX };
-                // go-yaml may take it together with one further to the left above it.
-                if column > leftmost {
+                let column = at - line_start(self.text, at);
+                let known = above.as_ref().filter(|above| above.after == after);
+                if known.is_some_and(|above| self.is_parted(above, &home, column)) {
                     home.standing = Standing::Unsure;
                 }
-                gap = (after, leftmost.min(column));
-                if home.standing == Standing::Unsure {
-                    home.elsewhere = self.around(after);
-                }
+                let leftmost = known.map_or(column, |above| above.leftmost.min(column));
+                above = Some(Above { after, leftmost, end: comment.span.end });
+            }
+            if home.standing == Standing::Unsure && !self.flows.iter().any(|(span, ..)| span.contains(&at)) {
+                home.elsewhere = self.around(after);
             }
             home
         };
         comments.iter().map(home).collect()
+    }
+
+    /// Whether go-yaml may see a comment elsewhere because of those above it, between the same items: it may take it together
+    /// with one further to the left, and what a blank line parts from the first one it takes for the head of the next item.
+    fn is_parted(&self, above: &Above, home: &Home, column: usize) -> bool {
+        let next = self.items.get(above.after);
+        let is_below =
+            next.map_or(home.container != self.root, |next| next.hyphen.unwrap_or(next.column) < column);
+        column > above.leftmost || is_below && has_blank_line(&self.text[above.end..home.at.max(above.end)])
     }
 
     /// The number of the first item behind `at`.
@@ -230,7 +249,10 @@ impl<'t> Outline<'t> {
             }
             // A list behind a key on its own lines takes the key's comment for its first element, when it is encrypted.
             _ if item.ends_in_list && item.end > at => Self::home_of(item, item.start, Standing::Element),
-            _ if item.in_list && item.is_block => Self::home_of(item, item.start, Standing::Unsure),
+            // Nothing but a hyphen stands before it.
+            _ if item.in_list && (item.is_block || item.start == item.end) => {
+                Self::home_of(item, item.start, Standing::Unsure)
+            }
             _ if item.in_list => Self::home_of(item, item.start, Standing::Element),
             _ => Self::home_of(item, item.start, Standing::Key),
         }

@@ -5,7 +5,7 @@ mod bad_input;
 mod block_scalars;
 mod case;
 mod comments;
-mod corners;
+
 mod documents;
 mod editing;
 mod formats;
@@ -16,6 +16,7 @@ mod markers;
 mod memory;
 mod mixed;
 mod random;
+mod random_corners;
 mod random_formats;
 mod random_policy;
 mod rekey;

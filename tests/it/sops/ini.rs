@@ -1,6 +1,6 @@
 //! What is special about INI: go-ini reads a value together with what stands behind it on its line.
 
-use provision::sops::{ChangeError, Draft, Format, Path, RekeyError, SealError};
+use provision::sops::{Alone, ChangeError, Draft, Format, Path, RekeyError, SealError};
 use serde_json::Value;
 
 use super::workshop::{Workshop, now, secret};
@@ -107,7 +107,7 @@ fn a_value_of_a_draft_in_the_clear_is_put_beside_any_comment_or_refused() {
     let seal = |path: &Path, value: &str| {
         let mut draft = Draft::parse(Format::Ini, draft()).unwrap();
         draft.set(path, secret(value)).unwrap();
-        draft.seal(&rule, &provision::sops::Alone, now(), &[]).map(drop)
+        draft.seal(&rule, &Alone, now(), &[]).map(drop)
     };
     let mut draft = Draft::parse(Format::Ini, draft()).unwrap();
     let mut refused = Vec::new();
@@ -118,7 +118,7 @@ fn a_value_of_a_draft_in_the_clear_is_put_beside_any_comment_or_refused() {
             Err(error) => panic!("{path} {value:?}: {error}"),
         }
     }
-    let sealed = draft.seal(&rule, &provision::sops::Alone, now(), &[]).unwrap();
+    let sealed = draft.seal(&rule, &Alone, now(), &[]).unwrap();
     assert_kept(&shop, str::from_utf8(sealed.bytes()).unwrap(), &|path| !refused.contains(path));
     assert_refused(&refused);
 }
@@ -179,4 +179,22 @@ fn metadata_with_marks_of_a_comment_is_quoted() {
     let (values, _) = decrypted(&shop, &sealed);
     assert_eq!(values["a"]["first"], "1");
     assert!(sealed.contains("other = 2"), "{sealed}");
+}
+
+/// It writes the lines of a comment one by one, and crashes on an empty one.
+#[test]
+fn a_comment_on_which_stock_sops_crashes_is_refused() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    shop.write("plain.ini", "#\n# word\n[a]\nk = 1\n");
+    shop.write("file.ini", &shop.sops(&["encrypt", "plain.ini"]).stdout);
+    assert!(!shop.run(&["decrypt", "file.ini"]).status.success());
+    for (draft, line) in [("#\n# word\n[a]\nk = 1\n", 1), ("[a]\nk = 1\n; ;\n; word\nl = 1\n", 3)] {
+        let sealed = Draft::parse(Format::Ini, draft).unwrap().seal(&rule, &Alone, now(), &[]);
+        assert!(matches!(sealed, Err(SealError::EmptyLine { line: at }) if at == line), "{draft}");
+    }
+    for draft in ["# word\n#\n# word\n[a]\nk = 1\n", "#\n[a]\nk = 1\n"] {
+        shop.write("file.ini", &Workshop::seal_as(Format::Ini, draft, &rule));
+        assert!(shop.sops(&["decrypt", "file.ini"]).stdout.contains("k = 1"));
+    }
 }

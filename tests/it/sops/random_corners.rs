@@ -255,7 +255,8 @@ fn cases(format: Format) -> impl Strategy<Value = Case> {
     let chunks = prop::collection::vec(chunk, 0..14);
     let odd = || prop::bool::weighted(0.15);
     (chunks, rules(), rules(), sets, odd(), odd()).prop_map(move |(chunks, from, to, sets, crlf, bom)| {
-        let bom = bom && format != Format::Json;
+        // In dotenv it is a part of the first key.
+        let bom = bom && !matches!(format, Format::Json | Format::Dotenv);
         Case { chunks, from, to, sets, crlf, bom }
     })
 }
@@ -286,7 +287,11 @@ fn assert_shown(shop: &Workshop, format: Format, text: &str, values: &Value, wha
     if let Some((again, _)) = theirs(shop, format, &encrypted) {
         let comparable = |values: &Value| match format {
             // A line of dotenv has no other way to show a backslash before an n.
-            Format::Dotenv => values.to_string().replace("\\\\n", "\\n"),
+            Format::Dotenv => {
+                let values = values.as_object().unwrap().iter();
+                let shown = |value: &Value| value.as_str().unwrap().replace("\\n", "\n");
+                format!("{:?}", values.map(|(key, value)| (key, shown(value))).collect::<Vec<_>>())
+            }
             _ => values.to_string(),
         };
         assert_eq!(comparable(&again), comparable(values), "{what}: shown {shown:?}\n{:?}", brief(text));
@@ -397,19 +402,22 @@ fn check(shop: &Workshop, format: Format, case: &Case) {
     }
 }
 
-fn corners(format: Format, count: u32) {
+/// The same cases each time, but for those that are asked for (`just random`).
+fn seed() -> RngSeed {
+    if std::env::var_os("PROVISION_TEST_FACTOR").is_some() { RngSeed::Random } else { RngSeed::Fixed(1) }
+}
+
+fn corners(format: Format) {
     let shop = Workshop::new();
-    let seed = std::env::var("CORNER_SEED")
-        .ok()
-        .map_or(RngSeed::Random, |seed| RngSeed::Fixed(seed.parse().unwrap()));
+    let seed = seed();
     let mut runner =
         TestRunner::new(Config { failure_persistence: None, rng_seed: seed, ..Config::default() });
     let cases = cases(format);
     let mut failures = 0;
-    for number in 0..super::workshop::cases(count) {
+    for _ in 0..super::workshop::cases(8) {
         let case = cases.new_tree(&mut runner).unwrap().current();
         if catch_unwind(AssertUnwindSafe(|| check(&shop, format, &case))).is_err() {
-            eprintln!("CASE {number}: {:?} to {:?} {:?}", case.from, case.to, case.chunks);
+            eprintln!("{:?} to {:?} {:?}", case.from, case.to, case.chunks);
             failures += 1;
         }
     }
@@ -418,20 +426,20 @@ fn corners(format: Format, count: u32) {
 
 #[test]
 fn corners_of_dotenv() {
-    corners(Format::Dotenv, 15);
+    corners(Format::Dotenv);
 }
 
 #[test]
 fn corners_of_ini() {
-    corners(Format::Ini, 15);
+    corners(Format::Ini);
 }
 
 #[test]
 fn corners_of_json() {
-    corners(Format::Json, 15);
+    corners(Format::Json);
 }
 
 #[test]
 fn corners_of_yaml() {
-    corners(Format::Yaml, 15);
+    corners(Format::Yaml);
 }
