@@ -181,7 +181,7 @@ fn accepted(format: Format, chunks: &[String], rule: &Rule, crlf: bool, bom: boo
         if bom { format!("\u{feff}{text}") } else { text }
     };
     let mut taken: Vec<String> = Vec::new();
-    let mut text = finished(&[last.clone()]);
+    let mut text = finished(std::slice::from_ref(&last));
     for chunk in chunks {
         let mut longer = taken.clone();
         longer.push(chunk.clone());
