@@ -67,6 +67,7 @@ fn what_was_to_be_revoked_at_the_first_one_is_not_forgotten() {
     lab.provision(["--env", "qa", "--yes"]).ok();
     lab.fault("DELETE * 500");
     lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--force", "--yes"]).refused(4, "not revoked");
+    lab.provision(["resume", "--env", "qa", "--yes"]).refused(4, "not revoked");
     lab.gitlab.clear_faults();
     std::fs::remove_file(lab.repo().join("environments/locks/qa.yaml")).unwrap();
     let other = moves(&lab);
