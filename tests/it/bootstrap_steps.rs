@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::doctor::with_glab;
 use crate::support::form::{DEV, Form, MAUDE};
 use crate::support::holder::fixture;
 use crate::support::lab::{Lab, Said};
@@ -192,6 +193,24 @@ fn what_is_for_the_team_is_made_for_who_skips_the_key() {
     assert_eq!(status, 0, "{said}");
     assert_eq!(lab.minted().len(), 1);
     assert!(!newcomer.key_file().exists());
+}
+
+#[test]
+fn the_token_that_glab_keeps_acts_once_the_person_says_so_and_who_has_none_reads_of_glab() {
+    let lab = Lab::new();
+    let newcomer = Newcomer::at(&lab);
+    let without = newcomer.trusts(&["bootstrap", "--env", "dev", "--yes"]);
+    without.refused(6, "or log in with glab auth login");
+    let host = lab.gitlab.url().trim_start_matches("http://").to_owned();
+    let path = with_glab(&lab, &host, lab.gitlab.operator_token().expose());
+    let mut command = newcomer.command(&["bootstrap", "--env", "dev"]);
+    command.env("PATH", &path);
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Use the token from glab for", "y");
+    terminal.answer("Go ahead?", "y");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(lab.minted().len(), 1);
 }
 
 /// A key in `keys.txt`, as the plugin's own tool writes it.
