@@ -145,7 +145,9 @@ fn a_skipped_step_keeps_no_other_from_being_done_and_says_how_to_do_it_later() {
     terminal.answer("Make it?", "n");
     let (status, said) = terminal.end();
     assert_eq!(status, 130, "{said}");
-    let hint = format!("your token for devmode is not made either: it would be encrypted for you alone; to do both later: {later} --request-access qa");
+    let hint = format!(
+        "your token for devmode is not made either: it would be encrypted for you alone; to do both later: {later} --request-access qa"
+    );
     assert!(said.contains("declined; nothing was changed") && said.contains(&hint), "{said}");
 
     // Without the account, and then without the token: access is asked for.

@@ -140,8 +140,7 @@ fn ctrl_c_at_each_question_of_adopt_writes_nothing() {
     };
     let state = || (lab.head(), lab.git(["status", "--porcelain", "--ignored"]), lab.requests().len());
     let untouched = state();
-    let (bound, shown, ahead) =
-        ("Use the token from GITLAB_TOKEN", "to ask whose they are?", "Go ahead?");
+    let (bound, shown, ahead) = ("Use the token from GITLAB_TOKEN", "to ask whose they are?", "Go ahead?");
 
     let mut terminal = sits();
     terminal.expect(bound);
