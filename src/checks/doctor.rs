@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Row;
-use crate::checks::hook::Runner;
+use crate::checks::hook::{Call, Runner};
 use crate::error::Error;
 use crate::hint::{Here, Hint};
 use crate::journal::Replay;
@@ -219,8 +219,8 @@ pub enum Hook {
         path: String,
         /// Which of the two.
         runner: Runner,
-        /// Whether it runs `provision check`.
-        checks: bool,
+        /// What becomes of `provision check` in it.
+        call: Call,
     },
     /// Cannot be told.
     Unknown(String),

@@ -1,5 +1,5 @@
 //! `provision bootstrap`: a new developer's way from a clone to a working secrets file. Each step finds what is there
-//! already, so that it can be run again at any time.
+//! already, so that it can be run again at any time; one that the person skips keeps no other from being done.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::writer::{self, Carried, Job};
 use super::{Exit, access, own_key};
 use crate::apply;
 use crate::cli::{BootstrapArgs, RunArgs, WriteArgs};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::credential::Given;
 use crate::observe::environments;
 use crate::observe::own::{self, Own};
@@ -40,33 +40,101 @@ pub async fn run(args: &BootstrapArgs, ui: Ui, world: &World) -> Result<Exit> {
         yes: args.write.run.yes,
         dry_run: args.write.run.dry_run,
     };
-    if !own_key::own(wish, ui, world)? {
-        return Ok(Exit::Done);
+    let again = Again { environment: &environment.name, wanted: &args.request_access };
+    match own_key::own(wish, ui, world) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Exit::Done),
+        // What is for the team can be made without a key of one's own.
+        Err(error) if is_skipped(&error) && !environment.is_personal() => ui.say("key: skipped"),
+        Err(error) if is_skipped(&error) => return Err(again.after_key(error)),
+        Err(error) => return Err(error),
     }
-    let run = &args.write.run;
     let carried = token(args, environment.clone(), &repo, ui, world).await?;
     if !ui.json() {
         carried.report(ui, None)?;
     }
-    let asked = match &carried.outcome {
-        Ok(_) if !wanted.is_empty() => {
-            ask_for_access(args, &wanted, &environment, &repo, ui, world).await.map(Some)
+    let skipped = carried.outcome.as_ref().is_err_and(is_skipped);
+    let asked = if wanted.is_empty() || (carried.outcome.is_err() && !skipped) {
+        Ok(None)
+    } else {
+        if skipped {
+            ui.say("token: skipped");
+        } else if !args.write.run.dry_run {
+            interrupt::something_was_made();
         }
-        _ => Ok(None),
+        ask_for_access(args, &wanted, &environment, &repo, ui, world).await.map(Some)
     };
     if ui.json() {
         carried.report(ui, asked.as_ref().ok().and_then(Option::as_ref))?;
     }
-    let exit = carried.outcome?;
-    asked?;
-    if run.dry_run {
-        return Ok(exit);
+    let exit = match carried.outcome {
+        Err(error) if skipped => {
+            return Err(again.after_token(match asked {
+                Ok(None) => error,
+                Ok(Some(_)) => interrupt::error("declined"),
+                Err(error) if is_skipped(&error) => again.after_access(error),
+                Err(error) => error,
+            }));
+        }
+        outcome => outcome?,
+    };
+    if !args.write.run.dry_run {
+        next(&environment, &wanted, &repo, ui)?;
     }
+    match asked {
+        Err(error) if is_skipped(&error) => Err(again.after_access(error)),
+        asked => asked.map(|_| exit),
+    }
+}
+
+fn next(environment: &Environment, wanted: &[Environment], repo: &Repository, ui: Ui) -> Result<()> {
     ui.say(&format!("next: provision exec --env {} -- COMMAND", environment.name));
-    if wanted.is_empty() && environments::names(&repo)?.len() > 1 {
+    if wanted.is_empty() && environments::names(repo)?.len() > 1 {
         ui.say("to read more: provision bootstrap --request-access NAME asks a maintainer for it");
     }
-    Ok(exit)
+    Ok(())
+}
+
+/// Whether the person said no to a step. The others have their turn all the same.
+fn is_skipped(error: &Error) -> bool {
+    error.kind() == Kind::Interrupted
+}
+
+/// The command that does later what was skipped.
+struct Again<'a> {
+    environment: &'a str,
+    /// To read more.
+    wanted: &'a [String],
+}
+
+impl Again<'_> {
+    fn command(&self, with_access: bool) -> String {
+        let command = format!("provision bootstrap --env {}", word(self.environment));
+        if with_access && !self.wanted.is_empty() {
+            return format!("{command} --request-access {}", word(self.wanted.join(",")));
+        }
+        command
+    }
+
+    fn after_key(&self, error: Error) -> Error {
+        error.hint(format!(
+            "your token for {} is not made either: it would be encrypted for you alone; to do both later: {}",
+            self.environment,
+            self.command(true)
+        ))
+    }
+
+    fn after_token(&self, error: Error) -> Error {
+        error.hint(format!(
+            "your token for {} is not made; to do it later: {}",
+            self.environment,
+            self.command(false)
+        ))
+    }
+
+    fn after_access(&self, error: Error) -> Error {
+        error.hint(format!("to ask for it later: {}", self.command(true)))
+    }
 }
 
 async fn ask_for_access(
@@ -78,15 +146,16 @@ async fn ask_for_access(
     world: &World,
 ) -> Result<Requested> {
     let RunArgs { yes, dry_run, lock_timeout, .. } = args.write.run;
-    if !dry_run {
-        interrupt::something_was_made();
-    }
     let own = own::find(environment, repo, world)?.map(|own| own.user.to_string());
     let called = args.name.clone().or(own).ok_or_else(|| {
         Error::new(Kind::Usage, "it is not known what you are called").hint("add --name NAME")
     })?;
     let consent = Consent { yes, dry_run, lock_timeout, verb: "bootstrap" };
-    access::request(wanted, &called, consent, repo, ui, world).await
+    let requested = access::request(wanted, &called, consent, repo, ui, world).await?;
+    if matches!(requested, Requested::Open { .. }) {
+        interrupt::something_was_made();
+    }
+    Ok(requested)
 }
 
 /// The one that was named, else the only one that is for each person alone.
@@ -128,7 +197,10 @@ async fn token(
     let given = connections.given();
     let made_now = given.is_none() && connections.is_empty(&environment.gitlab);
     let value = if made_now {
-        without_credential(&connections, &environment, repo, &args.write, ui, world).await?
+        match without_credential(&connections, &environment, repo, &args.write, ui, world).await {
+            Ok(value) => value,
+            Err(error) => return Ok(Carried::stopped(error, repo)),
+        }
     } else {
         given
     };

@@ -159,7 +159,10 @@ impl Pasting<'_> {
         let refused = |differences: Vec<String>| {
             Error::new(Kind::Refused, format!("token {} is not what {} asks for", record.id, asked.key))
                 .because(differences.join("; "))
-                .hint(format!("revoke it at {}, and make one as the form has it", page(client)))
+                .hint(format!(
+                    "make one as the form has it; where this one was made for nothing else, revoke it at {}",
+                    page(client)
+                ))
         };
         if taken(record.id) {
             return Err(refused(vec!["it is in use already".to_owned()]));

@@ -95,12 +95,17 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    /// A job that did not begin.
+    pub(super) fn stopped(error: Error, repo: &Repository) -> Self {
+        Self { outcome: Err(error), done: Vec::new(), planned: None, here: repo.here().clone() }
+    }
+
     /// Says what was done, or would be; `access`: what was asked for beside it, which is part of the one JSON document.
     pub(super) fn report(&self, ui: Ui, access: Option<&Requested>) -> Result<()> {
         if let Some(plans) = &self.planned {
             return report::planned(ui, plans, access);
         }
-        if self.outcome.is_ok() || !self.done.is_empty() {
+        if self.outcome.is_ok() || !self.done.is_empty() || access.is_some() {
             report::done(ui, &self.done, access, &self.here)
         } else {
             Ok(())

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{POLICY, environments, inspect, interrupted, secrets, uncommitted, unlisted};
 use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKeys, Repository as Facts};
-use crate::checks::hook::Runner;
+use crate::checks::hook::{Runner, call};
 use crate::checks::{Row, of_a_person, status};
 use crate::error::{Error, Result};
 use crate::hint::Hint;
@@ -119,8 +119,9 @@ fn differing(repo: &Repository, environments: &[Environment]) -> Result<Vec<Erro
 
 fn hook(repo: &Repository) -> Hook {
     let other = |runner, path: &Path| {
-        let checks = read::text(path).is_ok_and(|text| text.contains("provision check"));
-        Hook::Other { path: path.display().to_string(), runner, checks }
+        let strict = path.parent().is_some_and(|folder| folder.ends_with(".husky"));
+        let text = read::text(path).unwrap_or_default();
+        Hook::Other { path: path.display().to_string(), runner, call: call(runner, &text, strict) }
     };
     match repo.hook_state() {
         Ok(HookState::Ours(_)) => Hook::Ours,

@@ -39,7 +39,8 @@ impl Form {
     #[must_use]
     pub fn hint(&self) -> String {
         let addresses: Vec<&str> = self.addresses.iter().map(Url::as_str).collect();
-        format!("make it at {} (expiration: {})", addresses.join(" or "), self.expires)
+        let addresses = addresses.join("\nor, at GitLab 18.8 and earlier, at ");
+        format!("make it at {addresses}\nexpiration: {}", self.expires)
     }
 }
 

@@ -150,7 +150,7 @@ fn approvals_that_others_may_write_are_refused() {
 }
 
 /// A glab that keeps one token, for one host, and would give the variable's for any host as the real one does.
-fn with_glab(lab: &Lab, host: &str, token: &str) -> String {
+pub(crate) fn with_glab(lab: &Lab, host: &str, token: &str) -> String {
     let folder = lab.everything().join("glab");
     fs::create_dir(&folder).unwrap();
     let script = format!(

@@ -206,6 +206,12 @@ fn doctor_advises_the_line_that_hook_install_does() {
     let said = lab.provision(["doctor", "--offline"]);
     assert!(said.out.contains("runs provision check"), "{}", said.out);
 
+    // Behind its end, it is as good as none.
+    fs::write(lab.repo().join(HOOK), format!("#!/bin/sh\nexit 0\n{advice}\n")).unwrap();
+    let said = lab.provision(["doctor", "--offline"]);
+    assert_eq!(said.status, 3, "{said:?}");
+    assert!(said.out.contains("ends before its line with provision check"), "{}", said.out);
+
     lab.write(".pre-commit-config.yaml", "repos: []\n");
     for said in [lab.provision(["hook", "install"]).err, lab.provision(["doctor", "--offline"]).out] {
         assert!(said.contains("entry: provision check --staged"), "{said}");

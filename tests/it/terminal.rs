@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use provision::repo::lock::{Holder, RepoLock};
 
+use crate::adopt::by_hand;
 use crate::support::form::{DEV, Form};
 use crate::support::lab::{Lab, Said};
 use crate::support::newcomer::{Newcomer, PASTE};
@@ -124,6 +125,47 @@ fn ctrl_c_at_each_question_of_init_writes_no_file() {
     assert!(lab.read(".sops.yaml").contains("age1"));
 }
 
+#[test]
+fn ctrl_c_at_each_question_of_adopt_writes_nothing() {
+    let lab = Lab::bare(None);
+    lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
+    lab.write("secrets/qa.yaml", &format!("token: {}\n", by_hand(&lab, "By hand", "2027-10-01")));
+    lab.sops(["encrypt", "--in-place", "secrets/qa.yaml"]).ok();
+    lab.commit_all("by hand");
+    let host = lab.gitlab.url().to_owned();
+    let sits = || {
+        let mut command = lab.command(["adopt", "--gitlab", &host]);
+        command.env_remove("GITLAB_HOST");
+        Terminal::start(command)
+    };
+    let state = || (lab.head(), lab.git(["status", "--porcelain", "--ignored"]), lab.requests().len());
+    let untouched = state();
+    let (bound, shown, ahead) = ("Use the token from GITLAB_TOKEN", "to ask whose they are?", "Go ahead?");
+
+    let mut terminal = sits();
+    terminal.expect(bound);
+    interrupted(terminal, NOTHING);
+    assert_eq!(state(), untouched);
+
+    let mut terminal = sits();
+    terminal.answer(bound, "y");
+    terminal.expect(shown);
+    interrupted(terminal, NOTHING);
+    assert_eq!(state(), untouched, "nothing was shown to anybody");
+
+    let mut terminal = sits();
+    terminal.answer(shown, "y");
+    terminal.expect(ahead);
+    interrupted(terminal, NOTHING);
+    assert_eq!((state().0, state().1), (untouched.0, untouched.1));
+
+    let mut terminal = sits();
+    terminal.answer(shown, "y");
+    terminal.answer(ahead, "y");
+    let (status, said) = terminal.end();
+    assert_eq!(status, 0, "{said}");
+}
+
 /// A command that asks before it writes, on a desk where there is something to do.
 fn asking() -> (Lab, Vec<(Vec<&'static str>, &'static str)>) {
     let lab = Lab::new();
@@ -207,6 +249,45 @@ fn narrow_dumb_and_colourless_terminals_say_the_same() {
     let said = on_a_terminal(&dumb, 80, &[("TERM", "dumb")]);
     assert!(!said.contains('\x1b'), "{said:?}");
     assert_eq!(text(&said, &dumb), expected);
+}
+
+/// The lines that a command says on a terminal of 50 columns, whatever the terminal makes of them.
+fn lines_on_a_narrow_one(lab: &Lab, args: &[&str]) -> Vec<String> {
+    let (_, said) = Terminal::with_columns(&lab.command(args), 50).end();
+    console::strip_ansi_codes(&said).lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn a_row_of_the_status_is_one_line_however_narrow_the_terminal_is() {
+    let lab = Lab::new();
+    lab.provision(["--env", "dev,qa", "--yes"]).ok();
+    let wide = lab.provision(["status"]).out;
+    let narrow = lines_on_a_narrow_one(&lab, &["status"]);
+    assert!(wide.lines().any(|row| row.len() > 50), "{wide}");
+    for row in wide.lines() {
+        assert!(narrow.iter().any(|line| line == row), "{row:?} is not one of {narrow:?}");
+    }
+}
+
+#[test]
+fn a_command_that_mends_can_be_copied_from_a_narrow_terminal() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.write(".sops.yaml", &format!("{}# edited\n", lab.read(".sops.yaml")));
+    let said = lab.provision(["doctor", "--offline"]).out;
+    let commands = |text: &[&str]| -> Vec<String> {
+        let mends = text.iter().filter_map(|line| line.trim().strip_prefix("-> "));
+        mends.map(str::to_owned).collect()
+    };
+    let narrow = lines_on_a_narrow_one(&lab, &["doctor", "--offline"]);
+    let narrow: Vec<&str> = narrow.iter().map(String::as_str).collect();
+    let wide = commands(&said.lines().collect::<Vec<_>>());
+    assert!(wide.iter().any(|command| command.len() > 50 && command.contains("git restore")), "{wide:?}");
+    assert_eq!(commands(&narrow), wide);
+    for line in narrow.iter().filter(|line| line.chars().count() > 50 && !line.contains("-> ")) {
+        let text: String = line.chars().skip(11).collect();
+        assert!(!text.contains(' '), "{line:?} could be broken between words");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::Grade;
 use super::{Hook, Observed, Repository, Said, count};
-use crate::checks::{Severity, State, hook};
+use crate::checks::hook::{self, Call};
+use crate::checks::{Severity, State};
 use crate::error::Error;
 use crate::hint::Hint;
 use crate::plan::options::Options;
@@ -61,12 +62,20 @@ pub(super) fn hook(observed: &Observed) -> Vec<Said> {
     let Some(repository) = repository(observed) else { return Vec::new() };
     vec![match &repository.hook {
         Hook::Ours => Said::ok("provision check runs before each commit"),
-        Hook::Other { path, checks: true, .. } => Said::ok(format!("{path} runs provision check")),
+        Hook::Other { path, call: Call::Heeded, .. } => Said::ok(format!("{path} runs provision check")),
+        Hook::Other { path, runner, call: Call::Unreached } => Said::warning(
+            format!("{path} ends before its line with provision check"),
+            hook::advice(*runner, path),
+        ),
+        Hook::Other { path, runner, call: Call::Unheeded } => Said::warning(
+            format!("{path} runs provision check, and commits whatever that says"),
+            hook::advice(*runner, path),
+        ),
         Hook::None => Said {
             mend: Some("provision hook install".into()),
             ..Said::note("no hook looks for secrets in the clear before a commit")
         },
-        Hook::Other { path, runner, checks: false } => Said {
+        Hook::Other { path, runner, call: Call::Missing } => Said {
             mend: Some(hook::advice(*runner, path).into()),
             ..Said::note(format!("{path} is the hook here and does not run provision check"))
         },
