@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
 use crate::plan::rekey::{Elsewhere, File, Observed, Reader, State, Wanted};
 use crate::profile::{Recipients, SecretsFile};
+use crate::readership::known_keys::KnownKeys;
 use crate::repo::{Difference, Fingerprint, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
 use crate::world::World;
@@ -61,6 +62,8 @@ pub struct Wish {
     pub within: Vec<String>,
     /// The policy as it is to be; `None` means HEAD's.
     pub policy: Option<String>,
+    /// The data keys that somebody who leaves may know: a file that may have one of them gets another.
+    pub known_keys: KnownKeys,
 }
 
 /// Looks at everything.
@@ -86,8 +89,13 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     let names = names(repo, &head, &policy, wish.policy.as_deref())?;
     let (left, standing): (Vec<_>, Vec<_>) =
         standing.into_iter().partition(|file| nested.over(file.path.as_str()).is_some());
-    let look =
-        Looking { policy: &policy, names: &names, remembered: &remembered(&locks), identities: &identities };
+    let look = Looking {
+        policy: &policy,
+        names: &names,
+        remembered: &remembered(&locks),
+        known_keys: &wish.known_keys,
+        identities: &identities,
+    };
     let read = repo.reader();
     let looked = cores::on_all(standing.len(), |number| {
         let file = &standing[number];
@@ -272,6 +280,7 @@ struct Looking<'a> {
     policy: &'a Policy,
     names: &'a [Names],
     remembered: &'a BTreeMap<String, BTreeSet<Path>>,
+    known_keys: &'a KnownKeys,
     identities: &'a Identities,
 }
 
@@ -335,6 +344,9 @@ impl Looking<'_> {
             opens: file.may_be_opened_by(self.identities),
             leaves: BTreeMap::new(),
         };
+        if let Ok(wanted) = &mut facts.wanted {
+            wanted.new_data_key = wanted.new_data_key || self.may_have_known_key(path, bytes, facts.opens);
+        }
         if !facts.is_in_line() {
             facts.leaves = leaves(&file, self.remembered.get(path));
         }
@@ -342,6 +354,14 @@ impl Looking<'_> {
             facts.readers = readers(&file, self.names);
         }
         Ok(facts)
+    }
+
+    /// Whether the file may have a data key that somebody who leaves knows. What does not open may.
+    fn may_have_known_key(&self, path: &str, bytes: &[u8], opens: bool) -> bool {
+        let Some(known) = self.known_keys.of(path) else { return false };
+        let open = || secrets::parse(path, bytes).ok()?.open(self.identities).ok();
+        let Some(opened) = opens.then(open).flatten() else { return true };
+        known.iter().any(|trace| opened.may_share_data_key(trace))
     }
 
     /// A file that the work tree has not. Nothing can be written in its place, so HEAD's must be as it should be.
@@ -380,7 +400,10 @@ impl Looking<'_> {
             if let Ok(before) = self.facts(&name, &at_head)
                 && !before.is_in_line()
             {
-                if difference == Difference::Unstaged && self.is_rekeyed(&path, &at_head, repo)? {
+                let new_data_key = before.wanted.as_ref().is_ok_and(|wanted| wanted.new_data_key);
+                if difference == Difference::Unstaged
+                    && self.is_rekeyed(&path, &at_head, new_data_key, repo)?
+                {
                     state = State::Rekeyed;
                 }
                 facts = Ok(before);
@@ -397,14 +420,20 @@ impl Looking<'_> {
     }
 
     /// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.
-    fn is_rekeyed(&self, path: &RelPath, at_head: &[u8], repo: &Repository) -> Result<bool> {
+    fn is_rekeyed(
+        &self,
+        path: &RelPath,
+        at_head: &[u8],
+        new_data_key: bool,
+        repo: &Repository,
+    ) -> Result<bool> {
         let Some(now) = repo.work_tree_content(path)? else { return Ok(false) };
         let Ok(rule) = self.policy.rule_for(path.as_str()) else { return Ok(false) };
         let open = |bytes: &[u8]| -> Option<Opened> {
             secrets::parse(path.as_str(), bytes).ok()?.open(self.identities).ok()
         };
         Ok(match (open(at_head), open(&now)) {
-            (Some(before), Some(after)) => before.may_have_become(&after, rule),
+            (Some(before), Some(after)) => before.may_have_become(&after, rule, new_data_key),
             _ => false,
         })
     }

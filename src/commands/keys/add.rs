@@ -13,6 +13,7 @@ use crate::observe::readership::{policy_of, present};
 use crate::plan::deliver::Topic;
 use crate::profile::Recipients;
 use crate::readership::admission::rules;
+use crate::readership::known_keys::KnownKeys;
 use crate::repo::Repository;
 use crate::sops::{PolicyEdit, Recipient, RecipientError};
 use crate::ui::Ui;
@@ -48,6 +49,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
         within: Vec::new(),
         subject: Some(format!("provision(keys): add {}", args.name)),
         edit: Some(&edit),
+        known_keys: KnownKeys::default(),
         then: &[],
     };
     rekeying::report(&rekeying::run(&job, repo, &args.write, ui, world).await?, &args.write, ui)
