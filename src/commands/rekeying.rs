@@ -158,7 +158,7 @@ impl Run<'_> {
         let Job { within, known_keys, .. } = self.job;
         let wish = Wish { within: within.clone(), policy, known_keys: known_keys.clone() };
         let (ground, observed) = observe(repo, self.world, wish)?;
-        Ok((ground, plan(observed)?))
+        Ok((ground, plan(observed)))
     }
 
     /// Shows the plan, and asks where there is something to do that was not agreed to before.

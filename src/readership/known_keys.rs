@@ -95,8 +95,7 @@ mod tests {
     fn version(path: &str, readers: &[&Reader], wrapped: &[u8]) -> Rc<Version> {
         let readers = readers.iter().map(|reader| (*reader).clone()).collect();
         let wrapped = wrapped.iter().map(|&number| [number; 32]).collect();
-        let fact =
-            Fact::Secrets { readers, encrypted: Rc::default(), trace: KeyTrace::default(), wrapped };
+        let fact = Fact::Secrets { readers, encrypted: Rc::default(), trace: KeyTrace::default(), wrapped };
         Rc::new(Version { path: path.to_owned(), content: String::new(), fact })
     }
 

@@ -79,7 +79,7 @@ impl Scene {
         let policy = self.edit.clone().filter(|text| text.trim_end() != at_head);
         let (ground, observed) = observe(&repo, &world, Wish { policy, ..Wish::default() })?;
         let how = How { commit: true, subject: None };
-        Ok(rekey(plan(observed)?, &ground, how, &world, &silent())?.0)
+        Ok(rekey(plan(observed), &ground, how, &world, &silent())?.0)
     }
 
     fn run(&self, effects: &Rc<Faulty>) -> End {

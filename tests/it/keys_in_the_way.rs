@@ -36,7 +36,10 @@ fn type_hint(lab: &Lab, said: &Said, command: &str) {
 fn a_mistake_in_a_rule_for_no_file_yet_passes_no_gate() {
     let (lab, ben) = (lab(), Person::new("ben"));
     let wrong = "  - path_regex: ^new/\n    age: age1typo\n";
-    lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("creation_rules:\n", &format!("creation_rules:\n{wrong}")));
+    lab.write(
+        ".sops.yaml",
+        &lab.read(".sops.yaml").replace("creation_rules:\n", &format!("creation_rules:\n{wrong}")),
+    );
     lab.commit_all("a rule for what is to come");
     for gate in [&["check"][..], &["rekey", "--check"], &["doctor"]] {
         let said = lab.provision(gate);
@@ -57,7 +60,11 @@ fn a_new_file_that_was_never_committed_is_not_said_to_be_restorable() {
         lab.git(how);
         let said = add(&lab, &ben);
         assert!(said.status == 5 && !said.err.contains("restore"), "{said:?}");
-        type_hint(&lab, &said, if how.len() == 2 { "git commit" } else { "git add secrets/n.yaml && git commit" });
+        type_hint(
+            &lab,
+            &said,
+            if how.len() == 2 { "git commit" } else { "git add secrets/n.yaml && git commit" },
+        );
         add(&lab, &ben).ok();
         assert!(ben.reads(&lab, "secrets/n.yaml").is_some());
     }
@@ -69,7 +76,8 @@ fn files_that_are_edited_in_the_same_way_are_named_together() {
     for file in [X, "secrets/y.yaml"] {
         lab.sops(["set", file, "[\"a\"]", "\"two\""]).ok();
     }
-    let said = add(&lab, &ben).refused(5, "secrets/x.yaml, secrets/y.yaml have changes that are not committed");
+    let said =
+        add(&lab, &ben).refused(5, "secrets/x.yaml, secrets/y.yaml have changes that are not committed");
     type_hint(&lab, &said, "git restore --staged --worktree secrets/x.yaml secrets/y.yaml");
     add(&lab, &ben).ok();
 }
@@ -80,7 +88,8 @@ fn a_staged_deletion_or_rename_is_committed_as_it_is_staged() {
     for how in [&["rm", "-q", X][..], &["mv", X, "secrets/z.yaml"]] {
         let lab = lab();
         lab.git(how);
-        let said = add(&lab, &ben).refused(5, "secrets/x.yaml was deleted, and the deletion is not committed");
+        let said =
+            add(&lab, &ben).refused(5, "secrets/x.yaml was deleted, and the deletion is not committed");
         assert!(!said.err.contains("git add secrets/x.yaml"), "{said:?}");
         type_hint(&lab, &said, "git commit");
         add(&lab, &ben).ok();
@@ -91,10 +100,18 @@ fn a_staged_deletion_or_rename_is_committed_as_it_is_staged() {
 fn a_file_at_the_root_comes_back_into_a_sparse_checkout_as_the_hint_says() {
     let (lab, ben) = (lab(), Person::new("ben"));
     lab.write("root.yaml", "a: one\n");
-    lab.sops(["encrypt", "-i", "--age", &lab.recipient, "root.yaml"]).ok();
     lab.write(".sops.yaml", &lab.read(".sops.yaml").replace("^secrets/", "yaml$"));
+    lab.sops(["encrypt", "-i", "root.yaml"]).ok();
     lab.commit_all("at the root");
-    lab.git(["sparse-checkout", "set", "--no-cone", "/secrets/", "/.sops.yaml", "/environments/", "/templates/"]);
+    lab.git([
+        "sparse-checkout",
+        "set",
+        "--no-cone",
+        "/secrets/",
+        "/.sops.yaml",
+        "/environments/",
+        "/templates/",
+    ]);
     let said = add(&lab, &ben);
     assert_eq!(said.status, 5, "{said:?}");
     type_hint(&lab, &said, "git sparse-checkout add /root.yaml");

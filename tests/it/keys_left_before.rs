@@ -116,10 +116,8 @@ fn no_successor_goes_into_a_file_whose_data_key_cannot_be_renewed() {
     lab.commit_all("two files");
     lab.provision(["--env", "qa", "--yes"]).ok();
     MEANS[0](&lab);
-    let only_eva = policy(
-        &[&Person::owner_of(&lab), &eva],
-        &[("^secrets/eva", &["eva"]), ("^secrets/", &["ana"])],
-    );
+    let only_eva =
+        policy(&[&Person::owner_of(&lab), &eva], &[("^secrets/eva", &["eva"]), ("^secrets/", &["ana"])]);
     lab.write(".sops.yaml", &only_eva);
     lab.sops(["updatekeys", "-y", "secrets/eva.sops.yaml"]).ok();
     lab.commit_all("eva's");

@@ -12,7 +12,8 @@ use crate::deliver::look_at;
 use crate::error::{Error, Kind, Result};
 use crate::hint::Here;
 use crate::observe::environments;
-use crate::observe::readership::{history, policy, policy_of, present};
+use crate::observe::readership::{history, policy, present};
+use crate::observe::rekey::sound;
 use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::{self, Done, Elsewhere};
@@ -154,7 +155,7 @@ async fn remove(
 ) -> Result<Outcome> {
     let edit = |text: &str| {
         let mut text = text.to_owned();
-        for reader in leaving(&args.name, &past.keys, &policy_of(&text)?)? {
+        for reader in leaving(&args.name, &past.keys, &sound(&text)?)? {
             text = without(&text, reader, &args.name)?;
         }
         Ok(text)

@@ -168,7 +168,8 @@ impl<'a> Rotation<'a> {
             Err(error) => return (Err(error), Vec::new()),
         };
         for (environment, file) in &wait {
-            let what = format!("{environment} is not rotated: {} may read what is written into {file}", self.name);
+            let what =
+                format!("{environment} is not rotated: {} may read what is written into {file}", self.name);
             self.ui.note(true, &what);
         }
         if environments.is_empty() {
