@@ -68,7 +68,7 @@ impl Repository {
     fn moved_already(&self, commit: ObjectId) -> Result<Vec<RelPath>, RepoError> {
         let Some(head) = self.head()?.commit else { return Ok(Vec::new()) };
         let mut moved = Vec::new();
-        for path in self.changed_between(head, commit)? {
+        for path in self.changed_between(Some(head), commit)? {
             let only_there = matches!(
                 self.differs_from_head(&path)?,
                 Some(Difference::Unstaged | Difference::Untracked | Difference::Missing)
