@@ -343,7 +343,7 @@ fn an_ssh_key_in_a_text_with_commas_is_taken_out() {
     for (with, without) in [
         (format!("'{me},{ssh} ana@desk'"), format!("'{me}'")),
         (format!("'{ssh}, {me}'"), format!("'{me}'")),
-        (format!("\"{me}, {ssh},{me2}\"", me2 = ANOTHER), format!("\"{me},{ANOTHER}\"")),
+        (format!("\"{me}, {ssh},{ANOTHER}\""), format!("\"{me},{ANOTHER}\"")),
     ] {
         let policy = |age: &str| format!("creation_rules:\n- age: {age}\n");
         assert_eq!(remove(&policy(&with), ssh), Ok(policy(&without)), "{with}");
