@@ -11,7 +11,6 @@ use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::{DeliverError, Way};
 use crate::plan::invocation::Verb;
 use crate::plan::options::{Chosen, Options, Renew};
-use crate::plan::rekey::EditedFiles;
 use crate::plan::{PlanError, Regain};
 use crate::profile::ProfileError;
 use crate::readership::admission::AdmissionError;
@@ -203,19 +202,10 @@ impl From<PolicyEditError> for Error {
             | PolicyEditError::Layout { .. }
             | PolicyEditError::Names
             | PolicyEditError::Reach => {
-                start.hint("edit it by hand, commit that, then run provision rekey")
+                start.hint("edit it by hand, then run provision rekey --with-policy: it commits both")
             }
             PolicyEditError::Policy(_) | PolicyEditError::NoRule { .. } => start,
         }
-    }
-}
-
-impl From<EditedFiles> for Error {
-    fn from(error: EditedFiles) -> Self {
-        let restore = "or go back to the committed state: git restore --staged --worktree ";
-        Self::from_source(Kind::Refused, &error)
-            .hint(Hint::from("commit them: git add ").paths(&error.paths).then(" && git commit"))
-            .hint(Hint::from(restore).paths(&error.paths))
     }
 }
 

@@ -11,10 +11,11 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::lock::Lock;
-use crate::sops::{Names, Path, Reader};
+use crate::sops::{KeyTrace, Names, Path, Reader, Wrapped};
 use crate::token::TokenId;
 
 pub mod admission;
+pub mod known_keys;
 pub mod leaving;
 pub mod listing;
 pub mod succession;
@@ -28,6 +29,10 @@ pub enum Fact {
         readers: Rc<[Reader]>,
         /// Its encrypted leaves.
         encrypted: Rc<[Path]>,
+        /// The trace of its data key.
+        trace: KeyTrace,
+        /// What its readers open.
+        wrapped: Rc<[Wrapped]>,
     },
     /// A lock.
     Lock(Lock),
@@ -346,7 +351,7 @@ impl History {
 /// The file, where somebody of `who` could read it.
 fn read<'v>(version: &'v Version, who: &BTreeSet<Reader>) -> Option<(&'v str, &'v [Path])> {
     match &version.fact {
-        Fact::Secrets { readers, encrypted } if readers.iter().any(|reader| who.contains(reader)) => {
+        Fact::Secrets { readers, encrypted, .. } if readers.iter().any(|reader| who.contains(reader)) => {
             Some((&version.path, encrypted))
         }
         _ => None,
@@ -374,7 +379,8 @@ mod tests {
         let encrypted: Rc<[Path]> = leaves.iter().map(|&leaf| Path::of_keys([leaf])).collect();
         let readers: Rc<[Reader]> = readers.iter().map(|reader| (*reader).clone()).collect();
         let (path, content) = (path.to_owned(), content.to_owned());
-        Rc::new(Version { path, content, fact: Fact::Secrets { readers, encrypted } })
+        let (trace, wrapped) = (KeyTrace::default(), Rc::default());
+        Rc::new(Version { path, content, fact: Fact::Secrets { readers, encrypted, trace, wrapped } })
     }
 
     fn lock(id: u64) -> Lock {

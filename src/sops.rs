@@ -25,6 +25,7 @@ mod gcm;
 mod go_yaml;
 mod ini;
 mod json;
+mod key_trace;
 mod keys;
 mod locked;
 mod mac;
@@ -62,6 +63,7 @@ pub use document::StructureError;
 pub use draft::{Draft, DraftError};
 pub use encrypted::{Difference, DocumentError, Encrypted};
 pub use format::Format;
+pub use key_trace::{KeyTrace, Wrapped};
 pub use keys::{
     Alone, Identities, IdentityError, IdentitySource, Outside, OutsideError, Recipient, RecipientError,
     Skipped, UnwrapError, generate_identity, with_passphrase,

@@ -225,14 +225,14 @@ impl Work<'_> {
             let leaves = leaves(&encrypted, Some(file.leaves.keys()));
             return Ok((Written { content, leaves }, None));
         }
-        let sealed = self.sealed(file, encrypted)?;
+        let sealed = self.sealed(file, change.wanted.new_data_key, encrypted)?;
         let leaves = leaves(sealed.file(), Some(file.leaves.keys()));
         let content = Fingerprint::of(sealed.bytes());
         Ok((Written { content, leaves }, Some(sealed)))
     }
 
     /// Opened, which verifies the MAC, and sealed for the readers whom the policy names.
-    fn sealed(&self, file: &GroundFile, encrypted: Encrypted) -> Result<Sealed, Why> {
+    fn sealed(&self, file: &GroundFile, new_data_key: bool, encrypted: Encrypted) -> Result<Sealed, Why> {
         let because = |error: &dyn std::fmt::Display| Why::Because { reason: error.to_string() };
         let rule = self.policy.rule_for(file.path.as_str()).map_err(|error| because(&error))?;
         let readers = readers(&encrypted, self.names);
@@ -248,8 +248,12 @@ impl Work<'_> {
                 Why::DoesNotOpen { reason, hints: cannot_open(other, &names).hints().to_vec() }
             }
         })?;
-        let rekeyed = opened.rekey(rule, self.now, &slots).map_err(|error| because(&error))?;
-        Ok(rekeyed.sealed)
+        let rekeyed = if new_data_key {
+            opened.rotate_data_key(rule, self.now, &slots)
+        } else {
+            opened.rekey(rule, self.now, &slots)
+        };
+        Ok(rekeyed.map_err(|error| because(&error))?.sealed)
     }
 }
 

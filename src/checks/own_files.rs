@@ -1,6 +1,6 @@
 //! Checks of the files that say what the secrets files should be: policy, profiles, templates, locks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::hint::Hint;
 use crate::lock::{self, Lock, LockError};
@@ -21,20 +21,14 @@ fn policy_mend(error: &PolicyError) -> &'static str {
     }
 }
 
-/// The policy as a whole, and the rules that files need.
-pub(super) fn policy(own: &Own, files: &[Judged]) -> Vec<Spot> {
+/// The policy as a whole, and every rule of it: one for files to come stops each rekey until then.
+pub(super) fn policy(own: &Own, _files: &[Judged]) -> Vec<Spot> {
     let Some(source) = &own.policy else { return Vec::new() };
     let policy = match &source.read {
         Ok(policy) => policy,
         Err(error) => return vec![Spot::of_error(&source.path, &error.to_string(), policy_mend(error))],
     };
-    let needed = files.iter().filter(|file| !file.personal && file.nested.is_none());
-    let errors: BTreeSet<String> = needed
-        .filter_map(|file| policy.rule_for(&file.path).err())
-        .filter(|error| !matches!(error, PolicyError::NoRule { .. }))
-        .map(|error| error.to_string())
-        .collect();
-    errors.iter().map(|error| Spot::of_error(&source.path, error, POLICY_MEND)).collect()
+    policy.problems().map(|error| Spot::of_error(&source.path, &error.to_string(), POLICY_MEND)).collect()
 }
 
 /// Policies below the root, where there are secrets files below them.

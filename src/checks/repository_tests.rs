@@ -173,7 +173,7 @@ fn a_clear_token_is_found_in_values_and_comments_and_not_shown() {
 fn rules_that_are_hidden_or_broken_are_found_in_the_policy() {
     let team = Team::new("- path_regex: ^secrets/qa\n  age: x\n");
     let own = Own::with_policy(Some((".sops.yaml".to_owned(), team.policy)));
-    assert_eq!(names(&findings(&own, &[])), [("policy-hidden-rule", 4)]);
+    assert_eq!(names(&findings(&own, &[])), [("policy-hidden-rule", 4), ("policy-readable", 5)]);
     let broken = "creation_rules:\n- path_regexp: x\n  age: y\n";
     let own = Own::with_policy(Some((".sops.yaml".to_owned(), broken.to_owned())));
     assert_eq!(names(&findings(&own, &[])), [("policy-readable", 2)]);

@@ -14,6 +14,7 @@ use crate::observe::{POLICY, environments};
 use crate::plan::access::{self, Access, Planned, Requested, shared};
 use crate::plan::deliver::{Topic, Way};
 use crate::profile::Environment;
+use crate::readership::listing::Present;
 use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
 use crate::sops::{Policy, Recipient};
 use crate::ui::{Ui, interrupt, prompt};
@@ -155,7 +156,7 @@ fn plan(wanted: &[Environment], called: &str, recipient: &Recipient, bench: Benc
     }
     let wanted: Vec<Environment> =
         wanted.iter().map(|one| environments::read(repo, &one.name)).collect::<Result<_>>()?;
-    let shared = present(repo)?.into_iter().filter(|file| !file.personal);
+    let shared = present(repo)?.into_iter().filter(Present::follows_policy);
     let shared: Vec<String> = shared.map(|file| file.path).collect();
     access::plan(&wanted, called, recipient, &text, &upstream, &shared).map_err(|error| {
         Error::from_source(Kind::Refused, &error).context(format!("{POLICY} is not changed"))

@@ -9,6 +9,7 @@ use crate::cli::RekeyArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::{POLICY, uncommitted};
 use crate::plan::deliver::Topic;
+use crate::readership::known_keys::KnownKeys;
 use crate::repo::{Difference, RelPath, Repository};
 use crate::ui::Ui;
 use crate::world::World;
@@ -25,7 +26,15 @@ pub async fn run(args: &RekeyArgs, ui: Ui, world: &World) -> Result<Exit> {
     }
     let edited = |_: &str| edited_policy(&repo);
     let edit: Option<Edit<'_>> = if args.with_policy { Some(&edited) } else { None };
-    let job = Job { verb: "rekey", topic: Topic::of("rekey"), within, subject: None, edit, then: &[] };
+    let job = Job {
+        verb: "rekey",
+        topic: Topic::of("rekey"),
+        within,
+        subject: None,
+        edit,
+        known_keys: KnownKeys::default(),
+        then: &[],
+    };
     rekeying::report(&rekeying::run(&job, &repo, &args.write, ui, world).await?, &args.write, ui)
 }
 

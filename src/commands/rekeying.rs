@@ -17,6 +17,7 @@ use crate::plan::deliver::{Topic, Waiting};
 use crate::plan::rekey::{Done, Plan, plan};
 use crate::plan::request::{RequestText, code};
 use crate::plan::{Note, Plan as TokenPlan};
+use crate::readership::known_keys::KnownKeys;
 use crate::repo::Repository;
 use crate::ui::progress::Progress;
 use crate::ui::{self, Ui, interrupt, prompt};
@@ -37,6 +38,8 @@ pub(super) struct Job<'a> {
     pub(super) subject: Option<String>,
     /// What becomes of the policy first.
     pub(super) edit: Option<Edit<'a>>,
+    /// The data keys that somebody who leaves may know.
+    pub(super) known_keys: KnownKeys,
     /// What the command does after that, so that one question is about both.
     pub(super) then: &'a [TokenPlan],
 }
@@ -152,9 +155,10 @@ impl Run<'_> {
             }
             None => None,
         };
-        let wish = Wish { within: self.job.within.clone(), policy };
+        let Job { within, known_keys, .. } = self.job;
+        let wish = Wish { within: within.clone(), policy, known_keys: known_keys.clone() };
         let (ground, observed) = observe(repo, self.world, wish)?;
-        Ok((ground, plan(observed)?))
+        Ok((ground, plan(observed)))
     }
 
     /// Shows the plan, and asks where there is something to do that was not agreed to before.

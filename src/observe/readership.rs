@@ -12,7 +12,7 @@ use crate::lock::{self, Lock};
 use crate::readership::listing::{Present, Together};
 use crate::readership::{Fact, History, Moment, Version};
 use crate::repo::{ObjectId, Repository};
-use crate::sops::{Encrypted, Form, Path, Policy, Reader};
+use crate::sops::{Encrypted, Form, Path, Policy, Reader, Wrapped};
 
 /// The history of all branches that this clone has.
 ///
@@ -54,6 +54,7 @@ pub fn history(repo: &Repository) -> Result<History> {
 struct Versions {
     readers: BTreeSet<Rc<[Reader]>>,
     leaves: BTreeSet<Rc<[Path]>>,
+    wrapped: BTreeSet<Rc<[Wrapped]>>,
 }
 
 impl Versions {
@@ -67,6 +68,8 @@ impl Versions {
             secrets::parse(path, bytes).map_or(Fact::Unreadable, |file| Fact::Secrets {
                 readers: once(&mut self.readers, readers(&file)),
                 encrypted: once(&mut self.leaves, encrypted(&file)),
+                trace: file.key_trace(),
+                wrapped: once(&mut self.wrapped, file.wrapped()),
             })
         } else {
             return None;

@@ -8,12 +8,14 @@ use crate::checks::nested::NestedPolicies;
 use crate::cores;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
-use crate::plan::rekey::{Elsewhere, File, Observed, Reader, State, Wanted};
+use crate::plan::rekey::{Elsewhere, File, Observed, Reader, Wanted};
 use crate::profile::{Recipients, SecretsFile};
+use crate::readership::known_keys::KnownKeys;
 use crate::repo::{Difference, Fingerprint, Head, RelPath, Repository, Standing, Upstream};
 use crate::sops::{Encrypted, Identities, Names, Opened, Path, Policy};
 use crate::world::World;
 
+use super::uncommitted::{InTheWay, refuse};
 use super::{POLICY, environments, inspect, interrupted, readership, secrets, uncommitted, unusable_policy};
 
 /// What `apply` stands on.
@@ -61,6 +63,8 @@ pub struct Wish {
     pub within: Vec<String>,
     /// The policy as it is to be; `None` means HEAD's.
     pub policy: Option<String>,
+    /// The data keys that somebody who leaves may know: a file that may have one of them gets another.
+    pub known_keys: KnownKeys,
 }
 
 /// Looks at everything.
@@ -86,8 +90,13 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
     let names = names(repo, &head, &policy, wish.policy.as_deref())?;
     let (left, standing): (Vec<_>, Vec<_>) =
         standing.into_iter().partition(|file| nested.over(file.path.as_str()).is_some());
-    let look =
-        Looking { policy: &policy, names: &names, remembered: &remembered(&locks), identities: &identities };
+    let look = Looking {
+        policy: &policy,
+        names: &names,
+        remembered: &remembered(&locks),
+        known_keys: &wish.known_keys,
+        identities: &identities,
+    };
     let read = repo.reader();
     let looked = cores::on_all(standing.len(), |number| {
         let file = &standing[number];
@@ -100,27 +109,31 @@ pub fn observe(repo: &Rc<Repository>, world: &World, wish: Wish) -> Result<(Grou
         new_readers: new_readers(repo, &policy, &names)?,
         new_policy: wish.policy.is_some(),
     };
-    let mut files = BTreeMap::new();
+    let (mut files, mut in_the_way) = (BTreeMap::new(), Vec::new());
     for (file, seen) in standing.into_iter().zip(looked) {
         let Some(seen) = seen? else {
             match look.away(&file, repo)? {
                 Away::NoSecrets => {}
                 Away::InLine => observed.in_line += 1,
                 Away::Unknown(why) => {
-                    observed.files.push(unknown(file.path.to_string(), State::Committed, why));
+                    observed.files.push(unknown(file.path.to_string(), why));
                 }
             }
             continue;
         };
         let awaits = awaited.get(file.path.as_str()).cloned();
-        let (seen, kept) = look.judge(file.path, seen, repo)?;
+        let Judged { file: seen, kept, why } = look.judge(file.path.clone(), seen, repo)?;
         if seen.wanted.as_ref().is_ok_and(Wanted::is_nothing) {
             observed.in_line += 1;
             continue;
         }
+        if seen.wanted.is_ok() && awaits.is_none() {
+            in_the_way.extend(why.map(|why| (file.path, why)));
+        }
         observed.files.push(File { awaits, ..seen });
         files.extend(kept.map(|kept| (kept.path.to_string(), kept)));
     }
+    refuse(&in_the_way)?;
     let ground = Ground { repo: Rc::clone(repo), head, files, locks, policy, names, new_policy: wish.policy };
     Ok((ground, observed))
 }
@@ -164,7 +177,15 @@ fn policy(repo: &Repository, wanted: Option<&str>) -> Result<Policy> {
         Some(text) => text.to_owned(),
         None => policy_at_head(repo)?,
     };
-    let policy = Policy::parse(&text).map_err(|error| unusable_policy(&error).hint(super::MEND_POLICY))?;
+    sound(&text)
+}
+
+/// The policy with this text, which has no mistake in any rule.
+///
+/// # Errors
+/// Where it is none, or has one.
+pub fn sound(text: &str) -> Result<Policy> {
+    let policy = Policy::parse(text).map_err(|error| unusable_policy(&error).hint(super::MEND_POLICY))?;
     check(&policy)?;
     Ok(policy)
 }
@@ -272,6 +293,7 @@ struct Looking<'a> {
     policy: &'a Policy,
     names: &'a [Names],
     remembered: &'a BTreeMap<String, BTreeSet<Path>>,
+    known_keys: &'a KnownKeys,
     identities: &'a Identities,
 }
 
@@ -281,6 +303,25 @@ struct Look {
     is_plain: bool,
     content: Fingerprint,
     facts: Result<Facts, String>,
+}
+
+/// What is made of one file.
+struct Judged {
+    /// As the planner sees it.
+    file: File,
+    /// What `apply` needs of it.
+    kept: Option<GroundFile>,
+    /// Why it cannot be written, where that is so.
+    why: Option<InTheWay>,
+}
+
+/// What became of a file that HEAD has otherwise.
+#[derive(Default)]
+struct Trial {
+    /// It is what a rekey of HEAD's leads to: our own work, or as good.
+    is_rekeyed: bool,
+    /// It has HEAD's data key, though it was to get another.
+    keeps_data_key: bool,
 }
 
 /// What HEAD has of a file that the work tree has not.
@@ -294,8 +335,8 @@ enum Away {
 }
 
 /// A file of which it cannot be told how it should be.
-fn unknown(path: String, state: State, why: String) -> File {
-    File { path, wanted: Err(why), state, readers: Vec::new(), opens: false, awaits: None }
+fn unknown(path: String, why: String) -> File {
+    File { path, wanted: Err(why), is_rekeyed: false, readers: Vec::new(), opens: false, awaits: None }
 }
 
 /// What is in a file, as far as it matters; of one that is as it should be only that.
@@ -335,6 +376,9 @@ impl Looking<'_> {
             opens: file.may_be_opened_by(self.identities),
             leaves: BTreeMap::new(),
         };
+        if let Ok(wanted) = &mut facts.wanted {
+            wanted.new_data_key = wanted.new_data_key || self.may_have_known_key(path, bytes, facts.opens);
+        }
         if !facts.is_in_line() {
             facts.leaves = leaves(&file, self.remembered.get(path));
         }
@@ -342,6 +386,14 @@ impl Looking<'_> {
             facts.readers = readers(&file, self.names);
         }
         Ok(facts)
+    }
+
+    /// Whether the file may have a data key that somebody who leaves knows. What does not open may.
+    fn may_have_known_key(&self, path: &str, bytes: &[u8], opens: bool) -> bool {
+        let Some(known) = self.known_keys.of(path) else { return false };
+        let open = || secrets::parse(path, bytes).ok()?.open(self.identities).ok();
+        let Some(opened) = opens.then(open).flatten() else { return true };
+        known.iter().any(|trace| opened.may_share_data_key(trace))
     }
 
     /// A file that the work tree has not. Nothing can be written in its place, so HEAD's must be as it should be.
@@ -367,45 +419,50 @@ impl Looking<'_> {
         }
     }
 
-    /// The file as the planner sees it, and what `apply` needs of it.
-    fn judge(&self, path: RelPath, look: Look, repo: &Repository) -> Result<(File, Option<GroundFile>)> {
+    /// Of a file that differs from HEAD's, HEAD's is what counts, where that one is not as it should be.
+    fn judge(&self, path: RelPath, look: Look, repo: &Repository) -> Result<Judged> {
         let name = path.to_string();
         let mut facts = look.facts;
-        let mut state = State::Committed;
+        let (mut is_rekeyed, mut why) = (false, None);
         if !look.is_plain
             && let Some(difference) = repo.differs_from_head(&path)?
         {
             let at_head = repo.content_at_head(&path)?.unwrap_or_default();
-            state = State::Edited;
+            why = Some(InTheWay::Differs(difference));
             if let Ok(before) = self.facts(&name, &at_head)
-                && !before.is_in_line()
+                && let Ok(wanted) = &before.wanted
+                && !wanted.is_nothing()
             {
-                if difference == Difference::Unstaged && self.is_rekeyed(&path, &at_head, repo)? {
-                    state = State::Rekeyed;
+                let trial = self.trial(&path, &at_head, wanted.new_data_key, repo)?;
+                if difference == Difference::Unstaged && trial.is_rekeyed {
+                    (is_rekeyed, why) = (true, None);
+                } else if trial.keeps_data_key && facts.as_ref().is_ok_and(Facts::is_in_line) {
+                    why = Some(InTheWay::KeepsDataKey);
                 }
                 facts = Ok(before);
             }
         }
         let facts = match facts {
             Ok(facts) => facts,
-            Err(why) => return Ok((unknown(name, state, why), None)),
+            Err(why) => return Ok(Judged { file: unknown(name, why), kept: None, why: None }),
         };
         let Facts { wanted, readers, opens, leaves } = facts;
-        let kept = GroundFile { path, content: look.content, leaves };
-        let file = File { path: name, wanted, state, readers, opens, awaits: None };
-        Ok((file, Some(kept)))
+        let kept = Some(GroundFile { path, content: look.content, leaves });
+        let file = File { path: name, wanted, is_rekeyed, readers, opens, awaits: None };
+        Ok(Judged { file, kept, why })
     }
 
-    /// Whether the file in the work tree is what a rekey of HEAD's leads to: our own work, or as good.
-    fn is_rekeyed(&self, path: &RelPath, at_head: &[u8], repo: &Repository) -> Result<bool> {
-        let Some(now) = repo.work_tree_content(path)? else { return Ok(false) };
-        let Ok(rule) = self.policy.rule_for(path.as_str()) else { return Ok(false) };
+    /// What became of HEAD's file in the work tree.
+    fn trial(&self, path: &RelPath, at_head: &[u8], new_data_key: bool, repo: &Repository) -> Result<Trial> {
+        let Some(now) = repo.work_tree_content(path)? else { return Ok(Trial::default()) };
+        let Ok(rule) = self.policy.rule_for(path.as_str()) else { return Ok(Trial::default()) };
         let open = |bytes: &[u8]| -> Option<Opened> {
             secrets::parse(path.as_str(), bytes).ok()?.open(self.identities).ok()
         };
-        Ok(match (open(at_head), open(&now)) {
-            (Some(before), Some(after)) => before.may_have_become(&after, rule),
-            _ => false,
+        let (Some(before), Some(after)) = (open(at_head), open(&now)) else { return Ok(Trial::default()) };
+        Ok(Trial {
+            is_rekeyed: before.may_have_become(&after, rule, new_data_key),
+            keeps_data_key: new_data_key && after.may_share_data_key(&before.file().key_trace()),
         })
     }
 }

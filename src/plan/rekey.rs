@@ -89,8 +89,9 @@ pub struct File {
     pub path: String,
     /// What its rule asks for; or why that cannot be done, or even told.
     pub wanted: Result<Wanted, String>,
-    /// How the file in the work tree stands to HEAD's.
-    pub state: State,
+    /// Whether the file in the work tree is what a rekey of HEAD's leads to: an earlier run was interrupted, or did not
+    /// commit.
+    pub is_rekeyed: bool,
     /// Who reads it now, where it does not open.
     pub readers: Vec<Reader>,
     /// Whether one of the identities at hand may open it.
@@ -141,17 +142,6 @@ impl Wanted {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// How a file in the work tree stands to HEAD's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The same.
-    Committed,
-    /// What a rekey of HEAD's leads to: an earlier run was interrupted, or did not commit.
-    Rekeyed,
-    /// Something else.
-    Edited,
 }
 
 /// What is going to be done.
@@ -253,39 +243,25 @@ impl fmt::Display for Why {
     }
 }
 
-/// Files that should change and have changes of somebody else in them.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} {} changes that are not committed", paths.join(", "), if paths.len() == 1 { "has" } else { "have" })]
-pub struct EditedFiles {
-    /// Which.
-    pub paths: Vec<String>,
-}
-
 /// Decides.
-///
-/// # Errors
-/// [`EditedFiles`]: nothing may be written over them, and nothing of theirs committed.
-pub fn plan(observed: Observed) -> Result<Plan, EditedFiles> {
+#[must_use]
+pub fn plan(observed: Observed) -> Plan {
     let Observed { files, elsewhere, in_line, new_readers, new_policy } = observed;
     let mut plan = Plan { new_policy, elsewhere, in_line, new_readers, ..Plan::default() };
-    let mut edited = Vec::new();
     for file in files {
         let path = file.path;
-        let skip = |why| Skipped { file: path.clone(), why };
-        match file.wanted {
-            Err(reason) => plan.skipped.push(skip(Why::Because { reason })),
-            Ok(_) if file.awaits.is_some() => {
-                let environment = file.awaits.unwrap_or_default();
-                plan.skipped.push(skip(Why::Awaits { environment }));
-            }
-            Ok(_) if file.state == State::Edited => edited.push(path),
-            Ok(_) if !file.opens => plan.skipped.push(skip(Why::CannotOpen { readers: file.readers })),
+        let why = match file.wanted {
+            Err(reason) => Why::Because { reason },
+            Ok(_) if file.awaits.is_some() => Why::Awaits { environment: file.awaits.unwrap_or_default() },
+            Ok(_) if !file.opens => Why::CannotOpen { readers: file.readers },
             Ok(wanted) => {
-                plan.changes.push(Change { file: path, wanted, done: file.state == State::Rekeyed });
+                plan.changes.push(Change { file: path, wanted, done: file.is_rekeyed });
+                continue;
             }
-        }
+        };
+        plan.skipped.push(Skipped { file: path, why });
     }
-    if edited.is_empty() { Ok(plan) } else { Err(EditedFiles { paths: edited }) }
+    plan
 }
 
 impl Plan {

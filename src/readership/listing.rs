@@ -19,6 +19,14 @@ pub struct Present {
     pub nested: bool,
 }
 
+impl Present {
+    /// Whether the policy at the root says who reads it.
+    #[must_use]
+    pub fn follows_policy(&self) -> bool {
+        !self.personal && !self.nested
+    }
+}
+
 /// Groups of readers of whom none can open a file alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Together {
@@ -77,8 +85,7 @@ fn row(reader: &Reader, in_policy: bool, policy: &Policy, files: &[Present]) -> 
     for file in files {
         let Ok(readers) = &file.readers else { continue };
         let reads = readers.contains(reader);
-        let should =
-            if file.personal || file.nested { Some(reads) } else { should(reader, policy, &file.path) };
+        let should = if file.follows_policy() { should(reader, policy, &file.path) } else { Some(reads) };
         if reads {
             row.reads.push(file.path.clone());
         }

@@ -35,6 +35,8 @@ pub enum Difference {
     Ignored,
     /// In HEAD and the index, gone from the worktree.
     Missing,
+    /// In HEAD, gone from the index and the worktree.
+    Removed,
     /// In HEAD, left out of the worktree by the sparse checkout.
     OutsideSparse,
     /// Marked by hand as not to be looked at (`git update-index --skip-worktree`).
@@ -233,6 +235,7 @@ fn compare(at_head: Entry, staged: Entry, on_disk: Entry) -> Option<Difference> 
         (true, false) if on_disk.is_none() => Some(Difference::Missing),
         (true, false) => Some(Difference::Unstaged),
         (false, true) if at_head.is_none() => Some(Difference::Added),
+        (false, true) if on_disk.is_none() => Some(Difference::Removed),
         (false, true) => Some(Difference::Staged),
         (false, false) if at_head.is_none() && on_disk.is_none() => Some(Difference::AddedAndMissing),
         (false, false) if at_head.is_none() => Some(Difference::AddedAndEdited),

@@ -189,8 +189,12 @@ impl RepoError {
                 return Some(Hint::from("git check-ignore -v ").path(path).then(" shows the rule"));
             }
             Self::OutsideSparse { path } => {
-                let directory = path.directories().last().unwrap_or(".");
-                return Some(Hint::from("git sparse-checkout add ").path(directory));
+                let add = Hint::from("git sparse-checkout add ");
+                return Some(match path.directories().last() {
+                    Some(directory) => add.path(directory),
+                    // Only patterns leave out a file at the root: this one is for it alone.
+                    None => add.then(word(format!("/{path}"))),
+                });
             }
             Self::Skipped { path } => {
                 return Some(Hint::from("git update-index --no-skip-worktree ").path(path));

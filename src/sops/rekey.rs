@@ -168,10 +168,10 @@ impl Opened {
     }
 
     /// Whether `after` is what a rekey of this file under `rule` may have led to: the same values, everything as the rule
-    /// wants it, and another data key where somebody has gone.
+    /// wants it, and another data key where somebody has gone, or where `new_data_key` says so.
     #[must_use]
-    pub fn may_have_become(&self, after: &Self, rule: &Rule) -> bool {
-        let Ok(plan) = self.file.plan(rule, false) else { return false };
+    pub fn may_have_become(&self, after: &Self, rule: &Rule, new_data_key: bool) -> bool {
+        let Ok(plan) = self.file.plan(rule, new_data_key) else { return false };
         let same_key = self.key.as_bytes() == after.key.as_bytes();
         let (had, has) = (&self.file.metadata.readers, &after.file.metadata.readers);
         // Shares may have been cut anew, an entry by itself is never touched.

@@ -77,9 +77,9 @@ impl Scene {
         let repo = Rc::new(Repository::discover(&self.lab.repo())?);
         let at_head = self.lab.git(["show", "HEAD:.sops.yaml"]);
         let policy = self.edit.clone().filter(|text| text.trim_end() != at_head);
-        let (ground, observed) = observe(&repo, &world, Wish { within: Vec::new(), policy })?;
+        let (ground, observed) = observe(&repo, &world, Wish { policy, ..Wish::default() })?;
         let how = How { commit: true, subject: None };
-        Ok(rekey(plan(observed)?, &ground, how, &world, &silent())?.0)
+        Ok(rekey(plan(observed), &ground, how, &world, &silent())?.0)
     }
 
     fn run(&self, effects: &Rc<Faulty>) -> End {

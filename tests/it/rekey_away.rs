@@ -50,10 +50,10 @@ fn a_removal_that_cannot_reach_a_file_is_refused_and_names_it() {
         ("was deleted, and the deletion is not committed", |lab| {
             std::fs::remove_file(lab.repo().join(OUT)).unwrap();
         }),
-        ("has changes that are not committed", |lab| {
+        ("was deleted, and the deletion is not committed", |lab| {
             lab.git(["rm", "-q", OUT]);
         }),
-        ("has changes that are not committed", conflict),
+        ("has merge conflicts", conflict),
     ];
     for (words, leave_out) in ways {
         let ben = Person::new("ben");

@@ -9,10 +9,13 @@ use super::super::{Exit, access};
 use crate::cli::KeysAddArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::environments;
-use crate::observe::readership::{policy_of, present};
+use crate::observe::readership::present;
+use crate::observe::rekey::sound;
 use crate::plan::deliver::Topic;
 use crate::profile::Recipients;
 use crate::readership::admission::rules;
+use crate::readership::known_keys::KnownKeys;
+use crate::readership::listing::Present;
 use crate::repo::Repository;
 use crate::sops::{PolicyEdit, Recipient, RecipientError};
 use crate::ui::Ui;
@@ -31,9 +34,9 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
     let named = within(&args.files, repo, world)?.unwrap_or_default();
     let wanted = wanted(&args.env, named, repo)?;
     let files: Vec<String> =
-        present(repo)?.into_iter().filter(|one| !one.personal && !one.nested).map(|one| one.path).collect();
+        present(repo)?.into_iter().filter(Present::follows_policy).map(|one| one.path).collect();
     let edit = |text: &str| {
-        let policy = policy_of(text)?;
+        let policy = sound(text)?;
         access::is_free(&args.name, &recipient, &policy)?;
         let rules = match &wanted {
             Some(wanted) => rules(&policy, wanted, &files)?,
@@ -48,6 +51,7 @@ pub(super) async fn run(args: &KeysAddArgs, repo: &Rc<Repository>, ui: Ui, world
         within: Vec::new(),
         subject: Some(format!("provision(keys): add {}", args.name)),
         edit: Some(&edit),
+        known_keys: KnownKeys::default(),
         then: &[],
     };
     rekeying::report(&rekeying::run(&job, repo, &args.write, ui, world).await?, &args.write, ui)

@@ -12,13 +12,15 @@ use crate::deliver::look_at;
 use crate::error::{Error, Kind, Result};
 use crate::hint::Here;
 use crate::observe::environments;
-use crate::observe::readership::{history, policy, policy_of, present};
+use crate::observe::readership::{history, policy, present};
+use crate::observe::rekey::sound;
 use crate::plan::deliver::Topic;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::{self, Done, Elsewhere};
 use crate::plan::{Note, Plan};
 use crate::profile::Environment;
 use crate::readership::Readable;
+use crate::readership::known_keys::KnownKeys;
 use crate::readership::leaving::{Renamed, keys_in, reads_by};
 use crate::readership::succession::{LeftBehind, left_behind};
 use crate::repo::Repository;
@@ -34,6 +36,8 @@ struct Past {
     /// Every key that was theirs.
     keys: BTreeSet<Reader>,
     readable: Readable,
+    /// The data keys that they may know.
+    known_keys: KnownKeys,
     /// Files of which some version cannot be read.
     unreadable: BTreeSet<String>,
     left_behind: Vec<LeftBehind>,
@@ -61,10 +65,11 @@ impl Past {
         let others = policy.readers().into_iter().collect();
         let left_behind = left_behind(&history, &present(repo)?, &keys, &others);
         let readable = history.readable_by(&keys);
+        let known_keys = history.keys_known_to(&keys);
         let unreadable = history.unreadable().into_iter().map(str::to_owned).collect();
         let environments = if args.rotate_tokens { environments::all(repo)? } else { Vec::new() };
         let here = repo.here().clone();
-        Ok(Self { keys, readable, unreadable, left_behind, here, environments })
+        Ok(Self { keys, readable, known_keys, unreadable, left_behind, here, environments })
     }
 }
 
@@ -89,7 +94,7 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         None => (Some(Vec::new()), false),
     };
     let then = tokens.as_deref().filter(|_| !waits).unwrap_or_default();
-    let (exit, done) = match remove(args, &past.keys, then, repo, ui, world).await? {
+    let (exit, done) = match remove(args, &past, then, repo, ui, world).await? {
         Outcome::Planned(plan, notes) => {
             let dry_run = DryRun { plan: &plan, notes: &notes, tokens: tokens.as_deref(), waits };
             return dry_run.show(args, &past, ui);
@@ -99,9 +104,10 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
     let read_on = read_on(&done.elsewhere, &past.keys);
     for Elsewhere { file, policy, .. } in &read_on {
         let name = &args.name;
-        ui.note(true, &format!("{file} is left to {policy}: {name} goes on reading it until that policy and sops updatekeys end it"));
+        ui.note(true, &format!("{file} is left to {policy}: {name} goes on reading it until that policy is without them and sops updatekeys and sops rotate -i have followed"));
     }
-    let are_out = done.skipped.is_empty() && read_on.is_empty();
+    let left: BTreeSet<String> = done.skipped.iter().map(|skipped| skipped.file.clone()).collect();
+    let are_out = left.is_empty() && read_on.is_empty();
     let exit = if read_on.is_empty() { exit } else { Exit::Attention };
     // Somebody may have been faster. Where the remote is gone now, what was seen of it counts.
     past = Past::of(args, repo, ui, world).unwrap_or(past);
@@ -119,7 +125,7 @@ pub(super) async fn run(args: &KeysRemoveArgs, repo: &Rc<Repository>, ui: Ui, wo
         ui::rekey::done(ui, &done)?;
     }
     let (rotated, replaced) = match rotation.check_that_they_are_out(repo, has_them) {
-        Ok(()) => rotation.run(&past.readable, &past.environments, repo, then, are_out).await,
+        Ok(()) => rotation.run(&past.readable, &past.environments, repo, then, are_out, &left).await,
         Err(error) => (Err(error), Vec::new()),
     };
     past = Past::of(args, repo, ui, world).unwrap_or(past);
@@ -141,7 +147,7 @@ fn topic(args: &KeysRemoveArgs) -> Topic {
 /// Everything that is encrypted is for the others alone afterwards.
 async fn remove(
     args: &KeysRemoveArgs,
-    past: &BTreeSet<Reader>,
+    past: &Past,
     then: &[Plan],
     repo: &Rc<Repository>,
     ui: Ui,
@@ -149,7 +155,7 @@ async fn remove(
 ) -> Result<Outcome> {
     let edit = |text: &str| {
         let mut text = text.to_owned();
-        for reader in leaving(&args.name, past, &policy_of(&text)?)? {
+        for reader in leaving(&args.name, &past.keys, &sound(&text)?)? {
             text = without(&text, reader, &args.name)?;
         }
         Ok(text)
@@ -160,6 +166,7 @@ async fn remove(
         within: Vec::new(),
         subject: Some(format!("provision(keys): remove {}", args.name)),
         edit: Some(&edit),
+        known_keys: past.known_keys.clone(),
         then,
     };
     rekeying::run(&job, repo, &args.write, ui, world).await

@@ -2,7 +2,7 @@
 //! the commit that takes the person out, so that no successor is ever encrypted for who leaves. Nothing is remembered in
 //! between: what is left to rotate is what git's history says, and the next run of the same command finds it there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::super::Exit;
@@ -39,19 +39,36 @@ pub(super) struct Rotation<'a> {
 struct Chose {
     environments: Vec<Environment>,
     keys: BTreeMap<String, Chosen>,
+    /// Environments whose tokens wait: who leaves may know the data key of this file.
+    wait: BTreeMap<String, String>,
 }
 
 impl Chose {
-    /// The tokens in use; and environments whose interrupted run is to be finished.
-    fn of(readable: &Readable, all: &[Environment], repo: &Repository) -> Result<Self> {
-        let keys = succession(readable, all).chosen;
+    /// The tokens in use; and environments whose interrupted run is to be finished. `left` are files that a removal could
+    /// not bring into line: a successor in them would be one more that who leaves can read.
+    fn of(
+        readable: &Readable,
+        all: &[Environment],
+        left: &BTreeSet<String>,
+        repo: &Repository,
+    ) -> Result<Self> {
+        let mut keys = succession(readable, all).chosen;
+        let mut wait = BTreeMap::new();
+        for Environment { name, secrets, .. } in all {
+            let is_its = |path: &&String| secrets.iter().any(|one| one.matches(path));
+            if let Some(file) = left.iter().find(is_its)
+                && keys.remove(name).is_some()
+            {
+                wait.insert(name.clone(), file.clone());
+            }
+        }
         let interrupted = interrupted::environments(repo)?;
         let is_concerned = |name: &String| {
             let could_be_read = readable.tokens.iter().any(|token| token.environment == *name);
             keys.contains_key(name) || (interrupted.contains(name) && could_be_read)
         };
         let environments = all.iter().filter(|one| is_concerned(&one.name)).cloned().collect();
-        Ok(Self { environments, keys })
+        Ok(Self { environments, keys, wait })
     }
 }
 
@@ -80,7 +97,7 @@ impl<'a> Rotation<'a> {
         environments: &[Environment],
         repo: &Rc<Repository>,
     ) -> Result<Option<Vec<Plan>>> {
-        let Chose { environments, keys } = Chose::of(readable, environments, repo)?;
+        let Chose { environments, keys, .. } = Chose::of(readable, environments, &BTreeSet::new(), repo)?;
         let options = |environment: &str| self.options(keys.get(environment));
         let job = job(environments, &options);
         let rehearsed = writer::rehearse(&job, Rc::clone(repo), &self.connections, self.ui, self.world).await;
@@ -135,7 +152,7 @@ impl<'a> Rotation<'a> {
     }
 
     /// Rotates, one environment after the other, and says what was done. Nobody is asked for what they `agreed` to.
-    /// `are_out` says that they can read no file any more.
+    /// `are_out` says that they can read no file any more; `left` are the files that are not as they should be.
     /// An error has the kind "half-way": who leaves is out already.
     pub(super) async fn run(
         &self,
@@ -144,11 +161,17 @@ impl<'a> Rotation<'a> {
         repo: &Rc<Repository>,
         agreed: &[Plan],
         are_out: bool,
+        left: &BTreeSet<String>,
     ) -> (Result<Exit>, Vec<Done>) {
-        let Chose { environments, keys } = match Chose::of(readable, environments, repo) {
+        let Chose { environments, keys, wait } = match Chose::of(readable, environments, left, repo) {
             Ok(chose) => chose,
             Err(error) => return (Err(error), Vec::new()),
         };
+        for (environment, file) in &wait {
+            let what =
+                format!("{environment} is not rotated: {} may read what is written into {file}", self.name);
+            self.ui.note(true, &what);
+        }
         if environments.is_empty() {
             return (Ok(Exit::Done), Vec::new());
         }

@@ -328,3 +328,26 @@ proptest! {
         prop_assert_eq!(remove(&added, &people[3]).unwrap(), text);
     }
 }
+
+#[test]
+fn a_key_that_a_group_merges_is_taken_out_by_hand() {
+    let [me, ana] = [people(1).remove(0), people(1).remove(0)];
+    let text = format!("creation_rules:\n- key_groups:\n  - age: [{me}]\n    merge:\n    - age: [{ana}]\n");
+    assert!(matches!(remove(&text, &ana), Err(PolicyEditError::Layout { .. })), "{:?}", remove(&text, &ana));
+}
+
+#[test]
+fn an_ssh_key_in_a_text_with_commas_is_taken_out() {
+    let me = people(1).remove(0);
+    let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKysRXLSoC4oeoQrsLeX0v9nI4iI86Y5zarU+ZVbcz7f";
+    for (with, without) in [
+        (format!("'{me},{ssh} ana@desk'"), format!("'{me}'")),
+        (format!("'{ssh}, {me}'"), format!("'{me}'")),
+        (format!("\"{me}, {ssh},{ANOTHER}\""), format!("\"{me},{ANOTHER}\"")),
+    ] {
+        let policy = |age: &str| format!("creation_rules:\n- age: {age}\n");
+        assert_eq!(remove(&policy(&with), ssh), Ok(policy(&without)), "{with}");
+    }
+}
+
+const ANOTHER: &str = "age1h0fy9xvzweel2lyf8rr033e53jv6ayjuumpzxxpvmk2m29mplqjqp5tpms";

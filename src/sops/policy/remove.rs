@@ -117,9 +117,18 @@ impl<'t> Removal<'t> {
         if matches!(node.kind(), Kind::Scalar(_, Style::Literal)) {
             return None;
         }
-        let lower = source.to_ascii_lowercase();
-        let at = lower.find(self.recipient.as_str())?;
-        let end = at + self.recipient.as_str().len();
+        let [begin, close] = match source.as_bytes().first()? {
+            b'\'' | b'"' => [1, source.len() - 1],
+            b'>' => [source.find('\n')?, source.len()],
+            _ => [0, source.len()],
+        };
+        let mut behind = begin;
+        let mut parts = source[begin..close].split(',').map(|part| {
+            let start = behind + (part.len() - part.trim_start().len());
+            behind += part.len() + 1;
+            start..start + part.trim().len()
+        });
+        let Range { start: at, end } = parts.find(|part| self.is_it(&source[part.clone()]))?;
         let before = source[..at].trim_end();
         if let Some(before) = before.strip_suffix(',') {
             return Some(span.start + before.len()..span.start + end);
@@ -129,9 +138,13 @@ impl<'t> Removal<'t> {
     }
 }
 
-/// The list of one type of keys would be empty without the recipient `at` this place.
+/// The list of one type of keys would be empty without the recipient `at` this place. Who else reads what a merged group
+/// leads to, or one that stands elsewhere, is not to be seen here.
 fn last(list: Node<'_>, at: Node<'_>) -> PolicyEditError {
     let position = at.position();
+    if !is_whole_group(list.parent()) {
+        return PolicyEditError::Layout { position };
+    }
     let fields = list.parent().and_then(Node::as_mapping).into_iter().flat_map(Mapping::entries);
     let mut others = fields.filter(|entry| entry.value != list && !is_empty(entry.value));
     match others
@@ -140,6 +153,15 @@ fn last(list: Node<'_>, at: Node<'_>) -> PolicyEditError {
         true => PolicyEditError::LastInList { position },
         false => PolicyEditError::LastRecipient { position },
     }
+}
+
+/// Whether a mapping is a rule or one of its groups, and merges none.
+fn is_whole_group(mapping: Option<Node<'_>>) -> bool {
+    let within = mapping.and_then(Node::parent);
+    let holder = within.and_then(Node::parent).and_then(Node::as_mapping);
+    let is_in = |key| holder.is_some_and(|holder| holder.get(key) == within);
+    let merges = mapping.and_then(|mapping| mapping.get("merge")).is_some_and(|merge| !is_empty(merge));
+    !merges && (is_in("creation_rules") || is_in("key_groups"))
 }
 
 /// An item of `[…]` with one of the commas beside it.
