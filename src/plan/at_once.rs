@@ -104,8 +104,7 @@ impl View<'_> {
     /// Whether it lives, and nothing else of the plan ends it.
     fn concerns(&self, id: TokenId) -> bool {
         let lives = self.observed.live.get(&id).is_some_and(Live::may_live);
-        let is_retired = |step: &Step| matches!(step, Step::Retire(Retire { token, .. }) if token.id == id);
-        lives && !self.plan.steps.iter().any(is_retired)
+        lives && self.plan.retirements().all(|retire| retire.token.id != id)
     }
 
     /// Whether the run that was about to revoke it is undone: it made a successor, which was never committed and is not used.
@@ -168,8 +167,8 @@ impl View<'_> {
 
     /// How a token that leaked is replaced in the lock of another environment that has it as current too.
     fn elsewhere(&self, retiring: &Retiring) -> String {
-        let path = self.observed.current_elsewhere.get(&retiring.token.id).filter(|_| retiring.is_leaked());
-        let other = path.and_then(|path| lock::owner(path));
+        let lock = self.observed.current_elsewhere.get(&retiring.token.id).filter(|_| retiring.is_leaked());
+        let other = lock.filter(|lock| !lock.upstream).and_then(|lock| lock::owner(&lock.path));
         other.map(|(other, _)| format!("; next: provision rotate --env {other} --leaked")).unwrap_or_default()
     }
 

@@ -394,6 +394,15 @@ impl Plan {
         })
     }
 
+    /// The tokens that it revokes, but for those of an interrupted run that nobody can use.
+    pub fn retirements(&self) -> impl Iterator<Item = &Retire> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Retire(retire) | Step::RetireAtOnce(retire) => Some(retire),
+            Step::Revoke(revoke) => Some(&revoke.retire),
+            _ => None,
+        })
+    }
+
     /// Adds the push of what earlier runs committed and the remote does not have, unless a commit of this run takes it
     /// along. `waiting`: where to, and how many commits.
     pub fn push_waiting(&mut self, waiting: Option<(String, u64)>) {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -13,6 +14,7 @@ use super::{
     AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end, health,
     orphans, retire, write,
 };
+use crate::journal::WATCH;
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
 
@@ -62,6 +64,12 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     let ending = end::entries(environment, observed, options);
     let mut entries = judge(environment, observed, options, &ending, today, &mut plan)?;
     recover(&mut entries, environment, observed, options, &mut plan)?;
+    for entry in &mut entries {
+        if let Some(at) = just_made(entry, observed, options) {
+            plan.notes.push(has_successor(&entry.token.key, at));
+            entry.fate = Fate::Healthy;
+        }
+    }
     let moved = observed.moved.iter();
     plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
     provide_values(&mut entries, observed)?;
@@ -113,11 +121,11 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     };
     plan.notes.extend(retirement.notes);
     plan.steps.extend(retirement.due);
+    let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
+    end::plan(&ending, &why, observed, &mut plan)?;
     let at_once = at_once::plan(&plan, observed, options);
     plan.notes.extend(at_once.notes);
     plan.still_to_revoke = at_once.later;
-    let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
-    end::plan(&ending, &why, observed, &mut plan)?;
     if let Some(age) = options.orphans {
         let (revoked, notes) = orphans::plan(observed, age, options.force);
         plan.steps.extend(revoked.into_iter().map(Step::Revoke));
@@ -365,10 +373,7 @@ fn recover(
                 if let Some(entry) = entry
                     && was_asked_for(pending, entry, observed, options)
                 {
-                    plan.notes.push(Note::info(format!(
-                        "{key} has the successor that an interrupted run made at {}",
-                        pending.intent.at
-                    )));
+                    plan.notes.push(has_successor(key, pending.intent.at));
                     entry.fate = Fate::Healthy;
                 }
             }
@@ -390,11 +395,25 @@ fn recover(
 /// Whether a run that was just broken off was this very rotation, and has given the entry its current token.
 fn was_asked_for(pending: &Pending, entry: &Entry<'_>, observed: &Observed, options: &Options) -> bool {
     let Outcome::Recorded { record, .. } = &pending.outcome else { return false };
-    let is_rotation = matches!(&entry.fate, Fate::Mint(because) if because.as_slice() == [Reason::Asked]);
-    is_rotation
-        && options.renew.chooses(&entry.token.key)
-        && is_young(pending, observed)
-        && current(entry, observed) == Some(record.id)
+    is_rotation(entry, options) && is_young(pending, observed) && current(entry, observed) == Some(record.id)
+}
+
+/// When the current token of an entry that is to be rotated was made, where a run has just done that, and has yet to revoke the
+/// one before.
+fn just_made(entry: &Entry<'_>, observed: &Observed, options: &Options) -> Option<Timestamp> {
+    let locked = observed.lock.tokens.get(&entry.token.key).filter(|_| is_rotation(entry, options))?;
+    let is_successor = observed.retiring.iter().any(|begun| begun.successor == Some(locked.id));
+    let is_young = observed.now.duration_since(locked.created) < WATCH;
+    (is_successor && is_young).then_some(locked.created)
+}
+
+fn is_rotation(entry: &Entry<'_>, options: &Options) -> bool {
+    let is_asked = matches!(&entry.fate, Fate::Mint(because) if because.as_slice() == [Reason::Asked]);
+    is_asked && options.renew.chooses(&entry.token.key)
+}
+
+fn has_successor(key: &str, at: Timestamp) -> Note {
+    Note::info(format!("{key} has the successor that an interrupted run made at {at}"))
 }
 
 fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
