@@ -27,15 +27,15 @@ use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
-use crate::lock;
-use crate::observe::{POLICY, at_gitlab, inspect};
+use crate::observe::at_gitlab;
 use crate::plan::Note;
-use crate::plan::deliver::{On, Request, Stand, Topic, Way, base};
+use crate::plan::deliver::{On, Request, Stand, Topic, Waiting, Way, base};
 use crate::plan::request::RequestText;
-use crate::repo::{ObjectId, PushRequest, Pushed, RelPath, RemoteError, Repository, Upstream};
+use crate::repo::{ObjectId, PushRequest, Pushed, RemoteError, Repository, Upstream};
 use crate::world::World;
 
 mod look;
+mod waiting;
 
 use look::{Place, Seen, look, refused};
 
@@ -85,17 +85,6 @@ pub struct Change {
     pub commit: ObjectId,
     /// The merge request's text.
     pub text: RequestText,
-}
-
-/// What an earlier run committed here, and nobody has pushed.
-#[derive(Debug)]
-pub struct Waiting {
-    /// Where it would go: `main at origin`.
-    pub to: String,
-    /// How many commits would go.
-    pub commits: u64,
-    /// The policy, locks and secrets files that they change.
-    pub files: Vec<String>,
 }
 
 /// What became of a writer's work.
@@ -349,44 +338,6 @@ impl Delivery {
         self.ours.is_some()
     }
 
-    /// Where to and how many commits of the user's HEAD wait to be pushed, where `path` is among what they change: an
-    /// earlier run committed and did not push.
-    ///
-    /// # Errors
-    /// Where a commit cannot be read.
-    pub fn waiting(&self, path: &RelPath) -> Result<Option<(String, u64)>> {
-        let there = match self.way {
-            Way::Push => self.target,
-            Way::MergeRequest => self.ours.or(self.target),
-        };
-        if self.on != On::Head || there == Some(self.base) {
-            return Ok(None);
-        }
-        let here = self.repo.content_at(self.base, path)?;
-        let at_target = self.target.map(|target| self.repo.content_at(target, path)).transpose()?.flatten();
-        Ok((here != at_target).then(|| (self.destination(), self.stand.head.ahead)))
-    }
-
-    /// The same of all that runs write, for those that have no lock of their own.
-    fn waiting_files(&self) -> Result<Option<Waiting>> {
-        let unmerged = self.ours.filter(|_| self.way == Way::MergeRequest && self.replaces.is_none());
-        let Some(there) = unmerged.or(self.target).filter(|_| self.on == On::Head) else { return Ok(None) };
-        let is_secrets = |at: ObjectId, path: &RelPath| -> Result<bool> {
-            let bytes = self.repo.content_at(at, path)?;
-            Ok(bytes.is_some_and(|bytes| inspect::is_secrets_file(path.as_str(), &bytes)))
-        };
-        let mut files = Vec::new();
-        for path in self.repo.changed_between(there, self.base)? {
-            let name = path.as_str();
-            let is_ours = name == POLICY || lock::owner(name).is_some();
-            if is_ours || is_secrets(self.base, &path)? || is_secrets(there, &path)? {
-                files.push(path.to_string());
-            }
-        }
-        let (commits, _) = self.repo.ahead_and_behind(self.base, there)?;
-        Ok((!files.is_empty()).then(|| Waiting { to: self.destination(), commits, files }))
-    }
-
     /// What a person should know where nothing was to be done: it waits for a review.
     fn unmerged(&self) -> Option<String> {
         let is_so = self.way == Way::MergeRequest && self.ours.is_some() && self.replaces.is_none();
@@ -470,11 +421,11 @@ impl Delivery {
         if followed != target || head.commit == Some(tip) {
             return None;
         }
-        match world.effects().fast_forward(&self.user, tip) {
+        match world.effects().fast_forward(&self.user, self.target, tip) {
             Ok(()) => None,
-            Err(_) => {
-                Some(format!("{own} here is behind {target} at {remote}: git pull brings it up to date"))
-            }
+            Err(_) => Some(format!(
+                "{own} here is behind {target} at {remote}: git pull brings it up to date, or says what stands in the way"
+            )),
         }
     }
 }

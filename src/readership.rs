@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::lock::Lock;
+use crate::instance::Instance;
+use crate::lock::{Entry, Lock};
 use crate::sops::{Names, Path, Reader};
 use crate::token::TokenId;
 

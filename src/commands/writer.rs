@@ -13,6 +13,8 @@ use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
+use crate::hint::Here;
+use crate::hint::Hint;
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::Plan;
 use crate::plan::access::Requested;
@@ -93,6 +95,7 @@ pub(super) struct Carried {
     pub(super) done: Vec<Done>,
     /// What would be done, where that was all that was wanted.
     pub(super) planned: Option<Vec<Plan>>,
+    here: Here,
 }
 
 impl Carried {
@@ -102,7 +105,7 @@ impl Carried {
             return report::planned(ui, plans, access);
         }
         if self.outcome.is_ok() || !self.done.is_empty() {
-            report::done(ui, &self.done, access)
+            report::done(ui, &self.done, access, &self.here)
         } else {
             Ok(())
         }
@@ -124,7 +127,8 @@ pub(super) async fn carry_out(
     let run = Run { job, repo, way, deliveries, connections, agreed, done, planned, ui, world };
     let outcome = run.alone(args).await;
     run.close();
-    Carried { outcome, done: run.done.into_inner(), planned: run.planned.into_inner() }
+    let here = run.repo.here().clone();
+    Carried { outcome, done: run.done.into_inner(), planned: run.planned.into_inner(), here }
 }
 
 /// Plans, so that what would stop the job is known before something else is done.
@@ -412,7 +416,7 @@ impl Failed {
         let mut said = first.into_iter().chain(left.into_iter().flatten());
         let error = said.next()?;
         let error = said.fold(error, |error, other| {
-            other.hints().iter().fold(error.because(other.to_string()), Error::hint)
+            other.hints().iter().cloned().fold(error.because(other.to_string()), Error::hint)
         });
         let error = errors.fold(error, |error, other| {
             other.causes().iter().take(1).fold(error.because(other.to_string()), Error::because)
@@ -441,12 +445,12 @@ fn still_to_revoke(done: &[Done]) -> Option<Error> {
             })
         }
     };
-    let mut hints: Vec<String> = Vec::new();
+    let mut hints: Vec<Hint> = Vec::new();
     let each = left.iter().flat_map(|(_, token)| token.hints.iter().cloned());
     let again = left
         .iter()
         .map(|(done, _)| format!("to try that again: {}", Options::resume(None).command(&done.environment)));
-    for hint in each.chain(again).chain([BY_HAND.to_owned()]) {
+    for hint in each.chain(again.map(Hint::from)).chain([BY_HAND.into()]) {
         if !hints.contains(&hint) {
             hints.push(hint);
         }

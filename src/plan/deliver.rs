@@ -34,6 +34,17 @@ impl Way {
     }
 }
 
+/// What an earlier run committed here, and nobody has pushed.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Where it would go: `main at origin`.
+    pub to: String,
+    /// How many commits would go, whoever made them.
+    pub commits: u64,
+    /// The policy, locks and secrets files that they change.
+    pub files: Vec<String>,
+}
+
 /// What a writer works on: an environment, or the name of a reader. It becomes the end of a branch and the name of a folder,
 /// and is nothing else than one plain component of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

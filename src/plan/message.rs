@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::observed::Slot;
 use super::{Healthy, Note};
+use crate::hint::Hint;
 use crate::token::{Owner, Record, TokenId};
 
 /// What a run did to one environment.
@@ -104,7 +105,7 @@ pub struct Unrevoked {
     pub why: String,
     /// What a person can do about that.
     #[serde(skip)]
-    pub hints: Vec<String>,
+    pub hints: Vec<Hint>,
 }
 
 /// How it is known that a token is revoked.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use self::deliver::Waiting;
 use crate::journal::Retiring;
 use crate::sops;
 use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
@@ -404,10 +405,10 @@ impl Plan {
     }
 
     /// Adds the push of what earlier runs committed and the remote does not have, unless a commit of this run takes it
-    /// along. `waiting`: where to, and how many commits.
-    pub fn push_waiting(&mut self, waiting: Option<(String, u64)>) {
+    /// along.
+    pub fn push_waiting(&mut self, waiting: Option<Waiting>) {
         let waiting = waiting.filter(|_| !self.commits());
-        self.steps.extend(waiting.map(|(to, commits)| Step::Push { to, commits }));
+        self.steps.extend(waiting.map(|Waiting { to, commits, .. }| Step::Push { to, commits }));
     }
 
     /// Whether it makes a commit.

@@ -105,7 +105,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         }
     }
     if let Renew::Leaked { id, .. } = options.renew
-        && !observed.lock.names(id)
+        && !observed.lock.names(id, &environment.gitlab)
         && !observed.retiring.iter().any(|begun| begun.token.id == id)
     {
         plan.notes.push(Note::attention(format!(
@@ -123,7 +123,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     plan.steps.extend(retirement.due);
     let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
     end::plan(&ending, &why, observed, &mut plan)?;
-    let at_once = at_once::plan(&plan, observed, options);
+    let at_once = at_once::plan(&plan, &environment.gitlab, observed, options);
     plan.notes.extend(at_once.notes);
     plan.still_to_revoke = at_once.later;
     if let Some(age) = options.orphans {

@@ -128,7 +128,7 @@ fn verdict(
         return Verdict::Due(known, Why::NoOverlap { once: Once::Committed });
     };
     let overlap = overlap(old, token, options);
-    let over = utc(since).checked_add(overlap).map_or(Timestamp::MAX, |end| end.timestamp());
+    let over = expiry::overlap_ends(since, overlap);
     if observed.now < over {
         return Verdict::Later(over);
     }

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use jiff::Span;
 
 use super::request::{RequestText, code};
-use crate::lock::{Entry, Lock, Superseded};
-use crate::token::{Role, Scopes, TokenId};
+use crate::lock::{Entry, Lock};
+use crate::profile::scope::implied;
+use crate::token::{Role, TokenId};
 
 /// What the change is made from.
 #[derive(Debug)]
@@ -215,8 +216,10 @@ impl Review {
     /// Superseded tokens that the lock no longer names at all.
     fn retired(&self) -> Vec<String> {
         let superseded = self.before.tokens.values().flat_map(|entry| entry.superseded.iter());
-        let is_gone = |old: &&Superseded| !self.after.tokens.values().any(|entry| entry.has(old.token()));
-        superseded.filter(is_gone).map(|old| old.id.to_string()).collect()
+        superseded
+            .filter(|old| !self.after.names(old.id, &old.gitlab))
+            .map(|old| old.id.to_string())
+            .collect()
     }
 }
 
@@ -266,8 +269,10 @@ fn growth(old: &Entry, new: &Entry) -> Vec<String> {
     {
         growth.push(format!("its role is {is} now, and was {was}"));
     }
-    let added: Vec<String> =
-        new.scopes.iter().filter(|scope| !covered(&old.scopes, scope)).map(|scope| code(scope)).collect();
+    let had = |scope: &str| {
+        old.scopes.contains(scope) || old.scopes.iter().any(|old| implied(old).contains(&scope))
+    };
+    let added: Vec<String> = new.scopes.iter().filter(|scope| !had(scope)).map(|scope| code(scope)).collect();
     if !added.is_empty() {
         growth.push(format!("it has {} besides", added.join(", ")));
     }
@@ -283,20 +288,11 @@ fn may_do_more(was: Role, is: Role) -> bool {
     was != is && (is.access_level() > was.access_level() || apart(is))
 }
 
-/// Whether these scopes have the rights of that one already (GitLab's doc/user/profile/personal_access_tokens, "scopes").
-fn covered(scopes: &Scopes, scope: &str) -> bool {
-    let stronger: &[&str] = match scope {
-        "read_api" | "write_repository" | "read_registry" | "write_registry" => &["api"],
-        "read_repository" => &["api", "read_api", "write_repository"],
-        _ => &[],
-    };
-    scopes.contains(scope) || stronger.iter().any(|stronger| scopes.contains(*stronger))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Kind, Owner};
+    use crate::profile::scope::offered;
+    use crate::token::{Kind, Owner, Scopes};
     use jiff::ToSpan as _;
 
     fn entry(id: u64, role: Role, scopes: &[&str]) -> Entry {
@@ -379,6 +375,33 @@ mod tests {
         old.superseded.clear();
         let review = Review { before, ..review(None, old) };
         insta::assert_snapshot!(shown(&review));
+    }
+
+    #[test]
+    fn every_scope_that_the_old_one_does_not_stand_for_is_an_escalation() {
+        let mut as_before = Vec::new();
+        for was in offered() {
+            for is in offered().filter(|is| *is != was) {
+                let text =
+                    shown(&review(Some(entry(41, Role::Guest, &[was])), entry(42, Role::Guest, &[is])));
+                if !text.contains("**ESCALATION**") {
+                    as_before.push(format!("{was} -> {is}"));
+                }
+            }
+        }
+        let expected = [
+            "api -> read_api",
+            "api -> read_registry",
+            "api -> read_repository",
+            "api -> read_user",
+            "api -> self_rotate",
+            "api -> write_registry",
+            "api -> write_repository",
+            "read_api -> read_registry",
+            "read_api -> read_repository",
+            "read_api -> read_user",
+        ];
+        assert_eq!(as_before, expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::date;
 
+use super::deliver::Waiting;
 use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::options::{Options, Overlap, Renew};
 use super::provision::plan;
@@ -188,7 +189,8 @@ const COMMIT: &str = "commit secrets/qa.sops.yaml environments/locks/qa.yaml";
 
 #[test]
 fn what_waits_to_be_pushed_is_a_step_unless_a_commit_takes_it_along() {
-    let waiting = Some(("main at origin".to_owned(), 2));
+    let (to, files) = ("main at origin".to_owned(), vec!["environments/locks/qa.yaml".to_owned()]);
+    let waiting = Some(Waiting { to, commits: 2, files });
     let mut plan = planned(&healthy());
     plan.push_waiting(waiting.clone());
     assert_eq!(verbs(&plan), ["push 2 to main at origin"]);

@@ -136,13 +136,13 @@ impl Token {
         let earliest = expires.checked_sub(most.days()).unwrap_or(expires);
         wanted.max(earliest)
     }
+}
 
-    /// The moment from which a superseded token may be retired, when its successor was upstream at `since`:
-    /// `overlap` later. A day is 24 hours.
-    #[must_use]
-    pub fn overlap_ends(&self, since: Timestamp) -> Timestamp {
-        since.to_zoned(TimeZone::UTC).checked_add(self.overlap).map_or(Timestamp::MAX, |end| end.timestamp())
-    }
+/// The moment from which a superseded token may be retired, when its successor was upstream at `since`: `overlap` later. A
+/// day is 24 hours.
+#[must_use]
+pub fn overlap_ends(since: Timestamp, overlap: Span) -> Timestamp {
+    since.to_zoned(TimeZone::UTC).checked_add(overlap).map_or(Timestamp::MAX, |end| end.timestamp())
 }
 
 /// Reads a duration of whole days, at least one: `renew_before`, and `expires` where it is a duration.

@@ -66,11 +66,11 @@ impl Repository {
         Ok(files)
     }
 
-    /// The regular files that two commits do not have alike, sorted.
+    /// The regular files that two commits do not have alike, sorted; `one` being `None` has none.
     ///
     /// # Errors
     /// When a tree cannot be read.
-    pub fn changed_between(&self, one: ObjectId, other: ObjectId) -> Result<Vec<RelPath>, RepoError> {
+    pub fn changed_between(&self, one: Option<ObjectId>, other: ObjectId) -> Result<Vec<RelPath>, RepoError> {
         let blobs = |commit: ObjectId| -> Result<BTreeMap<String, ObjectId>, RepoError> {
             let doing = || format!("read the tree of {commit}");
             let tree = self.git.find_commit(commit).and_then(|commit| commit.tree_id()).doing(doing())?;
@@ -80,7 +80,7 @@ impl Repository {
             };
             Ok(files.entries().iter().filter_map(named).collect())
         };
-        let (one, other) = (blobs(one)?, blobs(other)?);
+        let (one, other) = (one.map(blobs).transpose()?.unwrap_or_default(), blobs(other)?);
         let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
         let changed = names.into_iter().filter(|name| one.get(*name) != other.get(*name));
         Ok(changed.map(|name| RelPath::new(name)).collect::<Result<_, _>>()?)

@@ -19,6 +19,10 @@ pub enum Difference {
     Conflicted,
     /// The index has a file that HEAD has not; the file is as the index.
     Added,
+    /// The index has a file that HEAD has not; the file is otherwise.
+    AddedAndEdited,
+    /// The index has a file that HEAD has not; there is no file.
+    AddedAndMissing,
     /// The index differs from HEAD; the file is as the index.
     Staged,
     /// The file differs from the index.
@@ -174,6 +178,17 @@ impl Repository {
         Ok(compare(at_head, staged, on_disk))
     }
 
+    /// Whether the file in the work tree is as `commit` has it; also where neither has it.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or cannot be read.
+    pub fn stands_as(&self, commit: ObjectId, path: &RelPath) -> Result<bool, RepoError> {
+        let path = self.resolve(path)?;
+        let there = self.entry_at(commit, &path)?;
+        let index = index::read(&self.git)?;
+        Ok(self.on_disk(&index, &path, there)? == there)
+    }
+
     /// The entry that adding the file now would make.
     fn on_disk(&self, index: &gix::index::State, path: &RelPath, staged: Entry) -> Result<Entry, RepoError> {
         let file = path.below(&self.root);
@@ -219,6 +234,8 @@ fn compare(at_head: Entry, staged: Entry, on_disk: Entry) -> Option<Difference> 
         (true, false) => Some(Difference::Unstaged),
         (false, true) if at_head.is_none() => Some(Difference::Added),
         (false, true) => Some(Difference::Staged),
+        (false, false) if at_head.is_none() && on_disk.is_none() => Some(Difference::AddedAndMissing),
+        (false, false) if at_head.is_none() => Some(Difference::AddedAndEdited),
         (false, false) => Some(Difference::StagedAndUnstaged),
     }
 }

@@ -79,6 +79,19 @@ impl Repository {
         counts.ok_or_else(|| RepoError::Git { doing: doing(), why: "git rev-list does not tell".to_owned() })
     }
 
+    /// How many commits there are up to this one, with it: as far as the clone has them.
+    ///
+    /// # Errors
+    /// When git cannot tell, because it is not here.
+    pub fn commits_up_to(&self, commit: ObjectId) -> Result<u64, RepoError> {
+        let mut command = program::git(self)?;
+        command.args(["rev-list", "--count"]).arg(commit.to_string()).arg("--");
+        program::printed(command).and_then(|text| text.trim().parse().ok()).ok_or_else(|| RepoError::Git {
+            doing: format!("count the commits up to {commit}"),
+            why: "git rev-list does not tell".to_owned(),
+        })
+    }
+
     /// Whether some commit here is an ancestor of both.
     ///
     /// # Errors

@@ -149,3 +149,27 @@ fn a_push_that_git_would_take_elsewhere_is_refused() {
     assert_eq!((team.git(["rev-parse", "main"]), live(&lab).len()), (main, 0));
     lab.provision(["--env", "qa", "--push", "--yes"]).ok();
 }
+
+#[test]
+fn work_of_ones_own_after_what_the_request_has_already_does_not_wait() {
+    let (lab, _team) = lab_and_team();
+    lab.provision(["--env", "qa", "--mr", "--yes"]).ok();
+    lab.git(["fetch", "-q", "origin"]);
+    lab.git(["merge", "-q", "origin/provision/qa"]);
+    wip(&lab);
+    let said = lab.provision(["--env", "qa", "--mr", "--dry-run"]).ok();
+    assert!(!said.out.contains("made already"), "{}", said.out);
+}
+
+#[test]
+fn a_remote_that_has_nothing_yet_gets_all_that_is_committed() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    let remote = lab.everything().join("new.git");
+    lab.git(["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+    lab.git(["remote", "add", "origin", remote.to_str().unwrap()]);
+    let commits = lab.git(["rev-list", "--count", "HEAD"]);
+    let said = lab.provision(["--env", "qa", "--push", "--dry-run"]).ok();
+    let expected = format!("{commits} commits that are made already to main at origin");
+    assert!(said.out.contains(&expected), "{}", said.out);
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod canaries;
 pub(crate) mod desk;
+pub(crate) mod fault;
 pub(crate) mod faulty;
 pub(crate) mod form;
 pub(crate) mod gitlab;
@@ -22,6 +23,7 @@ pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod shell;
 pub(crate) mod sops;
+mod story;
 pub(crate) mod team;
 pub(crate) mod terminal;
 pub(crate) mod watch;
