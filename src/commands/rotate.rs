@@ -105,7 +105,7 @@ fn still_leaked(error: Error, what: String, environment: &str, key: Option<Strin
         let revoke = Options { verb: Verb::Revoke, renew: Renew::Nothing, end, ..Options::default() };
         error.hint(format!("without a successor, it ends with: {}", revoke.command(environment)))
     });
-    if error.hints().iter().any(|hint| hint == BY_HAND) { error } else { error.hint(BY_HAND) }
+    if error.hints().contains(&BY_HAND.into()) { error } else { error.hint(BY_HAND) }
 }
 
 fn leaked_value(ui: Ui, world: &World) -> Result<Secret> {

@@ -16,6 +16,7 @@ use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
 pub mod access;
 pub mod adopt;
+mod again;
 pub mod at_gitlab;
 mod at_once;
 pub mod deliver;

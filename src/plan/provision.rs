@@ -3,18 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, SlotState};
+use super::observed::{FileState, Leaf, Live, Observed, Pending, Slot, SlotState};
 use super::options::{End, Options, Renew};
-use super::recover::{Recovery, decide, is_young};
+use super::recover::{Recovery, decide};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end, health,
-    orphans, retire, write,
+    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, again, at_once, end,
+    health, orphans, retire, write,
 };
-use crate::journal::WATCH;
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
 
@@ -65,8 +63,8 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     let mut entries = judge(environment, observed, options, &ending, today, &mut plan)?;
     recover(&mut entries, environment, observed, options, &mut plan)?;
     for entry in &mut entries {
-        if let Some(at) = just_made(entry, observed, options) {
-            plan.notes.push(has_successor(&entry.token.key, at));
+        if let Some(at) = again::just_made(entry, observed, options) {
+            plan.notes.push(again::has_successor(&entry.token.key, at));
             entry.fate = Fate::Healthy;
         }
     }
@@ -371,9 +369,9 @@ fn recover(
             Recovery::Forget(note) => plan.notes.extend(note),
             Recovery::Done => {
                 if let Some(entry) = entry
-                    && was_asked_for(pending, entry, observed, options)
+                    && again::was_asked_for(pending, entry, observed, options)
                 {
-                    plan.notes.push(has_successor(key, pending.intent.at));
+                    plan.notes.push(again::has_successor(key, pending.intent.at));
                     entry.fate = Fate::Healthy;
                 }
             }
@@ -392,31 +390,7 @@ fn recover(
     Ok(())
 }
 
-/// Whether a run that was just broken off was this very rotation, and has given the entry its current token.
-fn was_asked_for(pending: &Pending, entry: &Entry<'_>, observed: &Observed, options: &Options) -> bool {
-    let Outcome::Recorded { record, .. } = &pending.outcome else { return false };
-    is_rotation(entry, options) && is_young(pending, observed) && current(entry, observed) == Some(record.id)
-}
-
-/// When the current token of an entry that is to be rotated was made, where a run has just done that, and has yet to revoke the
-/// one before.
-fn just_made(entry: &Entry<'_>, observed: &Observed, options: &Options) -> Option<Timestamp> {
-    let locked = observed.lock.tokens.get(&entry.token.key).filter(|_| is_rotation(entry, options))?;
-    let is_successor = observed.retiring.iter().any(|begun| begun.successor == Some(locked.id));
-    let is_young = observed.now.duration_since(locked.created) < WATCH;
-    (is_successor && is_young).then_some(locked.created)
-}
-
-fn is_rotation(entry: &Entry<'_>, options: &Options) -> bool {
-    let is_asked = matches!(&entry.fate, Fate::Mint(because) if because.as_slice() == [Reason::Asked]);
-    is_asked && options.renew.chooses(&entry.token.key)
-}
-
-fn has_successor(key: &str, at: Timestamp) -> Note {
-    Note::info(format!("{key} has the successor that an interrupted run made at {at}"))
-}
-
-fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
+pub(super) fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
     observed.lock.tokens.get(&entry.token.key).map(|entry| entry.id)
 }
 

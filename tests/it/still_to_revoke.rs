@@ -138,6 +138,7 @@ fn what_was_pushed_and_not_revoked_is_remembered_by_a_branch_that_is_behind() {
     lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"])
         .refused(4, "is replaced, but not revoked yet");
     lab.gitlab.clear_faults();
+    lab.git(["reset", "-q", "--hard", "HEAD~1"]);
     lab.provision(["--env", "qa", "--yes"])
         .refused(3, "was to be revoked by an interrupted run, and is not yet");
     assert!(lives(&lab, 0) && has_journal(&lab));
