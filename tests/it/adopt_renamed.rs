@@ -12,7 +12,7 @@ const SECRETS: &str = "secrets/qa.sops.yaml";
 fn taken_over() -> Lab {
     let lab = Lab::bare(None);
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
-    lab.write(SECRETS, &format!("GITLAB_TOKEN: {}\n", by_hand(&lab, "Deploy", "2027-10-01")));
+    lab.write(SECRETS, &format!("GITLAB_TOKEN: {}\n", by_hand(&lab, "Deploy", 300)));
     lab.sops(["encrypt", "--in-place", SECRETS]).ok();
     lab.commit_all("by hand");
     lab.provision(["adopt", "--yes"]).ok();
