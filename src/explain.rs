@@ -80,6 +80,12 @@ impl From<PlanError> for Error {
             PlanError::NotOurs { key, .. } | PlanError::OtherOwner { key, .. } => explained.hint(format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
             )),
+            PlanError::NotRevoked { elsewhere: Some(lock), .. } if lock.upstream => explained.hint(format!(
+                "{} is not so here: git pull, then git push what is committed here, and run the same command again",
+                lock.path
+            )),
+            PlanError::NotRevoked { key, elsewhere: Some(lock), .. } => explained
+                .hint(format!("take it out of the lock that has it wrongly, {key} here or {lock}, and commit that")),
             PlanError::NotRevoked { key, .. } => explained
                 .hint(format!("revoke it at GitLab, take {key} out of the lock, and commit that")),
             PlanError::SharedSlot { other, .. } => {

@@ -93,6 +93,24 @@ impl Entry {
         self.supersede().known()
     }
 
+    /// The number of its token, and the GitLab that gave it: another one gives the same numbers to other tokens.
+    #[must_use]
+    pub fn token(&self) -> (&Instance, TokenId) {
+        (&self.gitlab, self.id)
+    }
+
+    /// Whether it has this token, as its current or a superseded one.
+    #[must_use]
+    pub fn has(&self, token: (&Instance, TokenId)) -> bool {
+        self.token() == token || self.supersedes(token)
+    }
+
+    /// Whether it has this token as a superseded one.
+    #[must_use]
+    pub fn supersedes(&self, token: (&Instance, TokenId)) -> bool {
+        self.superseded.iter().any(|old| old.token() == token)
+    }
+
     /// This entry as one that has been superseded.
     #[must_use]
     pub fn supersede(&self) -> Superseded {
@@ -116,6 +134,12 @@ impl Entry {
 }
 
 impl Superseded {
+    /// As [`Entry::token`].
+    #[must_use]
+    pub fn token(&self) -> (&Instance, TokenId) {
+        (&self.gitlab, self.id)
+    }
+
     /// As [`Entry::known`].
     #[must_use]
     pub fn known(&self) -> Known {

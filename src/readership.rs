@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::lock::Lock;
+use crate::instance::Instance;
+use crate::lock::{Entry, Lock};
 use crate::sops::{KeyTrace, Names, Path, Reader, Wrapped};
 use crate::token::TokenId;
 
@@ -95,6 +96,8 @@ pub struct Found {
     pub key: String,
     /// GitLab's number.
     pub id: TokenId,
+    /// The GitLab that gave it.
+    pub gitlab: Instance,
     /// The secrets files that carry it.
     pub files: Vec<String>,
 }
@@ -199,7 +202,8 @@ impl History {
     pub fn former_readers_of(&self, token: &Found, now: &[Reader]) -> Vec<Former> {
         self.former(now, |moment, version| {
             let entry = moment.lock(&token.lock).and_then(|lock| lock.tokens.get(&token.key));
-            entry.is_some_and(|entry| entry.id == token.id && entry.slots.contains_key(&version.path))
+            let is_it = |entry: &Entry| entry.token() == (&token.gitlab, token.id);
+            entry.is_some_and(|entry| is_it(entry) && entry.slots.contains_key(&version.path))
         })
     }
 
@@ -243,7 +247,13 @@ impl History {
                     && !found.iter().any(|known| known.lock == path && known.key == *key)
                 {
                     let files = entry.slots.keys().cloned().collect();
-                    found.push(Found { lock: path.to_owned(), key: key.clone(), id: entry.id, files });
+                    found.push(Found {
+                        lock: path.to_owned(),
+                        key: key.clone(),
+                        id: entry.id,
+                        gitlab: entry.gitlab.clone(),
+                        files,
+                    });
                 }
             }
         }
@@ -301,14 +311,16 @@ impl History {
                 for (key, entry) in &lock.tokens {
                     for (file, slots) in &entry.slots {
                         known.extend(slots.keys().map(|path| (file.as_str(), path)));
-                        if files.iter().any(|(name, _)| name == file) && seen.insert((lock_path, entry.id)) {
+                        if files.iter().any(|(name, _)| name == file)
+                            && seen.insert((lock_path, entry.token()))
+                        {
                             readable.tokens.insert(Token {
                                 environment: environment(lock_path),
                                 key: key.clone(),
                                 id: entry.id,
                                 owner: entry.owner.path.clone(),
                                 expires: entry.expires,
-                                state: self.state(lock_path, entry.id),
+                                state: self.state(lock_path, entry.token()),
                             });
                         }
                     }
@@ -323,14 +335,14 @@ impl History {
         readable
     }
 
-    fn state(&self, lock: &str, id: TokenId) -> State {
+    fn state(&self, lock: &str, token: (&Instance, TokenId)) -> State {
         let entries = self.locks.get(lock).map(|lock| lock.tokens.values()).into_iter().flatten();
         let mut state = State::Gone;
         for entry in entries {
-            if entry.id == id {
+            if entry.token() == token {
                 return State::Current;
             }
-            if entry.superseded.iter().any(|old| old.id == id) {
+            if entry.supersedes(token) {
                 state = State::Superseded;
             }
         }

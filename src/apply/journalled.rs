@@ -7,7 +7,9 @@ use std::path::Path;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Line, Retiring};
 use crate::observe::Ground;
+use crate::plan::message::Done;
 use crate::plan::{Plan, Step};
+use crate::token::TokenId;
 use crate::world::World;
 
 /// Appends to one environment's journal.
@@ -44,7 +46,7 @@ impl<'a> Journalled<'a> {
         }
         watched.extend(plan.still_to_revoke.iter().cloned().map(Line::Retiring));
         for begun in &ground.replay.retiring {
-            let due = plan.at_once().find(|retire| retire.token.id == begun.token.id);
+            let due = plan.retirements().find(|retire| retire.token.id == begun.token.id);
             unfinished.extend(
                 due.map(|retire| {
                     Line::Retiring(Retiring { because: retire.because.clone(), ..begun.clone() })
@@ -81,18 +83,29 @@ impl<'a> Journalled<'a> {
     pub(super) fn postpone(&mut self, plan: &Plan, rest: &Plan) {
         let (used, still) = (used(plan), used(rest));
         let is_left = |line: &mut Line| match line {
-            Line::Retiring(left) => rest.at_once().all(|retire| retire.token.id != left.token.id),
+            Line::Retiring(left) => rest.retirements().all(|retire| retire.token.id != left.token.id),
             line => line.mark().is_some_and(|mark| used.contains(mark) && !still.contains(mark)),
         };
         self.watched.extend(self.unfinished.extract_if(.., is_left));
     }
 
-    /// The run is over: only what is still watched for stays, and the mints with these marks, for the next run to use.
-    pub(super) fn close(&self, kept: &BTreeSet<String>) -> Result<()> {
+    /// Whether a later run would revoke this token, should this one not come to that.
+    pub(super) fn remembers(&self, id: TokenId) -> bool {
+        let is_it = |line: &Line| matches!(line, Line::Retiring(retiring) if retiring.token.id == id);
+        self.unfinished.iter().any(is_it) || self.appended.borrow().iter().any(is_it)
+    }
+
+    /// The run is over: what is still watched for stays, the tokens that it was to revoke and did not, and the mints with
+    /// these marks, for the next run to use.
+    pub(super) fn close(&self, kept: &BTreeSet<String>, done: &Done) -> Result<()> {
         let appended = self.appended.borrow();
+        let stays = |line: &Line| match line {
+            Line::Retiring(retiring) => !done.has_ended(retiring.token.id),
+            line => line.mark().is_some_and(|mark| kept.contains(mark)),
+        };
         let mut lines = Vec::new();
         for line in self.unfinished.iter().chain(appended.iter()) {
-            if line.mark().is_some_and(|mark| kept.contains(mark)) && !lines.contains(line) {
+            if stays(line) && !lines.contains(line) {
                 lines.push(line.clone());
             }
         }

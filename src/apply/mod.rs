@@ -7,12 +7,16 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt};
+
 use crate::error::{Error, Kind, Result};
+use crate::journal::{Line, Retiring};
 use crate::lock;
+use crate::observe::live::CONCURRENCY;
 use crate::observe::{Ground, before_a_token, deliverable};
 use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
-use crate::plan::{Plan, Step, partial};
+use crate::plan::{Plan, Retire, Step, partial};
 use crate::profile::{Environment, UserName};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
 use crate::secret::Secret;
@@ -112,7 +116,7 @@ async fn carry_out(
     let plan = &*rest;
     fresh.extend(finish::all(plan, ground, &mut prepared, &journal).await?);
     unless_asked_to_stop(ground, world, &journal, &fresh, done)?;
-    retire(plan, ground, world, done).await;
+    retire(plan, ground, world, &journal, done).await.map_err(|error| held(error, &fresh))?;
     unless_asked_to_stop(ground, world, &journal, &fresh, done)?;
     let failed = revoke::all(plan, ground, world, &prepared, done).await;
     let plan = &*revocable(plan, ground, failed, done).map_err(|error| held(error, &fresh))?;
@@ -134,8 +138,8 @@ async fn carry_out(
     if plan.at_once().next().is_some() {
         unless_asked_to_stop(ground, world, &journal, &[], done)?;
     }
-    retire_at_once(plan, ground, world, done).await?;
-    journal.close(&kept)?;
+    retire_at_once(plan, ground, world, &journal, done).await;
+    journal.close(&kept, done)?;
     Ok(Applied::Done)
 }
 
@@ -277,34 +281,70 @@ fn said(error: &Error) -> String {
     [&[error.message().to_owned()], error.causes()].concat().join(": ")
 }
 
-/// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run.
-async fn retire(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) {
+/// Revokes superseded tokens. One that cannot be revoked now stays noted in the lock for the next run; one that leaked, in the
+/// journal.
+async fn retire(
+    plan: &Plan,
+    ground: &Ground,
+    world: &World,
+    journal: &Journalled<'_>,
+    done: &mut Done,
+) -> Result<()> {
     for step in &plan.steps {
         let Step::Retire(retire) = step else { continue };
         if world.effects().asked_to_stop() {
-            return;
+            return Ok(());
         }
-        let id = retire.token.id;
-        match withdraw::retire(ground, retire, world).await {
-            Ok(()) => done.retired.push(id),
-            Err(error) => done.unrevoked.push(Unrevoked { id, why: said(&error) }),
+        let entry = ground.lock.tokens.get(&retire.key);
+        let (key, token, because) = (retire.key.clone(), retire.token.clone(), retire.because.clone());
+        let leaked = Retiring {
+            key,
+            gitlab: Some(ground.environment.gitlab.clone()),
+            token,
+            successor: entry.map(|entry| entry.id),
+            because,
+        };
+        if leaked.is_leaked() && !journal.remembers(leaked.token.id) {
+            journal.append(&Line::Retiring(leaked))?;
         }
+        let outcome = withdraw::retire(ground, retire, world).await;
+        note(retire, outcome, journal, done);
+    }
+    Ok(())
+}
+
+/// Revokes, some at a time, what was to go as soon as its successor is where it is now. The journal has it until then.
+async fn retire_at_once(
+    plan: &Plan,
+    ground: &Ground,
+    world: &World,
+    journal: &Journalled<'_>,
+    done: &mut Done,
+) {
+    let attempts = plan.at_once().map(|retire| async move {
+        if world.effects().asked_to_stop() {
+            return (retire, Err(interrupted(Kind::HalfWay)));
+        }
+        (retire, withdraw::retire(ground, retire, world).await)
+    });
+    let outcomes: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
+    for (retire, outcome) in outcomes {
+        note(retire, outcome, journal, done);
     }
 }
 
-/// Revokes what was replaced without an overlap, now that its successor is committed. The journal has it until then.
-async fn retire_at_once(plan: &Plan, ground: &Ground, world: &World, done: &mut Done) -> Result<()> {
-    for retire in plan.at_once() {
-        let id = retire.token.id;
-        withdraw::retire(ground, retire, world).await.map_err(|error| {
-            error
-                .context(format!("token {id} of {} is replaced, but not revoked yet", retire.key))
-                .of_kind(Kind::HalfWay)
-                .hint_instead("run the same command again: it revokes it")
-        })?;
-        done.retired.push(id);
-    }
-    Ok(())
+/// Notes what became of a token that was to be revoked. One that lives on holds up nothing else.
+fn note(retire: &Retire, outcome: Result<()>, journal: &Journalled<'_>, done: &mut Done) {
+    let (key, id) = (retire.key.clone(), retire.token.id);
+    let error = match outcome {
+        Ok(()) => return done.retired.push(id),
+        Err(error) => error,
+    };
+    // What would help by itself at another time is to run the command again.
+    let helps = matches!(error.kind(), Kind::Refused | Kind::NotAllowed);
+    let hints = if helps { error.hints().to_vec() } else { Vec::new() };
+    let left = if journal.remembers(id) { &mut done.still_to_revoke } else { &mut done.unrevoked };
+    left.push(Unrevoked { key, id, why: said(&error), hints });
 }
 
 /// The commit that an earlier run made and did not push.

@@ -92,7 +92,7 @@ pub(super) async fn retire(ground: &Ground, retire: &Retire, world: &World) -> R
     let given = ground.leaked.as_ref().filter(|leaked| leaked.id == token.id);
     let value = match given {
         Some(leaked) => Rc::clone(&leaked.value),
-        None => match former::value(ground, &retire.key, token.id, world)? {
+        None => match former::value(ground, token.id, world)? {
             Some(value) => Rc::new(value),
             None => return Err(refused),
         },

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Exit;
 use super::chosen;
 use super::connection::Connections;
-use super::writer::{self, Job};
+use super::writer::{self, BY_HAND, Job};
 use crate::cli::RotateArgs;
 use crate::error::{Error, Kind, Result};
 use crate::observe::Leaked;
@@ -88,7 +88,7 @@ async fn leaked(
             Err(match outcome {
                 Ok(_) => Error::new(Kind::HalfWay, what)
                     .hint(format!("run it again, with the same token: {again}"))
-                    .hint("or revoke it at GitLab, under Access tokens"),
+                    .hint(BY_HAND),
                 Err(error) => still_leaked(error, what, &environment, key),
             })
         }
@@ -105,7 +105,7 @@ fn still_leaked(error: Error, what: String, environment: &str, key: Option<Strin
         let revoke = Options { verb: Verb::Revoke, renew: Renew::Nothing, end, ..Options::default() };
         error.hint(format!("without a successor, it ends with: {}", revoke.command(environment)))
     });
-    error.hint("or revoke it at GitLab, under Access tokens")
+    if error.hints().contains(&BY_HAND.into()) { error } else { error.hint(BY_HAND) }
 }
 
 fn leaked_value(ui: Ui, world: &World) -> Result<Secret> {

@@ -14,11 +14,12 @@ use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
 use crate::hint::Here;
+use crate::hint::Hint;
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::Plan;
 use crate::plan::access::Requested;
 use crate::plan::deliver::{Topic, Way};
-use crate::plan::message::{Done, Refusal, Refused};
+use crate::plan::message::{Done, Refusal, Refused, Unrevoked};
 use crate::plan::options::Options;
 use crate::plan::provision::plan;
 use crate::profile::Environment;
@@ -27,6 +28,9 @@ use crate::repo::lock::{Holder, RepoLock};
 use crate::ui::progress::Progress;
 use crate::ui::{Ui, interrupt, prompt, report};
 use crate::world::World;
+
+/// What always ends a token.
+pub(super) const BY_HAND: &str = "or revoke it at GitLab, under Access tokens";
 
 /// What a command wants done, and where.
 pub(super) struct Job<'a> {
@@ -320,7 +324,8 @@ impl Run<'_> {
     /// One environment after the other, each with a commit of its own. From the second on it is looked at and planned
     /// again, since HEAD has moved; another plan than the one that was shown is not carried out.
     async fn apply(&self, planned: Vec<(Ground, Plan)>, failed: &mut Failed) -> Result<()> {
-        for (ground, plan) in planned {
+        let mut planned = planned.into_iter();
+        while let Some((ground, plan)) = planned.next() {
             let name = plan.environment.clone();
             if self.world.effects().asked_to_stop() && !self.done.borrow().is_empty() {
                 return Err(interrupted(Kind::HalfWay));
@@ -328,8 +333,13 @@ impl Run<'_> {
             let moved = self.done.borrow().iter().any(|done| done.commit.is_some());
             match self.one(ground, plan, moved).await {
                 Ok(()) => {}
-                // What stopped this one half-way would stop the next one there too.
-                Err(error) if error.kind() == Kind::HalfWay => return Err(error),
+                // What stopped this one half-way, a hook or a full disk, would stop the next one there too.
+                Err(error) if error.kind() == Kind::HalfWay => {
+                    failed.errors.push((name, error));
+                    let rest = planned.map(|(_, plan)| plan).filter(|plan| !plan.is_empty());
+                    failed.rest.extend(rest.map(|plan| plan.environment));
+                    return Ok(());
+                }
                 Err(error) => {
                     if let Err(error) = failed.take(&name, error) {
                         let something = self.done.borrow().iter().any(|done| !done.is_nothing());
@@ -376,7 +386,12 @@ impl Run<'_> {
 
 /// The environments that failed while others did not.
 #[derive(Default)]
-struct Failed(Vec<(String, Error)>);
+struct Failed {
+    /// Why.
+    errors: Vec<(String, Error)>,
+    /// Those whose turn has not come for that.
+    rest: Vec<String>,
+}
 
 impl Failed {
     /// Takes note, so that the other environments have their turn.
@@ -387,35 +402,65 @@ impl Failed {
         if matches!(error.kind(), Kind::Unreachable | Kind::Interrupted) {
             return Err(error);
         }
-        self.0.push((environment.to_owned(), error));
+        self.errors.push((environment.to_owned(), error));
         Ok(())
     }
 
     /// What is to be said at the end, where anything failed: the first error, and the commands for what is not done.
     fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
         let only = job.environments.len() == 1;
-        let commands: Vec<String> = self.0.iter().map(|(name, _)| job.again(name, &[])).collect();
+        let names = self.errors.iter().map(|(name, _)| name).chain(&self.rest).filter(|_| !only);
+        let commands: Vec<String> = names.map(|name| job.again(name, &[])).collect();
         let something = done.iter().any(|done| !done.is_nothing());
         let mut errors = self
-            .0
+            .errors
             .into_iter()
             .map(|(name, error)| if only { error } else { error.context(format!("{name} failed")) });
-        let refused = refused(done, job);
         let first = errors.next();
-        let commands = commands.into_iter().filter(|_| !only);
-        let error = match (first, refused) {
-            (None, refused) => return refused,
-            (Some(error), None) => error,
-            (Some(error), Some(refused)) => {
-                refused.hints().iter().cloned().fold(error.because(refused.to_string()), Error::hint)
-            }
-        };
+        let left = [refused(done, job), still_to_revoke(done)];
+        let mut said = first.into_iter().chain(left.into_iter().flatten());
+        let error = said.next()?;
+        let error = said.fold(error, |error, other| {
+            other.hints().iter().cloned().fold(error.because(other.to_string()), Error::hint)
+        });
         let error = errors.fold(error, |error, other| {
             other.causes().iter().take(1).fold(error.because(other.to_string()), Error::because)
         });
-        let error = commands.fold(error, |error, command| error.hint(format!("for the rest: {command}")));
+        let error =
+            commands.iter().fold(error, |error, command| error.hint(format!("for the rest: {command}")));
         Some(if something { error.of_kind(Kind::HalfWay) } else { error })
     }
+}
+
+/// The tokens that have a successor, and were not revoked. Nothing else waits for them.
+fn still_to_revoke(done: &[Done]) -> Option<Error> {
+    let left = done.iter().flat_map(|done| done.still_to_revoke.iter().map(move |token| (done, token)));
+    let left: Vec<(&Done, &Unrevoked)> = left.collect();
+    let error = match left.as_slice() {
+        [] => return None,
+        [(_, Unrevoked { id, key, why, .. })] => {
+            let what = format!("token {id} of {key} is replaced, but not revoked yet");
+            Error::new(Kind::HalfWay, what).because(why)
+        }
+        several => {
+            let what = format!("{} tokens are replaced, but not revoked yet", several.len());
+            several.iter().fold(Error::new(Kind::HalfWay, what), |error, (done, token)| {
+                let Unrevoked { id, key, why, .. } = token;
+                error.because(format!("{}: token {id} of {key}: {why}", done.environment))
+            })
+        }
+    };
+    let mut hints: Vec<Hint> = Vec::new();
+    let each = left.iter().flat_map(|(_, token)| token.hints.iter().cloned());
+    let again = left
+        .iter()
+        .map(|(done, _)| format!("to try that again: {}", Options::resume(None).command(&done.environment)));
+    for hint in each.chain(again.map(Hint::from)).chain([BY_HAND.into()]) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    Some(hints.into_iter().fold(error, Error::hint))
 }
 
 /// The tokens that were not made, or not revoked, while others of their environment were.

@@ -10,7 +10,7 @@ use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
 use crate::instance::Instance;
 use crate::journal::Retiring;
-use crate::lock::Lock;
+use crate::lock::{Entry, Lock};
 use crate::plan::observed::Live;
 use crate::profile::Environment;
 use crate::repo::Repository;
@@ -82,7 +82,8 @@ pub async fn find(
             .because("what is in a personal file can be replaced by its owner only")
             .hint(format!("{user} runs: provision rotate --env {environment} --leaked")));
     }
-    let key = lock.tokens.into_iter().find(|(_, entry)| entry.id == id).map(|(key, _)| key);
+    let is_current = |entry: &Entry| entry.token() == (instance, id);
+    let key = lock.tokens.into_iter().find(|(_, entry)| is_current(entry)).map(|(key, _)| key);
     Ok(Answer::Lives { environment, id, key, last_used })
 }
 

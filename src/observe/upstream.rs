@@ -9,6 +9,7 @@ use super::environments;
 use crate::error::Result;
 use crate::instance::Instance;
 use crate::lock::{self, Lock};
+use crate::plan::observed::OtherLock;
 use crate::repo::{ObjectId, RelPath, Repository, Upstream};
 use crate::token::TokenId;
 
@@ -20,8 +21,8 @@ pub struct UpstreamView {
     /// The lock there, as far as it is of the instance.
     pub lock: Lock,
     /// Ids that are current in the other locks upstream, with the path of the lock.
-    pub others: BTreeMap<TokenId, String>,
-    /// Why nothing can be said, where that is so.
+    pub others: BTreeMap<TokenId, OtherLock>,
+    /// Why it cannot be said what is superseded there, where that is so.
     pub unknown: Option<String>,
     /// The policy file there.
     pub policy: Option<String>,
@@ -45,11 +46,13 @@ pub fn look(
         }
     };
     let Some(commit) = commit else { return Ok(UpstreamView::default()) };
-    let mut lock = read_lock(repo.content_at(commit, lock_path)?.as_deref(), lock_path);
-    let mut superseded_since =
-        superseded_since(repo, commit, lock_path, superseded(&lock, instance), instance)?;
+    let mut unknown = None;
+    let mut lock = newest(repo, commit, lock_path, &mut unknown)?;
+    let others = others(repo, commit, lock_path, instance, &mut unknown)?;
+    let open = if unknown.is_none() { superseded(&lock, instance) } else { BTreeSet::new() };
+    let mut superseded_since = superseded_since(repo, commit, lock_path, open.clone(), instance)?;
     if let Some(branch) = branch {
-        for (id, arrived) in arrived(repo, &branch, lock_path, superseded(&lock, instance), instance)? {
+        for (id, arrived) in arrived(repo, &branch, lock_path, open, instance)? {
             superseded_since.entry(id).and_modify(|since| *since = arrived.max(*since));
         }
     }
@@ -57,8 +60,8 @@ pub fn look(
     Ok(UpstreamView {
         superseded_since,
         lock,
-        others: others(repo, commit, lock_path, instance)?,
-        unknown: None,
+        others,
+        unknown,
         policy: repo.content_at(commit, policy)?.and_then(|bytes| String::from_utf8(bytes).ok()),
     })
 }
@@ -69,13 +72,30 @@ fn others(
     commit: ObjectId,
     own: &RelPath,
     instance: &Instance,
-) -> Result<BTreeMap<TokenId, String>> {
+    unknown: &mut Option<String>,
+) -> Result<BTreeMap<TokenId, OtherLock>> {
     let mut others = BTreeMap::new();
     for path in repo.files_at(commit, lock::FOLDER)?.iter().filter(|path| *path != own) {
-        let lock = read_lock(repo.content_at(commit, path)?.as_deref(), path);
-        others.extend(lock.current_at(instance).map(|id| (id, format!("{path} upstream"))));
+        let lock = newest(repo, commit, path, unknown)?;
+        let named = OtherLock { path: path.to_string(), upstream: true };
+        others.extend(lock.current_at(instance).map(|id| (id, named.clone())));
     }
     Ok(others)
+}
+
+/// The lock at this commit. Where it cannot be read, `unknown` says so, and the last one that could be goes on protecting the
+/// tokens that it names.
+fn newest(repo: &Repository, commit: ObjectId, path: &RelPath, unknown: &mut Option<String>) -> Result<Lock> {
+    for revision in repo.first_parent_content(commit, path)? {
+        let Some(content) = revision?.content else { break };
+        match Lock::read(path.as_str(), &String::from_utf8_lossy(&content)) {
+            Ok(lock) => return Ok(lock),
+            Err(error) => {
+                unknown.get_or_insert_with(|| format!("the lock upstream cannot be read: {error}"));
+            }
+        }
+    }
+    Ok(Lock::default())
 }
 
 /// Ids at `instance` that are current in another lock than `own`, in the work tree or upstream, with the path of that lock.
@@ -86,18 +106,19 @@ pub fn current_elsewhere(
     repo: &Repository,
     own: &RelPath,
     instance: &Instance,
-    upstream: BTreeMap<TokenId, String>,
-) -> Result<BTreeMap<TokenId, String>> {
+    upstream: BTreeMap<TokenId, OtherLock>,
+) -> Result<BTreeMap<TokenId, OtherLock>> {
     let mut elsewhere = upstream;
     for (path, lock) in environments::lock_files(repo)? {
         if path != own.as_str() {
-            elsewhere.extend(lock.current_at(instance).map(|id| (id, path.clone())));
+            let named = OtherLock { path, upstream: false };
+            elsewhere.extend(lock.current_at(instance).map(|id| (id, named.clone())));
         }
     }
     Ok(elsewhere)
 }
 
-/// A lock upstream that cannot be read says nothing, and what is not said is not retired.
+/// An earlier lock that cannot be read says nothing, and what is not said is not retired.
 fn read_lock(bytes: Option<&[u8]>, path: &RelPath) -> Lock {
     bytes
         .and_then(|bytes| std::str::from_utf8(bytes).ok())

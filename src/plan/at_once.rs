@@ -5,7 +5,7 @@ use super::invocation::Verb;
 use super::observed::{Live, Observed, Outcome, Pending};
 use super::options::{Options, Renew};
 use super::retire::{Stands, ours};
-use super::{Note, Once, Plan, Retire, Revoke, Step, Why};
+use super::{Note, Once, Plan, Retire, Step, Why};
 use crate::instance::Instance;
 use crate::journal::Retiring;
 use crate::lock::{self, Lock};
@@ -107,11 +107,7 @@ impl View<'_> {
     /// Whether it lives, and nothing else of the plan ends it.
     fn concerns(&self, id: TokenId) -> bool {
         let lives = self.observed.live.get(&id).is_some_and(Live::may_live);
-        let ends = |step: &Step| match step {
-            Step::Retire(retire) | Step::Revoke(Revoke { retire, .. }) => retire.token.id == id,
-            _ => false,
-        };
-        lives && !self.plan.steps.iter().any(ends)
+        lives && self.plan.retirements().all(|retire| retire.token.id != id)
     }
 
     /// Whether the run that was about to revoke it is undone: it is still in use, and what was to succeed it is withdrawn by
@@ -197,8 +193,8 @@ impl View<'_> {
 
     /// How a token that leaked is replaced in the lock of another environment that has it as current too.
     fn elsewhere(&self, retiring: &Retiring) -> String {
-        let path = self.observed.current_elsewhere.get(&retiring.token.id).filter(|_| retiring.is_leaked());
-        let other = path.and_then(|path| lock::owner(path));
+        let lock = self.observed.current_elsewhere.get(&retiring.token.id).filter(|_| retiring.is_leaked());
+        let other = lock.filter(|lock| !lock.upstream).and_then(|lock| lock::owner(&lock.path));
         other.map(|(other, _)| format!("; next: provision rotate --env {other} --leaked")).unwrap_or_default()
     }
 

@@ -107,6 +107,7 @@ fn revocable(
         key: key.to_owned(),
         id,
         why,
+        elsewhere: observed.current_elsewhere.get(&id).cloned(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Why no plan is made.
 
 use super::deliver::Way;
+use super::observed::OtherLock;
 use std::collections::BTreeSet;
 
 use crate::sops;
@@ -49,6 +50,8 @@ pub enum PlanError {
         id: TokenId,
         /// What speaks against it.
         why: String,
+        /// Another lock that has it as current.
+        elsewhere: Option<OtherLock>,
     },
     /// A slot would be blanked that takes another token too.
     #[error("{file} {path} takes {other} too")]

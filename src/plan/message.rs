@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::observed::Slot;
 use super::{Healthy, Note};
+use crate::hint::Hint;
 use crate::token::{Owner, Record, TokenId};
 
 /// What a run did to one environment.
@@ -20,9 +21,12 @@ pub struct Done {
     pub rendered: Vec<(String, TokenId)>,
     /// Superseded tokens that were revoked.
     pub retired: Vec<TokenId>,
-    /// Superseded tokens that were to be revoked, and are not.
+    /// Superseded tokens that were to be revoked, and are not: the lock still has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unrevoked: Vec<Unrevoked>,
+    /// Tokens that were to be revoked without waiting, and are not: the journal has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_to_revoke: Vec<Unrevoked>,
     /// Superseded tokens that had ended by themselves.
     pub ended: Vec<TokenId>,
     /// Tokens of entries that ended.
@@ -90,13 +94,18 @@ pub struct Revoked {
     pub proof: Proof,
 }
 
-/// A superseded token that could not be revoked.
+/// A token with a successor that could not be revoked.
 #[derive(Debug, Serialize)]
 pub struct Unrevoked {
+    /// Key of its entry.
+    pub key: String,
     /// GitLab's number.
     pub id: TokenId,
     /// Why not.
     pub why: String,
+    /// What a person can do about that.
+    #[serde(skip)]
+    pub hints: Vec<Hint>,
 }
 
 /// How it is known that a token is revoked.
@@ -150,6 +159,12 @@ impl Done {
             && self.pushed.is_none()
     }
 
+    /// Whether this run has seen the token end.
+    #[must_use]
+    pub fn has_ended(&self, id: TokenId) -> bool {
+        self.retired.contains(&id) || self.revoked.iter().any(|revoked| revoked.id == id)
+    }
+
     /// All that a person should know, as the plan tells it.
     #[must_use]
     pub fn all_notes(&self) -> Vec<Note> {
@@ -161,8 +176,8 @@ impl Done {
     /// made is in the journal, and told by the run that finishes it.
     #[must_use]
     pub fn for_good(self) -> Self {
-        let Self { environment, retired, unrevoked, revoked, withdrawn, .. } = self;
-        Self { environment, retired, unrevoked, revoked, withdrawn, ..Self::default() }
+        let Self { environment, retired, unrevoked, still_to_revoke, revoked, withdrawn, .. } = self;
+        Self { environment, retired, unrevoked, still_to_revoke, revoked, withdrawn, ..Self::default() }
     }
 
     /// Both runs as one: what the first made and could not deliver, the second has finished or withdrawn.

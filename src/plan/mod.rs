@@ -16,6 +16,7 @@ use crate::token::{Known, Owner, Record, Role, Scopes, TokenId};
 
 pub mod access;
 pub mod adopt;
+mod again;
 pub mod at_gitlab;
 mod at_once;
 pub mod deliver;
@@ -391,6 +392,15 @@ impl Plan {
     pub fn at_once(&self) -> impl Iterator<Item = &Retire> {
         self.steps.iter().filter_map(|step| match step {
             Step::RetireAtOnce(retire) => Some(retire),
+            _ => None,
+        })
+    }
+
+    /// The tokens that it revokes, but for those of an interrupted run that nobody can use.
+    pub fn retirements(&self) -> impl Iterator<Item = &Retire> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Retire(retire) | Step::RetireAtOnce(retire) => Some(retire),
+            Step::Revoke(revoke) => Some(&revoke.retire),
             _ => None,
         })
     }

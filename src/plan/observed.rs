@@ -1,6 +1,7 @@
 //! What is, as far as a planner needs to know it: no values, no handles, no way to find out more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -55,8 +56,8 @@ pub struct Observed {
     pub upstream_unknown: Option<String>,
     /// Ids that are current in any lock of the repository, here or upstream.
     pub current_anywhere: BTreeSet<TokenId>,
-    /// Those of them that are current in the lock of another environment or user, with the path of that lock.
-    pub current_elsewhere: BTreeMap<TokenId, String>,
+    /// Those of them that are current in the lock of another environment or user.
+    pub current_elsewhere: BTreeMap<TokenId, OtherLock>,
     /// Tokens that an interrupted run was about to revoke.
     pub retiring: Vec<Retiring>,
     /// What the locks of all branches have of those tokens and of their successors.
@@ -76,6 +77,22 @@ pub struct Branches {
     pub current: BTreeMap<TokenId, String>,
     /// The tokens that one of them names.
     pub named: BTreeSet<TokenId>,
+}
+
+/// The lock of another environment or user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherLock {
+    /// Its path.
+    pub path: String,
+    /// Whether it is so upstream only: the work tree has it no more, or not yet.
+    pub upstream: bool,
+}
+
+impl fmt::Display for OtherLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if self.upstream { f.write_str(" upstream") } else { Ok(()) }
+    }
 }
 
 /// A token that carries a mark of the environment and that no lock names.

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::observed::{FileState, Leaf, Live, Observed, Outcome, Pending, Slot, SlotState};
+use super::observed::{FileState, Leaf, Live, Observed, Pending, Slot, SlotState};
 use super::options::{End, Options, Renew};
-use super::recover::{Recovery, decide, is_young};
+use super::recover::{Recovery, decide};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, at_once, end, health,
-    orphans, retire, write,
+    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, again, at_once, end,
+    health, orphans, retire, write,
 };
 use crate::profile::{Environment, Expires, Strategy, Token};
 use crate::token::{Kind, Known, Owner, TokenId};
@@ -62,6 +62,12 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     let ending = end::entries(environment, observed, options);
     let mut entries = judge(environment, observed, options, &ending, today, &mut plan)?;
     recover(&mut entries, environment, observed, options, &mut plan)?;
+    for entry in &mut entries {
+        if let Some(at) = again::just_made(entry, observed, options) {
+            plan.notes.push(again::has_successor(&entry.token.key, at));
+            entry.fate = Fate::Healthy;
+        }
+    }
     let moved = observed.moved.iter();
     plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
     provide_values(&mut entries, observed)?;
@@ -363,12 +369,9 @@ fn recover(
             Recovery::Forget(note) => plan.notes.extend(note),
             Recovery::Done => {
                 if let Some(entry) = entry
-                    && was_asked_for(pending, entry, observed, options)
+                    && again::was_asked_for(pending, entry, observed, options)
                 {
-                    plan.notes.push(Note::info(format!(
-                        "{key} has the successor that an interrupted run made at {}",
-                        pending.intent.at
-                    )));
+                    plan.notes.push(again::has_successor(key, pending.intent.at));
                     entry.fate = Fate::Healthy;
                 }
             }
@@ -387,17 +390,7 @@ fn recover(
     Ok(())
 }
 
-/// Whether a run that was just broken off was this very rotation, and has given the entry its current token.
-fn was_asked_for(pending: &Pending, entry: &Entry<'_>, observed: &Observed, options: &Options) -> bool {
-    let Outcome::Recorded { record, .. } = &pending.outcome else { return false };
-    let is_rotation = matches!(&entry.fate, Fate::Mint(because) if because.as_slice() == [Reason::Asked]);
-    is_rotation
-        && options.renew.chooses(&entry.token.key)
-        && is_young(pending, observed)
-        && current(entry, observed) == Some(record.id)
-}
-
-fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
+pub(super) fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
     observed.lock.tokens.get(&entry.token.key).map(|entry| entry.id)
 }
 

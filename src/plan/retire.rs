@@ -51,7 +51,7 @@ pub(super) fn plan(
                     continue;
                 }
             };
-            let verdict = verdict(old, token, record, observed, options);
+            let verdict = verdict(old, entry, token, record, observed, options);
             let (id, key) = (old.id, &token.key);
             match verdict {
                 Verdict::NotUpstream => waits_for_upstream = true,
@@ -102,13 +102,17 @@ enum Verdict {
 
 fn verdict(
     old: &lock::Superseded,
+    entry: &lock::Entry,
     token: &Token,
     record: &Record,
     observed: &Observed,
     options: &Options,
 ) -> Verdict {
-    let since = observed.superseded_since.get(&old.id).copied();
-    let is_pressing = is_pressing(old.id, token, options);
+    // Commits have the time of the machine that made them, which may be behind GitLab's.
+    let since = observed.superseded_since.get(&old.id).map(|since| succeeded(old, entry).max(*since));
+    let leaked = leaked(old.id, observed, options);
+    // It goes without the successor being upstream: it leaked, or the person said so twice.
+    let is_pressing = leaked.is_some() || (options.forces(&token.key) && options.at_once());
     if since.is_none() && !is_pressing {
         return Verdict::NotUpstream;
     }
@@ -117,7 +121,7 @@ fn verdict(
         Ok(known) => known,
         Err(why) => return Verdict::Refuse(why),
     };
-    if let Some(leaked) = options.leaked(old.id) {
+    if let Some(leaked) = leaked {
         return Verdict::Due(known, leaked);
     }
     let Some(since) = since else {
@@ -139,9 +143,16 @@ fn verdict(
     }
 }
 
-/// Whether it goes without the successor being upstream: it leaked, or the person said so twice.
-fn is_pressing(id: TokenId, token: &Token, options: &Options) -> bool {
-    options.leaked(id).is_some() || (options.forces(&token.key) && options.at_once())
+/// When the successor of a superseded token was made, by GitLab's clock.
+fn succeeded(old: &lock::Superseded, entry: &lock::Entry) -> Timestamp {
+    let between = entry.superseded.iter().map(|other| other.created).filter(|made| *made > old.created);
+    between.min().unwrap_or(entry.created)
+}
+
+/// Why a token goes that is in the wrong hands: this run is for it, or an interrupted one was.
+fn leaked(id: TokenId, observed: &Observed, options: &Options) -> Option<Why> {
+    let begun = observed.retiring.iter().find(|begun| begun.token.id == id && begun.is_leaked());
+    options.leaked(id).or_else(|| begun.map(|begun| begun.because.clone()))
 }
 
 /// What was said for this entry in this run, else when the token was superseded, else what the profile says.
@@ -204,7 +215,7 @@ fn untouchable(id: TokenId, observed: &Observed, stands: Stands) -> Option<Strin
     if is_current {
         return Some("a lock names it as a current token".to_owned());
     }
-    observed.current_elsewhere.get(&id).map(|path| format!("{path} names it as a current token too"))
+    observed.current_elsewhere.get(&id).map(|lock| format!("{lock} names it as a current token too"))
 }
 
 fn before(time: Timestamp, span: Span) -> Timestamp {

@@ -60,14 +60,13 @@ impl Changed<'_> {
     }
 
     fn has_another_token(&self) -> bool {
-        self.old.is_none_or(|(_, old)| old.id != self.new.id)
+        self.old.is_none_or(|(_, old)| old.token() != self.new.token())
     }
 
     /// The token that has, or will have, no value that works, whether this is merged or not.
     fn ended(&self) -> Option<TokenId> {
         let (_, old) = self.old.filter(|_| self.has_another_token())?;
-        let lives_on = self.new.superseded.iter().any(|superseded| superseded.id == old.id);
-        (!lives_on).then_some(old.id)
+        (!self.new.supersedes(old.token())).then_some(old.id)
     }
 }
 
@@ -116,7 +115,7 @@ impl Review {
         let mut taken = BTreeSet::new();
         for told_by in [ToldBy::Token, ToldBy::FormerKey, ToldBy::Key] {
             for entry in changed.iter_mut().filter(|entry| entry.old.is_none()) {
-                let has_it = |(_, old): &(&String, &Entry)| names(entry.new, old.id);
+                let has_it = |(_, old): &(&String, &Entry)| entry.new.has(old.token());
                 let old = match told_by {
                     ToldBy::Token => before.iter().find(has_it),
                     ToldBy::FormerKey => self.moved.get(entry.key).and_then(|key| before.get_key_value(key)),
@@ -180,7 +179,7 @@ impl Review {
 
     /// When the token that is replaced dies.
     fn end_of(&self, key: &str, old: &Entry, new: &Entry) -> String {
-        let Some(superseded) = new.superseded.iter().find(|superseded| superseded.id == old.id) else {
+        let Some(superseded) = new.superseded.iter().find(|one| one.token() == old.token()) else {
             return format!("in place of token {}, which has ended, or ends with this", old.id);
         };
         let profile = || self.overlaps.get(key).map(|overlap| format!("{overlap:#}"));
@@ -222,11 +221,6 @@ impl Review {
             .map(|old| old.id.to_string())
             .collect()
     }
-}
-
-/// Whether the entry has this token, as its current or a superseded one.
-fn names(entry: &Entry, id: TokenId) -> bool {
-    entry.id == id || entry.superseded.iter().any(|old| old.id == id)
 }
 
 impl Readers {
@@ -430,6 +424,17 @@ mod tests {
         insta::assert_snapshot!(
             [replaced, in_place, only_renamed].map(|review| shown(&review)).join("\n\n----\n\n")
         );
+    }
+
+    #[test]
+    fn the_same_number_at_another_gitlab_is_a_new_token() {
+        let old = entry(42, Role::Reporter, &["read_api"]);
+        let mut new = entry(42, Role::Owner, &["api"]);
+        new.gitlab = "https://gitlab.example.org".parse().unwrap();
+        let text = shown(&review(Some(old), new));
+        assert!(text.starts_with("provision(qa): replace backstage\n"), "{text}");
+        assert!(text.contains("**ESCALATION** `backstage`: its role is owner now"), "{text}");
+        assert!(text.contains("in place of token 42, which is revoked 24h after"), "{text}");
     }
 
     #[test]

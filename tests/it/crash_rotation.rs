@@ -2,8 +2,8 @@
 
 use crate::crash::{broken_again_during_recovery, broken_at_every_effect};
 use crate::support::scenarios::{
-    pruning, revocation, revocation_pushed, rotation, rotation_pushed_without_an_overlap,
-    rotation_without_an_overlap,
+    pruning, revocation, revocation_pushed, rotation, rotation_of_a_token_made_by_hand,
+    rotation_pushed_without_an_overlap, rotation_without_an_overlap,
 };
 
 #[test]
@@ -19,6 +19,11 @@ fn a_rotation_without_an_overlap_broken_at_every_effect() {
 #[test]
 fn a_rotation_without_an_overlap_that_is_pushed_broken_at_every_effect() {
     broken_at_every_effect(rotation_pushed_without_an_overlap);
+}
+
+#[test]
+fn a_retirement_of_a_token_made_by_hand_broken_at_every_effect() {
+    broken_at_every_effect(rotation_of_a_token_made_by_hand);
 }
 
 #[test]

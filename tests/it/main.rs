@@ -4,6 +4,7 @@
 
 mod adopt;
 mod adopt_neighbour;
+mod adopt_renamed;
 mod always_live;
 mod at_once;
 mod bootstrap;

@@ -239,3 +239,26 @@ fn what_an_interrupted_run_made_is_withdrawn_and_not_committed_first() {
     assert_eq!(lab.git(["status", "--porcelain"]), "");
     assert!(!lab.repo().join(".git/provision/qa.journal").exists());
 }
+
+#[test]
+fn a_lock_upstream_that_cannot_be_read_is_named() {
+    let lab = Lab::today();
+    let _team = Team::of(&lab);
+    lab.provision(["--env", "dev,qa", "--push", "--yes"]).ok();
+    lab.provision(["rotate", "--env", "qa", "--push", "--yes"]).ok();
+    lab.gitlab.advance(SignedDuration::from_hours(30));
+    let good = lab.head();
+    for path in [LOCK, "environments/locks/dev.yaml"] {
+        let markers = "<<<<<<< HEAD\n    id: 1\n=======\n    id: 2\n>>>>>>> x\n";
+        lab.write(path, &lab.read(path).replacen("    id: ", &format!("{markers}    id: "), 1));
+        lab.commit_all("a careless merge");
+        lab.git(["push", "-q"]);
+        lab.git(["reset", "-q", "--hard", &good]);
+        let said = lab.provision(["--env", "qa", "--yes"]).refused(3, "superseded tokens are not retired");
+        assert!(said.err.contains(&format!("{path}:")) && said.err.contains("upstream"), "{}", said.err);
+        assert_eq!(live(&lab).len(), 3, "{}", said.err);
+        lab.git(["push", "-q", "-f"]);
+    }
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert_eq!(live(&lab).len(), 2);
+}

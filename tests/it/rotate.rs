@@ -194,7 +194,7 @@ fn what_no_lock_names_is_not_touched_even_if_it_leaked() {
 }
 
 /// An environment with this many tokens, each with a slot of its own.
-fn many(lab: &Lab, count: usize) {
+pub(crate) fn many(lab: &Lab, count: usize) {
     let mut profile = lab.read("environments/qa.yaml");
     let mut template = lab.read("templates/backstage.yaml");
     for number in 1..count {

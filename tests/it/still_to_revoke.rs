@@ -42,7 +42,7 @@ fn a_superseded_token_that_leaked_and_is_not_revoked_is_no_success() {
         lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
         lab.fault(fault);
         let said = leaked(&lab, &value).refused(4, "leaked, and still works");
-        assert!(said.err.contains("provision rotate --env qa --leaked"), "{}", said.err);
+        assert!(said.err.contains("provision resume --env qa"), "{}", said.err);
         assert!(lives(&lab, 0));
         lab.gitlab.clear_faults();
         leaked(&lab, &value).ok();
@@ -153,6 +153,7 @@ fn what_was_pushed_and_not_revoked_is_remembered_by_a_branch_that_is_behind() {
     lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--push", "--yes"])
         .refused(4, "is replaced, but not revoked yet");
     lab.gitlab.clear_faults();
+    lab.git(["reset", "-q", "--hard", "HEAD~1"]);
     lab.provision(["--env", "qa", "--yes"])
         .refused(3, "was to be revoked by an interrupted run, and is not yet");
     assert!(lives(&lab, 0) && has_journal(&lab));
@@ -214,4 +215,70 @@ fn a_leaked_token_without_a_successor_is_named() {
         assert!(lives(&lab, 0));
         lab.gitlab.clear_faults();
     }
+}
+
+fn id(lab: &Lab, token: usize) -> String {
+    lab.minted()[token]["id"].to_string()
+}
+
+#[test]
+fn a_token_that_may_not_be_revoked_does_not_hold_up_the_next_environment() {
+    let lab = Lab::today();
+    lab.provision(["--env", "dev,qa", "--yes"]).ok();
+    let stays = id(&lab, 0);
+    lab.fault(&format!("DELETE */access_tokens/{stays} 403"));
+    let rotate = ["rotate", "--env", "dev,qa", "--overlap", "0s", "--force", "--yes"];
+    let what = format!("token {stays} of backstage is replaced, but not revoked yet");
+    let said = lab.provision(rotate).refused(4, &what);
+    assert_eq!((lives(&lab, 0), lives(&lab, 1)), (true, false), "{}", said.err);
+    assert!(said.out.contains("qa: backstage is group token"), "{}", said.out);
+    for hint in ["managed by its Owners", "provision resume --env dev", "revoke it at GitLab"] {
+        assert!(said.err.contains(hint), "{hint}: {}", said.err);
+    }
+    assert!(!said.err.contains("same command"), "{}", said.err);
+    // It is not rotated again for that, and what is due elsewhere is renewed.
+    let again = ["rotate", "--env", "dev", "--overlap", "0s", "--force", "--yes"];
+    lab.provision(again).refused(4, &what);
+    lab.provision(again).refused(4, &what);
+    assert_eq!(lab.minted().len(), 4);
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 350));
+    let said = lab.provision(["rotate", "--all", "--due", "--yes"]).refused(4, &what);
+    assert!(said.out.contains("qa: backstage is group token"), "{}", said.out);
+    lab.provision(["resume", "--abandon", "--yes"]).refused(4, &what);
+    lab.gitlab.clear_faults();
+    lab.provision(["resume", "--yes"]).ok();
+    assert!(!lives(&lab, 0) && !lab.repo().join(".git/provision/dev.journal").exists());
+}
+
+#[test]
+fn a_token_that_may_not_be_revoked_does_not_hold_up_the_others_of_its_environment() {
+    let lab = Lab::today();
+    crate::rotate::many(&lab, 3);
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    for token in [0, 2] {
+        lab.fault(&format!("DELETE */access_tokens/{} 403", id(&lab, token)));
+    }
+    let rotate = ["rotate", "--env", "qa", "--overlap", "0s", "--force", "--yes"];
+    lab.provision(rotate).refused(4, "2 tokens are replaced, but not revoked yet");
+    assert_eq!([0, 1, 2].map(|token| lives(&lab, token)), [true, false, true]);
+    lab.gitlab.clear_faults();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    assert!(!lives(&lab, 0) && !lives(&lab, 2) && !has_journal(&lab));
+}
+
+#[test]
+fn a_leaked_superseded_token_is_not_forgotten() {
+    let lab = lab();
+    let value = lab.value(SECRETS, "GITLAB_TOKEN");
+    lab.provision(["rotate", "--env", "qa", "--yes"]).ok();
+    lab.fault("DELETE * 403");
+    let said = leaked(&lab, &value).refused(4, "leaked, and still works");
+    assert!(said.err.contains("provision resume --env qa"), "{}", said.err);
+    assert!(lives(&lab, 0) && has_journal(&lab));
+    lab.provision(["--env", "qa", "--yes"]).refused(4, "not revoked yet");
+    lab.provision(["resume", "--abandon", "--yes"]).refused(4, "not revoked yet");
+    lab.gitlab.clear_faults();
+    lab.provision(["resume", "--yes"]).ok();
+    assert_eq!((lives(&lab, 0), lives(&lab, 1), has_journal(&lab)), (false, true, false));
+    assert!(!lab.read("environments/locks/qa.yaml").contains("superseded"));
 }

@@ -129,7 +129,7 @@ fn ctrl_c_at_each_question_of_init_writes_no_file() {
 fn ctrl_c_at_each_question_of_adopt_writes_nothing() {
     let lab = Lab::bare(None);
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
-    lab.write("secrets/qa.yaml", &format!("token: {}\n", by_hand(&lab, "By hand", "2027-10-01")));
+    lab.write("secrets/qa.yaml", &format!("token: {}\n", by_hand(&lab, "By hand", 300)));
     lab.sops(["encrypt", "--in-place", "secrets/qa.yaml"]).ok();
     lab.commit_all("by hand");
     let host = lab.gitlab.url().to_owned();

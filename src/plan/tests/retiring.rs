@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::journal::Retiring;
-use crate::plan::observed::{Elsewhere, Outcome, Pending};
+use crate::plan::observed::{Elsewhere, OtherLock, Outcome, Pending};
 use crate::plan::options::End;
 use crate::plan::{Once, Why};
 use crate::token::Known;
@@ -57,7 +57,8 @@ fn what_an_interrupted_run_was_about_to_revoke_is_revoked_where_no_lock_names_it
 fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
     let without_a_commit = Options { commit: false, ..Options::default() };
     let mut elsewhere = replaced();
-    elsewhere.current_elsewhere.insert(TokenId(42), "environments/locks/dev.yaml".to_owned());
+    let dev = OtherLock { path: "environments/locks/dev.yaml".to_owned(), upstream: false };
+    elsewhere.current_elsewhere.insert(TokenId(42), dev);
     let cases = [
         (retiring(healthy()), Options::default(), "the lock here has it as the current one"),
         (replaced(), without_a_commit, "a run that commits revokes it"),
@@ -249,4 +250,21 @@ fn what_this_plan_revokes_is_not_said_to_live_on() {
     let options = Options { renew: Renew::Nothing, end, ..Options::default() };
     let said = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
     assert!(said.iter().all(|line| !line.contains("interrupted run")), "{said:?}");
+}
+
+#[test]
+fn an_overlap_never_begins_before_its_successor_was_made() {
+    let mut observed = superseded();
+    // This machine's clock is days behind GitLab's.
+    observed.superseded_since.insert(TokenId(41), at("2026-11-19T08:00:00Z"));
+    observed.now = at("2026-11-21T09:00:00Z");
+    assert_eq!(
+        verbs(&planned(&observed)),
+        ["- superseded token 41 of backstage lives until 2026-11-22T08:00:00Z"]
+    );
+    // A later successor does not prolong it.
+    let between = lock::Entry { created: at("2026-11-20T06:00:00Z"), ..entry(43) }.supersede();
+    observed.live.insert(TokenId(43), Live::Gone);
+    observed.lock.tokens.get_mut("backstage").unwrap().superseded.push(between);
+    assert!(verbs(&planned(&observed)).contains(&"retire 41".to_owned()), "{:?}", verbs(&planned(&observed)));
 }

@@ -130,6 +130,13 @@ pub(crate) fn rotation_without_an_overlap() -> Desk {
     desk
 }
 
+/// The same of a token that somebody has made by hand, and that was taken over.
+pub(crate) fn rotation_of_a_token_made_by_hand() -> Desk {
+    let desk = rotation_without_an_overlap();
+    desk.holds_a_token_made_by_hand();
+    desk
+}
+
 /// All tokens of the environment go.
 pub(crate) fn revocation() -> Desk {
     let desk = Desk::new();
