@@ -197,6 +197,10 @@ fn what_no_key_here_opens_is_named_with_its_readers_and_the_rest_is_done() {
     assert!(
         again.err.contains("secrets/ben/b.sops.yaml was left as it is: no key here opens it; it is for ben")
     );
+    lab.write(".sops.yaml", &(rules(&["eva"]) + "    mac_only_encrypted: true\n"));
+    lab.commit_all("another rule for the others");
+    let said = lab.provision(["rekey", "--yes"]);
+    assert_eq!((said.status, said.err.matches("secrets/ben/b.sops.yaml").count()), (3, 1), "{}", said.err);
     ben.provision(&lab, &["rekey", "--yes"]).ok();
     assert!(eva.reads(&lab, "secrets/ben/b.sops.yaml").is_some());
 }
