@@ -20,6 +20,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use crate::hint::Hint;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Live;
 use crate::profile::{Environment, Token, UserName};
@@ -28,16 +29,15 @@ use crate::token::{Kind, TokenId};
 /// What helps where a token of one person's own has ended: nobody else can make another. `is_there` tells whether a file,
 /// relative to the repository root, exists.
 #[must_use]
-pub fn of_a_person(environment: &Environment, user: &str, is_there: impl Fn(&str) -> bool) -> Option<String> {
+pub fn of_a_person(environment: &Environment, user: &str, is_there: impl Fn(&str) -> bool) -> Option<Hint> {
     let (name, user) = (&environment.name, user.parse::<UserName>().ok()?);
     let committed = environment.secrets.iter().filter(|secrets| secrets.commit);
     let files = committed.filter_map(|secrets| secrets.path_for(Some(&user)));
     let mut paths: Vec<String> = files.filter(|path| is_there(path)).collect();
     paths.extend(lock::path(environment, Some(&user)));
-    Some(format!(
-        "{user} makes another: provision bootstrap --env {name}; where {user} has left: git rm {} && git commit",
-        paths.join(" ")
-    ))
+    let another =
+        format!("{user} makes another: provision bootstrap --env {name}; where {user} has left: git rm ");
+    Some(Hint::from(another).paths(paths).then(" && git commit"))
 }
 
 /// One line of the status table.

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::hint::{Here, Hint};
+
 /// Why a run ended without doing all of its work. The number is the exit code, documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -55,7 +57,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     causes: Vec<String>,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
 }
 
 /// The result of everything at the command edge.
@@ -86,15 +88,22 @@ impl Error {
 
     /// Adds a way out: a command, or the thing to change.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// Puts this way out in the place of all others: what would have helped by itself no longer does.
     #[must_use]
-    pub fn hint_instead(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint_instead(mut self, hint: impl Into<Hint>) -> Self {
         self.hints = vec![hint.into()];
+        self
+    }
+
+    /// The same error for somebody who stands `here`, and types the paths of the ways out from there.
+    #[must_use]
+    pub fn at(mut self, here: &Here) -> Self {
+        self.hints = self.hints.iter().map(|hint| hint.at(here)).collect();
         self
     }
 
@@ -140,7 +149,7 @@ impl Error {
 
     /// The ways out.
     #[must_use]
-    pub fn hints(&self) -> &[String] {
+    pub fn hints(&self) -> &[Hint] {
         &self.hints
     }
 }

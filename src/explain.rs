@@ -5,6 +5,7 @@ use crate::environ::quote::QuoteError;
 use crate::error::{Error, Kind, word};
 use crate::gitlab::credential::CredentialError;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::plan::at_gitlab::Protected;
 use crate::plan::deliver::{DeliverError, Way};
@@ -24,7 +25,7 @@ use crate::template::TemplateError;
 use crate::template::disjoint::OverlapError;
 use crate::token::TokenId;
 
-fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Error {
+fn with_hint(kind: Kind, error: &(dyn std::error::Error + 'static), hint: Option<impl Into<Hint>>) -> Error {
     let error = Error::from_source(kind, error);
     match hint {
         Some(hint) => error.hint(hint),
@@ -75,7 +76,7 @@ impl From<PlanError> for Error {
         let explained = Self::from_source(kind, &error);
         match error {
             PlanError::PolicyDiffers { file, .. } => {
-                explained.hint(format!("bring it into line first: provision rekey {}", word(&file)))
+                explained.hint(Hint::from("bring it into line first: provision rekey ").path(file))
             }
             PlanError::NotOurs { key, .. } | PlanError::OtherOwner { key, .. } => explained.hint(format!(
                 "restore the lock from git, or take {key} out of it to have a new token minted; nothing was touched"
@@ -92,7 +93,7 @@ impl From<PlanError> for Error {
                     None => "make the file with the values that you have".to_owned(),
                 };
                 explained
-                    .hint(format!("{what}, and commit it: sops edit {}", word(&file)))
+                    .hint(Hint::from(format!("{what}, and commit it: sops edit ")).path(file))
                     .hint(format!("or replace {key} as well: name it with --token too"))
             }
             PlanError::Elsewhere { environment, file, keys } => {
@@ -102,7 +103,7 @@ impl From<PlanError> for Error {
                     ..Options::default()
                 };
                 explained
-                    .hint(format!("bring {} here from where {environment} was made", word(&file)))
+                    .hint(format!("bring {file} here from where {environment} was made"))
                     .hint(format!("or replace them: {}", rotate.command(&environment)))
             }
             PlanError::OutOfReach { environment, id, remote, .. } => {
@@ -211,10 +212,10 @@ impl From<PolicyEditError> for Error {
 
 impl From<EditedFiles> for Error {
     fn from(error: EditedFiles) -> Self {
-        let all = error.paths.iter().map(word).collect::<Vec<_>>().join(" ");
+        let restore = "or go back to the committed state: git restore --staged --worktree ";
         Self::from_source(Kind::Refused, &error)
-            .hint(format!("commit them: git add {all} && git commit"))
-            .hint(format!("or go back to the committed state: git restore --staged --worktree {all}"))
+            .hint(Hint::from("commit them: git add ").paths(&error.paths).then(" && git commit"))
+            .hint(Hint::from(restore).paths(&error.paths))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod cores;
 pub mod environ;
 pub mod error;
+pub mod hint;
 pub mod instance;
 pub mod journal;
 pub mod lock;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::Row;
 use crate::checks::hook::Runner;
 use crate::error::Error;
+use crate::hint::{Here, Hint};
 use crate::journal::Replay;
 use crate::token::Scopes;
 
@@ -70,14 +71,22 @@ pub struct Finding {
     pub says: String,
     /// The command, or the change, that mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub mend: Option<Hint>,
+}
+
+impl Finding {
+    /// The same for somebody who stands `here`.
+    #[must_use]
+    pub fn at(self, here: &Here) -> Self {
+        Self { mend: self.mend.map(|mend| mend.at(here)), ..self }
+    }
 }
 
 /// What a check says before the table gives it its name.
 struct Said {
     grade: Grade,
     says: String,
-    mend: Option<String>,
+    mend: Option<Hint>,
 }
 
 impl Said {
@@ -97,11 +106,11 @@ impl Said {
         Self::new(Grade::Skipped, says)
     }
 
-    fn warning(says: impl Into<String>, mend: impl Into<String>) -> Self {
+    fn warning(says: impl Into<String>, mend: impl Into<Hint>) -> Self {
         Self { mend: Some(mend.into()), ..Self::new(Grade::Warning, says) }
     }
 
-    fn wrong(says: impl Into<String>, mend: impl Into<String>) -> Self {
+    fn wrong(says: impl Into<String>, mend: impl Into<Hint>) -> Self {
         Self { mend: Some(mend.into()), ..Self::new(Grade::Wrong, says) }
     }
 
@@ -152,7 +161,7 @@ pub struct Repository {
     /// Whether there is a policy.
     pub has_policy: bool,
     /// What helps with the tokens of a person, by environment and user (`devmode/ana`).
-    pub own: BTreeMap<String, String>,
+    pub own: BTreeMap<String, Hint>,
     /// What `provision check` found: how many findings, and the first of them.
     pub check: Result<(usize, Option<String>), Error>,
     /// Names of the environments; those that cannot be read with the reason.

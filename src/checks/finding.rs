@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::hint::{Here, Hint};
 use crate::yaml::Position;
 
 /// Something at one place of the repository that has to be mended.
@@ -18,7 +19,7 @@ pub struct Finding {
     /// What is wrong; never a value.
     pub what: String,
     /// What helps.
-    pub mend: String,
+    pub mend: Hint,
     /// Name of the check.
     pub check: &'static str,
     /// How bad it is.
@@ -39,6 +40,14 @@ pub enum Severity {
     Blocker,
 }
 
+impl Finding {
+    /// The same for somebody who stands `here`.
+    #[must_use]
+    pub fn at(self, here: &Here) -> Self {
+        Self { mend: self.mend.at(here), ..self }
+    }
+}
+
 /// `secrets/qa.sops.yaml:12: what (how to mend it)`
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,16 +61,16 @@ pub(super) struct Spot {
     path: String,
     line: usize,
     what: String,
-    mend: String,
+    mend: Hint,
 }
 
 impl Spot {
-    pub(super) fn new(path: &str, line: usize, what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn new(path: &str, line: usize, what: impl Into<String>, mend: impl Into<Hint>) -> Self {
         Self { path: path.to_owned(), line, what: what.into(), mend: mend.into() }
     }
 
     /// A spot for an error whose text may start with `line:column: `.
-    pub(super) fn of_error(path: &str, error: &str, mend: impl Into<String>) -> Self {
+    pub(super) fn of_error(path: &str, error: &str, mend: impl Into<Hint>) -> Self {
         let (line, what) = placed(error).unwrap_or((1, error));
         Self::new(path, line, what, mend)
     }

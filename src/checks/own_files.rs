@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::hint::Hint;
 use crate::lock::{self, Lock, LockError};
 use crate::problem::Problems;
 use crate::sops::{HiddenRule, PolicyError, Problem};
@@ -169,10 +170,10 @@ pub(super) fn unlisted_locks(own: &Own, _files: &[Judged]) -> Vec<Spot> {
         let folder = lock::FOLDER;
         let ending =
             if lock::owner(&source.path).is_some_and(|(_, user)| user.is_some()) { "" } else { ".yaml" };
-        let mend = format!(
-            "to end its tokens: provision revoke --env {environment}; where it was renamed, its lock goes along: \
-             git mv {folder}/{environment}{ending} {folder}/NEW{ending}"
-        );
+        let mend = Hint::from(format!(
+            "to end its tokens: provision revoke --env {environment}; where it was renamed, its lock goes along: git mv "
+        ))
+        .paths([format!("{folder}/{environment}{ending}"), format!("{folder}/NEW{ending}")]);
         spots.push(Spot::new(&source.path, 1, what, mend));
     }
     spots

@@ -1,6 +1,7 @@
 //! Checks of the secrets files themselves, one by one.
 
 use crate::error::word;
+use crate::hint::Hint;
 use crate::sops::{Difference, DocumentError, Encrypted, Form, MetadataError, PolicyError, Rule};
 
 use super::clear_tokens;
@@ -56,8 +57,8 @@ fn nothing_encrypted(file: &Encrypted) -> bool {
 pub(super) fn not_readable(_own: &Own, file: &File) -> Vec<Spot> {
     match &file.parsed {
         Err(error) if !is_plain(file, error) => {
-            let mend =
-                format!("sops edit {0}, or a version that can be read: git log -- {0}", word(&file.path));
+            let edit = Hint::from("sops edit ").path(&file.path);
+            let mend = edit.then(", or a version that can be read: git log -- ").path(&file.path);
             vec![Spot::of_error(&file.path, &error.to_string(), mend)]
         }
         _ => Vec::new(),
@@ -68,11 +69,8 @@ pub(super) fn tracked(_own: &Own, file: &File) -> Vec<Spot> {
     if !file.should_be_untracked {
         return Vec::new();
     }
-    let mend = format!(
-        "git rm --cached {} and echo {} >> .gitignore",
-        word(&file.path),
-        word(format!("/{}", file.path))
-    );
+    let remove = Hint::from("git rm --cached ").path(&file.path).then(" and ");
+    let mend = remove.then(format!("echo {} >> ", word(format!("/{}", file.path)))).path(".gitignore");
     vec![Spot::new(&file.path, 1, "git tracks it, and its profile says `commit: false`", mend)]
 }
 
@@ -82,7 +80,7 @@ pub(super) fn clear_values(_own: &Own, file: &File) -> Vec<Spot> {
         |selected, form| selected && form == Form::Clear,
         |file, path| {
             let what = format!("{path} is in the clear, and the file's rule wants it encrypted");
-            (what, format!("sops edit {}; replace the value if it was committed", word(file)))
+            (what, Hint::from("sops edit ").path(file).then("; replace the value if it was committed"))
         },
     )
 }
@@ -94,7 +92,7 @@ pub(super) fn stray_ciphertext(_own: &Own, file: &File) -> Vec<Spot> {
         |file, path| {
             let what =
                 format!("{path} is encrypted, and the file's rule leaves it clear, so sops shows ENC[…]");
-            (what, format!("restore the rule of {file}, or set the value again"))
+            (what, format!("restore the rule of {file}, or set the value again").into())
         },
     )
 }
@@ -102,7 +100,7 @@ pub(super) fn stray_ciphertext(_own: &Own, file: &File) -> Vec<Spot> {
 fn leaves(
     file: &File,
     wrong: impl Fn(bool, Form<'_>) -> bool,
-    says: impl Fn(&str, &str) -> (String, String),
+    says: impl Fn(&str, &str) -> (String, Hint),
 ) -> Vec<Spot> {
     let Ok(encrypted) = &file.parsed else { return Vec::new() };
     let spots = encrypted.leaves().filter(|leaf| wrong(leaf.selected, leaf.form)).map(|leaf| {
@@ -119,7 +117,7 @@ pub(super) fn no_mac(_own: &Own, file: &File) -> Vec<Spot> {
     }
     let line = line_of(encrypted.text(), encrypted.block());
     let what = "no MAC, so nothing shows that the file is complete and unchanged";
-    vec![Spot::new(&file.path, line, what, format!("restore it: git log -- {}", word(&file.path)))]
+    vec![Spot::new(&file.path, line, what, Hint::from("restore it: git log -- ").path(&file.path))]
 }
 
 /// What the policy says about a file; `None` where there is nothing to compare it with.
@@ -150,7 +148,7 @@ fn is_missing(difference: &Difference) -> bool {
 pub(super) fn missing_readers(own: &Own, file: &File) -> Vec<Spot> {
     let Some((encrypted, differences)) = differences(own, file) else { return Vec::new() };
     let spots = differences.iter().filter(|difference| is_missing(difference)).map(|difference| {
-        let mend = format!("provision rekey {}", word(&file.path));
+        let mend = Hint::from("provision rekey ").path(&file.path);
         Spot::new(&file.path, line_in_block(encrypted, None), difference.to_string(), mend)
     });
     spots.collect()
@@ -165,14 +163,14 @@ pub(super) fn recipients(own: &Own, file: &File) -> Vec<Spot> {
             Difference::ExtraReader(reader) => reader.id.clone(),
             _ => continue,
         };
-        let mend = format!("provision rekey {}; or add it to .sops.yaml", word(&file.path));
+        let mend = Hint::from("provision rekey ").path(&file.path).then("; or add it to .sops.yaml");
         let line = line_in_block(encrypted, Some(&known_as));
         spots.push(Spot::new(&file.path, line, difference.to_string(), mend));
     }
     for recipient in encrypted.damaged_entries() {
         let line = line_in_block(encrypted, Some(&recipient.to_string()));
         let what = format!("the entry of {recipient} is no age file, so it opens nothing");
-        let mend = format!("restore it: git log -- {}", word(&file.path));
+        let mend = Hint::from("restore it: git log -- ").path(&file.path);
         spots.push(Spot::new(&file.path, line, what, mend));
     }
     spots
@@ -191,7 +189,7 @@ pub(super) fn rule(own: &Own, file: &File) -> Vec<Spot> {
     let mut spots = Vec::new();
     for difference in differences(own, file).map(|(_, differences)| differences).unwrap_or_default() {
         if !is_about_readers(&difference) {
-            let mend = format!("provision rekey {}; or restore the rule", word(&file.path));
+            let mend = Hint::from("provision rekey ").path(&file.path).then("; or restore the rule");
             spots.push(Spot::new(&file.path, line_in_block(encrypted, None), difference.to_string(), mend));
         }
     }

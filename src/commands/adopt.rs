@@ -8,6 +8,7 @@ use super::init::instance;
 use super::writer;
 use crate::cli::AdoptArgs;
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::hint::Hint;
 use crate::instance::Instance;
 use crate::observe::{self, Wish, adopt, environments, readership, taken};
 use crate::plan::adopt::{self as plans, Adoption, Left, TakenOver, plan};
@@ -56,7 +57,9 @@ pub async fn run(args: &AdoptArgs, ui: Ui, world: &World) -> Result<Exit> {
     let to_paste = adoption.environments.iter().filter_map(|one| Some((one, one.to_paste.as_ref()?)));
     for (environment, file) in to_paste {
         let keys: Vec<&str> = environment.lock.tokens.keys().map(String::as_str).collect();
-        ui.say(&format!("next: sops edit {file}, with the values that you have: {}", keys.join(", ")));
+        let values = format!(", with the values that you have: {}", keys.join(", "));
+        let edit = Hint::from("next: sops edit ").path(file).then(values);
+        ui.say(&edit.at(repo.here()).to_string());
         ui.say("then: commit it, and run provision adopt again");
     }
     ui.say("next: provision status");

@@ -10,6 +10,7 @@ use crate::checks::finding::{Finding, code_quality};
 use crate::checks::repository::{LOCK_AGREES, LOCK_UNLISTED, MISSING_READERS, is_about_readers};
 use crate::cli::CheckArgs;
 use crate::error::{Error, Kind, Result};
+use crate::hint::Here;
 use crate::lock;
 use crate::observe::POLICY;
 use crate::observe::inspect::{Files, Inspected, Of, inspect};
@@ -43,7 +44,8 @@ pub fn run(args: &CheckArgs, ui: Ui, world: &World) -> Result<Exit> {
         ui.note(true, &format!("{finding}; the commit is not stopped for it"));
     }
     let with_policy = with_policy(&inspected, &repo)?;
-    let exit = finish(inspected, &within, args.code_quality.as_deref(), !passed.is_empty(), ui, world)?;
+    let exit =
+        finish(inspected, &within, args.code_quality.as_deref(), !passed.is_empty(), &repo, ui, world)?;
     if with_policy {
         ui.say(WITH_POLICY);
     }
@@ -68,7 +70,7 @@ pub(super) fn readers(
     let mut inspected = inspect(&Files::of(repo, Of::WorkTree)?)?;
     inspected.findings.retain(|finding| is_about_readers(finding.check));
     let with_policy = with_policy(&inspected, repo)?;
-    let exit = finish(inspected, &within, code_quality, false, ui, world)?;
+    let exit = finish(inspected, &within, code_quality, false, repo, ui, world)?;
     if with_policy {
         ui.say(WITH_POLICY);
     }
@@ -116,6 +118,7 @@ fn finish(
     within: &[String],
     code_quality: Option<&Path>,
     edited: bool,
+    repo: &Repository,
     ui: Ui,
     world: &World,
 ) -> Result<Exit> {
@@ -123,17 +126,21 @@ fn finish(
     let Inspected { findings: mut found, files } = inspected;
     found.retain(|finding| is_meant(&finding.path));
     let checked = files.iter().filter(|file| is_meant(file)).count();
-    report(code_quality, ui, world, &found, checked, edited)?;
+    let closing = closing(&found, checked, edited);
+    report(code_quality, &found, checked, repo.here(), ui, world)?;
+    if !ui.json() && code_quality.is_none_or(|target| target.as_os_str() != "-") {
+        ui.say(&closing);
+    }
     Ok(if found.is_empty() { Exit::Done } else { Exit::Attention })
 }
 
 fn report(
     code_quality_to: Option<&Path>,
-    ui: Ui,
-    world: &World,
     found: &[Finding],
     checked: usize,
-    edited: bool,
+    here: &Here,
+    ui: Ui,
+    world: &World,
 ) -> Result<()> {
     if let Some(target) = code_quality_to {
         if target.as_os_str() == "-" {
@@ -150,10 +157,8 @@ fn report(
     if ui.json() {
         return ui.result_json(&Report { checked, findings: found });
     }
-    let lines: String = found.iter().map(|finding| format!("{finding}\n")).collect();
-    ui.result(&lines)?;
-    ui.say(&closing(found, checked, edited));
-    Ok(())
+    let lines: String = found.iter().map(|finding| format!("{}\n", finding.clone().at(here))).collect();
+    ui.result(&lines)
 }
 
 fn closing(found: &[Finding], checked: usize, edited: bool) -> String {

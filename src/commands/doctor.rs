@@ -40,7 +40,9 @@ pub async fn run(args: &DoctorArgs, ui: Ui, world: &World) -> Result<Exit> {
     if ui.json() {
         ui.result_json(&Report { findings: &findings })?;
     } else {
-        ui.result(&diagnosis::text(ui, &findings, ui::columns()))?;
+        let here = Repository::discover(&world.directory).map(|repo| repo.here().clone()).unwrap_or_default();
+        let typed: Vec<_> = findings.iter().cloned().map(|finding| finding.at(&here)).collect();
+        ui.result(&diagnosis::text(ui, &typed, ui::columns()))?;
     }
     let needs_care = findings.iter().any(|finding| finding.grade.needs_care());
     Ok(if needs_care { Exit::Attention } else { Exit::Done })

@@ -7,6 +7,7 @@ use crate::checks::hook::{COMMAND, Runner, advice};
 use crate::checks::rules::{covers, path_rules};
 use crate::cli::{HookArgs, HookCommand};
 use crate::error::{Error, Kind, Result};
+use crate::hint::Hint;
 use crate::observe::POLICY;
 use crate::observe::inspect::{Files, Of, has_metadata};
 use crate::repo::{HookState, RelPath, Repository};
@@ -75,7 +76,8 @@ fn install_diff(repo: &Repository, ui: Ui, world: &World) -> Result<()> {
     if let Some(text) = with_lines(&text, &lines) {
         let written = world.effects().write(repo, &path, &Content::Scaffold(&text));
         written?;
-        ui.say(&format!("{ATTRIBUTES} names the secrets files; commit it: git add {ATTRIBUTES}"));
+        let add = format!("{ATTRIBUTES} names the secrets files; commit it: git add ");
+        ui.say(&Hint::from(add).path(ATTRIBUTES).at(repo.here()).to_string());
     }
     let command = if Repository::is_on_path("provision") {
         "provision diff --textconv".to_owned()

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::own_key;
 use crate::cli::InitArgs;
 use crate::error::{Error, Kind, Result};
+use crate::hint::Hint;
 use crate::instance::Instance;
 use crate::profile::group_path;
 use crate::repo::{RelPath, Repository};
@@ -52,7 +53,8 @@ pub fn run(args: &InitArgs, ui: Ui, world: &World) -> Result<()> {
     }
     ui.say("");
     ui.say("next:");
-    ui.say(&format!("  git add {} && git commit -m \"Add provision\"", missing.join(" ")));
+    let add = Hint::from("  git add ").paths(&missing).then(" && git commit -m \"Add provision\"");
+    ui.say(&add.at(repo.here()).to_string());
     ui.say(&format!("  GITLAB_HOST={gitlab} GITLAB_TOKEN=… provision --env qa --dry-run"));
     Ok(())
 }

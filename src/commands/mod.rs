@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use crate::cli::{Cli, Command};
 use crate::error::Result;
 use crate::profile::schema;
+use crate::repo::Repository;
 use crate::ui::Ui;
 use crate::world::World;
 
@@ -67,8 +68,15 @@ impl From<Exit> for ExitCode {
 /// Does what the command line says.
 ///
 /// # Errors
-/// Those of the command.
+/// Those of the command, with ways out as they are typed in the directory of the world.
 pub async fn run(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
+    command(cli, ui, world).await.map_err(|error| match Repository::discover(&world.directory) {
+        Ok(repo) => error.at(repo.here()),
+        Err(_) => error,
+    })
+}
+
+async fn command(cli: Cli, ui: Ui, world: &World) -> Result<Exit> {
     match cli.command {
         None => provision::run(&cli.provision, ui, world).await,
         Some(Command::Init(args)) => init::run(&args, ui, world).map(|()| Exit::Done),

@@ -32,8 +32,13 @@ pub async fn run(args: &RekeyArgs, ui: Ui, world: &World) -> Result<Exit> {
 /// The policy of the work tree. What is staged of it must not be something else.
 fn edited_policy(repo: &Repository) -> Result<String> {
     let path = RelPath::new(POLICY)?;
-    if let Some(difference @ (Difference::StagedAndUnstaged | Difference::Conflicted | Difference::Missing)) =
-        repo.differs_from_head(&path)?
+    if let Some(
+        difference @ (Difference::StagedAndUnstaged
+        | Difference::AddedAndEdited
+        | Difference::AddedAndMissing
+        | Difference::Conflicted
+        | Difference::Missing),
+    ) = repo.differs_from_head(&path)?
     {
         return Err(uncommitted(&path, difference));
     }

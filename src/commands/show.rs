@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::cli::ShowArgs;
 use crate::error::{Error, Kind, Result};
 use crate::explain::cannot_open;
+use crate::hint::Hint;
 use crate::observe::environments;
 use crate::observe::secrets::{self, Secrets};
 use crate::repo::Repository;
@@ -118,7 +119,7 @@ fn reveal_all(files: Vec<Secrets>, ui: Ui, world: &World) -> Result<()> {
     if let [one, two, ..] = files.as_slice() {
         return Err(Error::new(Kind::Usage, "there are several files, and each is a document of its own")
             .because(format!("{}, {}", one.name, two.name))
-            .hint(format!("name one: provision show {} --reveal", one.name)));
+            .hint(Hint::from("name one: provision show ").path(&one.name).then(" --reveal")));
     }
     for file in files {
         let opened = open(file, world)?;

@@ -64,7 +64,7 @@ pub async fn run(args: &StatusArgs, ui: Ui, world: &World) -> Result<Exit> {
                 notes.extend(user.as_deref().and_then(|user| {
                     let mend =
                         checks::of_a_person(&environment, user, |path| repo.root().join(path).exists())?;
-                    Some(format!("{name}/{user}: {mend}"))
+                    Some(format!("{name}/{user}: {}", mend.at(repo.here())))
                 }));
             }
             rows.extend(those);

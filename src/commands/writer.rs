@@ -13,6 +13,7 @@ use crate::apply::{self, arrive, interrupted};
 use crate::cli::WriteArgs;
 use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result};
+use crate::hint::Here;
 use crate::observe::{self, Ground, Leaked, Wish, at_gitlab, deliverable, environments, owners, unlisted};
 use crate::plan::Plan;
 use crate::plan::access::Requested;
@@ -90,6 +91,7 @@ pub(super) struct Carried {
     pub(super) done: Vec<Done>,
     /// What would be done, where that was all that was wanted.
     pub(super) planned: Option<Vec<Plan>>,
+    here: Here,
 }
 
 impl Carried {
@@ -99,7 +101,7 @@ impl Carried {
             return report::planned(ui, plans, access);
         }
         if self.outcome.is_ok() || !self.done.is_empty() {
-            report::done(ui, &self.done, access)
+            report::done(ui, &self.done, access, &self.here)
         } else {
             Ok(())
         }
@@ -121,7 +123,8 @@ pub(super) async fn carry_out(
     let run = Run { job, repo, way, deliveries, connections, agreed, done, planned, ui, world };
     let outcome = run.alone(args).await;
     run.close();
-    Carried { outcome, done: run.done.into_inner(), planned: run.planned.into_inner() }
+    let here = run.repo.here().clone();
+    Carried { outcome, done: run.done.into_inner(), planned: run.planned.into_inner(), here }
 }
 
 /// Plans, so that what would stop the job is known before something else is done.
@@ -399,7 +402,7 @@ impl Failed {
             (None, refused) => return refused,
             (Some(error), None) => error,
             (Some(error), Some(refused)) => {
-                refused.hints().iter().fold(error.because(refused.to_string()), Error::hint)
+                refused.hints().iter().cloned().fold(error.because(refused.to_string()), Error::hint)
             }
         };
         let error = errors.fold(error, |error, other| {

@@ -11,6 +11,7 @@ use crate::checks::doctor::{File, Hook, Keys, Lacking, Machine, Observed, ReadKe
 use crate::checks::hook::Runner;
 use crate::checks::{Row, of_a_person, status};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::pasted::missing;
@@ -182,7 +183,7 @@ fn tokens(repo: &Repository, world: &World, read: &[Environment]) -> Vec<Row> {
 }
 
 /// What helps with the tokens of each person who has a lock.
-fn own(repo: &Repository, read: &[Environment]) -> BTreeMap<String, String> {
+fn own(repo: &Repository, read: &[Environment]) -> BTreeMap<String, Hint> {
     let mut own = BTreeMap::new();
     for (name, user, _) in environments::locks(repo).unwrap_or_default() {
         let (Some(user), Some(environment)) = (user, read.iter().find(|one| one.name == name)) else {

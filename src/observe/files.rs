@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Result};
 use crate::explain::cannot_open;
 use crate::gitlab::client::Client;
+use crate::hint::Hint;
 use crate::lock::{self, Lock};
 use crate::plan::Readers;
 use crate::plan::observed::{FileState, Former, Leaf, Slot, SlotState};
@@ -64,10 +65,12 @@ impl GroundFile {
         let refused =
             Error::from_source(Kind::Refused, error).context(format!("{path} cannot be read as a SOPS file"));
         if !matches!(error, DocumentError::Metadata(MetadataError::Missing)) {
-            return refused.hint(format!("git log -p -- {} shows what changed it", word(path)));
+            return refused.hint(Hint::from("git log -p -- ").path(path).then(" shows what changed it"));
         }
         refused
-            .hint(format!("to keep its values: sops encrypt --in-place {}, and commit it", word(path)))
+            .hint(
+                Hint::from("to keep its values: sops encrypt --in-place ").path(path).then(", and commit it"),
+            )
             .hint("a secret that was committed in the clear stays in git's history: have it replaced")
     }
 
@@ -78,10 +81,8 @@ impl GroundFile {
         if sound {
             return refused;
         }
-        refused.hint(format!(
-            "git log -p -- {} shows who changed what; bring a good state back, and commit it",
-            word(path)
-        ))
+        let then = " shows who changed what; bring a good state back, and commit it";
+        refused.hint(Hint::from("git log -p -- ").path(path).then(then))
     }
 }
 

@@ -12,12 +12,13 @@ use crate::deliver::Delivery;
 use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::ErrorKind;
+use crate::hint::Hint;
 use crate::journal::Replay;
 use crate::lock::{self, Lock};
 use crate::plan::observed::Observed;
 use crate::plan::options::{End, Options};
 use crate::profile::{Environment, NameError, Recipients, SecretsFile, Strategy, USER, UserName};
-use crate::repo::{Difference, Head, RelPath, RepoError, Repository, read};
+use crate::repo::{Head, RelPath, Repository, read};
 use crate::secret::Secret;
 use crate::sops::{Policy, PolicyError, Rule};
 use crate::template::{Context, Template, check_all};
@@ -45,11 +46,15 @@ pub mod readership;
 pub mod rekey;
 pub mod secrets;
 pub mod taken;
+mod uncommitted;
 pub mod unlisted;
 pub mod upstream;
 pub mod variables;
 
 use files::GroundFile;
+pub use uncommitted::edited;
+use uncommitted::own_file;
+pub(crate) use uncommitted::uncommitted;
 
 /// The policy file, at the repository root as stock sops finds it from there.
 pub const POLICY: &str = ".sops.yaml";
@@ -297,52 +302,6 @@ async fn user(environment: &Environment, client: &Client) -> Result<Option<Me>> 
     Ok(Some(Me { id: user.id, name, is_admin: user.is_admin == Some(true) }))
 }
 
-/// Our own files must be as HEAD has them, so that what is written is what was reviewed.
-fn own_file(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<()> {
-    edited(repo, path, replay)?.map_or(Ok(()), |difference| Err(uncommitted(path, difference)))
-}
-
-/// How a file differs from what HEAD has. What an interrupted run of ours left in the work tree does not count: it is known
-/// by its content.
-///
-/// # Errors
-/// Where the repository cannot be read, or the path leads out of it.
-pub fn edited(repo: &Repository, path: &RelPath, replay: &Replay) -> Result<Option<Difference>> {
-    let real = repo.resolve(path)?;
-    let Some(difference) = repo.differs_from_head(path)? else { return Ok(None) };
-    let is_ours =
-        interrupted::stands_as(&real.below(repo.root()), |digest| replay.wrote(path.as_str(), digest));
-    Ok((!is_ours).then_some(difference))
-}
-
-pub(crate) fn uncommitted(path: &RelPath, difference: Difference) -> Error {
-    let refused = |what: &str| Error::new(Kind::Refused, format!("{path} {what}"));
-    let name = word(path);
-    let add = format!("commit it: git add {name} && git commit");
-    let restore = format!("go back to the committed state: git restore --staged --worktree {name}");
-    match difference {
-        Difference::Staged | Difference::Unstaged | Difference::StagedAndUnstaged => {
-            refused("has changes that are not committed").hint(add).hint(format!("or {restore}"))
-        }
-        Difference::Untracked => refused("is there, but not committed")
-            .hint(format!("if it is right, and holds no secret in the clear, {add}"))
-            .hint("or move it out of the way"),
-        Difference::Ignored => refused("is there, but ignored by git")
-            .hint(format!("git check-ignore -v {name} shows the rule; or move the file out of the way")),
-        Difference::Missing => refused("was deleted, and the deletion is not committed")
-            .hint(restore)
-            .hint(format!("or, to have it made anew, commit the deletion: git rm {name} && git commit")),
-        Difference::Conflicted => {
-            refused("has merge conflicts").hint(format!("resolve them, then git add {name} && git commit"))
-        }
-        Difference::Added => refused("is added, but not committed")
-            .hint("commit it: git commit")
-            .hint(format!("or take it back: git rm --cached {name}")),
-        Difference::OutsideSparse => RepoError::OutsideSparse { path: path.clone() }.into(),
-        Difference::Skipped => RepoError::Skipped { path: path.clone() }.into(),
-    }
-}
-
 /// Where a shallow clone does not tell something.
 pub(crate) fn cut_off(because: &str) -> Error {
     Error::new(Kind::Refused, "this clone does not have the whole history")
@@ -468,7 +427,10 @@ fn content(
     if !repo.is_ignored(path)? {
         return Err(Error::new(Kind::Refused, format!("{path} is not ignored by git"))
             .because("the profile says `commit: false`")
-            .hint(format!("echo {} >> .gitignore", word(format!("/{}", secrets.file.replace(USER, "*"))))));
+            .hint(
+                Hint::from(format!("echo {} >> ", word(format!("/{}", secrets.file.replace(USER, "*")))))
+                    .path(".gitignore"),
+            ));
     }
     let real = repo.resolve(path)?.below(repo.root());
     match read::bytes(&real) {

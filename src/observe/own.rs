@@ -1,6 +1,7 @@
 //! A person's own token: the one that their own secrets file holds.
 
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Result};
+use crate::hint::Hint;
 use crate::profile::{Environment, Recipients, UserName};
 use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
@@ -78,5 +79,9 @@ pub fn is_for_a_key_here(path: &RelPath, content: Option<&[u8]>, world: &World) 
         .unusable(false)
         .fold(refused, Error::because)
         .hint(format!("add that key to {place}, from your other machine or your copy of it, and run the same command again"))
-        .hint(format!("where that key is lost: git rm {} && git commit, then provision bootstrap makes a new token", word(path))))
+        .hint(
+            Hint::from("where that key is lost: git rm ")
+                .path(path)
+                .then(" && git commit, then provision bootstrap makes a new token"),
+        ))
 }

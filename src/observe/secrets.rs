@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::uncommitted;
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Result};
+use crate::hint::Hint;
 use crate::lock::{self, Lock};
 use crate::profile::{Environment, SecretsFile, USER, UserName};
 use crate::repo::{RelPath, Repository, read};
@@ -94,9 +95,9 @@ fn not_one(secrets: &SecretsFile, mine: &[Secrets], others: &[Secrets]) -> Error
             .because(format!("{} are other people's: no key here is among their readers", named(others)))
             .hint("provision bootstrap makes one for you");
     }
-    error
-        .because(format!("{} are all for a key of yours", named(mine)))
-        .hint(format!("name the one that you want: --file {}", word(&mine[0].name)))
+    error.because(format!("{} are all for a key of yours", named(mine))).hint(
+        Hint::from("name the file that you want in place of the environment, such as ").path(&mine[0].name),
+    )
 }
 
 /// The files of this entry that are in the work tree: one, or one for each person.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
+use crate::hint::Hint;
 use crate::instance::Instance;
 use crate::lock::{self, FOLDER, Lock};
 use crate::profile::{Environment, Recipients, SecretsFile, USER};
@@ -194,10 +195,10 @@ pub(super) fn check(environment: &Environment, files: &[GroundFile], repo: &Repo
 }
 
 /// What to do where one environment became another.
-fn renamed(old: &str, new: &str) -> String {
-    format!(
-        "where {old} became {new}, its lock goes along: git mv {FOLDER}/{old}.yaml {FOLDER}/{new}.yaml && git commit"
-    )
+fn renamed(old: &str, new: &str) -> Hint {
+    Hint::from(format!("where {old} became {new}, its lock goes along: git mv "))
+        .paths([old, new].map(|name| format!("{FOLDER}/{name}.yaml")))
+        .then(" && git commit")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Note;
+use crate::hint::Hint;
 use crate::sops::{self, Names, OtherReader, Recipient, RekeyPlan};
 
 mod message;
@@ -215,7 +216,7 @@ pub enum Why {
         /// In a sentence.
         reason: String,
         /// What helps.
-        hints: Vec<String>,
+        hints: Vec<Hint>,
     },
     /// Something else.
     Because {
@@ -227,7 +228,7 @@ pub enum Why {
 impl Why {
     /// What helps, where that can be said.
     #[must_use]
-    pub fn hints(&self) -> &[String] {
+    pub fn hints(&self) -> &[Hint] {
         match self {
             Self::DoesNotOpen { hints, .. } => hints,
             Self::CannotOpen { .. } | Self::Awaits { .. } | Self::Because { .. } => &[],

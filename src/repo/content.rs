@@ -19,6 +19,10 @@ pub enum Difference {
     Conflicted,
     /// The index has a file that HEAD has not; the file is as the index.
     Added,
+    /// The index has a file that HEAD has not; the file is otherwise.
+    AddedAndEdited,
+    /// The index has a file that HEAD has not; there is no file.
+    AddedAndMissing,
     /// The index differs from HEAD; the file is as the index.
     Staged,
     /// The file differs from the index.
@@ -219,6 +223,8 @@ fn compare(at_head: Entry, staged: Entry, on_disk: Entry) -> Option<Difference> 
         (true, false) => Some(Difference::Unstaged),
         (false, true) if at_head.is_none() => Some(Difference::Added),
         (false, true) => Some(Difference::Staged),
+        (false, false) if at_head.is_none() && on_disk.is_none() => Some(Difference::AddedAndMissing),
+        (false, false) if at_head.is_none() => Some(Difference::AddedAndEdited),
         (false, false) => Some(Difference::StagedAndUnstaged),
     }
 }

@@ -6,6 +6,7 @@ use gix::ObjectId;
 
 use super::path::{BadPath, RelPath};
 use crate::error::word;
+use crate::hint::Hint;
 
 /// Something about the repository stands in the way. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -181,8 +182,19 @@ pub enum RepoError {
 impl RepoError {
     /// What helps, where something does.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
+    pub fn hint(&self) -> Option<Hint> {
+        Some(Hint::from(match self {
+            Self::Conflicted { path } => return Some(Hint::from("resolve it, then git add ").path(path)),
+            Self::Ignored { path } => {
+                return Some(Hint::from("git check-ignore -v ").path(path).then(" shows the rule"));
+            }
+            Self::OutsideSparse { path } => {
+                let directory = path.directories().last().unwrap_or(".");
+                return Some(Hint::from("git sparse-checkout add ").path(directory));
+            }
+            Self::Skipped { path } => {
+                return Some(Hint::from("git update-index --no-skip-worktree ").path(path));
+            }
             Self::NotARepository { .. } => "git init, or -C DIR to name another directory".to_owned(),
             Self::Bare { .. } => "git worktree add DIR, and run there".to_owned(),
             Self::NotOwned { git_dir } => {
@@ -191,13 +203,6 @@ impl RepoError {
             }
             Self::Reftable { .. } => "git refs migrate --ref-format=files".to_owned(),
             Self::InProgress { what } => in_progress_hint(what),
-            Self::Conflicted { path } => format!("resolve it, then git add {}", word(path)),
-            Self::Ignored { path } => format!("git check-ignore -v {} shows the rule", word(path)),
-            Self::OutsideSparse { path } => {
-                let directory = path.directories().last().unwrap_or(".");
-                format!("git sparse-checkout add {}", word(directory))
-            }
-            Self::Skipped { path } => format!("git update-index --no-skip-worktree {}", word(path)),
             Self::FromEnvironment => {
                 "unset GIT_DIR GIT_WORK_TREE, and name the worktree: -C DIR; or run without --push and --mr".to_owned()
             }
@@ -216,7 +221,7 @@ impl RepoError {
                 format!("mend {setting} and user.signingKey, or git config commit.gpgSign false")
             }
             _ => return None,
-        })
+        }))
     }
 }
 
@@ -300,14 +305,14 @@ impl CommitError {
 
     /// What helps, where something does.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Refused(error) => error.hint(),
-            Self::HeadMoved { .. } => Some("run again: the plan is made anew".to_owned()),
-            Self::GitFailed { .. } => Some("the hook's or git's own message is above".to_owned()),
-            Self::Altered { commit, path } => Some(format!("git show {commit} -- {}", word(path))),
+            Self::HeadMoved { .. } => Some("run again: the plan is made anew".into()),
+            Self::GitFailed { .. } => Some("the hook's or git's own message is above".into()),
+            Self::Altered { commit, path } => Some(Hint::from(format!("git show {commit} -- ")).path(path)),
             Self::IndexNotReplaced { .. } => {
-                Some("git reset -q HEAD -- the committed paths, to refresh the index".to_owned())
+                Some("git reset -q HEAD -- the committed paths, to refresh the index".into())
             }
             _ => None,
         }

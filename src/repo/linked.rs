@@ -42,7 +42,7 @@ impl Repository {
         command.args(["--detach", "--"]).arg(&path).arg(commit.to_string());
         program::done(command, "worktree add")?;
         let linked = Linked { remote: remote.to_owned(), root: self.root.clone() };
-        Ok(Self { linked: Some(linked), ..Self::discover(&path)? })
+        Ok(Self { linked: Some(linked), here: self.here.clone(), ..Self::discover(&path)? })
     }
 
     /// Removes the worktree of this name; there need not be one.

@@ -39,6 +39,8 @@ pub mod write;
 
 use std::path::{Path, PathBuf};
 
+use crate::hint::Here;
+
 pub use branches::Branch;
 pub use commit::{By, CommitRequest, Committed, FileChange};
 pub use content::Difference;
@@ -64,6 +66,8 @@ pub struct Repository {
     common_dir: PathBuf,
     /// Found through `GIT_DIR` or `GIT_WORK_TREE`, so a `git` we start must be told where it is.
     from_environment: bool,
+    /// Where the one who asked stands in it.
+    here: Here,
     /// Where this is a worktree of ours: what it takes over from the user's.
     linked: Option<linked::Linked>,
 }
@@ -96,13 +100,22 @@ impl Repository {
         let common_dir = real(git.common_dir())?;
         let Some(workdir) = git.workdir() else { return Err(RepoError::Bare { git_dir }) };
         let root = real(workdir)?;
-        Ok(Self { root, git_dir, common_dir, from_environment: is_from_environment(), linked: None, git })
+        let from_environment = is_from_environment();
+        let here = here(dir, &root);
+        Ok(Self { root, git_dir, common_dir, from_environment, here, linked: None, git })
     }
 
     /// The worktree's root, absolute and without symlinks.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where the one who asked stands in it; at the root, where that is somewhere else. In a worktree of ours: where they stand
+    /// in their own.
+    #[must_use]
+    pub fn here(&self) -> &Here {
+        &self.here
     }
 
     /// The git directory of this worktree.
@@ -228,6 +241,13 @@ fn head(git: &gix::Repository) -> Result<Head, RepoError> {
         false => Some(head.peel_to_commit().doing("read the commit of HEAD")?.id),
     };
     Ok(Head { commit, branch })
+}
+
+/// The names from `root` to `dir`.
+fn here(dir: &Path, root: &Path) -> Here {
+    let real = dir.canonicalize().unwrap_or_default();
+    let names = real.strip_prefix(root).unwrap_or(Path::new(""));
+    Here::new(names.iter().map(|name| name.to_string_lossy()))
 }
 
 fn real(path: &Path) -> Result<PathBuf, RepoError> {

@@ -25,7 +25,7 @@ pub fn text(ui: Ui, findings: &[Finding], columns: Option<usize>) -> String {
             out += &format!("{INDENT}{line}\n");
         }
         if let Some(mend) = &finding.mend {
-            for line in mend.lines() {
+            for line in mend.to_string().lines() {
                 out += &format!("{INDENT}-> {line}\n");
             }
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::{Result, word};
+use crate::hint::{Here, Hint};
 use crate::plan::Plan as TokenPlan;
 use crate::plan::message::Done as Rotated;
 use crate::plan::rekey::{Done, Plan};
@@ -322,7 +323,7 @@ impl<'a> Leaving<'a> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
+pub fn left(ui: Ui, leaving: &Leaving<'_>, here: &Here) -> Result<()> {
     if ui.json() {
         return ui.result_json(leaving);
     }
@@ -337,7 +338,7 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
         super::rekey::done(ui, done)?;
     }
     if !leaving.rotated.is_empty() {
-        super::report::done(ui, leaving.rotated, None)?;
+        super::report::done(ui, leaving.rotated, None, here)?;
     }
     let Leaving { name, tokens, others, .. } = leaving;
     let mut out = String::new();
@@ -359,7 +360,7 @@ pub fn left(ui: Ui, leaving: &Leaving<'_>) -> Result<()> {
     }
     ui.result(&out)?;
     unreadable(ui, leaving.unreadable);
-    advise(ui, leaving);
+    advise(ui, leaving, here);
     Ok(())
 }
 
@@ -379,7 +380,7 @@ fn have(count: usize) -> String {
 }
 
 /// What is left to do, plainly.
-fn advise(ui: Ui, leaving: &Leaving<'_>) {
+fn advise(ui: Ui, leaving: &Leaving<'_>, here: &Here) {
     if leaving.tokens.is_empty() && leaving.others.is_empty() {
         return;
     }
@@ -418,7 +419,7 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
         ui.note(true, &format!("{what} with provision rotate --env {environment}"));
     }
     for behind in leaving.left_behind {
-        left_behind(ui, name, behind);
+        left_behind(ui, name, behind, here);
     }
     let replaced = of(State::Superseded).count();
     if replaced > 0 {
@@ -435,7 +436,7 @@ fn advise(ui: Ui, leaving: &Leaving<'_>) {
 }
 
 /// What nobody but the one who leaves could read is of no use here, and CI would report its end every night.
-fn left_behind(ui: Ui, name: &str, behind: &LeftBehind) {
+fn left_behind(ui: Ui, name: &str, behind: &LeftBehind, here: &Here) {
     let LeftBehind { environment, gitlab, tokens, paths } = behind;
     let (tokens, pronoun) = match tokens.as_slice() {
         [one] => (format!("token {one} is"), "it"),
@@ -453,5 +454,7 @@ fn left_behind(ui: Ui, name: &str, behind: &LeftBehind) {
     ui.say(&format!(
         "  an administrator of {gitlab} revokes {pronoun} (DELETE /api/v4/personal_access_tokens/ID), or blocks the account"
     ));
-    ui.say(&format!("  then take it out of the repository: git rm {} && git commit", paths.join(" ")));
+    let remove =
+        Hint::from("  then take it out of the repository: git rm ").paths(paths).then(" && git commit");
+    ui.say(&remove.at(here).to_string());
 }

@@ -134,7 +134,7 @@ impl Ui {
             text += &indented("  because: ", cause);
         }
         for hint in error.hints() {
-            text += &indented("  hint: ", hint);
+            text += &indented("  hint: ", &hint.to_string());
         }
         to_stderr(&text);
     }

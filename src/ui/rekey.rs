@@ -133,9 +133,10 @@ pub fn done(ui: Ui, done: &Done) -> Result<()> {
     for file in done.elsewhere.iter().filter(|_| is_new) {
         ui.note(false, &file.to_string());
     }
-    let hints: BTreeSet<&String> = done.skipped.iter().flat_map(|file| file.why.hints()).collect();
+    let hints: BTreeSet<String> =
+        done.skipped.iter().flat_map(|file| file.why.hints()).map(ToString::to_string).collect();
     for hint in hints {
-        ui.note(false, hint);
+        ui.note(false, &hint);
     }
     for note in &done.notes {
         ui.note(false, note);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Style, Ui};
 use crate::error::{Result, word};
+use crate::hint::{Here, Hint};
 use crate::plan::access::Requested;
 use crate::plan::message::{Done, Proof, Refusal, Refused};
 use crate::plan::{Note, Plan};
@@ -67,7 +68,7 @@ struct Reported<'a> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn done(ui: Ui, all: &[Done], access: Option<&Requested>) -> Result<()> {
+pub fn done(ui: Ui, all: &[Done], access: Option<&Requested>, here: &Here) -> Result<()> {
     if ui.json() {
         let environments = all.iter().map(|done| Reported { done, notes: done.all_notes() }).collect();
         return ui.result_json(&Report { environments, access });
@@ -90,7 +91,8 @@ pub fn done(ui: Ui, all: &[Done], access: Option<&Requested>) -> Result<()> {
         }
     }
     if let Some(example) = all.iter().find_map(|done| done.example.as_ref()) {
-        ui.say(&format!("read it: sops decrypt --extract {} {}", word(&example.path), word(&example.file)));
+        let read = Hint::from(format!("read it: sops decrypt --extract {} ", word(&example.path)));
+        ui.say(&read.path(&example.file).at(here).to_string());
     }
     Ok(())
 }

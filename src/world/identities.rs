@@ -54,13 +54,16 @@ pub fn read(variables: &Variables) -> Vec<IdentitySource> {
 /// `~/Library/Application Support` on macOS (sops `age/keysource.go`, getUserConfigDir).
 #[must_use]
 pub fn default_file(variables: &Variables) -> Option<PathBuf> {
-    let home = || variables.home.as_ref();
     let base = match &variables.xdg_config_home {
         Some(base) => base.clone(),
-        None if cfg!(target_os = "macos") => home()?.join("Library/Application Support"),
-        None => home()?.join(".config"),
+        None => variables.home.as_ref()?.join(in_home(cfg!(target_os = "macos"))),
     };
     Some(base.join("sops/age/keys.txt"))
+}
+
+/// Where configuration is kept in a home.
+fn in_home(is_macos: bool) -> &'static str {
+    if is_macos { "Library/Application Support" } else { ".config" }
 }
 
 fn named(variable: &'static str, path: &Path) -> IdentitySource {
@@ -82,5 +85,22 @@ fn file(name: String, path: &Path) -> IdentitySource {
         Err(error) => {
             IdentitySource::Broken(IdentityError::Unreadable { source_name: name, reason: error.to_string() })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_where_stock_sops_has_it_on_each_platform() {
+        assert_eq!(in_home(true), "Library/Application Support");
+        assert_eq!(in_home(false), ".config");
+        let home = Variables { home: Some("/home/ana".into()), ..Variables::default() };
+        let here = Path::new("/home/ana").join(in_home(cfg!(target_os = "macos")));
+        assert_eq!(default_file(&home), Some(here.join("sops/age/keys.txt")));
+        let configured = Variables { xdg_config_home: Some("/elsewhere".into()), ..home };
+        assert_eq!(default_file(&configured), Some("/elsewhere/sops/age/keys.txt".into()));
+        assert_eq!(default_file(&Variables::default()), None);
     }
 }

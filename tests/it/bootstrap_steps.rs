@@ -47,7 +47,7 @@ fn two_files_of_ones_own_are_both_named() {
     }
     let exec = |source: &[&str]| newcomer.says(&[&["exec"], source, &["--", "true"]].concat());
     let said = exec(&["--env", "devmode"]).refused(125, "are all for a key of yours");
-    assert!(said.err.contains("--file secrets/devmode/dev.sops.yaml"), "{said:?}");
+    assert!(said.err.contains("such as secrets/devmode/dev.sops.yaml"), "{said:?}");
     exec(&["--file", "secrets/devmode/dev.sops.yaml"]).ok();
     fs::remove_file(newcomer.key_file()).unwrap();
     exec(&["--env", "devmode"]).refused(125, "are other people's: no key here is among their readers");

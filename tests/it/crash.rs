@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use provision::error::Kind;
 
 use crate::support::desk::{Desk, End};
-use crate::support::faulty::{Effect, Fault};
+use crate::support::fault::{Effect, Fault};
 use crate::support::scenarios::{
     Scenario, first_mint, into_an_existing_file, rendering_again, replacement, retirement, two_tokens,
     without_a_commit,

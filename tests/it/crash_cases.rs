@@ -4,7 +4,8 @@ use provision::error::Kind;
 use provision::plan::{Plan, Step};
 
 use crate::support::desk::{Desk, End, id};
-use crate::support::faulty::{Effect, Fault, Faulty};
+use crate::support::fault::{Effect, Fault};
+use crate::support::faulty::Faulty;
 use crate::support::lab::Lab;
 use crate::support::scenarios::{
     Scenario, first_mint, one_more_slot, replacement, retirement, rotation_without_an_overlap, two_tokens,

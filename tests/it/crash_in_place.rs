@@ -5,7 +5,7 @@ use provision::error::Kind;
 use provision::plan::options::{Chosen, Options, Renew};
 
 use crate::support::desk::{Desk, End};
-use crate::support::faulty::{Effect, Fault};
+use crate::support::fault::{Effect, Fault};
 use crate::support::lab::Lab;
 use crate::support::program::script;
 use crate::support::scenarios::{one_more_slot, rotation_in_place};
@@ -55,7 +55,11 @@ fn recovers(desk: &Desk) -> bool {
         End::Done(_) => true,
         End::Failed(error) if error.message().starts_with("it is not decided") => {
             assert_eq!(error.kind(), Kind::HalfWay);
-            assert!(error.hints().iter().any(|hint| hint.contains("--abandon")), "{:?}", error.hints());
+            assert!(
+                error.hints().iter().any(|hint| hint.to_string().contains("--abandon")),
+                "{:?}",
+                error.hints()
+            );
             assert_eq!(desk.untouched(), before);
             false
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::canaries::Canaries;
-use crate::support::faulty::{Effect, Fault};
+use crate::support::fault::{Effect, Fault};
 use crate::support::lab::{Lab, Said};
 use crate::support::program;
 use crate::support::scenarios::{

@@ -16,8 +16,8 @@ use provision::world::World;
 
 use crate::support::canaries::Canaries;
 use crate::support::desk::{Desk, SECRETS};
-use crate::support::faulty::Gone;
-use crate::support::faulty::{Effect, Fault, Faulty};
+use crate::support::fault::{Effect, Fault};
+use crate::support::faulty::{Faulty, Gone};
 use crate::support::people::{Person, policy};
 
 struct Scene {

@@ -18,7 +18,8 @@ use provision::sops::{Alone, Draft, Encrypted, Format, Identities, Rule};
 use provision::world::{System, World};
 
 use crate::support::desk::silent;
-use crate::support::faulty::{Fault, Faulty, Gone};
+use crate::support::fault::Fault;
+use crate::support::faulty::{Faulty, Gone};
 use crate::support::lab::Lab;
 use crate::support::people::{Person, policy};
 

@@ -158,7 +158,7 @@ fn what_the_remote_declines_is_refused_with_its_reason() {
     let error = add(&team, &lab, Way::Push, "a", &nothing).unwrap_err();
     assert_eq!(error.kind(), Kind::Refused);
     assert_eq!(error.to_string(), "origin does not take the push to main: pre-receive hook declined");
-    assert!(error.hints().iter().any(|hint| hint.contains("--mr")), "{:?}", error.hints());
+    assert!(error.hints().iter().any(|hint| hint.to_string().contains("--mr")), "{:?}", error.hints());
     assert_eq!(lab.head(), head);
 }
 
@@ -181,7 +181,7 @@ fn commits_of_the_users_go_along_and_a_branch_that_diverged_is_refused() {
     lab.write("own", "2\n");
     lab.commit_all("own again");
     let error = add(&team, &lab, Way::Push, "c", &nothing).unwrap_err();
-    assert!(error.hints().contains(&"git pull --rebase origin main".to_owned()), "{:?}", error.hints());
+    assert!(error.hints().contains(&"git pull --rebase origin main".into()), "{:?}", error.hints());
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod git_commit_signals;
 mod git_environment;
 mod going_on;
 mod guides;
+mod hints;
 mod hook;
 mod interrupted;
 mod kept;

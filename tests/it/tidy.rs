@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules that decide: they may not know the shell or the face.
-const CORE: [&str; 16] = [
+const CORE: [&str; 17] = [
     "checks",
     "cores",
     "environ",
     "error",
+    "hint",
     "instance",
     "journal",
     "lock",

@@ -33,7 +33,8 @@ pub(super) fn credential(observed: &Observed) -> Vec<Said> {
             let personal = observed.repository.iter().flat_map(|repository| &repository.personal);
             let own = personal.into_iter().find(|name| instance.environments.contains(name));
             if let Some(name) = own.filter(|_| error.kind() == Kind::NotAllowed) {
-                said.mend = Some(format!("provision bootstrap --env {name} makes a token of your own"));
+                said.mend =
+                    Some(format!("provision bootstrap --env {name} makes a token of your own").into());
             }
             said.says = format!("{}: {}", instance.address, said.says);
             vec![said]

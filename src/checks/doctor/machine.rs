@@ -71,7 +71,7 @@ pub(super) fn readable(observed: &Observed) -> Vec<Said> {
         };
         let readers = count(file.readers, "reader");
         said.push(Said {
-            mend: Some(mend),
+            mend: Some(mend.into()),
             ..Said::note(format!("no key here opens {} ({readers})", file.path))
         });
     }

@@ -1,7 +1,10 @@
 //! Checks of the repository: git, policy, environments.
 
+use super::Grade;
 use super::{Hook, Observed, Repository, Said, count};
 use crate::checks::{Severity, State, hook};
+use crate::error::Error;
+use crate::hint::Hint;
 use crate::plan::options::Options;
 
 fn repository(observed: &Observed) -> Option<&Repository> {
@@ -47,7 +50,11 @@ pub(super) fn own_files(observed: &Observed) -> Vec<Said> {
         return vec![Said::ok("policy, profiles, locks and secrets files are as HEAD has them")];
     }
     let differing = &repository.uncommitted;
-    differing.iter().map(|error| Said::warning(error.message(), error.hints().join(", "))).collect()
+    let mend = |error: &Error| error.hints().iter().cloned().reduce(Hint::or);
+    differing
+        .iter()
+        .map(|error| Said { mend: mend(error), ..Said::new(Grade::Warning, error.message()) })
+        .collect()
 }
 
 pub(super) fn hook(observed: &Observed) -> Vec<Said> {
@@ -56,11 +63,11 @@ pub(super) fn hook(observed: &Observed) -> Vec<Said> {
         Hook::Ours => Said::ok("provision check runs before each commit"),
         Hook::Other { path, checks: true, .. } => Said::ok(format!("{path} runs provision check")),
         Hook::None => Said {
-            mend: Some("provision hook install".to_owned()),
+            mend: Some("provision hook install".into()),
             ..Said::note("no hook looks for secrets in the clear before a commit")
         },
         Hook::Other { path, runner, checks: false } => Said {
-            mend: Some(hook::advice(*runner, path)),
+            mend: Some(hook::advice(*runner, path).into()),
             ..Said::note(format!("{path} is the hook here and does not run provision check"))
         },
         Hook::Unknown(why) => Said::skipped(format!("the pre-commit hook: {why}")),
@@ -72,7 +79,8 @@ pub(super) fn policy(observed: &Observed) -> Vec<Said> {
     if repository.has_policy {
         return vec![Said::ok(".sops.yaml says who may read which file")];
     }
-    let mend = "provision init writes one; then git add .sops.yaml && git commit";
+    let mend =
+        Hint::from("provision init writes one; then git add ").path(".sops.yaml").then(" && git commit");
     vec![Said::wrong("there is no .sops.yaml: nobody is named to encrypt for", mend)]
 }
 
@@ -124,13 +132,15 @@ pub(super) fn tokens(observed: &Observed) -> Vec<Said> {
         };
         let name = &row.environment;
         let has_profile = repository.environments.iter().any(|(of, _)| of == name);
-        let mend = match &row.user {
-            _ if !has_profile => format!("write the profile back, or end it: provision revoke --env {name}"),
+        let mend: Hint = match &row.user {
+            _ if !has_profile => {
+                format!("write the profile back, or end it: provision revoke --env {name}").into()
+            }
             Some(user) => match repository.own.get(&format!("{name}/{user}")) {
                 Some(mend) => mend.clone(),
-                None => format!("provision bootstrap --env {name}"),
+                None => format!("provision bootstrap --env {name}").into(),
             },
-            None => format!("provision --env {}", row.environment),
+            None => format!("provision --env {}", row.environment).into(),
         };
         said.push(match row.state.severity() {
             _ if row.state == State::Missing => {
@@ -194,7 +204,7 @@ pub(super) fn schedule(observed: &Observed) -> Vec<Said> {
             Said::ok(format!("{file} runs provision: replaced tokens are retired, due ones renewed"))
         }
         (None, 0) => Said {
-            mend: Some("run provision rotate --all --due --yes in a scheduled pipeline; provision init --ci writes one".to_owned()),
+            mend: Some("run provision rotate --all --due --yes in a scheduled pipeline; provision init --ci writes one".into()),
             ..Said::note("no pipeline here runs provision, so nobody renews tokens that come due")
         },
         (None, waiting) => Said::warning(

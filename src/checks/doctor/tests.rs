@@ -124,10 +124,7 @@ fn trouble_in_the_repository_is_graded_and_has_a_way_out() {
         repository(|repo| repo.upstream = Err(("why".to_owned(), "mend".to_owned()))),
         ["upstream: warning"]
     );
-    assert_eq!(
-        repository(|repo| repo.uncommitted = vec![Error::new(Kind::Refused, "why")]),
-        ["own-files: warning"]
-    );
+    assert_eq!(repository(|repo| repo.uncommitted = vec![error()]), ["own-files: warning"]);
     assert_eq!(repository(|repo| repo.has_policy = false), ["policy: wrong"]);
     assert_eq!(repository(|repo| repo.check = Ok((2, Some("x".to_owned())))), ["files: wrong"]);
     assert_eq!(repository(|repo| repo.environments = Vec::new()), ["profiles: wrong"]);
@@ -184,7 +181,7 @@ fn who_has_no_key_reads_the_command_that_makes_what_they_need() {
         observed.keys.read = Ok(ReadKeys::default());
         change(observed.repository.as_mut().unwrap());
         let findings = diagnose(&observed);
-        findings.into_iter().find(|finding| finding.check == "identities").unwrap().mend.unwrap()
+        findings.into_iter().find(|finding| finding.check == "identities").unwrap().mend.unwrap().to_string()
     };
     assert!(mend(|repo| repo.personal = vec!["devmode".to_owned()]).starts_with("provision bootstrap"));
     assert!(mend(|repo| repo.environments = Vec::new()).starts_with("provision init"));

@@ -10,6 +10,7 @@ use super::succeed::Rotation;
 use crate::cli::KeysRemoveArgs;
 use crate::deliver::look_at;
 use crate::error::{Error, Kind, Result};
+use crate::hint::Here;
 use crate::observe::environments;
 use crate::observe::readership::{history, policy, policy_of, present};
 use crate::plan::deliver::Topic;
@@ -36,6 +37,7 @@ struct Past {
     /// Files of which some version cannot be read.
     unreadable: BTreeSet<String>,
     left_behind: Vec<LeftBehind>,
+    here: Here,
     /// The profiles, where tokens are to be replaced.
     environments: Vec<Environment>,
 }
@@ -61,7 +63,8 @@ impl Past {
         let readable = history.readable_by(&keys);
         let unreadable = history.unreadable().into_iter().map(str::to_owned).collect();
         let environments = if args.rotate_tokens { environments::all(repo)? } else { Vec::new() };
-        Ok(Self { keys, readable, unreadable, left_behind, environments })
+        let here = repo.here().clone();
+        Ok(Self { keys, readable, unreadable, left_behind, here, environments })
     }
 }
 
@@ -171,7 +174,7 @@ fn report(
 ) -> Result<()> {
     let leaving = ui::keys::Leaving::new(&args.name, &past.keys, &past.readable, &past.unreadable);
     let leaving = leaving.leaves_behind(&past.left_behind);
-    ui::keys::left(ui, &leaving.with(done, rotated))
+    ui::keys::left(ui, &leaving.with(done, rotated), &past.here)
 }
 
 /// A token that they could read and that is still the one in use wants attention. One that was replaced ends with its
@@ -195,7 +198,7 @@ impl DryRun<'_> {
         let tokens = self.tokens.unwrap_or_default();
         let leaving = ui::keys::Leaving::new(&args.name, &past.keys, &past.readable, &past.unreadable);
         let leaving = leaving.leaves_behind(&past.left_behind);
-        ui::keys::left(ui, &leaving.planned(self.plan, tokens))?;
+        ui::keys::left(ui, &leaving.planned(self.plan, tokens), &past.here)?;
         for note in self.notes {
             ui.note(note.attention, &note.text);
         }

@@ -31,6 +31,7 @@ use provision::world::{System, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::fault::Fault;
 use super::faulty::{Faulty, Gone};
 use super::lab::Lab;
 use super::team::Team;
@@ -86,7 +87,7 @@ impl Desk {
         desk
     }
 
-    pub(crate) fn effects(&self, fault: Option<(usize, super::faulty::Fault)>) -> Rc<Faulty> {
+    pub(crate) fn effects(&self, fault: Option<(usize, Fault)>) -> Rc<Faulty> {
         Faulty::new(&self.system, fault)
     }
 

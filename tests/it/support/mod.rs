@@ -2,6 +2,7 @@
 
 pub(crate) mod canaries;
 pub(crate) mod desk;
+pub(crate) mod fault;
 pub(crate) mod faulty;
 pub(crate) mod form;
 pub(crate) mod gitlab;
