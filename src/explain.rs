@@ -152,7 +152,7 @@ fn undecided(
     successor: Option<TokenId>,
     way: Option<Way>,
 ) -> Error {
-    let renew = Renew::Now(Chosen::from([key]));
+    let renew = Renew::Now(Chosen::from_iter([key]));
     let rotate = Options { verb: Verb::Rotate, renew, force: true, way, ..Options::default() };
     let abandon = Options { abandon: true, ..Options::resume(None) };
     let (rotate, abandon) = (rotate.command(environment), abandon.command(environment));

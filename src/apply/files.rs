@@ -118,7 +118,7 @@ pub(super) fn write(
     let mut lock = next_lock(plan, ground, fresh, &sealed, done);
     done.forgotten = lock.forget(forgotten);
     // With nothing left to say, and no profile that it belongs to, it goes.
-    let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
+    let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted;
     let lock = (!is_over).then(|| lock.write());
     for retiring in plan.at_once().filter_map(|retire| announced(retire, fresh, ground)) {
         journal.append(&Line::Retiring(retiring))?;

@@ -43,9 +43,14 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The command that does what was asked for in one environment, for these entries of it; none: for all.
-    fn again(&self, environment: &str, keys: &[&str]) -> String {
-        (self.options)(environment).command(environment).only(keys).to_string()
+    /// The command that does what was asked for in one environment.
+    fn again(&self, environment: &str) -> String {
+        (self.options)(environment).command(environment).to_string()
+    }
+
+    /// The same for these entries of it only.
+    fn again_for(&self, environment: &str, keys: &BTreeSet<&str>) -> String {
+        (self.options)(environment).command(environment).only(keys.iter().copied()).to_string()
     }
 }
 
@@ -389,7 +394,7 @@ impl Failed {
     /// What is to be said at the end, where anything failed: the first error, and the commands for what is not done.
     fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
         let only = job.environments.len() == 1;
-        let commands: Vec<String> = self.0.iter().map(|(name, _)| job.again(name, &[])).collect();
+        let commands: Vec<String> = self.0.iter().map(|(name, _)| job.again(name)).collect();
         let something = done.iter().any(|done| !done.is_nothing());
         let mut errors = self
             .0
@@ -428,7 +433,6 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
         let keys: BTreeSet<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
-        let keys: Vec<&str> = keys.into_iter().collect();
-        error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
+        error.hint(format!("for the rest: {}", job.again_for(&done.environment, &keys)))
     }))
 }

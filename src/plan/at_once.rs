@@ -3,7 +3,7 @@
 
 use super::invocation::Verb;
 use super::observed::{Live, Observed, Outcome};
-use super::options::{Options, Renew};
+use super::options::{Chosen, Options, Renew};
 use super::retire::{Stands, ours};
 use super::{Note, Once, Plan, Retire, Step, Why};
 use crate::journal::Retiring;
@@ -181,7 +181,7 @@ impl View<'_> {
             return format!("upstream has its successor: git pull, then {}", resume.command(environment));
         }
         let way = after_a_push.then_some(super::deliver::Way::Push);
-        let renew = Renew::Now([key.to_owned()].into());
+        let renew = Renew::Now(Chosen::from_iter([key.to_owned()]));
         let rotate = Options { verb: Verb::Rotate, renew, way, ..Options::default() };
         format!(
             "it is revoked where the lock has its successor, or replaced and revoked here by {}",

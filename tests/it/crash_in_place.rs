@@ -69,7 +69,7 @@ fn recovers(desk: &Desk) -> bool {
 
 fn decided(desk: &Desk, choice: Choice) {
     desk.wanted.replace(match choice {
-        Choice::Rotate => Options { renew: Renew::Now(Chosen::new()), force: true, ..Options::default() },
+        Choice::Rotate => Options { renew: Renew::Now(Chosen::All), force: true, ..Options::default() },
         Choice::Abandon => Options { renew: Renew::Nothing, abandon: true, ..Options::default() },
     });
     desk.whole_run();
@@ -105,7 +105,7 @@ fn lost_and_rotated_again() -> Desk {
     let mint = story.iter().position(|(effect, _)| *effect == Effect::Mint).unwrap();
     let desk = rotation_in_place();
     desk.run(&desk.effects(Some((mint, Fault::FailAfter))));
-    desk.wanted.replace(Options { renew: Renew::Now(Chosen::new()), force: true, ..Options::default() });
+    desk.wanted.replace(Options { renew: Renew::Now(Chosen::All), force: true, ..Options::default() });
     desk
 }
 

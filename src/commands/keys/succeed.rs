@@ -2,7 +2,7 @@
 //! the commit that takes the person out, so that no successor is ever encrypted for who leaves. Nothing is remembered in
 //! between: what is left to rotate is what git's history says, and the next run of the same command finds it there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::super::Exit;
@@ -38,7 +38,7 @@ pub(super) struct Rotation<'a> {
 /// What is rotated.
 struct Chose {
     environments: Vec<Environment>,
-    keys: BTreeMap<String, Chosen>,
+    keys: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Chose {
@@ -167,9 +167,9 @@ impl<'a> Rotation<'a> {
     }
 
     /// The options for an environment of which these tokens are rotated; `None`: what an interrupted run left is finished.
-    fn options(&self, keys: Option<&Chosen>) -> Options {
+    fn options(&self, keys: Option<&BTreeSet<String>>) -> Options {
         let (verb, renew) = match keys {
-            Some(keys) => (Verb::Rotate, Renew::Now(keys.clone())),
+            Some(keys) => (Verb::Rotate, Renew::Now(Chosen::These(keys.clone()))),
             None => (Verb::Resume, Renew::Nothing),
         };
         Options { verb, renew, ..self.options.clone() }

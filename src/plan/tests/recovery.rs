@@ -5,7 +5,6 @@ use crate::journal::Intent;
 use crate::plan::Regain;
 use crate::plan::deliver::Way;
 use crate::plan::observed::{Elsewhere, Outcome, Pending};
-use crate::plan::options::End;
 
 pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {
@@ -220,7 +219,7 @@ fn what_is_revoked_is_not_finished_first() {
     second.intent.key = "mirror".to_owned();
     observed.pending = vec![pending(recorded()), second];
     let revoking = |keys: &[&str]| {
-        let end = End::These(keys.iter().map(|key| (*key).to_owned()).collect());
+        let end = End::These(Chosen::named(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>()));
         let options = Options { renew: Renew::Nothing, end, ..Options::default() };
         verbs(&plan(&environment(&two), &observed, &options).unwrap())
     };
@@ -245,7 +244,7 @@ fn unanswered() -> Observed {
 
 #[test]
 fn a_rotation_without_an_answer_is_settled_by_another_one_and_by_nothing_else() {
-    let forced = Options { renew: Renew::Now(BTreeSet::new()), force: true, ..Options::default() };
+    let forced = Options { renew: Renew::Now(Chosen::All), force: true, ..Options::default() };
     let in_place = environment(&format!("{PROFILE}    strategy: in-place\n"));
     let rotated = plan(&in_place, &unanswered(), &forced).unwrap();
     assert_eq!(rotated.mints().next().unwrap().settles, ["pv-9"]);

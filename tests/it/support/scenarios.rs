@@ -109,7 +109,7 @@ pub(crate) fn one_more_slot(desk: &Desk, key: &str, text: &str) {
 pub(crate) fn rotation() -> Desk {
     let desk = Desk::new();
     desk.whole_run();
-    desk.wants(Renew::Now(Chosen::new()));
+    desk.wants(Renew::Now(Chosen::All));
     desk
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn rotation_in_place() -> Desk {
     let desk = Desk::new();
     desk.edit("environments/qa.yaml", |profile| profile + "    strategy: in-place\n");
     desk.whole_run();
-    desk.wants(Renew::Now(Chosen::new()));
+    desk.wants(Renew::Now(Chosen::All));
     desk
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn rotation_without_an_overlap() -> Desk {
     let desk = rotation();
     let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
     desk.wanted.replace(Options {
-        renew: Renew::Now(Chosen::new()),
+        renew: Renew::Now(Chosen::All),
         overlap: Some(overlap),
         force: true,
         ..Options::default()
@@ -151,7 +151,7 @@ pub(crate) fn revocation_pushed() -> Desk {
 }
 
 fn revoking() -> Options {
-    Options { renew: Renew::Nothing, end: End::These(Chosen::new()), ..Options::default() }
+    Options { renew: Renew::Nothing, end: End::These(Chosen::All), ..Options::default() }
 }
 
 /// The profile has one of two tokens no more.
@@ -169,7 +169,7 @@ pub(crate) fn rotation_pushed_without_an_overlap() -> Desk {
     desk.whole_run();
     let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
     desk.wanted.replace(Options {
-        renew: Renew::Now(Chosen::new()),
+        renew: Renew::Now(Chosen::All),
         overlap: Some(overlap),
         ..Options::default()
     });
