@@ -12,12 +12,12 @@ use crate::lock;
 use crate::observe::{Ground, before_a_token, deliverable};
 use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
-use crate::plan::{Plan, Step, partial};
+use crate::plan::{Plan, Step, TakesOver, partial};
 use crate::profile::{Environment, UserName};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Owner, Record};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
@@ -45,11 +45,9 @@ struct Fresh {
     record: Record,
     mark: String,
     value: Secret,
-    replaces: Option<TokenId>,
+    takes_over: TakesOver,
     /// How long that one lives on, where it was said for this run.
     overlap: Option<String>,
-    /// GitLab's rotate made it out of that one, which is dead.
-    rotated: bool,
 }
 
 /// How far it came.
@@ -99,7 +97,7 @@ async fn carry_out(
     let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(&format!("{}: talking to {}", plan.environment, plan.gitlab));
-    withdraw::left_over(plan, ground, world, &prepared, &journal, done).await?;
+    withdraw::left_over(plan, ground, world, &mut prepared, &journal, done).await?;
     unless_asked_to_stop(ground, world, &journal, &[], done)?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
     unless_asked_to_stop(ground, world, &journal, &pasted, done)?;
@@ -221,14 +219,12 @@ fn possible<'p>(
     let (waiting, fresh): (Vec<Fresh>, Vec<Fresh>) =
         fresh.into_iter().partition(|fresh| out.contains(&fresh.key));
     let finishing = plan.steps.iter().filter_map(|step| match step {
-        Step::Finish { key, mark, replaces, rotated, .. } if out.contains(key) => {
-            Some((key, mark, replaces.filter(|_| *rotated)))
-        }
+        Step::Finish { key, mark, takes_over, .. } if out.contains(key) => Some((key, mark, takes_over.ended())),
         _ => None,
     });
     let waits = waiting
         .iter()
-        .map(|fresh| (&fresh.key, &fresh.mark, fresh.replaces.filter(|_| fresh.rotated)))
+        .map(|fresh| (&fresh.key, &fresh.mark, fresh.takes_over.ended()))
         .chain(finishing);
     let mut kept = BTreeSet::new();
     for (key, mark, ended) in waits {
@@ -329,7 +325,7 @@ fn report(fresh: Vec<Fresh>, done: &mut Done) {
             key: fresh.key,
             owner: fresh.owner,
             token: fresh.record,
-            replaces: fresh.replaces,
+            replaces: fresh.takes_over.id(),
         })
         .collect();
 }

@@ -43,9 +43,8 @@ pub(super) fn all(
             record: pasted.record.clone(),
             mark,
             value: Secret::new(pasted.value.expose().to_owned()),
-            replaces: mint.replaces,
+            takes_over: mint.takes_over(),
             overlap: mint.overlap.clone(),
-            rotated: false,
         });
     }
     Ok(fresh)

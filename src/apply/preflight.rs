@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::files::GroundFile;
 use crate::observe::{Ground, edited};
 use crate::plan::observed::Slot;
-use crate::plan::{Plan, Readers, Revoke, Step, Write};
+use crate::plan::{Plan, Proof, Readers, Revoke, Step, Write};
 use crate::profile::Environment;
 use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
@@ -27,7 +27,7 @@ pub(super) struct Prepared {
     /// The files to be written, by path.
     pub(super) writers: BTreeMap<String, Writer>,
     /// Values that an interrupted run recorded, by mark.
-    pub(super) recorded: BTreeMap<String, Secret>,
+    recorded: BTreeMap<String, Secret>,
     /// Values read from a slot that still has them, by entry.
     pub(super) rendered: BTreeMap<String, Secret>,
     /// Values of tokens that will be revoked, to be tried afterwards.
@@ -37,6 +37,14 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// A value that an interrupted run recorded.
+    ///
+    /// # Errors
+    /// Where it was not opened: no step asked for it.
+    pub(super) fn take_recorded(&mut self, mark: &str) -> Result<Secret> {
+        self.recorded.remove(mark).ok_or_else(lost)
+    }
+
     /// A value as a sealed one-leaf document, for the readers of the first file that takes it. Nobody is asked anything: what
     /// GitLab answered is not lost for want of a program.
     pub(super) fn seal_for(&self, key: &str, value: &Secret, now: Timestamp) -> Result<String> {
@@ -116,7 +124,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
                 let paths = paths.iter().map(|path| RelPath::new(path)).collect::<Result<Vec<_>, _>>()?;
                 ground.repo.preflight(&paths)?;
             }
-            Step::Finish { mark, .. } | Step::Withdraw { mark, carries: None, .. } => {
+            Step::Finish { mark, .. } | Step::Withdraw { mark, proof: Proof::Value, .. } => {
                 prepared.recorded.insert(mark.clone(), recorded(mark, ground, world)?);
             }
             Step::Render { key, from, .. } => {
@@ -228,8 +236,11 @@ fn try_to_seal(
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }
 
+fn lost() -> Error {
+    Error::new(Kind::HalfWay, "the value that an interrupted run recorded cannot be read")
+}
+
 fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
-    let lost = || Error::new(Kind::HalfWay, "the value that an interrupted run recorded cannot be read");
     let open = ground.replay.open.iter().find(|open| open.intent.mark == mark).ok_or_else(lost)?;
     let (_, sealed) = open.minted.as_ref().ok_or_else(lost)?;
     let opened = Encrypted::parse(Format::Yaml, sealed.as_bytes())?.open(&*world.identities()?)?;

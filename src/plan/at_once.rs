@@ -196,7 +196,7 @@ fn replaced(plan: &Plan) -> impl Iterator<Item = (&str, TokenId)> {
         Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
             Some((mint.key.as_str(), mint.replaces?))
         }
-        Step::Finish { key, replaces, rotated: false, .. } => Some((key.as_str(), (*replaces)?)),
+        Step::Finish { key, takes_over, .. } => Some((key.as_str(), takes_over.living()?)),
         _ => None,
     })
 }

@@ -91,9 +91,8 @@ pub enum Step {
         id: TokenId,
         /// The mark that the journal knows it by.
         mark: String,
-        /// The mark in its description, which must still be there; that of its predecessor where GitLab's rotate made it.
-        /// `None`: it has none, and ends itself with the value that the journal has.
-        carries: Option<String>,
+        /// How it is known to be ours.
+        proof: Proof,
         /// Why it is of no use.
         why: String,
     },
@@ -114,11 +113,10 @@ pub enum Step {
         /// The mark in its description.
         carries: String,
         /// The token that it takes the place of.
-        replaces: Option<TokenId>,
+        #[serde(flatten)]
+        takes_over: TakesOver,
         /// How long that one lives on, as it was said for the interrupted run.
         overlap: Option<String>,
-        /// Whether GitLab's rotate made it out of that one.
-        rotated: bool,
     },
     /// Render an entry's slots again from the value that one of them still holds.
     Render {
@@ -177,6 +175,72 @@ pub enum Step {
     },
 }
 
+/// What proves that a token which an interrupted run made is ours.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// The mark in its description, which must still be there; that of its predecessor where GitLab's rotate made it.
+    Mark(String),
+    /// It has no mark: the value that the journal has, with which it ends itself.
+    Value,
+}
+
+/// The token whose place a new one takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum TakesOver {
+    /// It is the first one of its entry.
+    Nothing {},
+    /// It lives on until its overlap is over, or something else ends it.
+    Living {
+        /// GitLab's number.
+        replaces: TokenId,
+    },
+    /// GitLab's rotate made the new one out of it, which ended it.
+    Rotated {
+        /// GitLab's number.
+        rotates: TokenId,
+    },
+}
+
+impl TakesOver {
+    /// The token, whatever becomes of it.
+    #[must_use]
+    pub fn id(self) -> Option<TokenId> {
+        match self {
+            Self::Nothing {} => None,
+            Self::Living { replaces: id } | Self::Rotated { rotates: id } => Some(id),
+        }
+    }
+
+    /// The token, where it does not end with this.
+    #[must_use]
+    pub fn living(self) -> Option<TokenId> {
+        self.id().filter(|_| !self.is_rotation())
+    }
+
+    /// The token, where it is dead already.
+    #[must_use]
+    pub fn ended(self) -> Option<TokenId> {
+        self.id().filter(|_| self.is_rotation())
+    }
+
+    /// Whether GitLab's rotate made the new one.
+    #[must_use]
+    pub fn is_rotation(self) -> bool {
+        matches!(self, Self::Rotated { .. })
+    }
+
+    /// Of the lock's current token, and the one that was rotated. That may be another: one whose value was lost.
+    pub(crate) fn of(current: Option<TokenId>, rotated: Option<&Known>) -> Self {
+        match (current, rotated) {
+            (None, None) => Self::Nothing {},
+            (Some(replaces), None) => Self::Living { replaces },
+            (current, Some(rotated)) => Self::Rotated { rotates: current.unwrap_or(rotated.id) },
+        }
+    }
+}
+
 /// A token to be made.
 #[derive(Clone, Debug, Serialize)]
 pub struct Mint {
@@ -205,6 +269,14 @@ pub struct Mint {
     /// Marks of interrupted rotations that are settled when this one is done, and not before.
     #[serde(skip)]
     pub settles: Vec<String>,
+}
+
+impl Mint {
+    /// The token whose place it takes.
+    #[must_use]
+    pub fn takes_over(&self) -> TakesOver {
+        TakesOver::of(self.replaces, self.rotates.as_ref())
+    }
 }
 
 /// The expiry that a mint asks for.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::Regain;
+use crate::plan::{Proof, Regain};
 use crate::plan::deliver::Way;
 use crate::plan::observed::{Elsewhere, Outcome, Pending};
 
@@ -180,7 +180,7 @@ fn a_recorded_token_without_a_mark_ends_itself_where_its_value_opens_and_is_name
     let mut observed = fresh();
     observed.pending = vec![Pending { elsewhere: Some(Elsewhere::Branch), ..pending(without_a_mark(true)) }];
     let plan = planned(&observed);
-    assert!(matches!(&plan.steps[0], Step::Withdraw { carries: None, id: TokenId(50), .. }));
+    assert!(matches!(&plan.steps[0], Step::Withdraw { proof: Proof::Value, id: TokenId(50), .. }));
     observed.pending = vec![pending(without_a_mark(false))];
     let plan = planned(&observed);
     assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
