@@ -421,11 +421,11 @@ impl Delivery {
         if followed != target || head.commit == Some(tip) {
             return None;
         }
-        match world.effects().fast_forward(&self.user, tip) {
+        match world.effects().fast_forward(&self.user, self.target, tip) {
             Ok(()) => None,
-            Err(_) => {
-                Some(format!("{own} here is behind {target} at {remote}: git pull brings it up to date"))
-            }
+            Err(_) => Some(format!(
+                "{own} here is behind {target} at {remote}: git pull brings it up to date, or says what stands in the way"
+            )),
         }
     }
 }

@@ -199,11 +199,10 @@ impl Lock {
         file::read(path, text)
     }
 
-    /// Whether it names this token, as a current or a superseded one.
+    /// Whether it names this token of this instance, as a current or a superseded one.
     #[must_use]
-    pub fn names(&self, id: TokenId) -> bool {
-        let mut entries = self.tokens.values();
-        entries.any(|entry| entry.id == id || entry.superseded.iter().any(|old| old.id == id))
+    pub fn names(&self, id: TokenId, at: &Instance) -> bool {
+        self.ids_at(at).any(|named| named == id)
     }
 
     /// Ids of its current tokens at this instance. Another one gives the same numbers to other tokens.

@@ -49,7 +49,7 @@ impl Pasting<'_> {
             .pastes()
             .find_map(|mint| Some((mint, self.beforehand.filter(|beforehand| beforehand.key == mint.key)?)));
         let Some((mint, beforehand)) = given else { return Ok(None) };
-        let taken = |id| ground.lock.names(id);
+        let taken = |id| ground.lock.names(id, &ground.environment.gitlab);
         self.prove(&Asked::by(mint), &beforehand.value, &ground.client, &taken).await.map(Some)
     }
 
@@ -94,7 +94,7 @@ impl Pasting<'_> {
             .hint("then run the same command on a terminal, or give it to provision bootstrap --token-file FILE"));
         }
         show(&form, ui, world);
-        let taken = |id| ground.lock.names(id);
+        let taken = |id| ground.lock.names(id, &ground.environment.gitlab);
         self.until_it_will_do(&plan.environment, &asked, &ground.client, &taken, ui).await
     }
 
@@ -116,7 +116,7 @@ impl Pasting<'_> {
         let nobody = Rc::new(Credential::nobody(environment.gitlab.origin().clone()));
         let client = Client::new(world.transport(), environment.gitlab.clone(), nobody);
         let locks = environments::lock_files(repo)?;
-        let taken = |id| locks.iter().any(|(_, lock)| lock.names(id));
+        let taken = |id| locks.iter().any(|(_, lock)| lock.names(id, &environment.gitlab));
         let pasted = self.until_it_will_do(&environment.name, &asked, &client, &taken, ui).await?;
         Ok(pasted.value)
     }

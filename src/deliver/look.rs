@@ -55,8 +55,9 @@ pub(super) fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic
     if left.is_empty() {
         return error;
     }
-    let error =
-        error.hint("where it is given up, its tokens are found by their marks: provision revoke --orphans");
+    let error = error.hint(format!(
+        "where it is given up, its tokens are found by their marks: provision revoke --env {topic} --orphans"
+    ));
     if closed { error.because(format!("it left {}, which nobody uses", left.join(", "))) } else { error }
 }
 
@@ -69,7 +70,7 @@ fn left(repo: &Repository, seen: &Seen, topic: &Topic) -> Vec<String> {
     };
     let merged = lock(seen.target).unwrap_or_default();
     let left = lock(seen.ours).unwrap_or_default().tokens;
-    let left = left.iter().filter(|(_, entry)| !merged.names(entry.id));
+    let left = left.iter().filter(|(_, entry)| !merged.names(entry.id, &entry.gitlab));
     left.map(|(key, entry)| format!("token {} of {key}", entry.id)).collect()
 }
 

@@ -120,6 +120,6 @@ fn left(
         return Vec::new();
     };
     let Ok(there) = Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)) else { return Vec::new() };
-    let is_left = |entry: &Entry| !lock.names(entry.id) && entry.gitlab == *instance;
+    let is_left = |entry: &Entry| entry.gitlab == *instance && !lock.names(entry.id, instance);
     there.tokens.into_iter().filter(|(_, entry)| is_left(entry)).collect()
 }

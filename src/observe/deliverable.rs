@@ -28,7 +28,7 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
     for path in templates.chain([environment.path.clone(), POLICY.to_owned()]) {
         let path = RelPath::new(&path)?;
         if let Some(difference) = repo.differs_from_head(&path)? {
-            return Err(not_committed(&path, difference, way));
+            refuse_edited(repo, &path, difference, way)?;
         }
     }
     let replay = interrupted::replay(repo, &environment.name)?;
@@ -36,7 +36,7 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
         // Outside a sparse checkout there is nothing of the user's; the worktree of the run is as sparse.
         match super::edited(repo, &path, &replay)? {
             None | Some(Difference::OutsideSparse) => {}
-            Some(difference) => return Err(not_committed(&path, difference, way)),
+            Some(difference) => refuse_edited(repo, &path, difference, way)?,
         }
     }
     let left = interrupted::left(&replay, repo, &[])?;
@@ -55,8 +55,9 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
 pub fn check_files(repo: &Repository, within: &[String], way: Way) -> Result<()> {
     let policy = RelPath::new(POLICY)?;
     if let Some(difference) = repo.differs_from_head(&policy)? {
-        return Err(not_committed(&policy, difference, way)
-            .hint("or commit it together with the files that follow it, and then deliver: provision rekey --with-policy"));
+        refuse_edited(repo, &policy, difference, way).map_err(|error| {
+            error.hint("or commit it together with the files that follow it, and then deliver: provision rekey --with-policy")
+        })?;
     }
     let files = repo.standing()?;
     let read = repo.reader();
@@ -75,10 +76,19 @@ pub fn check_files(repo: &Repository, within: &[String], way: Way) -> Result<()>
         }
         match repo.differs_from_head(&file.path)? {
             None | Some(Difference::OutsideSparse) => {}
-            Some(difference) => return Err(not_committed(&file.path, difference, way)),
+            Some(difference) => refuse_edited(repo, &file.path, difference, way)?,
         }
     }
     Ok(())
+}
+
+/// What a move of the user's branch that was cut has left is as the remote has it, and no edit (`repo::forward`).
+fn refuse_edited(repo: &Repository, path: &RelPath, difference: Difference, way: Way) -> Result<()> {
+    let is_as_there = match repo.ahead_at_remote()? {
+        Some(there) => repo.stands_as(there, path)?,
+        None => false,
+    };
+    if is_as_there { Ok(()) } else { Err(not_committed(path, difference, way)) }
 }
 
 fn not_committed(path: &RelPath, difference: Difference, way: Way) -> Error {

@@ -118,7 +118,8 @@ async fn unanswered(open: &Open, replay: &Replay, lock: &Lock, client: &Client) 
     let mut found = client.find_by_mark(&old.owner, mark).await?;
     let recorded: BTreeSet<TokenId> =
         replay.open.iter().filter_map(|open| open.minted.as_ref()).map(|(record, _)| record.id).collect();
-    found.retain(|record| record.id > old.id && !recorded.contains(&record.id) && !lock.names(record.id));
+    let is_known = |id| recorded.contains(&id) || lock.names(id, client.instance());
+    found.retain(|record| record.id > old.id && !is_known(record.id));
     Ok(found.into_iter().max_by_key(|record| record.id))
 }
 
@@ -199,7 +200,7 @@ fn committed(
         let lock = Lock::read(lock_path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {
             Error::from_source(Kind::Refused, &error).context(format!("the lock of {commit} cannot be read"))
         })?;
-        if lock.names(id) {
+        if lock.names(id, &open.intent.gitlab) {
             return Ok(true);
         }
     }

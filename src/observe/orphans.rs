@@ -38,8 +38,8 @@ pub async fn find(
     let mut orphans = Vec::new();
     for owner in by_id.into_values() {
         let listed = client.list_active(owner).await?;
-        let unnamed =
-            listed.into_iter().filter(|record| !named.contains(&record.id) && !lock.names(record.id));
+        let is_named = |id| named.contains(&id) || lock.names(id, client.instance());
+        let unnamed = listed.into_iter().filter(|record| !is_named(record.id));
         orphans.extend(unnamed.filter_map(|record| orphan(environment, owner, record)));
     }
     orphans.sort_by_key(|orphan| orphan.token.id);

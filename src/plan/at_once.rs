@@ -6,6 +6,7 @@ use super::observed::{Live, Observed, Outcome};
 use super::options::{Chosen, Options, Renew};
 use super::retire::{Stands, ours};
 use super::{Note, Once, Plan, Retire, Step, Why};
+use crate::instance::Instance;
 use crate::journal::Retiring;
 use crate::lock::{self, Lock};
 use crate::token::{Known, TokenId};
@@ -21,9 +22,9 @@ pub(super) struct AtOnce {
     pub(super) notes: Vec<Note>,
 }
 
-/// `plan` has the steps that make successors.
-pub(super) fn plan(plan: &Plan, observed: &Observed, options: &Options) -> AtOnce {
-    let view = View { plan, observed, options };
+/// `plan` has the steps that make successors; `gitlab` is where the environment's tokens are.
+pub(super) fn plan(plan: &Plan, gitlab: &Instance, observed: &Observed, options: &Options) -> AtOnce {
+    let view = View { plan, gitlab, observed, options };
     let mut found = AtOnce::default();
     let chosen = view.chosen();
     for retiring in &chosen {
@@ -61,6 +62,7 @@ pub(super) fn plan(plan: &Plan, observed: &Observed, options: &Options) -> AtOnc
 
 struct View<'a> {
     plan: &'a Plan,
+    gitlab: &'a Instance,
     observed: &'a Observed,
     options: &'a Options,
 }
@@ -120,7 +122,7 @@ impl View<'_> {
                 |step: &Step| matches!(step, Step::Finish { record: used, .. } if used.id == record.id);
             is_successor
                 && !committed
-                && !self.observed.lock.names(record.id)
+                && !self.observed.lock.names(record.id, self.gitlab)
                 && !self.plan.steps.iter().any(is_used)
         })
     }
@@ -130,14 +132,14 @@ impl View<'_> {
         let Retiring { key, token, because, .. } = retiring;
         let (observed, options) = (self.observed, self.options);
         let is_replaced = options.commit && replaced(self.plan).any(|(_, id)| id == token.id);
-        let here = is_replaced || succeeds(&observed.lock, retiring);
-        let upstream = succeeds(&observed.upstream, retiring) || (here && observed.arrives_upstream);
+        let here = is_replaced || self.succeeds(&observed.lock, retiring);
+        let upstream = self.succeeds(&observed.upstream, retiring) || (here && observed.arrives_upstream);
         let after_a_push = *because == Why::NoOverlap { once: Once::Upstream };
         if !is_replaced && observed.lock.tokens.values().any(|entry| entry.id == token.id) {
             let way_out = self.way_out(key, after_a_push, upstream);
             return Err(format!("the lock here has it as the current one; {way_out}"));
         }
-        if !is_replaced && observed.lock.names(token.id) {
+        if !is_replaced && observed.lock.names(token.id, self.gitlab) {
             return Err(
                 "the lock here has it as superseded; it is revoked when its overlap is over".to_owned()
             );
@@ -164,6 +166,14 @@ impl View<'_> {
             return Err(format!("a run that commits revokes it, such as {resume}"));
         }
         Ok(Retire { key: key.clone(), token, because: because.clone() })
+    }
+
+    /// Whether this lock has the token's successor, or one that came after that.
+    fn succeeds(&self, lock: &Lock, retiring: &Retiring) -> bool {
+        let Retiring { key, token: Known { id, .. }, successor, .. } = retiring;
+        let entry = lock.tokens.get(key).filter(|entry| entry.gitlab == *self.gitlab);
+        successor.is_some_and(|successor| lock.names(successor, self.gitlab))
+            || entry.is_some_and(|entry| entry.id > successor.unwrap_or(*id))
     }
 
     /// How a token that leaked is replaced in the lock of another environment that has it as current too.
@@ -199,11 +209,4 @@ fn replaced(plan: &Plan) -> impl Iterator<Item = (&str, TokenId)> {
         Step::Finish { key, takes_over, .. } => Some((key.as_str(), takes_over.living()?)),
         _ => None,
     })
-}
-
-/// Whether this lock has the token's successor, or one that came after that.
-fn succeeds(lock: &Lock, retiring: &Retiring) -> bool {
-    let Retiring { key, token: Known { id, .. }, successor, .. } = retiring;
-    successor.is_some_and(|successor| lock.names(successor))
-        || lock.tokens.get(key).is_some_and(|entry| entry.id > successor.unwrap_or(*id))
 }

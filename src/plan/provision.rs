@@ -97,7 +97,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         }
     }
     if let Renew::Leaked { id, .. } = options.renew
-        && !observed.lock.names(id)
+        && !observed.lock.names(id, &environment.gitlab)
         && !observed.retiring.iter().any(|begun| begun.token.id == id)
     {
         plan.notes.push(Note::attention(format!(
@@ -113,7 +113,7 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     };
     plan.notes.extend(retirement.notes);
     plan.steps.extend(retirement.due);
-    let at_once = at_once::plan(&plan, observed, options);
+    let at_once = at_once::plan(&plan, &environment.gitlab, observed, options);
     plan.notes.extend(at_once.notes);
     plan.still_to_revoke = at_once.later;
     let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };

@@ -56,7 +56,7 @@ pub(super) fn decide(
     let intent = &pending.intent;
     match (&pending.outcome, &intent.rotates) {
         (Outcome::Recorded { record, opens, committed }, rotates) => {
-            if *committed || observed.lock.names(record.id) {
+            if *committed || observed.lock.names(record.id, &intent.gitlab) {
                 return Recovery::Done;
             }
             if !record.active {

@@ -217,7 +217,10 @@ impl Review {
     /// Superseded tokens that the lock no longer names at all.
     fn retired(&self) -> Vec<String> {
         let superseded = self.before.tokens.values().flat_map(|entry| entry.superseded.iter());
-        superseded.map(|old| old.id).filter(|id| !self.after.names(*id)).map(|id| id.to_string()).collect()
+        superseded
+            .filter(|old| !self.after.names(old.id, &old.gitlab))
+            .map(|old| old.id.to_string())
+            .collect()
     }
 }
 

@@ -178,6 +178,17 @@ impl Repository {
         Ok(compare(at_head, staged, on_disk))
     }
 
+    /// Whether the file in the work tree is as `commit` has it; also where neither has it.
+    ///
+    /// # Errors
+    /// When the path leaves the repository, or cannot be read.
+    pub fn stands_as(&self, commit: ObjectId, path: &RelPath) -> Result<bool, RepoError> {
+        let path = self.resolve(path)?;
+        let there = self.entry_at(commit, &path)?;
+        let index = index::read(&self.git)?;
+        Ok(self.on_disk(&index, &path, there)? == there)
+    }
+
     /// The entry that adding the file now would make.
     fn on_disk(&self, index: &gix::index::State, path: &RelPath, staged: Entry) -> Result<Entry, RepoError> {
         let file = path.below(&self.root);

@@ -85,19 +85,6 @@ impl Repository {
         let root = root.canonicalize().ok()?;
         (!root.starts_with(self.common_dir().join("provision"))).then_some(root)
     }
-
-    /// Moves the current branch on to `commit`, work tree and index with it, where that loses nothing: what is staged or
-    /// edited in files that it changes stands in the way. It is never stashed meanwhile, whatever `merge.autoStash` says:
-    /// what was staged would come back unstaged.
-    ///
-    /// # Errors
-    /// When it cannot be done; all is as it was then.
-    pub fn fast_forward(&self, commit: ObjectId) -> Result<(), RepoError> {
-        let mut command = program::git(self)?;
-        command.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "merge.autoStash=false"]);
-        command.args(["merge", "--quiet", "--ff-only", "--no-stat"]).arg(commit.to_string());
-        program::quietly(command, "merge --ff-only")
-    }
 }
 
 fn remove(path: &Path) -> Result<(), RepoError> {

@@ -1,9 +1,12 @@
 //! One writer at a time in one clone.
 #![expect(clippy::disallowed_methods, reason = "this is the place where the repository lock is taken")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(50);
@@ -40,10 +43,26 @@ pub enum LockError {
     },
 }
 
-/// The lock, held until this is dropped or the process ends, however it ends.
+/// The locks that this process holds, by the common git directory of their repositories.
+static HELD: Mutex<BTreeMap<PathBuf, File>> = Mutex::new(BTreeMap::new());
+
+fn held() -> MutexGuard<'static, BTreeMap<PathBuf, File>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The standard input of a git that we start: the lock's file, where we hold it, and nothing otherwise. Git reads neither.
+/// A git that outlives us, because we are killed, so holds the lock until it ends: no other run begins while it still
+/// moves references and files.
+pub(super) fn for_child(common_dir: &Path) -> Stdio {
+    let file = held().get(common_dir).and_then(|file| file.try_clone().ok());
+    file.map_or_else(Stdio::null, Stdio::from)
+}
+
+/// The lock, held until this is dropped or the process and every git that it has started end, however they end.
 #[derive(Debug)]
 pub struct RepoLock {
     file: File,
+    common_dir: PathBuf,
 }
 
 impl RepoLock {
@@ -81,12 +100,14 @@ impl RepoLock {
             std::thread::sleep(PAUSE);
         }
         write_note(&mut file, me).map_err(failed)?;
-        Ok(Self { file })
+        held().insert(common_dir.to_owned(), file.try_clone().map_err(failed)?);
+        Ok(Self { file, common_dir: common_dir.to_owned() })
     }
 }
 
 impl Drop for RepoLock {
     fn drop(&mut self) {
+        held().remove(&self.common_dir);
         // The note says who holds the lock; nobody does. The lock itself goes with the file.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();

@@ -10,6 +10,7 @@ mod content;
 mod durable;
 mod error;
 mod fingerprint;
+mod forward;
 mod guards;
 mod handover;
 mod history;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::error::{CommitError, RepoError};
-use super::{Repository, handover, signals};
+use super::{Repository, handover, lock, signals};
 
 /// Variables with the operator's credential for GitLab.
 const OPERATOR: [&str; 1] = ["GITLAB_TOKEN"];
@@ -75,7 +75,7 @@ pub(super) fn git(repo: &Repository) -> Result<Command, RepoError> {
 pub(super) fn with_operator(repo: &Repository) -> Result<Command, RepoError> {
     let program = find().ok_or_else(|| RepoError::NeedsGit { why: "the hand-over".to_owned() })?;
     let mut command = Command::new(program);
-    command.current_dir(repo.root()).stdout(to_stderr());
+    command.current_dir(repo.root()).stdin(lock::for_child(repo.common_dir())).stdout(to_stderr());
     // The default flushes neither loose objects nor references; a git that does not know the key ignores it.
     command.args(["-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(IDENTITIES)) {

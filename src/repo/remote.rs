@@ -311,7 +311,7 @@ const KEPT: usize = 64 * 1024;
 fn talk(mut command: Command, name: &'static str) -> Result<Said, RemoteError> {
     let failed =
         |error: std::io::Error| RepoError::Git { doing: format!("start git {name}"), why: error.to_string() };
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let _forwarding = signals::forward_to(child.id());
     let err = child.stderr.take();

@@ -180,7 +180,12 @@ pub trait Effects: Transport {
     ///
     /// # Errors
     /// When that would lose something of the user's.
-    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError>;
+    fn fast_forward(
+        &self,
+        repo: &Repository,
+        before: Option<ObjectId>,
+        commit: ObjectId,
+    ) -> Result<(), RepoError>;
 }
 
 /// The outside as one run sees it.

@@ -176,7 +176,12 @@ impl Effects for System {
         repo.push(request)
     }
 
-    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError> {
-        repo.fast_forward(commit)
+    fn fast_forward(
+        &self,
+        repo: &Repository,
+        before: Option<ObjectId>,
+        commit: ObjectId,
+    ) -> Result<(), RepoError> {
+        repo.fast_forward(before, commit)
     }
 }

@@ -98,7 +98,10 @@ fn a_change_of_the_users_in_the_way_stays_and_git_pull_is_named() {
     let (team, lab) = Team::with_clone();
     lab.write(FILE, "mine\n");
     let done = add(&team, &lab, Way::Push, "a", &nothing).unwrap();
-    assert_eq!(done.notes, ["main here is behind main at origin: git pull brings it up to date"]);
+    assert_eq!(
+        done.notes,
+        ["main here is behind main at origin: git pull brings it up to date, or says what stands in the way"]
+    );
     assert_eq!((lab.read(FILE), team.show("main", FILE)), ("mine\n".to_owned(), "a".to_owned()));
 }
 

@@ -27,6 +27,7 @@ mod crash_story;
 mod crash_unlisted;
 mod deliver_files;
 mod deliver_gitlab;
+mod deliver_killed;
 mod deliver_leaks;
 mod deliver_tokens;
 mod deliver_trouble;

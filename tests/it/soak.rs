@@ -113,11 +113,12 @@ fn run_to_the_end(lab: &Lab) -> Duration {
 #[track_caller]
 fn assert_all_is_well(lab: &Lab) -> String {
     let lock = Lock::read("environments/locks/qa.yaml", &lab.read("environments/locks/qa.yaml")).unwrap();
+    let instance = &lock.tokens["backstage"].gitlab;
     let minted = lab.minted();
     let live = minted.iter().filter(|token| token["active"] == true);
     for token in live.clone() {
         let id = TokenId(token["id"].as_u64().unwrap());
-        assert!(lock.names(id), "an orphan lives: {token}");
+        assert!(lock.names(id, instance), "an orphan lives: {token}");
     }
     let value = lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN");
     let digest = Sha256::digest(&value).iter().map(|byte| format!("{byte:02x}")).collect::<String>();

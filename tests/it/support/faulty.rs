@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
-use provision::gitlab::transport::{Headers, Method, Request, Response, SendError, Transport};
+use provision::gitlab::transport::{Headers, Request, Response, SendError, Transport};
 use provision::journal::Line;
 use provision::repo::{
     CommitError, CommitRequest, Committed, Heads, ObjectId, PushRequest, Pushed, RelPath, RemoteError,
@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::fault::{Effect, Fault};
+use super::story;
 
 /// What unwinds when the process "is gone".
 pub(crate) struct Gone;
@@ -142,7 +143,7 @@ impl Faulty {
 
     async fn exchange(&self, request: Request) -> Result<Response, SendError> {
         let _turn = self.line.lock().await;
-        let (effect, what) = told(&request);
+        let (effect, what) = story::request(&request);
         let fault = self.begin(effect, what);
         let refused = || Err(SendError::NotSent("connection refused".to_owned()));
         match fault {
@@ -168,18 +169,6 @@ impl Faulty {
     }
 }
 
-fn told(request: &Request) -> (Effect, String) {
-    let effect = match request.method() {
-        Method::Get => Effect::Read,
-        Method::Post => Effect::Mint,
-        Method::Delete => Effect::Revoke,
-    };
-    let path = request.url().path().trim_start_matches("/api/v4");
-    let number = |part: &str| part.chars().all(|c| c.is_ascii_digit()) && !part.is_empty();
-    let parts: Vec<&str> = path.split('/').map(|part| if number(part) { "N" } else { part }).collect();
-    (effect, format!("{} {}", request.method(), parts.join("/")))
-}
-
 fn crashed() -> Response {
     let headers = Headers { content_type: Some("application/json".to_owned()), ..Headers::default() };
     Response {
@@ -198,22 +187,6 @@ fn tear(path: &Path, bytes: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
     file.write_all(&bytes[..bytes.len() / 2]).unwrap();
-}
-
-fn name(line: &Line) -> String {
-    match line {
-        Line::Intent(intent) => format!("intent {}", intent.key),
-        Line::Refused { .. } => "refused".to_owned(),
-        Line::Minted { .. } => "minted".to_owned(),
-        Line::Withdrawn { .. } => "withdrawn".to_owned(),
-        Line::GivenUp { .. } => "given up".to_owned(),
-        Line::Retiring(begun) => format!("retiring the old {}", begun.key),
-        Line::Writing { files } => {
-            let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-            format!("writing {}", paths.join(" "))
-        }
-        Line::Pushing(push) => format!("pushing {} to {}", push.branch, push.remote),
-    }
 }
 
 impl Transport for Faulty {
@@ -242,12 +215,12 @@ impl Effects for Faulty {
     fn append_journal(&self, journal: &Path, line: &Line) -> io::Result<()> {
         let bytes = line.to_text();
         let act = || self.system.append_journal(journal, line);
-        self.journalled(format!("journal: {}", name(line)), journal, bytes.as_bytes(), act)
+        self.journalled(format!("journal: {}", story::line(line)), journal, bytes.as_bytes(), act)
     }
 
     /// A replacement is whole or not at all: what tears is the temporary file beside it.
     fn replace_journal(&self, journal: &Path, lines: &[Line]) -> io::Result<()> {
-        let names: Vec<String> = lines.iter().map(name).collect();
+        let names: Vec<String> = lines.iter().map(story::line).collect();
         let act = || self.system.replace_journal(journal, lines);
         let what =
             format!("journal begins: {}", if names.is_empty() { "empty".into() } else { names.join(", ") });
@@ -405,12 +378,17 @@ impl Effects for Faulty {
         if fault == Some(Fault::FailAfter) { Err(lost()) } else { Ok(pushed) }
     }
 
-    fn fast_forward(&self, repo: &Repository, commit: ObjectId) -> Result<(), RepoError> {
+    fn fast_forward(
+        &self,
+        repo: &Repository,
+        before: Option<ObjectId>,
+        commit: ObjectId,
+    ) -> Result<(), RepoError> {
         let fault = self.begin(Effect::FastForward, "move the branch on".to_owned());
         if fault == Some(Fault::Fail) {
             return Err(no_git());
         }
-        self.system.fast_forward(repo, commit)?;
+        self.system.fast_forward(repo, before, commit)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(no_git()) } else { Ok(()) }
     }

@@ -23,6 +23,7 @@ pub(crate) mod refusal;
 pub(crate) mod scenarios;
 pub(crate) mod shell;
 pub(crate) mod sops;
+mod story;
 pub(crate) mod team;
 pub(crate) mod terminal;
 pub(crate) mod watch;
