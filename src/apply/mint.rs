@@ -108,7 +108,8 @@ pub(super) async fn give_up(ground: &Ground, mints: Mints, journal: &Journalled<
         return Error::new(Kind::Failed, "nothing was minted");
     };
     let first = with_others(first, failed);
-    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) = mints.fresh.into_iter().partition(|fresh| fresh.takes_over.is_rotation());
+    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) =
+        mints.fresh.into_iter().partition(|fresh| fresh.takes_over.is_rotation());
     let left = withdraw::fresh(ground, &fresh, journal).await;
     if !rotated.is_empty() {
         return first

@@ -12,6 +12,7 @@ use crate::lock;
 use crate::observe::{Ground, before_a_token, deliverable};
 use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
+use crate::plan::next_lock::Successor;
 use crate::plan::{Plan, Step, TakesOver, partial};
 use crate::profile::{Environment, UserName};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
@@ -48,6 +49,13 @@ struct Fresh {
     takes_over: TakesOver,
     /// How long that one lives on, where it was said for this run.
     overlap: Option<String>,
+}
+
+impl Fresh {
+    fn successor(&self) -> Successor<'_> {
+        let Self { key, owner, record, mark, takes_over, overlap, .. } = self;
+        Successor { key, owner, record, mark, takes_over: *takes_over, overlap: overlap.as_deref() }
+    }
 }
 
 /// How far it came.
@@ -219,13 +227,13 @@ fn possible<'p>(
     let (waiting, fresh): (Vec<Fresh>, Vec<Fresh>) =
         fresh.into_iter().partition(|fresh| out.contains(&fresh.key));
     let finishing = plan.steps.iter().filter_map(|step| match step {
-        Step::Finish { key, mark, takes_over, .. } if out.contains(key) => Some((key, mark, takes_over.ended())),
+        Step::Finish { key, mark, takes_over, .. } if out.contains(key) => {
+            Some((key, mark, takes_over.ended()))
+        }
         _ => None,
     });
-    let waits = waiting
-        .iter()
-        .map(|fresh| (&fresh.key, &fresh.mark, fresh.takes_over.ended()))
-        .chain(finishing);
+    let waits =
+        waiting.iter().map(|fresh| (&fresh.key, &fresh.mark, fresh.takes_over.ended())).chain(finishing);
     let mut kept = BTreeSet::new();
     for (key, mark, ended) in waits {
         kept.insert(mark.clone());

@@ -203,9 +203,7 @@ impl View<'_> {
 /// The tokens that get a successor in this run and live on beside it, with the keys of their entries.
 fn replaced(plan: &Plan) -> impl Iterator<Item = (&str, TokenId)> {
     plan.steps.iter().filter_map(|step| match step {
-        Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
-            Some((mint.key.as_str(), mint.replaces?))
-        }
+        Step::Mint(mint) | Step::Paste(mint) => Some((mint.key.as_str(), mint.takes_over().living()?)),
         Step::Finish { key, takes_over, .. } => Some((key.as_str(), takes_over.living()?)),
         _ => None,
     })

@@ -137,10 +137,7 @@ mod tests {
                 Options { overlap, force: true, way: Some(Way::MergeRequest), ..rotate.clone() },
                 "provision rotate --env qa --token a,b --overlap 48h --force --mr",
             ),
-            (
-                Options { renew: Renew::Due(Chosen::All), ..rotate.clone() },
-                "provision rotate --env qa --due",
-            ),
+            (Options { renew: Renew::Due(Chosen::All), ..rotate.clone() }, "provision rotate --env qa --due"),
             (Options { renew: leaked, ..rotate }, "provision rotate --env qa --leaked"),
             (
                 Options { end: End::These(these(&["a"])), ..revoke.clone() },

@@ -17,6 +17,7 @@ use crate::sops;
 use crate::token::{Kind, Owner, Record, Role, Scopes, TokenId};
 
 mod by_hand;
+mod next_lock;
 mod recovery;
 mod retiring;
 
@@ -204,9 +205,7 @@ fn what_waits_to_be_pushed_is_a_step_unless_a_commit_takes_it_along() {
 #[test]
 fn a_choice_that_comes_to_nothing_is_not_all() {
     let nothing = || Chosen::These(BTreeSet::new());
-    for (renew, end) in
-        [(Renew::Nothing, End::These(nothing())), (Renew::Now(nothing()), End::Nothing)]
-    {
+    for (renew, end) in [(Renew::Nothing, End::These(nothing())), (Renew::Now(nothing()), End::Nothing)] {
         let options = Options { renew, end, ..Options::default() };
         assert!(plan(&environment(PROFILE), &healthy(), &options).unwrap().is_empty());
     }

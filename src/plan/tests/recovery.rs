@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::{Proof, Regain};
 use crate::plan::deliver::Way;
 use crate::plan::observed::{Elsewhere, Outcome, Pending};
+use crate::plan::{Proof, Regain};
 
 pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {

@@ -108,8 +108,10 @@ fn only_the_named_entry_is_revoked_at_once() {
     });
     let overlap = || Some(Overlap { written: "0s".to_owned(), span: jiff::Span::new() });
     let leaked = Renew::Leaked { id: TokenId(42), last_used: None };
-    let cases =
-        [(Renew::Now(Chosen::from_iter(["backstage".to_owned()])), overlap(), Some("0s")), (leaked, None, None)];
+    let cases = [
+        (Renew::Now(Chosen::from_iter(["backstage".to_owned()])), overlap(), Some("0s")),
+        (leaked, None, None),
+    ];
     for (renew, overlap, said) in cases {
         let options = Options { renew, overlap, ..Options::default() };
         let plan = plan(&environment(&format!("{PROFILE}{other}")), &observed, &options).unwrap();
