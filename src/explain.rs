@@ -44,7 +44,24 @@ impl From<GitLabError> for Error {
                 Kind::Failed
             }
             ErrorKind::Redirected { .. } | ErrorKind::WrongOrigin { .. } => Kind::Refused,
-            _ => Kind::NotAllowed,
+            ErrorKind::TokenUnknown
+            | ErrorKind::TokenExpired
+            | ErrorKind::TokenRevoked
+            | ErrorKind::ImpersonationOff
+            | ErrorKind::DpopRequired
+            | ErrorKind::InsufficientScope { .. }
+            | ErrorKind::Forbidden
+            | ErrorKind::AdministratorOnly { .. }
+            | ErrorKind::NotFound
+            | ErrorKind::NoSuchRoute
+            | ErrorKind::Invalid { .. }
+            | ErrorKind::ExpiryTooFar { .. }
+            | ErrorKind::NotPermittedToCreate
+            | ErrorKind::AccessLevelTooHigh
+            | ErrorKind::LimitReached
+            | ErrorKind::MethodNotAllowed
+            | ErrorKind::PreconditionFailed
+            | ErrorKind::Unprocessable => Kind::NotAllowed,
         };
         with_hint(kind, &error, error.hint())
     }
@@ -54,7 +71,9 @@ impl From<CredentialError> for Error {
     fn from(error: CredentialError) -> Self {
         let kind = match error {
             CredentialError::BoundElsewhere { .. } | CredentialError::Unbound { .. } => Kind::Refused,
-            _ => Kind::NotAllowed,
+            CredentialError::Missing { .. }
+            | CredentialError::Value { .. }
+            | CredentialError::Binding { .. } => Kind::NotAllowed,
         };
         with_hint(kind, &error, Some(error.hint()))
     }
@@ -383,7 +402,10 @@ pub(crate) fn cannot_open(error: OpenError, names: &Names) -> Error {
         OpenError::Outside { error: ref cause, .. } => {
             with_outside_hint(Error::new(Kind::CannotDecrypt, error.sentence(names)), cause)
         }
-        _ => Error::new(Kind::Refused, error.sentence(names)),
+        OpenError::Unwrap { .. }
+        | OpenError::Shares { .. }
+        | OpenError::Value { .. }
+        | OpenError::Scalar { .. } => Error::new(Kind::Refused, error.sentence(names)),
     }
 }
 
@@ -417,7 +439,16 @@ impl From<EnvironError> for Error {
     fn from(error: EnvironError) -> Self {
         let kind = match error {
             EnvironError::Dangerous { .. } | EnvironError::Collision { .. } => Kind::Refused,
-            _ => Kind::Usage,
+            EnvironError::Name { .. }
+            | EnvironError::Mapping { .. }
+            | EnvironError::Nameless { .. }
+            | EnvironError::Missing { .. }
+            | EnvironError::SeveralFiles { .. }
+            | EnvironError::TwoMeanings { .. }
+            | EnvironError::NotALeaf { .. }
+            | EnvironError::Document { .. }
+            | EnvironError::Nul { .. }
+            | EnvironError::Locate(_) => Kind::Usage,
         };
         let hint = match &error {
             EnvironError::Collision { another: Some((name, place)), .. } => {

@@ -99,7 +99,7 @@ pub(super) fn write(
     }) else {
         return Ok(Vec::new());
     };
-    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
+    let now = ground.now(world);
     let rendered = std::mem::take(&mut prepared.rendered);
     let values = values(fresh, &rendered);
     let facts = facts(ground, fresh);
@@ -196,11 +196,7 @@ fn put(
             Some(content) => world.effects().write(&ground.repo, path, content),
             None => world.effects().remove(&ground.repo, path),
         };
-        done.map_err(|error| {
-            Error::from(error)
-                .of_kind(Kind::HalfWay)
-                .hint("mend that and run the same command again: it goes on from here")
-        })?;
+        done.map_err(|error| Error::from(error).mend_and_go_on())?;
     }
     let changes = contents.iter().map(|(path, content)| FileChange {
         path: (*path).clone(),

@@ -246,7 +246,7 @@ async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
 pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
     Intent {
         mark: mark.to_owned(),
-        at: ground.client.server_time().unwrap_or_else(|| world.effects().now()),
+        at: ground.now(world),
         key: mint.key.clone(),
         gitlab: ground.environment.gitlab.clone(),
         owner: mint.owner.clone(),
@@ -274,7 +274,7 @@ fn record(
     prepared: &Prepared,
     journal: &Journalled<'_>,
 ) -> Result<(), Failure> {
-    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
+    let now = ground.now(world);
     let sealed = prepared.seal_for(&mint.key, &minted.value, now).map_err(Failure::Open)?;
     let line = Line::Minted { mark: mark.to_owned(), token: minted.record.clone(), sealed };
     journal.append(&line).map_err(Failure::Open)

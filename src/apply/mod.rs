@@ -175,8 +175,7 @@ pub fn rehearse_before_a_token(
 pub fn interrupted(kind: Kind) -> Error {
     match kind {
         Kind::Interrupted => Error::new(kind, "interrupted; nothing was changed"),
-        kind => Error::new(kind, "interrupted before all was done")
-            .hint("run the same command again: it goes on from here"),
+        kind => Error::new(kind, "interrupted before all was done").go_on(),
     }
 }
 
@@ -352,11 +351,8 @@ fn commit(
     let files =
         changes.into_iter().filter(|change| paths.iter().any(|path| path == change.path.as_str())).collect();
     let request = CommitRequest { message: done.commit_message(), files, expected_head: ground.head.clone() };
-    let committed = world.effects().commit(&ground.repo, &request).map_err(|error| {
-        Error::from(error)
-            .of_kind(Kind::HalfWay)
-            .hint("mend that and run the same command again: it goes on from here")
-    })?;
+    let committed = world.effects().commit(&ground.repo, &request);
+    let committed = committed.map_err(|error| Error::from(error).mend_and_go_on())?;
     Ok(committed.map(|committed| {
         done.notes.extend(committed.notes);
         done.commit = Some(committed.id.to_string());
@@ -380,7 +376,7 @@ fn half_way(error: Error, done: &Done) -> Error {
     if done.is_nothing() || error.kind() == Kind::HalfWay {
         return error;
     }
-    error.of_kind(Kind::HalfWay).hint("run the same command again: it goes on from here")
+    error.go_on()
 }
 
 /// The values at hand by entry, for rendering.

@@ -186,7 +186,7 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 
 /// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
 fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
-    try_to_seal(write, file, &ground.environment, now(ground, world), world)
+    try_to_seal(write, file, &ground.environment, ground.now(world), world)
 }
 
 /// Tries what can be tried before anything is known of the person: whether a new file could be sealed for its readers, and
@@ -249,7 +249,7 @@ fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
 
 /// For every value that is going to be made. It is wrapped for its readers here, which takes programs and services of theirs.
 fn sealers(plan: &Plan, ground: &Ground, world: &World) -> Result<BTreeMap<String, Rc<ValueSealer>>> {
-    let now = now(ground, world);
+    let now = ground.now(world);
     let mut by_file: BTreeMap<&RelPath, Rc<ValueSealer>> = BTreeMap::new();
     let mut sealers = BTreeMap::new();
     for mint in plan.mints().chain(plan.pastes()) {
@@ -266,8 +266,4 @@ fn sealers(plan: &Plan, ground: &Ground, world: &World) -> Result<BTreeMap<Strin
         sealers.insert(mint.key.clone(), sealer);
     }
     Ok(sealers)
-}
-
-fn now(ground: &Ground, world: &World) -> Timestamp {
-    ground.client.server_time().unwrap_or_else(|| world.effects().now())
 }

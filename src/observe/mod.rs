@@ -114,6 +114,12 @@ pub struct Leaked {
 }
 
 impl Ground {
+    /// GitLab's time, or this machine's where it has not said any yet.
+    #[must_use]
+    pub fn now(&self, world: &World) -> Timestamp {
+        self.client.server_time().unwrap_or_else(|| world.effects().now())
+    }
+
     /// Identifies the lock entry that a mint is planned on.
     #[must_use]
     pub fn planned_on(&self, key: &str) -> Option<String> {
