@@ -105,7 +105,10 @@ pub(crate) fn cannot_open(error: OpenError, names: &Names) -> Error {
         OpenError::Unwrap { .. }
         | OpenError::Shares { .. }
         | OpenError::Value { .. }
-        | OpenError::Scalar { .. } => Error::new(Kind::Refused, error.sentence(names)),
+        | OpenError::Scalar { .. }
+        | OpenError::NoMac
+        | OpenError::Mac { .. }
+        | OpenError::MacMismatch => Error::new(Kind::Refused, error.sentence(names)),
     }
 }
 

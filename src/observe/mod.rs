@@ -116,7 +116,7 @@ pub struct Leaked {
 impl Ground {
     /// GitLab's time, or this machine's where it has not said any yet.
     #[must_use]
-    pub fn now(&self, world: &World) -> Timestamp {
+    pub fn now(&self, world: &World) -> jiff::Timestamp {
         self.client.server_time().unwrap_or_else(|| world.effects().now())
     }
 
