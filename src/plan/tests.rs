@@ -10,6 +10,7 @@ use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::options::{Chosen, End, Options, Overlap, Renew};
 use super::provision::plan;
 use super::{Plan, PlanError, Readers, Step};
+use crate::checks;
 use crate::journal::description;
 use crate::lock::{self, Lock};
 use crate::profile::Environment;
@@ -200,6 +201,17 @@ fn what_waits_to_be_pushed_is_a_step_unless_a_commit_takes_it_along() {
     let mut plan = planned(&observed);
     plan.push_waiting(waiting);
     assert!(plan.commits() && !verbs(&plan).iter().any(|verb| verb.starts_with("push")));
+}
+
+#[test]
+fn a_token_that_gitlab_calls_inactive_has_ended_whatever_its_date_says() {
+    let mut observed = healthy();
+    let inactive = Record { active: false, ..record(42) };
+    observed.live.insert(TokenId(42), Live::Known(inactive));
+    assert!(verbs(&planned(&observed))[0].starts_with("mint backstage in place of 42: "));
+    let environment = environment(PROFILE);
+    let rows = checks::status(&environment, None, &observed.lock, Some(&observed.live), date(2026, 12, 1));
+    assert_eq!(rows[0].state, checks::State::Expired);
 }
 
 #[test]

@@ -23,52 +23,56 @@ struct Case {
     record: Record,
     takes_over: TakesOver,
     retired: Vec<TokenId>,
+    owner: Owner,
+    environment: Environment,
+    slot: sops::Path,
+    tokens: BTreeSet<String>,
 }
 
 /// Token 42, which lives, gets the successor 50.
 fn replaced() -> Case {
     let mut plan = planned(&healthy());
     plan.steps.clear();
-    let before = healthy().lock;
     Case {
-        before,
+        before: healthy().lock,
         plan,
         active: [TokenId(42)].into(),
         record: fifty(),
         takes_over: LIVING,
         retired: Vec::new(),
+        owner: acme(),
+        environment: environment(PROFILE),
+        slot: path("GITLAB_TOKEN"),
+        tokens: BTreeSet::from(["backstage".to_owned()]),
     }
 }
 
 impl Case {
-    fn with<T>(&self, overlap: Option<&str>, then: impl FnOnce(&Next<'_>) -> T) -> T {
-        let (owner, environment) = (acme(), environment(PROFILE));
-        let (slot, tokens) = (path("GITLAB_TOKEN"), BTreeSet::from(["backstage".to_owned()]));
-        let stored =
-            Stored { file: "secrets/qa.sops.yaml", path: &slot, tokens: &tokens, digest: "abc".to_owned() };
+    fn next<'a>(&'a self, overlap: Option<&'a str>) -> Next<'a> {
+        let (file, digest) = ("secrets/qa.sops.yaml", "abc".to_owned());
         let successor = Successor {
             key: "backstage",
-            owner: &owner,
+            owner: &self.owner,
             record: &self.record,
             mark: "pv-9",
             takes_over: self.takes_over,
             overlap,
         };
-        then(&Next {
+        Next {
             plan: &self.plan,
-            environment: &environment,
+            environment: &self.environment,
             before: &self.before,
             active: &self.active,
             fresh: vec![successor],
-            stored: vec![stored],
+            stored: vec![Stored { file, path: &self.slot, tokens: &self.tokens, digest }],
             retired: &self.retired,
             ended: &[],
             removed: &[],
-        })
+        }
     }
 
     fn entry(&self, overlap: Option<&str>) -> lock::Entry {
-        self.with(overlap, |next| next.lock().tokens.remove("backstage").unwrap())
+        self.next(overlap).lock().tokens.remove("backstage").unwrap()
     }
 }
 
@@ -110,7 +114,7 @@ fn what_is_revoked_right_after_the_commit_is_remembered_by_the_journal_or_by_the
     let because = Why::NoOverlap { once: Once::Committed };
     let retire = Retire { key: "backstage".to_owned(), token: known, because };
     at_once.plan.steps = vec![Step::RetireAtOnce(retire.clone())];
-    let announced = at_once.with(None, Next::announced);
+    let announced = at_once.next(None).announced();
     assert_eq!((announced[0].token.id, announced[0].successor), (TokenId(42), Some(TokenId(50))));
     assert_eq!(noted(&at_once.entry(None)), []);
 
@@ -119,7 +123,7 @@ fn what_is_revoked_right_after_the_commit_is_remembered_by_the_journal_or_by_the
     (entry.mark, entry.slots) = (None, BTreeMap::new());
     let token = entry.known();
     at_once.plan.steps = vec![Step::RetireAtOnce(Retire { token, ..retire })];
-    assert!(at_once.with(None, Next::announced).is_empty());
+    assert!(at_once.next(None).announced().is_empty());
     assert_eq!(noted(&at_once.entry(Some("48h"))), [(42, Some("0s"))]);
 }
 
@@ -142,6 +146,6 @@ fn what_was_retired_leaves_and_a_blanked_slot_is_forgotten() {
         leaves: Vec::new(),
         blank: vec![blanked],
     })];
-    let lock = case.with(None, Next::lock);
+    let lock = case.next(None).lock();
     assert!(lock.tokens["other"].slots["secrets/qa.sops.yaml"].is_empty());
 }
