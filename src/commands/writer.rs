@@ -284,12 +284,11 @@ impl Run<'_> {
         let arrives_upstream = delivery.map_or(Ok(false), |delivery| delivery.arrives_upstream())?;
         let options = (self.job.options)(&environment.name);
         let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
-        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
-        let (mut ground, mut observed) =
+        let by_hand = self.job.pasted.as_ref().is_some_and(|pasted| pasted.made_now);
+        let leaked = self.job.leaked.clone();
+        let wish = Wish { arrives_upstream, by_hand, leaked, ..Wish::of(&options) };
+        let (mut ground, observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
-        observed.personal_by_api &= !self.job.pasted.as_ref().is_some_and(|pasted| pasted.made_now);
-        ground.leaked.clone_from(&self.job.leaked);
-        observed.by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
         let plan = plan(&ground.environment, &observed, &options)?;
         owners::confirm(&ground, &plan).await?;
         ground.delivery = delivery.cloned();
