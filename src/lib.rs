@@ -1,7 +1,8 @@
 //! `provision`: GitLab tokens from a declarative profile into SOPS files in git, as one transaction.
 //!
 //! Deciding is separate from doing. The **core** is pure: it reads no clock, no file, no environment variable.
-//! The **shell** does things, all of them through [`world`]. The **face** is what a person sees.
+//! The **shell** does things: what a run makes, writes, commits and pushes goes through [`world`]. The **face** is what a
+//! person sees.
 //! ARCHITECTURE.md has the code map and the invariants.
 
 // -- core ---------------------------------------------------------------------------------------------------
@@ -27,6 +28,7 @@ pub mod yaml;
 pub mod apply;
 pub mod deliver;
 pub mod gitlab;
+pub mod keyservice;
 pub mod observe;
 pub mod repo;
 pub mod world;
@@ -35,5 +37,4 @@ pub mod world;
 pub mod cli;
 pub mod commands;
 mod explain;
-pub mod keyservice;
 pub mod ui;

@@ -29,6 +29,7 @@ mod journalled;
 mod mint;
 mod paste;
 mod preflight;
+mod publish;
 mod push;
 pub mod rekey;
 mod revoke;
@@ -37,6 +38,7 @@ mod withdraw;
 pub use arrive::arrive;
 use journalled::Journalled;
 use mint::Mints;
+pub use publish::publish;
 
 /// A token whose value is at hand: just minted, or recorded by an interrupted run.
 #[derive(Debug)]

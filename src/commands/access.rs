@@ -6,6 +6,7 @@ use std::slice;
 
 use super::connection::need_yes;
 use super::writer;
+use crate::apply::publish;
 use crate::deliver::{Bench, Change, deliver};
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::present;
@@ -14,7 +15,7 @@ use crate::observe::{POLICY, environments};
 use crate::plan::access::{self, Access, Planned, Requested, shared};
 use crate::plan::deliver::{Topic, Way};
 use crate::profile::Environment;
-use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
+use crate::repo::{RelPath, Repository};
 use crate::sops::{Policy, Recipient};
 use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, World};
@@ -163,11 +164,7 @@ fn plan(wanted: &[Environment], called: &str, recipient: &Recipient, bench: Benc
 }
 
 fn commit(access: &Access, text: &str, repo: &Repository, world: &World) -> Result<Option<Change>> {
-    let path = RelPath::new(POLICY)?;
-    let head = repo.head()?;
-    world.effects().write(repo, &path, &Content::Policy(text))?;
-    let files = vec![FileChange::of(path, text.as_bytes())];
-    let request = CommitRequest { message: access.message(), files, expected_head: head };
-    let committed = world.effects().commit(repo, &request)?;
+    let files = [(RelPath::new(POLICY)?, Content::Policy(text))];
+    let committed = publish(&files, access.message(), repo.head()?, repo, world)?;
     Ok(committed.map(|committed| Change { commit: committed.id, text: access.request() }))
 }
