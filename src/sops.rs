@@ -22,6 +22,7 @@ mod encrypted;
 mod flat;
 mod format;
 mod gcm;
+mod go_yaml;
 mod ini;
 mod json;
 mod keys;

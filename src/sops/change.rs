@@ -9,6 +9,7 @@ use super::document::METADATA;
 use super::encrypted::Encrypted;
 use super::open::{Change, Opened};
 use super::path::{Path, Segment};
+use super::render;
 use super::shape;
 use super::value::{PlainRef, Type};
 
@@ -182,7 +183,11 @@ impl Opened {
             shape::check_new(format, path)?;
         }
         if !encrypted {
-            shape::check_clear(format, path, value)?;
+            let at = match place {
+                Place::Leaf(node) => render::Place::of(node),
+                Place::Lacking(..) => render::Place::BLOCK,
+            };
+            shape::check_clear(format, path, value, at)?;
         }
         self.record(path, Change::Set(Zeroizing::new(value.to_owned())))
     }

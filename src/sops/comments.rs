@@ -16,6 +16,7 @@ use super::ini;
 use super::marks::Marks;
 use super::outline::{Home, Outline, Standing};
 use super::path::Path;
+use super::render;
 use super::seal::SealError;
 use super::selection::Selection;
 use super::value::{Cipher, Plain, Type, ValueError, is_encrypted};
@@ -33,6 +34,11 @@ pub(super) struct Remark {
 }
 
 impl Remark {
+    /// Whether stock sops keeps it: it forgets what stands behind the last item of an INI file.
+    fn is_kept(&self) -> bool {
+        self.home.at != usize::MAX
+    }
+
     /// Where its first line starts.
     pub(super) fn start(&self) -> usize {
         self.spans.first().map_or(0, |span| span.start)
@@ -48,7 +54,8 @@ pub(super) fn remarks(document: &Document) -> Vec<Remark> {
             let remarks = comments.filter_map(|comment| {
                 let root = document.root()?.node().id();
                 let (container, path, at) = (root, Path::default(), comment.span.start);
-                Some(remark(document, comment, Home { container, path, at, standing: Standing::Key }))
+                let (standing, elsewhere) = (Standing::Key, Vec::new());
+                Some(remark(document, comment, Home { container, path, at, standing, elsewhere }))
             });
             remarks.collect()
         }
@@ -62,13 +69,18 @@ fn of_yaml(document: &Document) -> Vec<Remark> {
         return Vec::new();
     }
     let outlines = outlines(document);
-    let remarks = document.tree().comments().iter().filter_map(|comment| {
-        let at = comment.span.start;
-        let index = outlines.partition_point(|(start, ..)| *start <= at).saturating_sub(1);
-        let (_, block, outline) = outlines.get(index)?;
-        (!block.contains(&at)).then(|| remark(document, comment, outline.home(comment)))
-    });
-    remarks.collect()
+    let mut comments = document.tree().comments();
+    let mut remarks = Vec::new();
+    for (index, (_, block, outline)) in outlines.iter().enumerate() {
+        let next = outlines.get(index + 1).map_or(usize::MAX, |(start, ..)| *start);
+        let (here, further) =
+            comments.split_at(comments.partition_point(|comment| comment.span.start < next));
+        comments = further;
+        let own: Vec<&Comment> = here.iter().filter(|comment| !block.contains(&comment.span.start)).collect();
+        let homes = outline.homes(&own);
+        remarks.extend(own.into_iter().zip(homes).map(|(comment, home)| remark(document, comment, home)));
+    }
+    remarks
 }
 
 /// Where each document starts, the place of its `sops` block, and its items.
@@ -103,6 +115,10 @@ pub(super) fn encrypt(
 ) -> Result<(), SealError> {
     for (index, remark) in remarks.iter().enumerate() {
         check_marker(document, rule, remark)?;
+        // go-ini writes a comment line by line, and fails on an empty one (file.go, `writeToBuffer`).
+        if document.format() == Format::Ini && remark.text.starts_with('\n') && remark.is_kept() {
+            return Err(SealError::EmptyLine { line: line(document, remark) });
+        }
         if marks.remark(index) && !remark.text.is_empty() {
             replace(edits, document, cipher, rule, remark)?;
         }
@@ -143,7 +159,12 @@ fn replace(
 /// Whether a comment can stand in the clear; in INI, its further lines have the marks that make them comments.
 fn can_stand(document: &Document, text: &str) -> bool {
     let mut further = text.lines().skip(1);
-    !text.contains('\r')
+    let ends_line = |char: char| match document.format() {
+        Format::Yaml => !render::is_printable(char) && !matches!(char, '\t' | '\u{feff}'),
+        _ => char == '\r',
+    };
+    !text.contains(ends_line)
+        && !text.starts_with('\n')
         && further.all(|line| document.format() == Format::Ini && line.starts_with(['#', ';']))
 }
 

@@ -32,7 +32,7 @@ use super::shape;
 use super::splice::{self, newline};
 use super::value::{Cipher, DataKey, Plain, Type, is_encrypted};
 use super::values::Values;
-use super::{dotenv, ini, json};
+use super::{dotenv, go_yaml, ini, json};
 
 /// Why a text cannot become a SOPS file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,14 @@ pub enum DraftError {
     Layout {
         /// The document.
         position: Position,
+    },
+    /// YAML that go-yaml does not read as others do.
+    #[error("{position}: stock sops does not read {what}")]
+    Foreign {
+        /// Its place.
+        position: Position,
+        /// What it is, and what to write in its place.
+        what: String,
     },
     /// A value without a type that both sides agree on.
     #[error("{position}: {path} {reason}")]
@@ -120,6 +128,9 @@ impl Draft {
         }
         if format == Format::Yaml {
             check_layout(&document)?;
+            if let Some((position, what)) = go_yaml::foreign(&document) {
+                return Err(DraftError::Foreign { position, what });
+            }
         }
         for (path, node) in document.leaves() {
             if node.as_str().is_some_and(is_encrypted) {
@@ -266,7 +277,7 @@ impl Draft {
                 continue;
             }
             if !encrypts {
-                shape::check_clear(self.document.format(), &path.to_path(), &value.bytes)?;
+                shape::check_clear(self.document.format(), &path.to_path(), &value.bytes, place)?;
             }
             // A ciphertext has no use for the quotes of the draft.
             let place = if encrypts { Place { style: Style::Plain, ..place } } else { place };

@@ -71,23 +71,24 @@ impl Format {
     }
 
     /// The text of a stored value in the place of another.
-    pub(super) fn rendered(self, value: &Stored, place: Place) -> String {
+    pub(super) fn rendered(self, value: &Stored, place: Place<'_>) -> String {
         match (self, value) {
             (Self::Yaml, Stored::Encrypted(text)) => render::encrypted(text, place),
             (Self::Yaml, Stored::Clear(text)) => render::text(text, place),
             (Self::Json | Self::Binary, Stored::Encrypted(text) | Stored::Clear(text)) => json::quoted(text),
             (_, Stored::Encrypted(text)) => text.clone(),
             (Self::Dotenv, Stored::Clear(text)) => dotenv::escaped(text),
-            (Self::Ini, Stored::Clear(text)) => ini::quoted(text),
+            (Self::Ini, Stored::Clear(text)) => ini::quoted(text, place.behind),
         }
     }
 
-    /// Whether a text in the clear reads back as itself. JSON and YAML have an escape for everything.
-    pub(super) fn holds(self, text: &str) -> bool {
+    /// Whether a text in the clear reads back as itself in this place, with what stands behind it. JSON and YAML have an
+    /// escape for everything.
+    pub(super) fn holds(self, text: &str, place: Place<'_>) -> bool {
         match self {
             Self::Yaml | Self::Json | Self::Binary => true,
             Self::Dotenv => dotenv::holds(text),
-            Self::Ini => ini::holds(text),
+            Self::Ini => ini::holds(text, place.behind),
         }
     }
 }

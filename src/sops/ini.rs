@@ -22,24 +22,30 @@ pub(super) use scan::scan;
 /// The section of keys that are in none.
 pub(super) const DEFAULT: &str = "DEFAULT";
 
-/// The text in the first of the forms that go-ini writes in which it reads back as itself.
-fn written(text: &str) -> Option<String> {
+/// The forms that go-ini writes in which the text reads back as itself where `behind` goes on behind it, and of each
+/// whether the comment there stays one: go-ini drops what stands on a line behind a quote that ends a value.
+fn forms(text: &str, behind: &str) -> impl Iterator<Item = (String, bool)> {
+    let rest = behind.split('\n').next().unwrap_or_default();
     let forms = [text.to_owned(), format!("`{text}`"), format!("\"\"\"{text}\"\"\""), format!("\"{text}\"")];
-    forms.into_iter().find(|form| {
-        let line = format!("{form}\n");
-        let end = line.find('\n').unwrap_or(form.len());
-        let read = scan::value(&line, 0, end);
-        read.is_ok_and(|read| read.text == text && read.comment.is_none() && read.end == form.len())
+    forms.into_iter().filter_map(move |form| {
+        let lines = format!("{form}{rest}\n");
+        let end = lines.find('\n').unwrap_or(lines.len());
+        let read = scan::value(&lines, 0, end).ok()?;
+        let comment = read.comment.map_or("", |comment| &lines[comment]);
+        let is_whole = read.text == text && read.end + 1 == lines.len();
+        is_whole.then(|| (form, comment == rest.trim()))
     })
 }
 
-/// A text in the clear.
-pub(super) fn quoted(text: &str) -> String {
-    written(text).unwrap_or_else(|| text.to_owned())
+/// A text in the clear: in the first form that keeps the comment behind it, else in one that keeps the text.
+pub(super) fn quoted(text: &str, behind: &str) -> String {
+    let kept = forms(text, behind).find(|(_, keeps_comment)| *keeps_comment);
+    kept.or_else(|| forms(text, behind).next()).map_or_else(|| text.to_owned(), |(form, _)| form)
 }
 
-pub(super) fn holds(text: &str) -> bool {
-    written(text).is_some()
+/// Whether there is a form for the text that keeps the comment behind it.
+pub(super) fn holds(text: &str, behind: &str) -> bool {
+    forms(text, behind).any(|(_, keeps_comment)| keeps_comment)
 }
 
 /// Whether a new line can have this key.
@@ -173,7 +179,8 @@ fn last_byte(node: Node<'_>) -> usize {
 pub(super) fn block(body: &str, block: &NewBlock<'_>) -> String {
     let newline = newline(body);
     let gap = if body.ends_with(&newline.repeat(2)) { "" } else { newline };
-    let lines =
-        flat::lines(&block.fields()).into_iter().map(|(key, value)| format!("{key} = {value}{newline}"));
+    let lines = flat::lines(&block.fields())
+        .into_iter()
+        .map(|(key, value)| format!("{key} = {}{newline}", quoted(&value, "")));
     format!("{gap}[{METADATA}]{newline}{}", lines.collect::<String>())
 }

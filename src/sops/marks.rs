@@ -44,7 +44,9 @@ impl Marks {
             Selection::UnencryptedCommentRegex(pattern) => (pattern, false),
             _ => {
                 let mut marks = Self::of(document, rule);
-                let chosen = remarks.iter().map(|remark| rule.encrypts(&remark.home.path) == Some(true));
+                let is_chosen = |path: &Path| rule.encrypts(path) == Some(true);
+                let homes = remarks.iter().map(|remark| &remark.home);
+                let chosen = homes.map(|home| is_chosen(&home.path) || home.elsewhere.iter().any(is_chosen));
                 marks.remarks = chosen.collect();
                 return marks;
             }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::yaml::{Comment, Id, Kind, Mapping, Node, Placement};
 
 use super::path::{Path, Segment};
+use super::splice::line_start;
 
 /// Where a comment belongs.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Home {
     /// It stands before the first item that starts here or further on.
     pub(super) at: usize,
     pub(super) standing: Standing,
+    /// Paths of the other collections that stock sops may see it in.
+    pub(super) elsewhere: Vec<Path>,
 }
 
 /// How sure it is where a comment belongs.
@@ -58,6 +61,16 @@ struct Flow {
     path: Path,
     start: usize,
     is_filled_mapping: bool,
+}
+
+/// The comments on lines of their own above another one, between the same two items.
+struct Above {
+    /// The number of the item behind them.
+    after: usize,
+    /// How far to the right the one stands that is furthest to the left.
+    leftmost: usize,
+    /// The end of the last one.
+    end: usize,
 }
 
 /// The items of one document.
@@ -137,8 +150,56 @@ impl<'t> Outline<'t> {
         });
     }
 
-    /// Where a comment belongs.
-    pub(super) fn home(&self, comment: &Comment) -> Home {
+    /// Where the comments belong, which are in order.
+    pub(super) fn homes(&self, comments: &[&Comment]) -> Vec<Home> {
+        let mut above: Option<Above> = None;
+        let home = |comment: &&Comment| {
+            let mut home = self.home(comment);
+            let (at, after) = (comment.span.start, self.after(comment.span.start));
+            if comment.placement == Placement::OwnLine {
+                let column = at - line_start(self.text, at);
+                let known = above.as_ref().filter(|above| above.after == after);
+                if known.is_some_and(|above| self.is_parted(above, &home, column)) {
+                    home.standing = Standing::Unsure;
+                }
+                let leftmost = known.map_or(column, |above| above.leftmost.min(column));
+                above = Some(Above { after, leftmost, end: comment.span.end });
+            }
+            if home.standing == Standing::Unsure && !self.flows.iter().any(|(span, ..)| span.contains(&at)) {
+                home.elsewhere = self.around(after);
+            }
+            home
+        };
+        comments.iter().map(home).collect()
+    }
+
+    /// Whether go-yaml may see a comment elsewhere because of those above it, between the same items: it may take it together
+    /// with one further to the left, and what a blank line parts from the first one it takes for the head of the next item.
+    fn is_parted(&self, above: &Above, home: &Home, column: usize) -> bool {
+        let next = self.items.get(above.after);
+        let is_below =
+            next.map_or(home.container != self.root, |next| next.hyphen.unwrap_or(next.column) < column);
+        column > above.leftmost || is_below && has_blank_line(&self.text[above.end..home.at.max(above.end)])
+    }
+
+    /// The number of the first item behind `at`.
+    fn after(&self, at: usize) -> usize {
+        self.items.partition_point(|item| item.start <= at)
+    }
+
+    /// The collections between the items before and behind this number, up to the one that both are in.
+    fn around(&self, after: usize) -> Vec<Path> {
+        let owner = |item: Option<&Item>| item.map_or_else(Path::default, |item| item.owner.clone());
+        let owners =
+            [owner(after.checked_sub(1).map(|above| &self.items[above])), owner(self.items.get(after))];
+        let both = owners[0].0.iter().zip(&owners[1].0).take_while(|(one, other)| one == other).count();
+        let up = |owner: &Path| {
+            (both..=owner.0.len()).map(|length| Path(owner.0[..length].to_vec())).collect::<Vec<_>>()
+        };
+        owners.iter().flat_map(up).collect()
+    }
+
+    fn home(&self, comment: &Comment) -> Home {
         let at = comment.span.start;
         let within = self.flows.partition_point(|(span, ..)| span.start < at);
         if let Some((span, id, path)) = self.flows[..within].iter().rev().find(|(span, ..)| span.end > at) {
@@ -151,18 +212,19 @@ impl<'t> Outline<'t> {
     }
 
     fn home_of(item: &Item, at: usize, standing: Standing) -> Home {
-        Home { container: item.container, path: item.owner.clone(), at, standing }
+        Home { container: item.container, path: item.owner.clone(), at, standing, elsewhere: Vec::new() }
     }
 
     fn unsure(&self, at: usize) -> Home {
-        Home { container: self.root, path: Path::default(), at, standing: Standing::Unsure }
+        let (container, path) = (self.root, Path::default());
+        Home { container, path, at, standing: Standing::Unsure, elsewhere: Vec::new() }
     }
 
     /// Between brackets it belongs to what stands before it on its line, else to what stands behind it.
     fn in_flow(&self, at: usize, start: usize, container: Id, path: &Path) -> Home {
         let line = line_start(self.text, at);
         let at = if self.text[line..at].trim().is_empty() { at } else { line.max(start + 1) };
-        Home { container, path: path.clone(), at, standing: Standing::Unsure }
+        Home { container, path: path.clone(), at, standing: Standing::Unsure, elsewhere: Vec::new() }
     }
 
     fn last_before(&self, at: usize) -> Option<usize> {
@@ -183,11 +245,14 @@ impl<'t> Outline<'t> {
                 let is_sure = flow.is_filled_mapping && !item.in_list;
                 let standing = if is_sure { Standing::Key } else { Standing::Unsure };
                 let at = flow.start + 1;
-                Home { container: flow.id, path: flow.path.clone(), at, standing }
+                Home { container: flow.id, path: flow.path.clone(), at, standing, elsewhere: Vec::new() }
             }
             // A list behind a key on its own lines takes the key's comment for its first element, when it is encrypted.
             _ if item.ends_in_list && item.end > at => Self::home_of(item, item.start, Standing::Element),
-            _ if item.in_list && item.is_block => Self::home_of(item, item.start, Standing::Unsure),
+            // Nothing but a hyphen stands before it.
+            _ if item.in_list && (item.is_block || item.start == item.end) => {
+                Self::home_of(item, item.start, Standing::Unsure)
+            }
             _ if item.in_list => Self::home_of(item, item.start, Standing::Element),
             _ => Self::home_of(item, item.start, Standing::Key),
         }
@@ -208,7 +273,7 @@ impl<'t> Outline<'t> {
     /// On a line of its own: before the item below it, if it stands right above it.
     fn on_its_line(&self, at: usize) -> Home {
         let column = at - line_start(self.text, at);
-        let after = self.items.partition_point(|item| item.start <= at);
+        let after = self.after(at);
         let next = self.items.get(after);
         let above = after.checked_sub(1).map(|index| &self.items[index]);
         if let Some(next) = next {
@@ -263,12 +328,6 @@ impl<'t> Outline<'t> {
         let mut is_listed = is_listed.filter(|item| item.in_list);
         self.touches(above, at) && is_listed.any(|item| item.hyphen == Some(column))
     }
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    // A byte order mark takes no column.
-    let start = if text[..at].starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    text[..at].rfind('\n').map_or(start, |newline| newline + 1)
 }
 
 fn has_blank_line(text: &str) -> bool {

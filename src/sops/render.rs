@@ -1,4 +1,4 @@
-//! Texts as YAML scalars, in a form that YAML 1.1 and 1.2 readers agree on.
+//! Where a value stands, and texts as YAML scalars, in a form that YAML 1.1 and 1.2 readers agree on.
 
 use std::fmt::Write as _;
 
@@ -9,24 +9,32 @@ use super::value::Type;
 
 /// Where a scalar stands, which says what it may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Place<'t> {
     /// How the scalar that it replaces is written; plain for a new one.
     pub(super) style: Style,
     /// Inside `{…}` or `[…]`.
     pub(super) in_flow: bool,
+    /// The text that goes on behind it. go-ini reads a value together with the rest of its line.
+    pub(super) behind: &'t str,
 }
 
-impl Place {
-    /// A new scalar in block context.
-    pub(super) const BLOCK: Self = Self { style: Style::Plain, in_flow: false };
+impl<'t> Place<'t> {
+    /// A new scalar in block context, at the end of a line.
+    pub(super) const BLOCK: Self = Self { style: Style::Plain, in_flow: false, behind: "" };
 
     /// The place of a node.
-    pub(super) fn of(node: Node<'_>) -> Self {
+    pub(super) fn of(node: Node<'t>) -> Self {
         let style = match node.kind() {
             Kind::Scalar(_, style) => style,
             _ => Style::Plain,
         };
-        Self { style, in_flow: std::iter::successors(node.parent(), |node| node.parent()).any(is_flow) }
+        let in_flow = std::iter::successors(node.parent(), |node| node.parent()).any(is_flow);
+        Self { style, in_flow, behind: node.behind() }
+    }
+
+    /// Whether any plain scalar can stand here that can stand in a block.
+    pub(super) fn is_plain_block(&self) -> bool {
+        self.style == Style::Plain && !self.in_flow
     }
 }
 
@@ -39,7 +47,7 @@ fn is_flow(node: Node<'_>) -> bool {
 }
 
 /// An `ENC[…]`. It has no character that quotes would change, but commas and brackets that a flow collection would.
-pub(super) fn encrypted(value: &str, place: Place) -> String {
+pub(super) fn encrypted(value: &str, place: Place<'_>) -> String {
     match place.style {
         _ if value.is_empty() => "\"\"".to_owned(),
         Style::Single => format!("'{value}'"),
@@ -50,7 +58,7 @@ pub(super) fn encrypted(value: &str, place: Place) -> String {
 }
 
 /// A text in the clear, in the quotes of what it replaces where they can hold it.
-pub(super) fn text(value: &str, place: Place) -> String {
+pub(super) fn text(value: &str, place: Place<'_>) -> String {
     match place.style {
         Style::Plain if is_plain(value) => value.to_owned(),
         Style::Single if value.chars().all(|char| is_printable(char) && char != '\n') => {
@@ -78,7 +86,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// YAML 1.2.2 §5.1, without what editors and readers treat as a line break.
-fn is_printable(char: char) -> bool {
+pub(super) fn is_printable(char: char) -> bool {
     !char.is_control() && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
@@ -148,7 +156,7 @@ mod tests {
         for value in values {
             for style in [Style::Plain, Style::Single, Style::Double, Style::Literal] {
                 for in_flow in [false, true] {
-                    let text = text(value, Place { style, in_flow });
+                    let text = text(value, Place { style, in_flow, ..Place::BLOCK });
                     let source = if in_flow { format!("k: [{text}]\n") } else { format!("k: {text}\n") };
                     let tree = Tree::parse(source).unwrap();
                     let node = tree.root().unwrap().get("k").unwrap();
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn quotes_are_kept_where_they_can_hold_the_text() {
-        let place = |style| Place { style, in_flow: false };
+        let place = |style| Place { style, ..Place::BLOCK };
         assert_eq!(text("it's", place(Style::Single)), "'it''s'");
         assert_eq!(text("a\nb", place(Style::Single)), r#""a\nb""#);
         assert_eq!(text("abc", place(Style::Double)), r#""abc""#);

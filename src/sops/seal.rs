@@ -91,6 +91,12 @@ pub enum SealError {
         /// Line of the comment.
         line: usize,
     },
+    /// A comment of an INI file from which stock sops cannot be brought to write the file again.
+    #[error("line {line}: stock sops fails on a comment that begins with an empty line: take that line out")]
+    EmptyLine {
+        /// Line of the comment.
+        line: usize,
+    },
     /// An entry that cannot be taken out without touching others.
     #[error("{path} cannot be removed without changing what stands around it")]
     Removal {

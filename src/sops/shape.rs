@@ -3,6 +3,7 @@
 use super::change::ChangeError;
 use super::format::Format;
 use super::path::{Path, Segment};
+use super::render::Place;
 use super::{dotenv, ini};
 
 /// Whether a leaf that is not there could be.
@@ -25,9 +26,17 @@ pub(super) fn check_new(format: Format, path: &Path) -> Result<(), ChangeError> 
 }
 
 /// Whether a value in the clear would read back as itself.
-pub(super) fn check_clear(format: Format, path: &Path, value: &[u8]) -> Result<(), ChangeError> {
+pub(super) fn check_clear(
+    format: Format,
+    path: &Path,
+    value: &[u8],
+    place: Place<'_>,
+) -> Result<(), ChangeError> {
     let reason = match str::from_utf8(value) {
-        Ok(text) if format.holds(text) => return Ok(()),
+        Ok(text) if format.holds(text, place) => return Ok(()),
+        Ok(text) if format.holds(text, Place::BLOCK) => {
+            "the format cannot hold this value in the clear before the comment that stands behind it: put the comment on a line of its own"
+        }
         Ok(_) => "the format cannot hold this value in the clear",
         Err(_) => "a value in the clear must be text",
     };

@@ -15,12 +15,18 @@ use super::{dotenv, ini, json};
 const INDENT: usize = 4;
 
 /// The text of a stored value in YAML.
-fn rendered(value: &Stored, place: Place) -> String {
+fn rendered(value: &Stored, place: Place<'_>) -> String {
     Format::Yaml.rendered(value, place)
 }
 
 /// Puts `value` where the scalar `node` is, in its quotes.
-pub(super) fn replace(edits: &mut Edits, document: &Document, node: Node<'_>, value: &Stored, place: Place) {
+pub(super) fn replace(
+    edits: &mut Edits,
+    document: &Document,
+    node: Node<'_>,
+    value: &Stored,
+    place: Place<'_>,
+) {
     if document.format() != Format::Yaml {
         return edits.replace(node.span(), document.format().rendered(value, place));
     }
@@ -54,8 +60,10 @@ pub(super) fn own_entries<'t>(mapping: Mapping<'t>) -> impl DoubleEndedIterator<
     mapping.entries().filter(move |entry| !(is_root && entry.key == METADATA))
 }
 
+/// The start of the line; a byte order mark takes no column.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+    let start = if text[..at].starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    text[..at].rfind('\n').map_or(start, |newline| newline + 1)
 }
 
 /// The start of the next line; the end of the text where there is none.
@@ -155,7 +163,7 @@ fn insert_flow(edits: &mut Edits, mapping: Mapping<'_>, new: &[(String, Growth)]
 }
 
 fn flow_entries(new: &[(String, Growth)]) -> String {
-    let place = Place { style: Style::Double, in_flow: true };
+    let place = Place { style: Style::Double, in_flow: true, ..Place::BLOCK };
     let entries = new.iter().map(|(key, growth)| {
         let key = render::text(key, place);
         match growth {
@@ -174,7 +182,9 @@ pub(super) fn removal(document: &Document, value: Node<'_>) -> Option<(Range<usi
         Format::Yaml | Format::Json | Format::Binary => {}
         Format::Dotenv => {
             let span = value.span();
-            return Some((line_start(text, span.start)..next_line(text, span.end), ""));
+            // A byte order mark belongs to the first key.
+            let start = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+            return Some((start..next_line(text, span.end), ""));
         }
         Format::Ini => return ini::removal(text, value).map(|range| (range, "")),
     }

@@ -112,6 +112,12 @@ impl<'t> Node<'t> {
         &self.tree.text[self.span()]
     }
 
+    /// The text from the end of its content on.
+    #[must_use]
+    pub fn behind(self) -> &'t str {
+        &self.tree.text[self.span().end..]
+    }
+
     /// Where its content starts.
     #[must_use]
     pub fn position(self) -> Position {

@@ -90,6 +90,7 @@ fn remark(document: &Document, item: Option<&Item<'_>>, group: &[&Comment]) -> R
         path: Path::of_keys(item.map(|item| item.section)),
         at: item.map_or(usize::MAX, |item| item.start + usize::from(item.is_key)),
         standing,
+        elsewhere: Vec::new(),
     };
     Remark {
         text: Zeroizing::new(text),

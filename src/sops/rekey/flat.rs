@@ -53,6 +53,10 @@ impl<'t> Block<'t> {
         if self.document.format() == Format::Dotenv { dotenv::PREFIX } else { "" }
     }
 
+    fn rendered(&self, value: &str, place: Place<'_>) -> String {
+        self.document.format().rendered(&Stored::Clear(value.to_owned()), place)
+    }
+
     /// Lets the lines of readers say this: lines that say it already stay, others get their value, go, or are added.
     pub(super) fn edit_readers(&self, edits: &mut Edits, readers: &Readers) {
         let text = self.document.text();
@@ -67,7 +71,7 @@ impl<'t> Block<'t> {
             match wanted.remove(key) {
                 Some(value) => {
                     if line.value.as_str() != Some(&flat::decoded(key, &value)) {
-                        edits.replace(line.value.span(), value);
+                        edits.replace(line.value.span(), self.rendered(&value, Place::of(line.value)));
                     }
                     models.push(*line);
                 }
@@ -81,6 +85,7 @@ impl<'t> Block<'t> {
         for (key, value) in wanted {
             let field = |key: &str| key.rsplit(flat::MAP).next().map(str::to_owned);
             let model = models.iter().rev().find(|line| field(line.key) == field(&key));
+            let value = self.rendered(&value, Place::BLOCK);
             self.insert(edits, &key, &value, model.map(|line| line.value));
         }
     }
@@ -111,7 +116,6 @@ impl<'t> Block<'t> {
 
     pub(super) fn set_selection(&self, edits: &mut Edits, selection: &Selection) {
         let (field, value) = selection.field();
-        let text = self.document.format().rendered(&Stored::Clear(value.to_owned()), Place::BLOCK);
         let current = self.mapping.entries().find(|entry| {
             FIELDS.contains(&entry.key) && entry.value.as_str().is_some_and(|text| !text.is_empty())
         });
@@ -119,12 +123,12 @@ impl<'t> Block<'t> {
             let (start, end) = (current.key_node.span().start, current.value.span().end);
             let source = self.document.text();
             if current.key == field {
-                edits.replace(current.value.span(), text);
+                edits.replace(current.value.span(), self.rendered(value, Place::of(current.value)));
                 return;
             }
             edits.replace(line_start(source, start)..next_line(source, end), "");
         }
-        self.insert(edits, field, &text, None);
+        self.insert(edits, field, &self.rendered(value, Place::BLOCK), None);
     }
 
     pub(super) fn set_mac_scope(&self, edits: &mut Edits, only_encrypted: bool) {

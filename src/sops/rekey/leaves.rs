@@ -63,10 +63,10 @@ fn clear(
     let refused = || RekeyError::CannotClear { position: node.position(), path: path.to_path() };
     let plain = str::from_utf8(value.bytes).map_err(|_| refused())?;
     if value.kind == Type::Str {
-        if !document.format().holds(plain) {
+        let place = Place { style: Style::Plain, ..Place::of(node) };
+        if !document.format().holds(plain, place) {
             return Err(refused());
         }
-        let place = Place { style: Style::Plain, ..Place::of(node) };
         splice::replace(edits, document, node, &Stored::Clear(plain.to_owned()), place);
         return Ok(());
     }

@@ -193,7 +193,7 @@ fn flow_entry(document: &Document, model: Node<'_>, fields: &[Field]) -> String 
             };
             let span = entry.value.span();
             let style = if entry.key == "enc" { Style::Double } else { Place::of(entry.value).style };
-            let text = rendered(value, Place { style, in_flow: true });
+            let text = rendered(value, Place { style, in_flow: true, ..Place::BLOCK });
             edits.replace(span.start - start..span.end - start, text);
         }
         (mapping.entries().len() == fields.len()).then(|| edits.apply(model.source()).ok())?

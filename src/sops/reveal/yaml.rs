@@ -32,12 +32,12 @@ pub(super) fn value(text: &str, node: Node<'_>, plain: PlainRef<'_>) -> Change {
 /// Whether a text in a place without quotes needs none, as with `https://…`. What YAML 1.1 takes for a boolean gets them.
 fn reads_plain(value: &str, node: Node<'_>) -> bool {
     let place = Place::of(node);
-    if place == Place::BLOCK && is_words(value) {
+    if place.is_plain_block() && is_words(value) {
         return true;
     }
     let old_booleans = ["y", "n", "yes", "no", "on", "off"];
-    if place != Place::BLOCK
-        || value.chars().any(char::is_control)
+    if !place.is_plain_block()
+        || !value.chars().all(render::is_printable)
         || old_booleans.iter().any(|word| value.eq_ignore_ascii_case(word))
     {
         return false;

@@ -183,3 +183,21 @@ fn a_file_of_thousands_of_leaves_is_edited_like_a_small_one() {
     let after = changed(&ana, &before, |opened| opened.set(&path(r#"["key777"]"#), &secret("new")).unwrap());
     assert_eq!(changed_lines(&before, &after).len(), 2);
 }
+
+#[test]
+fn a_byte_order_mark_takes_no_column_and_stays() {
+    let ana = person();
+    let before = sealed(&ana, "\u{feff}a: 1\nb: 2\n", "");
+    let after = changed(&ana, &before, |opened| {
+        opened.remove(&path(r#"["a"]"#)).unwrap();
+        opened.set(&path(r#"["c"]"#), &secret("3")).unwrap();
+    });
+    assert!(after.starts_with("\u{feff}b: ENC["), "{after}");
+    assert!(after.contains("\nc: ENC["), "{after}");
+    let rule = policy_rule(&ana, "");
+    let ini =
+        Draft::parse(Format::Ini, "\u{feff}k = 1\nl = 2\n").unwrap().seal(&rule, &Alone, now(), &[]).unwrap();
+    let mut opened = Encrypted::parse(Format::Ini, ini.bytes()).unwrap().open(&ana.identities).unwrap();
+    opened.remove(&path(r#"["DEFAULT"]["k"]"#)).unwrap();
+    assert!(opened.seal(now(), &[]).unwrap().bytes().starts_with("\u{feff}l = ".as_bytes()));
+}

@@ -79,3 +79,30 @@ fn a_comment_that_stock_sops_would_put_into_a_list_is_refused_with_its_line() {
         .unwrap_err();
     assert!(matches!(error, SealError::Comment { line: 3 }));
 }
+
+/// What stands beside the items, or is parted from them, stock sops may see in a mapping further out, whose comments it
+/// encrypts although ours stand in the clear; or the other way round.
+#[test]
+fn a_comment_that_stock_sops_may_see_elsewhere_is_refused_where_that_matters() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    let refused = [
+        ("a_unencrypted:\n- x\n  # word1\nb: 1\n", 3),
+        ("a_unencrypted:\n- # word1\nb: 1\n", 2),
+        ("a_unencrypted:\n  b: 1\nc: 1\n  # word1\nd: 1\n", 4),
+        ("a:\n  b: 1\n# word1\n  # word2\n\nc: 1\n", 4),
+        ("a:\n  b: 1\n  # word1\n\n  # word2\nc: 1\n", 5),
+    ];
+    for (draft, line) in refused {
+        let sealed =
+            Draft::parse(Format::Yaml, draft).unwrap().seal(&rule, &provision::sops::Alone, now(), &[]);
+        assert!(matches!(sealed, Err(SealError::Comment { line: at }) if at == line), "{draft}");
+    }
+    // Where all around them is in the clear they stay.
+    let rule = shop.rule("encrypted_regex: ^z$");
+    for (draft, _) in refused {
+        let ours = Workshop::seal(&format!("{draft}z: 1\n"), &rule);
+        shop.write("file.yaml", &ours);
+        assert_eq!(shop.sops(&["decrypt", "file.yaml"]).stderr, "", "{ours}");
+    }
+}
