@@ -229,7 +229,28 @@ impl From<RepoError> for Error {
     fn from(error: RepoError) -> Self {
         let kind = match error {
             RepoError::NotARepository { .. } | RepoError::Io { .. } | RepoError::Git { .. } => Kind::Failed,
-            _ => Kind::Refused,
+            RepoError::Bare { .. }
+            | RepoError::NotOwned { .. }
+            | RepoError::Reftable { .. }
+            | RepoError::Open { .. }
+            | RepoError::InProgress { .. }
+            | RepoError::BadPath(_)
+            | RepoError::OutsideRepository { .. }
+            | RepoError::LeavesRepository { .. }
+            | RepoError::SameFile { .. }
+            | RepoError::NotAFile { .. }
+            | RepoError::Conflicted { .. }
+            | RepoError::Ignored { .. }
+            | RepoError::OutsideSparse { .. }
+            | RepoError::Skipped { .. }
+            | RepoError::FromEnvironment
+            | RepoError::InOtherRepository { .. }
+            | RepoError::NoIdentity { .. }
+            | RepoError::Signing { .. }
+            | RepoError::Locked { .. }
+            | RepoError::NotWritable { .. }
+            | RepoError::NeedsGit { .. }
+            | RepoError::Filter { .. } => Kind::Refused,
         };
         with_hint(kind, &error, error.hint())
     }
