@@ -30,8 +30,13 @@ bench:
     cargo bench --bench files
 
 # Random documents in all formats both ways with the stock sops, this many times as many as in `cargo test`
-random FACTOR:
-    PROVISION_TEST_FACTOR={{FACTOR}} cargo test --test it -- sops::random
+random FACTOR SEED=`od -An -N4 -tu4 /dev/urandom`:
+    @echo "again: just random {{FACTOR}} {{trim(SEED)}}"
+    PROPTEST_RNG_SEED={{trim(SEED)}} PROVISION_TEST_FACTOR={{FACTOR}} cargo test --test it -- sops::random
+
+# Every pair of deaths, of the run and of its recovery, where `cargo test` tries one of so many; takes about an hour
+crash:
+    CRASH_STRIDE=1 cargo test --test it -- broken_again_during_recovery
 
 # Kill the program at random moments and try random documents, for this many seconds in all
 soak SECONDS="600":

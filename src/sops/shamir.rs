@@ -188,8 +188,8 @@ mod tests {
                 seen[usize::from(*value)] += 1;
             }
         }
-        // 64 are expected of each; 5.5 standard deviations of a binomial distribution are 44.
-        assert!(seen.iter().flatten().all(|count| (20..=108).contains(count)), "{seen:?}");
+        // 64 are expected of each. That one of the 512 counts is further off is less likely than once in 10^10 runs.
+        assert!(seen.iter().flatten().all(|count| (10..=130).contains(count)), "{seen:?}");
     }
 
     proptest! {

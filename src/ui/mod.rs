@@ -28,6 +28,8 @@ use visible::visible;
 pub struct Ui {
     json: bool,
     quiet: bool,
+    /// Nobody watches: results are not printed either.
+    unseen: bool,
     color: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
@@ -56,10 +58,17 @@ impl Ui {
         Self {
             json: args.json,
             quiet: args.quiet,
+            unseen: false,
             color,
             interactive: stderr && io::stdin().is_terminal(),
             progress: stderr && !dumb && !args.quiet && !args.json,
         }
+    }
+
+    /// For a command that a program runs within itself: it prints nothing, and asks nobody.
+    #[must_use]
+    pub fn unseen() -> Self {
+        Self { json: false, quiet: true, unseen: true, color: false, interactive: false, progress: false }
     }
 
     /// Whether results are printed as JSON.
@@ -73,7 +82,7 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written.
     pub fn result(&self, text: &str) -> Result<()> {
-        to_stdout(visible(text).as_bytes())
+        self.bytes(visible(text).as_bytes())
     }
 
     /// Prints a result as JSON, one document with a newline.
@@ -83,7 +92,7 @@ impl Ui {
     pub fn result_json(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Error::new(Kind::Failed, "cannot make JSON").because(error.to_string()))?;
-        to_stdout(format!("{text}\n").as_bytes())
+        self.bytes(format!("{text}\n").as_bytes())
     }
 
     /// Prints a value that was asked for, byte by byte; with a newline behind it only for a person to read.
@@ -91,8 +100,8 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written.
     pub fn secret(&self, bytes: &[u8]) -> Result<()> {
-        to_stdout(bytes)?;
-        if io::stdout().is_terminal() && !bytes.ends_with(b"\n") { to_stdout(b"\n") } else { Ok(()) }
+        self.bytes(bytes)?;
+        if io::stdout().is_terminal() && !bytes.ends_with(b"\n") { self.bytes(b"\n") } else { Ok(()) }
     }
 
     /// Prints a file as it is.
@@ -100,7 +109,7 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written.
     pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
-        to_stdout(bytes)
+        if self.unseen { Ok(()) } else { to_stdout(bytes) }
     }
 
     /// Prints JSON with values that were asked for, and a newline.
@@ -108,8 +117,8 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written.
     pub fn secret_json(&self, text: &Secret) -> Result<()> {
-        to_stdout(text.expose().as_bytes())?;
-        to_stdout(b"\n")
+        self.bytes(text.expose().as_bytes())?;
+        self.bytes(b"\n")
     }
 
     /// Says something beside the result, unless `--quiet`.
@@ -136,7 +145,9 @@ impl Ui {
         for hint in error.hints() {
             text += &indented("  hint: ", &hint.to_string());
         }
-        to_stderr(&text);
+        if !self.unseen {
+            to_stderr(&text);
+        }
     }
 
     /// A note beside the result.

@@ -12,8 +12,8 @@ use crate::support::gitlab::{client, run};
 use crate::support::lab::{Lab, Said};
 use crate::support::terminal::Terminal;
 
-/// A group token as somebody made it on GitLab's page.
-pub(crate) fn by_hand(lab: &Lab, name: &str, expires: &str) -> String {
+/// A group token as somebody made it on GitLab's page, which expires in so many days.
+pub(crate) fn by_hand(lab: &Lab, name: &str, days: i64) -> String {
     let operator = client(&lab.gitlab, &lab.gitlab.operator_token());
     let owner = run(operator.resolve_owner(Kind::Group, "alithya-csna")).unwrap();
     let request = MintRequest {
@@ -21,7 +21,7 @@ pub(crate) fn by_hand(lab: &Lab, name: &str, expires: &str) -> String {
         description: String::new(),
         scopes: ["read_api", "read_repository", "write_repository"].map(str::to_owned).into(),
         role: Some(Role::Developer),
-        expires_at: Some(expires.parse().unwrap()),
+        expires_at: Some(lab.in_days(days)),
     };
     run(operator.create(&owner, &request)).unwrap().value.expose().to_owned()
 }
@@ -30,11 +30,11 @@ const FILES: [&str; 5] = ["secrets/qa.yaml", "deploy/prod.json", "ci/.env", "leg
 
 /// Twelve tokens in five files: one has expired, and one is of no GitLab that we know.
 fn team() -> (Lab, Vec<String>) {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
     let mut tokens: Vec<String> =
-        (0..10).map(|number| by_hand(&lab, &format!("By hand {number}"), "2027-10-01")).collect();
-    tokens.push(by_hand(&lab, "Expired", "2026-11-22"));
+        (0..10).map(|number| by_hand(&lab, &format!("By hand {number}"), 300)).collect();
+    tokens.push(by_hand(&lab, "Expired", 1));
     lab.gitlab.advance(SignedDuration::from_hours(48));
     tokens.push("glpat-aB3dE5gH7jK9mN1pQ3sT".to_owned());
     let t = &tokens;
@@ -85,9 +85,9 @@ fn twelve_tokens_made_by_hand_come_under_care_and_no_secret_byte_changes() {
 
 #[test]
 fn a_token_behind_the_first_document_of_a_file_is_left_and_the_others_are_taken() {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
-    let (one, two) = (by_hand(&lab, "One", "2027-10-01"), by_hand(&lab, "Two", "2027-10-01"));
+    let (one, two) = (by_hand(&lab, "One", 300), by_hand(&lab, "Two", 300));
     lab.write("secrets/x.yaml", &format!("token: {one}\n---\ntoken: {two}\n"));
     lab.sops(["encrypt", "--in-place", "secrets/x.yaml"]).ok();
     lab.commit_all("by hand");
@@ -104,7 +104,7 @@ fn a_token_behind_the_first_document_of_a_file_is_left_and_the_others_are_taken(
 fn an_adopted_token_is_renewed_where_it_stands_when_it_is_due() {
     let (lab, tokens) = team();
     lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
-    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 280));
     lab.provision(["--env", "qa", "--yes"]).ok();
     let value = |key: &str| lab.sops(["decrypt", "--extract", key, "secrets/qa.yaml"]).ok().out;
     assert_ne!(value("[\"GITLAB_TOKEN\"]"), tokens[0]);
@@ -124,7 +124,7 @@ fn living(lab: &Lab, tokens: &[String]) -> usize {
 fn a_replaced_token_that_was_made_by_hand_ends_itself_once_its_overlap_is_over() {
     let (lab, tokens) = team();
     lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
-    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 280));
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert!(lab.read("environments/locks/qa.yaml").contains("superseded:"));
     let plan = lab.provision(["--env", "qa", "--dry-run"]).ok();
@@ -148,7 +148,7 @@ fn a_replaced_token_that_was_made_by_hand_ends_itself_once_its_overlap_is_over()
 fn where_nothing_proves_that_a_token_without_a_mark_is_ours_it_is_reported_and_left() {
     let (lab, tokens) = team();
     lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
-    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 280));
     lab.provision(["--env", "qa", "--yes"]).ok();
     // A history that does not go back to the old values, as in a shallow clone.
     lab.git(["checkout", "-q", "--orphan", "fresh"]);
@@ -163,7 +163,7 @@ fn where_nothing_proves_that_a_token_without_a_mark_is_ours_it_is_reported_and_l
 fn a_token_of_somebody_elses_that_a_lock_calls_replaced_is_left_alone() {
     let (lab, tokens) = team();
     lab.provision(["adopt", "--yes", "secrets/qa.yaml"]);
-    lab.gitlab.advance(SignedDuration::from_hours(24 * 290));
+    lab.gitlab.advance(SignedDuration::from_hours(24 * 280));
     lab.provision(["--env", "qa", "--yes"]).ok();
     // Whoever can write to the repository turns the note to a token whose value they do not have.
     let state = lab.gitlab.state();
@@ -183,9 +183,9 @@ fn a_token_of_somebody_elses_that_a_lock_calls_replaced_is_left_alone() {
 
 #[test]
 fn what_a_person_pastes_with_sops_is_taken_over_into_the_lock() {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.provision(["--env", "qa", "--yes"]).ok();
-    let token = by_hand(&lab, "Backstage (qa.alithya-mws.com)", "2027-11-21");
+    let token = by_hand(&lab, "Backstage (qa.alithya-mws.com)", 365);
     let quoted = format!("\"{token}\"");
     lab.sops(["set", "secrets/qa.sops.yaml", "[\"GITLAB_TOKEN\"]", &quoted]).ok();
     lab.commit_all("by hand");
@@ -212,11 +212,11 @@ fn values_are_shown_to_gitlab_only_after_a_yes() {
 
 #[test]
 fn tokens_that_only_gitlab_lists_are_replaced_neither_before_nor_after_their_values_are_pasted() {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
     lab.commit_all("policy");
-    let deploy = by_hand(&lab, "Deploy", "2027-10-01");
-    by_hand(&lab, "Mirror (old)", "2027-10-01");
+    let deploy = by_hand(&lab, "Deploy", 300);
+    by_hand(&lab, "Mirror (old)", 300);
     let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
     let said = lab.provision(adopt).ok();
     assert!(said.err.contains("sops edit secrets/alithya-csna.sops.yaml"), "{said:?}");
@@ -256,10 +256,10 @@ fn tokens_that_only_gitlab_lists_are_replaced_neither_before_nor_after_their_val
 
 #[test]
 fn a_list_is_not_taken_over_where_its_file_could_not_be_encrypted() {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - path_regex: ^x/\n    age: {}\n", lab.recipient));
     lab.commit_all("policy");
-    by_hand(&lab, "Deploy", "2027-10-01");
+    by_hand(&lab, "Deploy", 300);
     let args = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
     lab.provision(args).refused(5, "secrets/alithya-csna.sops.yaml could not be encrypted");
     assert_eq!(lab.git(["status", "--porcelain"]), "");
@@ -332,10 +332,10 @@ fn a_token_of_somebody_elses_that_a_lock_calls_current_is_never_revoked() {
 #[test]
 fn a_leaked_token_whose_value_was_never_in_a_file_is_ended_with_the_value_that_is_given() {
     for fails in [false, true] {
-        let lab = Lab::bare(None);
+        let lab = Lab::bare_today();
         lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
         lab.commit_all("policy");
-        let leaked = [by_hand(&lab, "Deploy", "2027-10-01")];
+        let leaked = [by_hand(&lab, "Deploy", 300)];
         lab.provision(["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"]).ok();
         let run = || {
             let mut terminal = Terminal::start(lab.command(["rotate", "--leaked", "--yes"]));
@@ -366,10 +366,10 @@ fn a_leaked_token_whose_value_was_never_in_a_file_is_ended_with_the_value_that_i
 
 #[test]
 fn a_listed_token_that_nobody_asked_to_replace_is_not_replaced_for_its_file() {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
     lab.commit_all("policy");
-    let tokens = ["Deploy", "Mirror"].map(|name| by_hand(&lab, name, "2027-10-01"));
+    let tokens = ["Deploy", "Mirror"].map(|name| by_hand(&lab, name, 300));
     let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url(), "--from-group", "alithya-csna"];
     lab.provision(adopt).ok();
     let rotate =
@@ -404,9 +404,9 @@ fn leaked(lab: &Lab, value: &str) -> Said {
 
 #[test]
 fn a_token_that_a_lock_has_is_not_taken_over_again() {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
-    let token = by_hand(&lab, "Shared", "2027-10-01");
+    let token = by_hand(&lab, "Shared", 300);
     stores(&lab, "secrets/one.yaml", &token);
     let adopt = ["adopt", "--yes", "--gitlab", lab.gitlab.url()];
     lab.provision(adopt).ok();
@@ -421,9 +421,9 @@ fn a_token_that_a_lock_has_is_not_taken_over_again() {
 
 #[test]
 fn a_leaked_token_that_two_locks_have_is_revoked_once_both_have_replaced_it() {
-    let lab = Lab::bare(None);
+    let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
-    let token = by_hand(&lab, "Shared", "2027-10-01");
+    let token = by_hand(&lab, "Shared", 300);
     for file in ["secrets/one.yaml", "secrets/two.yaml"] {
         stores(&lab, file, &token);
     }

@@ -24,7 +24,7 @@ pub(crate) fn broken_at_every_effect(scenario: Scenario) {
             cases += 1;
             told(&format!("{fault:?} at {number}: {what}"), || {
                 let desk = scenario();
-                broken(&desk, number, fault);
+                broken(&desk, &story, number, fault);
                 recovered(&desk);
                 // The stock sops reads what our own engine reads.
                 if cases == 1 || *effect == Effect::Write && fault == Fault::DieAfter {
@@ -37,29 +37,32 @@ pub(crate) fn broken_at_every_effect(scenario: Scenario) {
     eprintln!("{cases} cases");
 }
 
-/// Dies at each effect, and again at effects of the recovery: every so many of these pairs, and all of them where
-/// CRASH_STRIDE is 1. A run that delivers starts git a dozen times, so that fewer are tried of them.
+/// Dies at each effect, and again at effects of the recovery: every so many of these pairs, other ones where CRASH_OFFSET is
+/// another number, and all of them where CRASH_STRIDE is 1. A run that delivers starts git a dozen times, so that fewer are
+/// tried of them.
 pub(crate) fn broken_again_during_recovery(scenario: Scenario) {
     let few = if scenario().delivers.is_some() { 6 * STRIDE } else { STRIDE };
-    let stride = std::env::var("CRASH_STRIDE").map_or(few, |stride| stride.parse().unwrap());
+    let number = |name| std::env::var(name).ok().map(|number| number.parse::<usize>().unwrap());
+    let stride = number("CRASH_STRIDE").unwrap_or(few);
+    let offset = number("CRASH_OFFSET").unwrap_or(0) % stride;
     let story = scenario().whole_run().story();
     let (mut pairs, mut cases) = (0, 0);
     for (number, (effect, what)) in story.iter().enumerate() {
         for &fault in effect.dies().iter().filter(|_| *effect != Effect::Read) {
-            let recovery = recovery(scenario, number, fault);
+            let recovery = recovery(scenario, &story, number, fault);
             let seconds = recovery.iter().enumerate().flat_map(|(again, (effect, then))| {
                 effect.dies().iter().map(move |second| (again, *second, then))
             });
             for (again, second, then) in seconds {
                 pairs += 1;
-                if pairs % stride != 0 {
+                if pairs % stride != offset {
                     continue;
                 }
                 cases += 1;
                 told(&format!("{fault:?} at {number}: {what}, then {second:?} at {again}: {then}"), || {
                     let desk = scenario();
-                    broken(&desk, number, fault);
-                    broken(&desk, again, second);
+                    broken(&desk, &story, number, fault);
+                    broken(&desk, &recovery, again, second);
                     recovered(&desk);
                 });
             }
@@ -69,16 +72,23 @@ pub(crate) fn broken_again_during_recovery(scenario: Scenario) {
 }
 
 /// What a whole run does after one that was broken here.
-fn recovery(scenario: Scenario, number: usize, fault: Fault) -> Vec<(Effect, String)> {
+fn recovery(scenario: Scenario, story: &Story, number: usize, fault: Fault) -> Vec<(Effect, String)> {
     let desk = scenario();
-    broken(&desk, number, fault);
+    broken(&desk, story, number, fault);
     if !desk.commit && desk.is_over() { Vec::new() } else { desk.whole_run().story() }
 }
 
-/// A run that goes wrong. Whatever HEAD holds lives on, and a failure that claims to have changed nothing has not.
-fn broken(desk: &Desk, number: usize, fault: Fault) {
+/// The effects of a run in which nothing goes wrong.
+type Story = [(Effect, String)];
+
+/// A run of which this would be the story, that goes wrong where it is meant to. Whatever HEAD holds lives on, and a failure
+/// that claims to have changed nothing has not.
+fn broken(desk: &Desk, story: &Story, number: usize, fault: Fault) {
     let before = desk.untouched();
-    let end = desk.run(&desk.effects(Some((number, fault))));
+    let effects = desk.effects(Some((number, fault)));
+    let end = desk.run(&effects);
+    assert_eq!(effects.struck().as_ref(), Some(&story[number]), "another effect is broken: {end:?}");
+    assert_eq!(matches!(end, End::Gone), fault.is_death(), "{end:?}");
     let locks_out = desk.locks_out();
     desk.plain();
     if !locks_out {

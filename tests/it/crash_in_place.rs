@@ -2,13 +2,13 @@
 //! every effect, a run ends well by itself, or stops and says what a person can choose; whatever is chosen ends well.
 
 use provision::error::Kind;
-use provision::plan::options::{Chosen, Options, Renew};
+use provision::plan::options::Options;
 
 use crate::support::desk::{Desk, End};
 use crate::support::fault::{Effect, Fault};
 use crate::support::lab::Lab;
 use crate::support::program::script;
-use crate::support::scenarios::{one_more_slot, rotation_in_place};
+use crate::support::scenarios::{one_more_slot, rotating, rotation_in_place};
 use crate::support::team::Team;
 
 /// What a person answers where nothing else can decide.
@@ -30,6 +30,7 @@ fn broken_at_every_effect(choice: Choice) -> usize {
             let desk = rotation_in_place();
             let broken = desk.effects(Some((number, fault)));
             desk.run(&broken);
+            assert_eq!(broken.struck().as_ref(), Some(&story[number]));
             desk.plain();
             if recovers(&desk) {
                 desk.all_is_well();
@@ -68,9 +69,9 @@ fn recovers(desk: &Desk) -> bool {
 }
 
 fn decided(desk: &Desk, choice: Choice) {
-    desk.wanted.replace(match choice {
-        Choice::Rotate => Options { renew: Renew::Now(Chosen::All), force: true, ..Options::default() },
-        Choice::Abandon => Options { renew: Renew::Nothing, abandon: true, ..Options::default() },
+    desk.wants(match choice {
+        Choice::Rotate => Options { force: true, ..rotating() },
+        Choice::Abandon => Options { abandon: true, ..Options::resume(None) },
     });
     desk.whole_run();
 }
@@ -95,7 +96,7 @@ fn a_rotation_keeps_the_bot_user_and_the_mark_and_leaves_one_live_token() {
     assert_eq!(minted[0]["description"], minted[1]["description"]);
     assert_eq!((minted[0]["active"].as_bool(), minted[1]["active"].as_bool()), (Some(false), Some(true)));
     desk.plain();
-    assert!(desk.plan().unwrap().is_empty());
+    desk.nothing_is_to_do();
     desk.head_is_live();
 }
 
@@ -105,17 +106,20 @@ fn lost_and_rotated_again() -> Desk {
     let mint = story.iter().position(|(effect, _)| *effect == Effect::Mint).unwrap();
     let desk = rotation_in_place();
     desk.run(&desk.effects(Some((mint, Fault::FailAfter))));
-    desk.wanted.replace(Options { renew: Renew::Now(Chosen::All), force: true, ..Options::default() });
+    desk.wants(Options { force: true, ..rotating() });
     desk
 }
 
 #[test]
 fn a_forced_rotation_that_is_not_sent_forgets_nothing() {
-    for (number, (effect, what)) in lost_and_rotated_again().whole_run().story().iter().enumerate() {
+    let story = lost_and_rotated_again().whole_run().story();
+    for (number, (effect, what)) in story.iter().enumerate() {
         for fault in effect.faults() {
             eprintln!("{fault:?} at {number}: {what}");
             let desk = lost_and_rotated_again();
-            desk.run(&desk.effects(Some((number, *fault))));
+            let broken = desk.effects(Some((number, *fault)));
+            desk.run(&broken);
+            assert_eq!(broken.struck().as_ref(), Some(&story[number]));
             desk.plain();
             if !recovers(&desk) {
                 decided(&desk, Choice::Rotate);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::canaries::Canaries;
+use crate::support::desk::End;
 use crate::support::fault::{Effect, Fault};
 use crate::support::lab::{Lab, Said};
 use crate::support::program;
@@ -30,10 +31,11 @@ fn nowhere_after_every_effect(scenario: Scenario) {
         let old = desk.lab.repo().join(file).exists().then(|| desk.lab.value(file, "GITLAB_TOKEN"));
         let broken = desk.effects(Some((number, fault)));
         desk.run(&broken);
+        assert_eq!(broken.struck().as_ref(), Some(&story[number]));
         let seen: Vec<String> = old.into_iter().chain(broken.values()).collect();
         let canaries = Canaries::of(&desk.lab, seen.clone());
         canaries.are_nowhere_in(&desk.lab);
-        if desk.plan().is_err() {
+        if matches!(desk.look(), End::Failed(_)) {
             // Only a person decides what becomes of it: crash_in_place.
             continue;
         }

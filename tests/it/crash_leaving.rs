@@ -2,22 +2,17 @@
 //! effect. No successor is ever encrypted for who left, no live token is lost, and the same command goes on to the end.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use clap::Parser as _;
-use provision::cli::Cli;
-use provision::commands::{self, Exit};
-use provision::error::{Error, Kind};
+use provision::commands::Exit;
+use provision::error::Kind;
 use provision::secret::Secret;
 use provision::sops::{Encrypted, Format, Identities};
-use provision::ui::Ui;
-use provision::world::World;
 
 use crate::support::canaries::Canaries;
-use crate::support::desk::{Desk, SECRETS};
+use crate::support::desk::{Desk, End, SECRETS};
 use crate::support::fault::{Effect, Fault};
-use crate::support::faulty::{Faulty, Gone};
+use crate::support::faulty::Faulty;
 use crate::support::people::{Person, policy};
 
 struct Scene {
@@ -25,12 +20,6 @@ struct Scene {
     ben: Person,
     /// Tokens that ben could read.
     known: BTreeSet<u64>,
-}
-
-enum End {
-    Gone,
-    Done(Exit),
-    Failed(Error),
 }
 
 /// A token in a file for ana and ben.
@@ -47,20 +36,7 @@ fn scene() -> Scene {
 
 impl Scene {
     fn run(&self, effects: &Rc<Faulty>) -> End {
-        let mut variables = self.desk.lab.variables();
-        variables.gitlab_token = Some(self.desk.lab.gitlab.operator_token());
-        variables.gitlab_host = Some(self.desk.lab.gitlab.url().to_owned());
-        let world = World::new(effects.clone(), variables, self.desk.lab.repo());
-        let cli = ["provision", "--quiet", "keys", "remove", "ben", "--rotate-tokens", "--yes"];
-        let cli = Cli::try_parse_from(cli).unwrap();
-        let ui = Ui::new(&cli.global, true, true);
-        let run = || self.desk.block_on(commands::run(cli, ui, &world));
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(exit)) => End::Done(exit),
-            Ok(Err(error)) => End::Failed(error),
-            Err(panic) if panic.is::<Gone>() => End::Gone,
-            Err(panic) => resume_unwind(panic),
-        }
+        self.desk.command(effects, ["keys", "remove", "ben", "--rotate-tokens", "--yes"])
     }
 
     /// Which tokens ben finds in the file, whatever it is now.
@@ -106,6 +82,8 @@ fn a_removal_with_successors_broken_at_every_effect() {
             let broken = scene.desk.effects(Some((number, fault)));
             let end = scene.run(&broken);
             let case = format!("{fault:?} at {number}: {what}");
+            assert_eq!(broken.struck().as_ref(), Some(&story[number]));
+            assert_eq!(matches!(end, End::Gone), fault.is_death(), "{case}: {end:?}");
             match &end {
                 // A request that only reads is sent again.
                 End::Done(_) if *effect == Effect::Read || fault == Fault::Asked => {}

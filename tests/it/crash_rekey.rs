@@ -143,7 +143,9 @@ fn broken_at_every_effect(edits_policy: bool) {
     for (number, (effect, what)) in story.iter().enumerate() {
         for &fault in effect.faults() {
             let scene = scene(4, edits_policy);
-            let end = scene.run(&scene.effects(Some((number, fault))));
+            let broken = scene.effects(Some((number, fault)));
+            let end = scene.run(&broken);
+            assert_eq!(broken.struck().as_ref(), Some(&story[number]));
             match &end {
                 End::Failed(error) if *what != story[0].1 => {
                     assert_eq!(error.kind(), Kind::HalfWay, "{what}: {error}");

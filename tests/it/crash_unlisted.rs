@@ -1,18 +1,12 @@
 //! The tokens of an environment without a profile are revoked by its lock alone, and the run is broken at every effect: the
 //! same command goes on to the end, by what HEAD and the journal still have.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use clap::Parser as _;
-use provision::cli::Cli;
-use provision::commands::{self, Exit};
-use provision::error::Error;
-use provision::ui::Ui;
-use provision::world::World;
+use provision::commands::Exit;
 
-use crate::support::desk::{Desk, LOCK};
-use crate::support::faulty::{Faulty, Gone};
+use crate::support::desk::{Desk, End, LOCK};
+use crate::support::faulty::Faulty;
 
 fn scene() -> Desk {
     let desk = Desk::new();
@@ -22,19 +16,8 @@ fn scene() -> Desk {
     desk
 }
 
-/// `None`: it died.
-fn revoke(desk: &Desk, effects: &Rc<Faulty>) -> Option<Result<Exit, Error>> {
-    let mut variables = desk.lab.variables();
-    variables.gitlab_token = Some(desk.lab.gitlab.operator_token());
-    variables.gitlab_host = Some(desk.lab.gitlab.url().to_owned());
-    let world = World::new(effects.clone(), variables, desk.lab.repo());
-    let cli = Cli::try_parse_from(["provision", "--quiet", "revoke", "--env", "qa", "--yes"]).unwrap();
-    let ui = Ui::new(&cli.global, true, true);
-    match catch_unwind(AssertUnwindSafe(|| desk.block_on(commands::run(cli, ui, &world)))) {
-        Ok(ended) => Some(ended),
-        Err(panic) if panic.is::<Gone>() => None,
-        Err(panic) => resume_unwind(panic),
-    }
+fn revoke(desk: &Desk, effects: &Rc<Faulty>) -> End {
+    desk.command(effects, ["revoke", "--env", "qa", "--yes"])
 }
 
 #[track_caller]
@@ -50,7 +33,7 @@ fn is_complete(desk: &Desk, case: &str) {
 fn a_revocation_without_a_profile_broken_at_every_effect() {
     let whole = scene();
     let effects = whole.effects(None);
-    assert!(matches!(revoke(&whole, &effects), Some(Ok(Exit::Done))));
+    assert!(matches!(revoke(&whole, &effects), End::Done(Exit::Done)));
     is_complete(&whole, "whole");
     let story = effects.story();
     assert!(story.iter().any(|(_, what)| *what == format!("remove {LOCK}")), "{story:?}");
@@ -58,14 +41,17 @@ fn a_revocation_without_a_profile_broken_at_every_effect() {
         for &fault in effect.faults() {
             let case = format!("{fault:?} at {number}: {what}");
             let desk = scene();
-            let first = revoke(&desk, &desk.effects(Some((number, fault))));
+            let broken = desk.effects(Some((number, fault)));
+            let first = revoke(&desk, &broken);
+            assert_eq!(broken.struck().as_ref(), Some(&story[number]));
+            assert_eq!(matches!(first, End::Gone), fault.is_death(), "{case}: {first:?}");
             // Where it came to its end there is nothing left to revoke, nor an environment of that name.
             let is_over = desk.ours().is_empty()
                 && !desk.journal().exists()
                 && desk.lab.git(["ls-tree", "HEAD", LOCK]).is_empty();
             if !is_over {
                 let again = revoke(&desk, &desk.effects(None));
-                assert!(matches!(again, Some(Ok(Exit::Done))), "{case}: {first:?} then {again:?}");
+                assert!(matches!(again, End::Done(Exit::Done)), "{case}: {first:?} then {again:?}");
             }
             is_complete(&desk, &case);
         }

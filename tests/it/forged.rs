@@ -51,7 +51,7 @@ fn nobodys_token_ends(forge: impl Fn(&Lab, &mut Entry)) {
 /// A token that somebody has made by hand, of the same moment, and in all that the profile says like ours.
 fn somebody_elses(lab: &Lab) -> TokenId {
     let body = json!({
-        "name": "Backstage (qa.alithya-mws.com)", "access_level": 30, "expires_at": "2027-11-21",
+        "name": "Backstage (qa.alithya-mws.com)", "access_level": 30, "expires_at": lab.in_days(365),
         "scopes": ["read_api", "read_repository", "write_repository"], "description": "made by hand",
     });
     TokenId(lab.api("POST", "/groups/alithya-csna/access_tokens", &body)["id"].as_u64().unwrap())
@@ -85,7 +85,7 @@ fn a_lock_with_a_superseded_id_that_is_somebodys() {
 fn of_another_repository(lab: &Lab, entry: &Entry) -> Superseded {
     let mark = "pv-0123456789abcdef0123";
     let body = json!({
-        "name": "Backstage (prod.alithya-mws.com)", "access_level": 30, "expires_at": "2027-10-21",
+        "name": "Backstage (prod.alithya-mws.com)", "access_level": 30, "expires_at": lab.in_days(334),
         "scopes": ["read_api"], "description": format!("provision prod/backstage {mark}"),
     });
     let made = lab.api("POST", "/groups/alithya-csna/access_tokens", &body);
@@ -94,7 +94,7 @@ fn of_another_repository(lab: &Lab, entry: &Entry) -> Superseded {
         name: made["name"].as_str().unwrap().to_owned(),
         created: made["created_at"].as_str().unwrap().parse().unwrap(),
         mark: Some(mark.to_owned()),
-        expires: Some("2027-10-21".parse().unwrap()),
+        expires: Some(lab.in_days(334)),
         overlap: Some("0s".to_owned()),
         ..entry.supersede()
     }

@@ -78,8 +78,7 @@ const STAG: &str = "secrets/stag.sops.yaml";
 /// `stag` beside the lab's environments, of a GitLab of its own.
 fn two() -> (Lab, Running) {
     let lab = Lab::today();
-    let other = gitlab::start("");
-    other.set_time(lab.gitlab.now());
+    let other = gitlab::start_at(lab.gitlab.now());
     let profile = lab.read("environments/qa.yaml").replace(lab.gitlab.url(), other.url());
     lab.write("environments/stag.yaml", &profile.replace("secrets/qa.", "secrets/stag."));
     lab.commit_all("stag");
@@ -136,7 +135,7 @@ fn adopt_takes_over_at_the_gitlab_it_can_ask() {
     lab.provision(["--env", "qa", "--yes"]).ok();
     run(&lab, &other, &["--env", "stag", "--yes"]).ok();
     let paste = |name: &str| {
-        let quoted = format!("\"{}\"", by_hand(&lab, name, "2027-10-01"));
+        let quoted = format!("\"{}\"", by_hand(&lab, name, 300));
         lab.sops(["set", SECRETS, "[\"GITLAB_TOKEN\"]", &quoted]).ok();
         lab.commit_all("by hand");
     };

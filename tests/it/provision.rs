@@ -75,7 +75,7 @@ fn qa_is_minted_encrypted_and_committed_and_a_second_run_changes_nothing() {
 
 #[test]
 fn the_three_shipped_environments_each_get_a_commit() {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.provision_as_admin(["--env", "devmode", "--yes"]).ok();
     lab.provision(["--env", "dev,qa", "--yes"]).ok();
     assert_eq!(lab.git(["rev-list", "--count", "HEAD"]), "4");
@@ -96,7 +96,7 @@ fn change(lab: &Lab, path: &str, from: &str, to: &str) {
 
 #[test]
 fn a_changed_profile_is_a_replacement_and_the_old_token_dies_a_day_after_its_successor_is_committed() {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.provision(["--env", "qa", "--yes"]).ok();
     let old = lab.value("secrets/qa.sops.yaml", "GITLAB_TOKEN");
     change(&lab, "environments/qa.yaml", "role: developer", "role: reporter");
@@ -111,8 +111,7 @@ fn a_changed_profile_is_a_replacement_and_the_old_token_dies_a_day_after_its_suc
     assert!(said.err.contains("lives until"), "{}", said.err);
     assert!(works(&lab, &old));
 
-    // The commit's time is the machine's: the emulator's clock goes past it.
-    lab.gitlab.set_time(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(25));
+    lab.gitlab.advance(jiff::SignedDuration::from_hours(25));
     let said = lab.provision(["--env", "qa", "--yes"]).ok();
     assert!(said.out.contains("is revoked"), "{}", said.out);
     assert!(!works(&lab, &old) && works(&lab, &new));
@@ -124,7 +123,7 @@ fn a_changed_profile_is_a_replacement_and_the_old_token_dies_a_day_after_its_suc
 
 #[test]
 fn a_remote_that_has_not_seen_the_successor_keeps_the_old_token_alive() {
-    let lab = Lab::new();
+    let lab = Lab::today();
     let remote = lab.everything().join("remote.git");
     lab.git(["init", "-q", "--bare", remote.to_str().unwrap()]);
     lab.git(["remote", "add", "origin", remote.to_str().unwrap()]);
@@ -134,7 +133,7 @@ fn a_remote_that_has_not_seen_the_successor_keeps_the_old_token_alive() {
     change(&lab, "environments/qa.yaml", "role: developer", "role: reporter");
     lab.provision(["--env", "qa", "--yes"]).ok();
 
-    lab.gitlab.set_time(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(200));
+    lab.gitlab.advance(jiff::SignedDuration::from_hours(200));
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert_eq!(lab.minted()[0]["active"], true);
     lab.git(["push", "-q"]);

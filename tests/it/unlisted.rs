@@ -19,7 +19,7 @@ fn current(lab: &Lab) -> String {
 
 /// With the one environment qa, and its token.
 fn with_a_token() -> Lab {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.git(["rm", "--quiet", "environments/dev.yaml", "environments/devmode.yaml"]);
     lab.git(["commit", "--quiet", "--message", "qa alone"]);
     lab.provision(["--env", "qa", "--yes"]).ok();
@@ -130,6 +130,8 @@ fn a_token_that_only_the_lock_says_is_ours_is_not_revoked_without_a_profile_eith
 #[test]
 fn a_profile_that_is_renamed_without_its_lock_gets_no_second_token() {
     let lab = with_a_token();
+    // A lab of today keeps its hooks where its own configuration says, and nobody's hook is overwritten there.
+    lab.git(["config", "--unset", "core.hooksPath"]);
     lab.provision(["hook", "install"]).ok();
     lab.git(["mv", PROFILE, "environments/staging.yaml"]);
     lab.git(["commit", "--quiet", "--no-verify", "--message", "staging"]);
@@ -157,7 +159,7 @@ fn the_hook_holds_up_the_commit_that_takes_a_profile_away_and_no_later_one() {
 
 #[test]
 fn a_person_ends_what_the_lock_of_their_own_names() {
-    let lab = Lab::new();
+    let lab = Lab::today();
     lab.provision_as_admin(["--env", "devmode", "--yes"]).ok();
     lab.git(["rm", "--quiet", "environments/devmode.yaml"]);
     lab.git(["commit", "--quiet", "--message", "no devmode any more"]);

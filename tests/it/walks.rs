@@ -107,8 +107,8 @@ fn a_maintainer_a_newcomer_ci_a_leak_and_a_leaver() {
 fn a_team_with_tokens_made_by_hand() {
     let lab = Lab::bare_today();
     lab.write(".sops.yaml", &format!("creation_rules:\n  - age: {}\n", lab.recipient));
-    lab.write("secrets/qa.yaml", &format!("GITLAB_TOKEN: {}\n", by_hand(&lab, "By hand", "2027-10-01")));
-    by_hand(&lab, "Elsewhere", "2027-10-01");
+    lab.write("secrets/qa.yaml", &format!("GITLAB_TOKEN: {}\n", by_hand(&lab, "By hand", 300)));
+    by_hand(&lab, "Elsewhere", 300);
     lab.sops(["encrypt", "--in-place", "secrets/qa.yaml"]).ok();
     lab.commit_all("by hand");
     let mut maude = maintainer(&lab, &lab.repo());

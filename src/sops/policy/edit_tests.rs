@@ -283,7 +283,7 @@ fn a_comment_never_comes_to_name_somebody_else() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn adding_and_removing_again_leaves_the_same_bytes(

@@ -191,7 +191,7 @@ fn a_share_that_is_not_one_is_an_error() {
 const FINGERPRINT: &str = "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// From any groups to any others, in every format: who shall open the file does, in every combination, nobody else
     /// does, and the values are what they were.

@@ -205,7 +205,7 @@ const FOREIGN: [(&str, &str); 3] =
     [(PGP, "pgp: ab cd"), (KMS, "kms: arn:1"), (VAULT, "hc_vault_transit_uri: https://v/v1/e/keys/k")];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Entries of other types that the rule names stay byte for byte where the data key stays; under a new one they are
     /// wrapped anew. Those that it does not name go, with the data key.

@@ -234,7 +234,7 @@ fn every_kind_of_key_stays_in_every_format() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(48)))]
+    #![proptest_config(ProptestConfig { cases: cases(48), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_is_dropped_whatever_is_done(

@@ -8,21 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use clap::Parser as _;
 use jiff::SignedDuration;
-use provision::apply::arrive;
-use provision::cli::{ColorChoice, GlobalArgs};
-use provision::deliver::Delivery;
+use provision::cli::Cli;
+use provision::commands::{self, Exit};
 use provision::error::Error;
-use provision::gitlab::client::Client;
-use provision::gitlab::credential::Credential;
 use provision::journal::{self, Replay};
 use provision::lock::{self, Lock};
-use provision::observe::{self, Ground, Wish, environments, interrupted};
-use provision::plan::Plan;
-use provision::plan::deliver::{Topic, Way};
-use provision::plan::message::Done;
-use provision::plan::options::{self, Options, Renew};
-use provision::plan::provision::plan;
+use provision::observe::interrupted;
+use provision::plan::deliver::Way;
+use provision::plan::options::{self, Options};
 use provision::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
 use provision::secret::Secret;
 use provision::sops::{Encrypted, Identities};
@@ -44,7 +39,7 @@ pub(crate) const LOCK: &str = "environments/locks/qa.yaml";
 #[derive(Debug)]
 pub(crate) enum End {
     Gone,
-    Done(Box<Done>),
+    Done(Exit),
     Failed(Error),
 }
 
@@ -55,7 +50,7 @@ pub(crate) struct Desk {
     repo: Repository,
     pub(crate) commit: bool,
     /// What the next run is asked for. Whatever it is, plain runs recover from it.
-    pub(crate) wanted: RefCell<Options>,
+    wanted: RefCell<Options>,
     /// Whether a run has revoked what HEAD holds, as it said it would.
     locked_out: Cell<bool>,
     /// How its runs deliver, and where to.
@@ -92,11 +87,12 @@ impl Desk {
     }
 
     fn options(&self) -> Options {
-        Options { commit: self.commit, ..self.wanted.borrow().clone() }
+        let way = self.delivers.as_ref().map(|(way, _)| *way);
+        Options { commit: self.commit, way, ..self.wanted.borrow().clone() }
     }
 
-    pub(crate) fn wants(&self, renew: Renew) {
-        self.wanted.replace(Options { renew, ..Options::default() });
+    pub(crate) fn wants(&self, wanted: Options) {
+        self.wanted.replace(wanted);
     }
 
     /// Whether the next run says that tokens of HEAD die before the commit is there.
@@ -117,60 +113,42 @@ impl Desk {
         self.runtime.block_on(future)
     }
 
-    async fn observed(
-        &self,
-        effects: &Rc<Faulty>,
-        shown: Option<&Plan>,
-    ) -> Result<(Ground, Plan, World), Error> {
-        let world = World::new(effects.clone(), self.lab.variables(), self.lab.repo());
-        let user = Rc::new(Repository::discover(&self.lab.repo())?);
-        let delivery = match self.delivers {
-            None => None,
-            Some((way, _)) => {
-                Some(Rc::new(Delivery::begin(&world, &user, way, &Topic::of(ENVIRONMENT), None).await?))
-            }
-        };
-        let repo = delivery.as_ref().map_or(&user, |delivery| delivery.repo()).clone();
-        let environment = environments::read(&repo, ENVIRONMENT)?;
-        let operator = self.lab.gitlab.operator_token();
-        let origin = environment.gitlab.origin().clone();
-        let credential = Rc::new(Credential::new(origin, &operator, "GITLAB_TOKEN").unwrap());
-        let client = Client::new(world.transport(), environment.gitlab.clone(), credential);
-        let options = shown.map_or_else(|| self.options(), |shown| self.options().still(shown));
-        let arrives_upstream = delivery.as_ref().is_some_and(|delivery| delivery.arrives_upstream().unwrap());
-        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
-        let (mut ground, observed) =
-            observe::environment(environment.clone(), repo, client, &world, wish).await?;
-        let mut plan = plan(&environment, &observed, &options)?;
-        if let Some(delivery) = &delivery {
-            plan.push_waiting(delivery.waiting(&ground.lock_path)?);
-        }
-        ground.delivery = delivery;
-        Ok((ground, plan, world))
-    }
-
-    async fn attempt(&self, effects: &Rc<Faulty>) -> Result<Done, Error> {
-        let (ground, plan, world) = self.observed(effects, None).await?;
-        let delivery = ground.delivery.clone();
-        let again =
-            async || self.observed(effects, Some(&plan)).await.map(|(ground, plan, _)| (ground, plan));
-        let mut done = Done::default();
-        let arrived = arrive(ground, &plan, &world, &silent(), &mut done, again).await;
-        if let Some(delivery) = delivery {
-            delivery.close(&world);
-        }
-        arrived.map(|()| done)
-    }
-
-    /// One run over these effects, as the command makes it.
-    pub(crate) fn run(&self, effects: &Rc<Faulty>) -> End {
-        let run = || self.block_on(self.attempt(effects));
+    /// A command over these effects, as the program runs it.
+    pub(crate) fn command<'a>(&self, effects: &Rc<Faulty>, args: impl IntoIterator<Item = &'a str>) -> End {
+        let mut variables = self.lab.variables();
+        variables.gitlab_token = Some(self.lab.gitlab.operator_token());
+        variables.gitlab_host = Some(self.lab.gitlab.url().to_owned());
+        let world = World::new(effects.clone(), variables, self.lab.repo());
+        let cli = Cli::try_parse_from(["provision"].into_iter().chain(args)).unwrap();
+        let run = || self.block_on(commands::run(cli, Ui::unseen(), &world));
         match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(done)) => End::Done(Box::new(done)),
+            Ok(Ok(exit)) => End::Done(exit),
             Ok(Err(error)) => End::Failed(error),
             Err(panic) if panic.is::<Gone>() => End::Gone,
             Err(panic) => resume_unwind(panic),
         }
+    }
+
+    fn wanted_with(&self, effects: &Rc<Faulty>, more: &[&str]) -> End {
+        let command = self.options().command(ENVIRONMENT).to_string();
+        self.command(effects, command.split(' ').skip(1).chain(more.iter().copied()))
+    }
+
+    /// What is wanted, over these effects.
+    pub(crate) fn run(&self, effects: &Rc<Faulty>) -> End {
+        self.wanted_with(effects, &["--yes"])
+    }
+
+    /// What `--dry-run` makes of it.
+    pub(crate) fn look(&self) -> End {
+        self.wanted_with(&self.effects(None), &["--dry-run", "--exit-code"])
+    }
+
+    /// That a run would do nothing now, and nothing needs care.
+    #[track_caller]
+    pub(crate) fn nothing_is_to_do(&self) {
+        let end = self.look();
+        assert!(matches!(end, End::Done(Exit::Done)), "{end:?}");
     }
 
     /// A run in which nothing goes wrong, which must succeed.
@@ -180,15 +158,6 @@ impl Desk {
         let end = self.run(&effects);
         assert!(matches!(end, End::Done(_)), "{end:?} after {:?}", effects.story());
         effects
-    }
-
-    /// The plan that a run would make now.
-    pub(crate) fn plan(&self) -> Result<Plan, Error> {
-        let (ground, plan, world) = self.block_on(self.observed(&self.effects(None), None))?;
-        if let Some(delivery) = ground.delivery {
-            delivery.close(&world);
-        }
-        Ok(plan)
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
@@ -276,8 +245,7 @@ impl Desk {
         self.nothing_minted_twice();
         self.work_tree_is_clean();
         self.journal_is_over();
-        let plan = self.plan().unwrap();
-        assert!(plan.is_empty(), "{:?}", plan.steps);
+        self.nothing_is_to_do();
         assert_eq!(self.lab.git(["fsck", "--strict", "--no-dangling"]), "");
     }
 
@@ -374,7 +342,5 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn silent() -> Progress {
-    let args =
-        GlobalArgs { directory: None, json: false, quiet: true, verbose: 0, color: ColorChoice::Never };
-    Progress::start(Ui::new(&args, true, true), "")
+    Progress::start(Ui::unseen(), "")
 }

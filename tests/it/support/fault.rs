@@ -25,6 +25,13 @@ pub(crate) enum Fault {
     Late,
 }
 
+impl Fault {
+    /// Whether the process ends with it.
+    pub(crate) fn is_death(self) -> bool {
+        matches!(self, Self::DieBefore | Self::DieAfter | Self::Torn)
+    }
+}
+
 /// What kind of effect something is, for the faults that make sense of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -34,6 +41,7 @@ pub(crate) enum Effect {
     Journal,
     JournalEnd,
     Write,
+    Remove,
     Commit,
     /// Asking the remote, and worktrees of ours: nothing at GitLab or in the user's work tree changes.
     Prepare,
@@ -52,7 +60,7 @@ impl Effect {
             Self::Revoke => &[DieBefore, DieAfter, Fail, FailAfter, Down, Crash, Asked],
             Self::Journal => &[DieBefore, DieAfter, Fail, FailAfter, Torn, TornFull, Asked],
             Self::Write => &[DieBefore, DieAfter, Fail, FailAfter, Torn, Asked],
-            Self::Commit | Self::JournalEnd | Self::Push | Self::FastForward => {
+            Self::Remove | Self::Commit | Self::JournalEnd | Self::Push | Self::FastForward => {
                 &[DieBefore, DieAfter, Fail, FailAfter, Asked]
             }
             Self::Prepare => &[DieBefore, DieAfter, Fail],

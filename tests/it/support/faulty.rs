@@ -39,6 +39,7 @@ pub(crate) struct Faulty {
     gone: Cell<bool>,
     line: Mutex<()>,
     story: RefCell<Vec<(Effect, String)>>,
+    struck: RefCell<Option<(Effect, String)>>,
     values: RefCell<Vec<String>>,
     late: RefCell<Option<Request>>,
 }
@@ -54,6 +55,7 @@ impl Faulty {
             gone: Cell::new(false),
             line: Mutex::new(()),
             story: RefCell::default(),
+            struck: RefCell::default(),
             values: RefCell::default(),
             late: RefCell::default(),
         })
@@ -62,6 +64,11 @@ impl Faulty {
     /// What was done, in order.
     pub(crate) fn story(&self) -> Vec<(Effect, String)> {
         self.story.borrow().clone()
+    }
+
+    /// The effect that went wrong; `None`: the run did not come to it.
+    pub(crate) fn struck(&self) -> Option<(Effect, String)> {
+        self.struck.borrow().clone()
     }
 
     /// The values of all tokens that GitLab has handed out here.
@@ -87,8 +94,11 @@ impl Faulty {
         assert!(!self.gone.get(), "a process that is gone did: {what}");
         let number = self.count.get();
         self.count.set(number + 1);
-        self.story.borrow_mut().push((effect, what));
+        self.story.borrow_mut().push((effect, what.clone()));
         let fault = self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        if fault.is_some() {
+            self.struck.replace(Some((effect, what)));
+        }
         match fault {
             Some(Fault::DieBefore) => self.die(),
             Some(Fault::Asked) => self.asked.set(true),
@@ -288,17 +298,21 @@ impl Effects for Faulty {
     fn restore(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "write", path: path.below(repo.root()), source: full() };
         let fault = self.begin(Effect::Write, format!("restore {path}"));
-        if fault == Some(Fault::Fail) {
-            return Err(failed());
+        match fault {
+            Some(Fault::Fail) => return Err(failed()),
+            Some(Fault::Torn) => {
+                tear(&litter(&path.below(repo.root())), b"half of a file");
+                self.die();
+            }
+            _ => self.system.restore(repo, path)?,
         }
-        self.system.restore(repo, path)?;
         self.end(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }
 
     fn remove(&self, repo: &Repository, path: &RelPath) -> Result<(), RepoError> {
         let failed = || RepoError::Io { doing: "remove", path: path.below(repo.root()), source: full() };
-        let fault = self.begin(Effect::Write, format!("remove {path}"));
+        let fault = self.begin(Effect::Remove, format!("remove {path}"));
         if fault == Some(Fault::Fail) {
             return Err(failed());
         }

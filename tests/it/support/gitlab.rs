@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
 use provision::gitlab::client::Client;
 use provision::gitlab::credential::Credential;
 use provision::gitlab::emulator::{Config, Emulator, Running, Seed, Time};
@@ -26,6 +27,11 @@ pub(crate) fn start(root: &str) -> Running {
 pub(crate) fn start_with(seed: Option<Seed>, root: &str) -> Running {
     let time = Time::Frozen(NOW.parse().unwrap());
     Emulator::start(Config { root: root.to_owned(), seed, time, ..Config::default() }).unwrap()
+}
+
+/// One more that begins at this moment.
+pub(crate) fn start_at(now: Timestamp) -> Running {
+    Emulator::start(Config { time: Time::Frozen(now), ..Config::default() }).unwrap()
 }
 
 /// Real HTTP; pauses are noted instead of waited for.

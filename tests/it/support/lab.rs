@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use provision::gitlab::emulator::{Config, Emulator, Running, Seed, Time};
 use provision::sops::generate_identity;
@@ -128,6 +130,11 @@ impl Lab {
         fs::create_dir(lab.repo()).unwrap();
         lab.git(["init", "-q"]);
         lab
+    }
+
+    /// The date at GitLab in so many days.
+    pub(crate) fn in_days(&self, days: i64) -> Date {
+        (self.gitlab.now() + SignedDuration::from_hours(24 * days)).to_zoned(TimeZone::UTC).date()
     }
 
     pub(crate) fn repo(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Span};
 use provision::plan::deliver::Way;
+use provision::plan::invocation::Verb;
 use provision::plan::options::{Chosen, End, Options, Overlap, Renew};
 use provision::sops::{Draft, Rule};
 
@@ -109,7 +110,7 @@ pub(crate) fn one_more_slot(desk: &Desk, key: &str, text: &str) {
 pub(crate) fn rotation() -> Desk {
     let desk = Desk::new();
     desk.whole_run();
-    desk.wants(Renew::Now(Chosen::All));
+    desk.wants(rotating());
     desk
 }
 
@@ -118,20 +119,14 @@ pub(crate) fn rotation_in_place() -> Desk {
     let desk = Desk::new();
     desk.edit("environments/qa.yaml", |profile| profile + "    strategy: in-place\n");
     desk.whole_run();
-    desk.wants(Renew::Now(Chosen::All));
+    desk.wants(rotating());
     desk
 }
 
 /// The old token goes with the commit.
 pub(crate) fn rotation_without_an_overlap() -> Desk {
     let desk = rotation();
-    let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
-    desk.wanted.replace(Options {
-        renew: Renew::Now(Chosen::All),
-        overlap: Some(overlap),
-        force: true,
-        ..Options::default()
-    });
+    desk.wants(Options { overlap: none(), force: true, ..rotating() });
     desk
 }
 
@@ -139,19 +134,31 @@ pub(crate) fn rotation_without_an_overlap() -> Desk {
 pub(crate) fn revocation() -> Desk {
     let desk = Desk::new();
     desk.whole_run();
-    desk.wanted.replace(revoking());
+    desk.wants(revoking());
     desk
 }
 
 pub(crate) fn revocation_pushed() -> Desk {
     let desk = Desk::that_delivers(Way::Push);
     desk.whole_run();
-    desk.wanted.replace(revoking());
+    desk.wants(revoking());
     desk
 }
 
+/// `provision rotate`
+pub(crate) fn rotating() -> Options {
+    Options { verb: Verb::Rotate, renew: Renew::Now(Chosen::All), ..Options::default() }
+}
+
+/// `--overlap 0s`
+fn none() -> Option<Overlap> {
+    Some(Overlap { written: "0s".to_owned(), span: Span::new() })
+}
+
+/// `provision revoke`
 fn revoking() -> Options {
-    Options { renew: Renew::Nothing, end: End::These(Chosen::All), ..Options::default() }
+    let end = End::These(Chosen::All);
+    Options { verb: Verb::Revoke, renew: Renew::Nothing, end, ..Options::default() }
 }
 
 /// The profile has one of two tokens no more.
@@ -160,18 +167,13 @@ pub(crate) fn pruning() -> Desk {
     desk.whole_run();
     desk.edit("environments/qa.yaml", |profile| profile.split("  mirror:").next().unwrap().to_owned());
     desk.edit("templates/backstage.yaml", |template| template.split("MIRROR:").next().unwrap().to_owned());
-    desk.wanted.replace(Options { end: End::Pruned, ..Options::default() });
+    desk.wants(Options { end: End::Pruned, ..Options::default() });
     desk
 }
 
 pub(crate) fn rotation_pushed_without_an_overlap() -> Desk {
     let desk = Desk::that_delivers(Way::Push);
     desk.whole_run();
-    let overlap = Overlap { written: "0s".to_owned(), span: Span::new() };
-    desk.wanted.replace(Options {
-        renew: Renew::Now(Chosen::All),
-        overlap: Some(overlap),
-        ..Options::default()
-    });
+    desk.wants(Options { overlap: none(), ..rotating() });
     desk
 }

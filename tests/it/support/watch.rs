@@ -17,7 +17,7 @@ pub(crate) const LOCK: &str = "environments/locks/qa.yaml";
 /// What somebody reads of the environment: the secrets file and the lock.
 pub(crate) type State = (Vec<u8>, Vec<u8>);
 
-/// Looks again and again while `runs` goes on, and once more after it. Returns how many states were seen.
+/// Looks before `runs`, again and again while it goes on, and once more after it. Returns how many different states were seen.
 ///
 /// A state that does not pass is a failure while it is still what is there: what was read a while ago may have been
 /// succeeded, and retired, since.
@@ -27,13 +27,19 @@ pub(crate) fn watched(
     runs: impl FnOnce(),
 ) -> usize {
     let over = AtomicBool::new(false);
+    let first = look();
+    assert!(first.as_ref().is_none_or(&check), "what is read has no live token before anything is done");
     let watch = || {
-        let mut seen: Vec<State> = Vec::new();
+        let mut seen: Vec<State> = first.iter().cloned().collect();
+        let mut before = first;
         loop {
             let last = over.load(Ordering::SeqCst);
-            if let Some(state) = look().filter(|state| last || seen.last() != Some(state)) {
+            if let Some(state) = look().filter(|state| last || before.as_ref() != Some(state)) {
                 assert!(check(&state) || look().as_ref() != Some(&state), "what is read has no live token");
-                seen.push(state);
+                if !seen.contains(&state) {
+                    seen.push(state.clone());
+                }
+                before = Some(state);
             }
             if last {
                 return seen.len();
