@@ -99,6 +99,14 @@ fn a_recorded_value_is_withdrawn_where_anything_else_holds() {
 }
 
 #[test]
+fn a_plan_says_in_json_whose_place_a_token_takes() {
+    let mut first = fresh();
+    first.pending = vec![pending(recorded())];
+    let steps = serde_json::to_value(&planned(&first).steps).unwrap();
+    assert_eq!((&steps[0]["step"], steps[0].get("replaces")), (&"finish".into(), None), "{steps}");
+}
+
+#[test]
 fn a_run_that_had_committed_leaves_nothing_to_do() {
     let mut observed = healthy();
     observed.pending = vec![pending(Outcome::Recorded { record: record(42), opens: true, committed: false })];
@@ -118,7 +126,10 @@ fn the_successor_that_a_run_finishes_is_no_orphan() {
         vec![crate::plan::observed::Orphan { key: "backstage".to_owned(), token, last_used: None }];
     let orphans = Some(jiff::SignedDuration::ZERO);
     let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
-    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
+    let shown = serde_json::to_value(&plan.steps[0]).unwrap();
+    assert_eq!((&shown["step"], &shown["rotates"]), (&"finish".into(), &42.into()), "{shown}");
+    let verbs = verbs(&plan);
     assert_eq!(verbs[0], "finish with 50");
     assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
 }
