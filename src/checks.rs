@@ -17,11 +17,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::hint::Hint;
 use crate::lock::{self, Lock};
+use crate::plan::health::Life;
 use crate::plan::observed::Live;
 use crate::profile::{Environment, Token, UserName};
 use crate::token::{Kind, TokenId};
@@ -208,20 +208,21 @@ fn state(
     live: Option<Option<&Live>>,
     today: Date,
 ) -> (State, Option<Date>) {
-    let expires = match live {
-        Some(Some(Live::Known(record))) if record.revoked => return (State::Revoked, record.expires_at),
-        Some(Some(Live::Known(record))) => record.expires_at,
+    let (life, expires) = match live {
+        Some(Some(Live::Known(record))) => (Life::of(record, token, today), record.expires_at),
         Some(Some(Live::Gone) | None) => return (State::Gone, entry.expires),
-        Some(Some(Live::OutOfSight)) | None => entry.expires,
+        Some(Some(Live::OutOfSight)) | None => {
+            (Life::by_dates(entry.created, entry.expires, token, today), entry.expires)
+        }
     };
-    let created = entry.created.to_zoned(TimeZone::UTC).date();
-    let state = match (token, expires) {
-        (_, Some(end)) if end <= today => State::Expired,
-        (None, _) => State::Unlisted,
-        (Some(token), Some(end)) if token.due_on(created, end) <= today => State::Due,
-        (Some(_), _) if entry.slots.is_empty() => State::Awaited,
-        (Some(_), _) if matches!(live, Some(Some(Live::OutOfSight))) => State::Unseen,
-        (Some(_), _) => State::Healthy,
+    let state = match (token, life) {
+        (_, Life::Revoked) => State::Revoked,
+        (_, Life::Expired { .. }) => State::Expired,
+        (None, Life::Lives | Life::Due { .. }) => State::Unlisted,
+        (Some(_), Life::Due { .. }) => State::Due,
+        (Some(_), Life::Lives) if entry.slots.is_empty() => State::Awaited,
+        (Some(_), Life::Lives) if matches!(live, Some(Some(Live::OutOfSight))) => State::Unseen,
+        (Some(_), Life::Lives) => State::Healthy,
     };
     (state, expires)
 }

@@ -93,6 +93,18 @@ impl Error {
         self
     }
 
+    /// Stopped half-way, and safe: what helps is the same command.
+    #[must_use]
+    pub fn go_on(self) -> Self {
+        self.of_kind(Kind::HalfWay).hint("run the same command again: it goes on from here")
+    }
+
+    /// The same where something has to be mended first.
+    #[must_use]
+    pub fn mend_and_go_on(self) -> Self {
+        self.of_kind(Kind::HalfWay).hint("mend that and run the same command again: it goes on from here")
+    }
+
     /// Puts this way out in the place of all others: what would have helped by itself no longer does.
     #[must_use]
     pub fn hint_instead(mut self, hint: impl Into<Hint>) -> Self {

@@ -1,7 +1,8 @@
 //! `provision`: GitLab tokens from a declarative profile into SOPS files in git, as one transaction.
 //!
 //! Deciding is separate from doing. The **core** is pure: it reads no clock, no file, no environment variable.
-//! The **shell** does things, all of them through [`world`]. The **face** is what a person sees.
+//! The **shell** does things: what a run makes, writes, commits and pushes goes through [`world`]. The **face** is what a
+//! person sees.
 //! ARCHITECTURE.md has the code map and the invariants.
 
 // -- core ---------------------------------------------------------------------------------------------------

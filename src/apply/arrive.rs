@@ -50,8 +50,7 @@ where
             return Ok(());
         }
     }
-    Err(Error::new(Kind::HalfWay, format!("{}: {ATTEMPTS} pushes came too late", shown.environment))
-        .hint("run the same command again: it goes on from here"))
+    Err(Error::new(Kind::HalfWay, format!("{}: {ATTEMPTS} pushes came too late", shown.environment)).go_on())
 }
 
 fn other_plan(shown: &Plan) -> Error {

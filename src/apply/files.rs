@@ -9,14 +9,15 @@ use super::journalled::Journalled;
 use super::preflight::{Prepared, Writer};
 use super::{Fresh, values};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Line, Retiring, Written};
-use crate::lock::{self, Lock};
+use crate::journal::{Line, Written};
+use crate::lock;
 use crate::observe::Ground;
 use crate::observe::files::GroundFile;
 use crate::observe::interrupted::content_digest;
 use crate::plan::message::Done;
+use crate::plan::next_lock::{Next, Stored};
 use crate::plan::observed::Slot;
-use crate::plan::{Plan, Retire, Step, Write};
+use crate::plan::{Plan, Step, Write};
 use crate::profile::Environment;
 use crate::repo::{FileChange, Fingerprint, RelPath};
 use crate::secret::Secret;
@@ -98,7 +99,7 @@ pub(super) fn write(
     }) else {
         return Ok(Vec::new());
     };
-    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
+    let now = ground.now(world);
     let rendered = std::mem::take(&mut prepared.rendered);
     let values = values(fresh, &rendered);
     let facts = facts(ground, fresh);
@@ -115,12 +116,23 @@ pub(super) fn write(
     done.ended.clone_from(ended);
     done.removed.clone_from(removed);
     done.moved = moved_entries(plan);
-    let mut lock = next_lock(plan, ground, fresh, &sealed, done);
+    let next = Next {
+        plan,
+        environment: &ground.environment,
+        before: &ground.lock,
+        active: &ground.active,
+        fresh: fresh.iter().map(Fresh::successor).collect(),
+        stored: sealed.iter().flat_map(|(write, file, sealed)| stored(write, file, sealed)).collect(),
+        retired: &done.retired,
+        ended,
+        removed,
+    };
+    let mut lock = next.lock();
     done.forgotten = lock.forget(forgotten);
     // With nothing left to say, and no profile that it belongs to, it goes.
-    let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted();
+    let is_over = lock.tokens.is_empty() && ground.environment.is_unlisted;
     let lock = (!is_over).then(|| lock.write());
-    for retiring in plan.at_once().filter_map(|retire| announced(retire, fresh, ground)) {
+    for retiring in next.announced() {
         journal.append(&Line::Retiring(retiring))?;
     }
     let changes = put(ground, world, &sealed, &RelPath::new(lock_path)?, lock.as_deref(), journal)?;
@@ -152,6 +164,16 @@ fn rendered_entries(plan: &Plan) -> Vec<(String, TokenId)> {
     rendered.collect()
 }
 
+/// What the slots that were set hold now. What another leaf holds is not known here: the lock goes on saying what it should
+/// hold.
+fn stored<'s>(write: &Write, file: &'s GroundFile, sealed: &Sealed) -> Vec<Stored<'s>> {
+    let slots = set_slots(write, file).filter_map(|leaf| {
+        let digest = lock::digest(sealed.leaf(&leaf.path)?);
+        Some(Stored { file: file.path.as_str(), path: &leaf.path, tokens: &leaf.tokens, digest })
+    });
+    slots.collect()
+}
+
 /// Announces what will be written, then writes it.
 fn put(
     ground: &Ground,
@@ -174,11 +196,7 @@ fn put(
             Some(content) => world.effects().write(&ground.repo, path, content),
             None => world.effects().remove(&ground.repo, path),
         };
-        done.map_err(|error| {
-            Error::from(error)
-                .of_kind(Kind::HalfWay)
-                .hint("mend that and run the same command again: it goes on from here")
-        })?;
+        done.map_err(|error| Error::from(error).mend_and_go_on())?;
     }
     let changes = contents.iter().map(|(path, content)| FileChange {
         path: (*path).clone(),
@@ -197,98 +215,4 @@ fn facts(ground: &Ground, fresh: &[Fresh]) -> BTreeMap<String, Fact> {
         (fresh.key.clone(), Fact { id: record.id, name: record.name.clone(), expires: record.expires_at })
     });
     current.chain(new).collect()
-}
-
-/// The lock after this run.
-fn next_lock(
-    plan: &Plan,
-    ground: &Ground,
-    fresh: &[Fresh],
-    sealed: &[(&Write, &GroundFile, Sealed)],
-    done: &Done,
-) -> Lock {
-    let at_once: Vec<&Retire> = plan.at_once().collect();
-    let mut lock = ground.lock.clone();
-    for fresh in fresh {
-        let entry = entry(ground, fresh, &at_once);
-        lock.tokens.insert(fresh.key.clone(), entry);
-    }
-    lock.tokens.retain(|key, _| !done.removed.contains(key));
-    for write in plan.writes() {
-        for slots in lock.tokens.values_mut().filter_map(|entry| entry.slots.get_mut(&write.file)) {
-            slots.retain(|path, _| !write.blank.contains(path));
-        }
-    }
-    for entry in lock.tokens.values_mut() {
-        entry.superseded.retain(|old| !done.retired.contains(&old.id) && !done.ended.contains(&old.id));
-    }
-    for (write, file, sealed) in sealed {
-        // What another leaf holds is not known here: the lock goes on saying what it should hold.
-        for leaf in set_slots(write, file) {
-            let Some(stored) = sealed.leaf(&leaf.path) else { continue };
-            for key in &leaf.tokens {
-                if let Some(entry) = lock.tokens.get_mut(key) {
-                    let slots = entry.slots.entry(file.path.to_string()).or_default();
-                    slots.insert(leaf.path.clone(), lock::digest(stored));
-                }
-            }
-        }
-    }
-    lock
-}
-
-/// What the journal has to know of a token that is revoked once its successor, which this run made, is committed or
-/// pushed. Of one that an earlier run replaced, it knows that already.
-fn announced(retire: &Retire, fresh: &[Fresh], ground: &Ground) -> Option<Retiring> {
-    let successor = fresh.iter().find(|fresh| fresh.replaces == Some(retire.token.id))?;
-    (!stays_noted(retire, ground)).then(|| Retiring {
-        key: retire.key.clone(),
-        gitlab: Some(ground.environment.gitlab.clone()),
-        token: retire.token.clone(),
-        successor: Some(successor.record.id),
-        because: retire.because.clone(),
-    })
-}
-
-/// Whether a token that is revoked right after the commit stays in the lock until it is seen to have ended: neither a mark nor
-/// a file's history would ever find it again, should the run die in between.
-fn stays_noted(retire: &Retire, ground: &Ground) -> bool {
-    let entry = ground.lock.tokens.get(&retire.key);
-    retire.token.mark.is_none() && entry.is_some_and(|entry| entry.slots.is_empty())
-}
-
-fn entry(ground: &Ground, fresh: &Fresh, at_once: &[&Retire]) -> lock::Entry {
-    let record = &fresh.record;
-    let old = ground.lock.tokens.get(&fresh.key);
-    let mut superseded = old.map(|old| old.superseded.clone()).unwrap_or_default();
-    // A token that is dead already, or will be right after the commit, needs no later retirement.
-    let ends = |old: &lock::Entry| at_once.iter().find(|retire| retire.token.id == old.id);
-    let lives_on = |old: &&lock::Entry| {
-        ground.active.contains(&old.id)
-            && !fresh.rotated
-            && ends(old).is_none_or(|retire| stays_noted(retire, ground))
-    };
-    superseded.extend(old.filter(lives_on).map(|old| {
-        let overlap = ends(old).map_or_else(|| fresh.overlap.clone(), |_| Some("0s".to_owned()));
-        lock::Superseded { overlap, ..old.supersede() }
-    }));
-    let mark = if fresh.rotated { old.and_then(|old| old.mark.clone()) } else { Some(fresh.mark.clone()) };
-    let wanted = ground.environment.token(&fresh.key);
-    lock::Entry {
-        id: record.id,
-        gitlab: ground.environment.gitlab.clone(),
-        owner: fresh.owner.clone(),
-        name: record.name.clone(),
-        role: wanted.and_then(|token| token.role),
-        scopes: record.scopes.clone(),
-        created: record.created_at,
-        expires: record.expires_at,
-        requested: wanted.map(|token| token.expires_as_written.clone()).unwrap_or_default(),
-        mark: mark.filter(|mark| record.carries(mark)),
-        accepted: wanted
-            .map(|token| record.scopes.difference(&token.scopes).cloned().collect())
-            .unwrap_or_default(),
-        slots: BTreeMap::new(),
-        superseded,
-    }
 }

@@ -19,6 +19,10 @@ use crate::token::{Known, Record, Role, TokenId};
 /// nothing; after it, the token is worth nothing (`docs/decisions/0006`).
 const SETTLES: SignedDuration = SignedDuration::from_mins(10);
 
+/// Asks GitLab about each.
+///
+/// # Errors
+/// Where one does not work, or is not what was asked for; where its value was not opened.
 pub(super) async fn all(
     plan: &Plan,
     ground: &Ground,
@@ -27,10 +31,8 @@ pub(super) async fn all(
 ) -> Result<Vec<Fresh>> {
     let mut fresh = Vec::new();
     for step in &plan.steps {
-        let Step::Finish { key, owner, record, mark, carries, replaces, overlap, rotated } = step else {
-            continue;
-        };
-        let Some(value) = prepared.recorded.remove(mark) else { continue };
+        let Step::Finish { key, owner, record, mark, carries, takes_over, overlap } = step else { continue };
+        let value = prepared.take_recorded(mark)?;
         let found = match ground.client.verify(&value, "the recorded token").await {
             Ok(found) => Record { access_level: record.access_level, ..found },
             Err(error) => {
@@ -55,9 +57,8 @@ pub(super) async fn all(
             record: found,
             mark: mark.clone(),
             value,
-            replaces: *replaces,
+            takes_over: *takes_over,
             overlap: overlap.clone(),
-            rotated: *rotated,
         });
     }
     Ok(fresh)

@@ -52,30 +52,30 @@ pub(super) async fn all(
     let results: Vec<_> = stream::iter(attempts).buffered(CONCURRENCY).collect().await;
     let mut mints = Mints { fresh: Vec::new(), refused: Vec::new() };
     let mut open = Vec::new();
-    let mut stopped = None;
+    let mut stopped = false;
     for (key, result) in results {
         match result {
             Ok(token) => mints.fresh.push(token),
-            Err(Failure { error, stopped: true, .. }) => stopped = Some(error),
-            Err(Failure { error, open: true, .. }) => open.push(error),
-            Err(Failure { error, .. }) => mints.refused.push((key, error)),
+            Err(Failure::Stopped) => stopped = true,
+            Err(Failure::Open(error)) => open.push(error),
+            Err(Failure::Closed(error)) => mints.refused.push((key, error)),
         }
     }
     let failed = open.len() + mints.refused.len();
-    match (open.into_iter().next(), stopped) {
-        (Some(error), _) => Err(with_others(error, failed).of_kind(Kind::HalfWay)),
-        (None, Some(error)) => Err(stop(error, &mints, ground, journal)),
-        (None, None) => Ok(mints),
+    match open.into_iter().next() {
+        Some(error) => Err(with_others(error, failed).of_kind(Kind::HalfWay)),
+        None if stopped => Err(stop(&mints, ground, journal)),
+        None => Ok(mints),
     }
 }
 
 /// A signal came before all was sent. What was minted until then is as good as any: the next run uses it.
-fn stop(error: Error, mints: &Mints, ground: &Ground, journal: &Journalled<'_>) -> Error {
+fn stop(mints: &Mints, ground: &Ground, journal: &Journalled<'_>) -> Error {
     if !mints.fresh.is_empty() || ground.replay.exists {
         return interrupted(Kind::HalfWay);
     }
     match journal.give_up() {
-        Ok(()) => error,
+        Ok(()) => interrupted(Kind::Interrupted),
         Err(unwritten) => unwritten,
     }
 }
@@ -84,22 +84,13 @@ fn stop(error: Error, mints: &Mints, ground: &Ground, journal: &Journalled<'_>) 
 const AGAIN: &str = "run the same command again: it looks at GitLab first, and goes on from what it finds";
 
 /// Why one token is not there.
-struct Failure {
-    error: Error,
+enum Failure {
+    /// Nothing is left of it: it was not asked for, GitLab refused it, or it is revoked again.
+    Closed(Error),
     /// Something is left that the next run has to look at: a request without a reply, or a token without a proof.
-    open: bool,
+    Open(Error),
     /// A signal came before it was asked for.
-    stopped: bool,
-}
-
-impl Failure {
-    fn closed(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), open: false, stopped: false }
-    }
-
-    fn open(error: impl Into<Error>) -> Self {
-        Self { error: error.into(), open: true, stopped: false }
-    }
+    Stopped,
 }
 
 fn with_others(error: Error, failed: usize) -> Error {
@@ -117,7 +108,8 @@ pub(super) async fn give_up(ground: &Ground, mints: Mints, journal: &Journalled<
         return Error::new(Kind::Failed, "nothing was minted");
     };
     let first = with_others(first, failed);
-    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) = mints.fresh.into_iter().partition(|fresh| fresh.rotated);
+    let (rotated, fresh): (Vec<Fresh>, Vec<Fresh>) =
+        mints.fresh.into_iter().partition(|fresh| fresh.takes_over.is_rotation());
     let left = withdraw::fresh(ground, &fresh, journal).await;
     if !rotated.is_empty() {
         return first
@@ -146,7 +138,7 @@ async fn one(
     journal: &Journalled<'_>,
 ) -> Result<Fresh, Failure> {
     if world.effects().asked_to_stop() {
-        return Err(Failure { stopped: true, ..Failure::closed(interrupted(Kind::Interrupted)) });
+        return Err(Failure::Stopped);
     }
     let (mark, request, minted) = match attempt(plan, mint, mint.expires.date, ground, world, journal).await {
         // GitLab refused for the date alone, so nothing was made: `max` means the latest date that it takes.
@@ -163,9 +155,8 @@ async fn one(
         record: minted.record,
         mark,
         value: minted.value,
-        replaces: mint.replaces,
+        takes_over: mint.takes_over(),
         overlap: mint.overlap.clone(),
-        rotated: mint.rotates.is_some(),
     })
 }
 
@@ -177,7 +168,7 @@ enum Attempt {
 impl Attempt {
     fn into_failure(self) -> Failure {
         match self {
-            Self::TooFar { error, .. } => Failure::closed(error),
+            Self::TooFar { error, .. } => Failure::Closed(error),
             Self::Failed(failure) => failure,
         }
     }
@@ -192,7 +183,7 @@ async fn attempt(
     world: &World,
     journal: &Journalled<'_>,
 ) -> Result<(String, MintRequest, Minted), Attempt> {
-    let not_sent = |error: Error| Attempt::Failed(Failure::closed(error));
+    let not_sent = |error: Error| Attempt::Failed(Failure::Closed(error));
     if let Some(old) = &mint.rotates {
         still_rotates(ground, old, &mint.key).await.map_err(not_sent)?;
     }
@@ -220,10 +211,10 @@ async fn attempt(
             .context(format!("the request for {} had no answer that says how it ended", mint.key))
             .of_kind(Kind::HalfWay)
             .hint_instead(AGAIN);
-        return Err(Attempt::Failed(Failure::open(error)));
+        return Err(Attempt::Failed(Failure::Open(error)));
     }
     if let Err(unwritten) = journal.append(&Line::Refused { mark }) {
-        return Err(Attempt::Failed(Failure::open(unwritten)));
+        return Err(Attempt::Failed(Failure::Open(unwritten)));
     }
     let too_far = match error.kind() {
         ErrorKind::ExpiryTooFar { latest } => Some(*latest),
@@ -233,7 +224,7 @@ async fn attempt(
     let error = Error::from(error).context(format!("{} was not {verb}", mint.key));
     Err(match too_far {
         Some(latest) => Attempt::TooFar { latest, error },
-        None => Attempt::Failed(Failure::closed(error)),
+        None => Attempt::Failed(Failure::Closed(error)),
     })
 }
 
@@ -255,7 +246,7 @@ async fn still_rotates(ground: &Ground, old: &Known, key: &str) -> Result<()> {
 pub(super) fn intent(mark: &str, mint: &Mint, ground: &Ground, world: &World) -> Intent {
     Intent {
         mark: mark.to_owned(),
-        at: ground.client.server_time().unwrap_or_else(|| world.effects().now()),
+        at: ground.now(world),
         key: mint.key.clone(),
         gitlab: ground.environment.gitlab.clone(),
         owner: mint.owner.clone(),
@@ -283,10 +274,10 @@ fn record(
     prepared: &Prepared,
     journal: &Journalled<'_>,
 ) -> Result<(), Failure> {
-    let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
-    let sealed = prepared.seal_for(&mint.key, &minted.value, now).map_err(Failure::open)?;
+    let now = ground.now(world);
+    let sealed = prepared.seal_for(&mint.key, &minted.value, now).map_err(Failure::Open)?;
     let line = Line::Minted { mark: mark.to_owned(), token: minted.record.clone(), sealed };
-    journal.append(&line).map_err(Failure::open)
+    journal.append(&line).map_err(Failure::Open)
 }
 
 /// Compares the reply with the request, and lets the token speak for itself.
@@ -311,7 +302,7 @@ async fn prove(
                     .context(format!("token {id} of {} could not be verified", mint.key))
                     .of_kind(Kind::HalfWay)
                     .hint_instead(AGAIN);
-                return Err(Failure::open(error));
+                return Err(Failure::Open(error));
             }
             Err(error) => {
                 let error = Error::from(error)
@@ -350,10 +341,10 @@ async fn take_back(
     let id = minted.record.id;
     if let Err(revoking) = ground.client.revoke(&mint.owner, id).await {
         let error = error.because(format!("token {id} could not be revoked either: {revoking}"));
-        return Failure::open(error.hint_instead(AGAIN));
+        return Failure::Open(error.hint_instead(AGAIN));
     }
     match journal.append(&Line::Withdrawn { mark: mark.to_owned() }) {
-        Ok(()) => Failure::closed(error.because(format!("token {id} was revoked again"))),
-        Err(unwritten) => Failure::open(unwritten),
+        Ok(()) => Failure::Closed(error.because(format!("token {id} was revoked again"))),
+        Err(unwritten) => Failure::Open(unwritten),
     }
 }

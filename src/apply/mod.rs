@@ -16,12 +16,13 @@ use crate::observe::live::CONCURRENCY;
 use crate::observe::{Ground, before_a_token, deliverable};
 use crate::plan::deliver::Way;
 use crate::plan::message::{Done, New, Refusal, Refused, Unrevoked};
-use crate::plan::{Plan, Retire, Step, partial};
+use crate::plan::next_lock::Successor;
+use crate::plan::{Plan, Retire, Step, TakesOver, partial};
 use crate::profile::{Environment, UserName};
 use crate::repo::{CommitRequest, FileChange, ObjectId, RelPath, Repository};
 use crate::secret::Secret;
 use crate::sops;
-use crate::token::{Owner, Record, TokenId};
+use crate::token::{Owner, Record};
 use crate::ui::progress::Progress;
 use crate::world::World;
 
@@ -32,6 +33,7 @@ mod journalled;
 mod mint;
 mod paste;
 mod preflight;
+mod publish;
 mod push;
 pub mod rekey;
 mod revoke;
@@ -40,6 +42,7 @@ mod withdraw;
 pub use arrive::arrive;
 use journalled::Journalled;
 use mint::Mints;
+pub use publish::publish;
 
 /// A token whose value is at hand: just minted, or recorded by an interrupted run.
 #[derive(Debug)]
@@ -49,11 +52,16 @@ struct Fresh {
     record: Record,
     mark: String,
     value: Secret,
-    replaces: Option<TokenId>,
+    takes_over: TakesOver,
     /// How long that one lives on, where it was said for this run.
     overlap: Option<String>,
-    /// GitLab's rotate made it out of that one, which is dead.
-    rotated: bool,
+}
+
+impl Fresh {
+    fn successor(&self) -> Successor<'_> {
+        let Self { key, owner, record, mark, takes_over, overlap, .. } = self;
+        Successor { key, owner, record, mark, takes_over: *takes_over, overlap: overlap.as_deref() }
+    }
 }
 
 /// How far it came.
@@ -103,7 +111,7 @@ async fn carry_out(
     let mut journal = Journalled::open(plan, ground, world)?;
 
     progress.say(&format!("{}: talking to {}", plan.environment, plan.gitlab));
-    withdraw::left_over(plan, ground, world, &prepared, &journal, done).await?;
+    withdraw::left_over(plan, ground, world, &mut prepared, &journal, done).await?;
     unless_asked_to_stop(ground, world, &journal, &[], done)?;
     let pasted = paste::all(plan, ground, world, &prepared, &mut journal)?;
     unless_asked_to_stop(ground, world, &journal, &pasted, done)?;
@@ -173,8 +181,7 @@ pub fn rehearse_before_a_token(
 pub fn interrupted(kind: Kind) -> Error {
     match kind {
         Kind::Interrupted => Error::new(kind, "interrupted; nothing was changed"),
-        kind => Error::new(kind, "interrupted before all was done")
-            .hint("run the same command again: it goes on from here"),
+        kind => Error::new(kind, "interrupted before all was done").go_on(),
     }
 }
 
@@ -225,15 +232,13 @@ fn possible<'p>(
     let (waiting, fresh): (Vec<Fresh>, Vec<Fresh>) =
         fresh.into_iter().partition(|fresh| out.contains(&fresh.key));
     let finishing = plan.steps.iter().filter_map(|step| match step {
-        Step::Finish { key, mark, replaces, rotated, .. } if out.contains(key) => {
-            Some((key, mark, replaces.filter(|_| *rotated)))
+        Step::Finish { key, mark, takes_over, .. } if out.contains(key) => {
+            Some((key, mark, takes_over.ended()))
         }
         _ => None,
     });
-    let waits = waiting
-        .iter()
-        .map(|fresh| (&fresh.key, &fresh.mark, fresh.replaces.filter(|_| fresh.rotated)))
-        .chain(finishing);
+    let waits =
+        waiting.iter().map(|fresh| (&fresh.key, &fresh.mark, fresh.takes_over.ended())).chain(finishing);
     let mut kept = BTreeSet::new();
     for (key, mark, ended) in waits {
         kept.insert(mark.clone());
@@ -369,7 +374,7 @@ fn report(fresh: Vec<Fresh>, done: &mut Done) {
             key: fresh.key,
             owner: fresh.owner,
             token: fresh.record,
-            replaces: fresh.replaces,
+            replaces: fresh.takes_over.id(),
         })
         .collect();
 }
@@ -388,11 +393,8 @@ fn commit(
     let files =
         changes.into_iter().filter(|change| paths.iter().any(|path| path == change.path.as_str())).collect();
     let request = CommitRequest { message: done.commit_message(), files, expected_head: ground.head.clone() };
-    let committed = world.effects().commit(&ground.repo, &request).map_err(|error| {
-        Error::from(error)
-            .of_kind(Kind::HalfWay)
-            .hint("mend that and run the same command again: it goes on from here")
-    })?;
+    let committed = world.effects().commit(&ground.repo, &request);
+    let committed = committed.map_err(|error| Error::from(error).mend_and_go_on())?;
     Ok(committed.map(|committed| {
         done.notes.extend(committed.notes);
         done.commit = Some(committed.id.to_string());
@@ -416,7 +418,7 @@ fn half_way(error: Error, done: &Done) -> Error {
     if done.is_nothing() || error.kind() == Kind::HalfWay {
         return error;
     }
-    error.of_kind(Kind::HalfWay).hint("run the same command again: it goes on from here")
+    error.go_on()
 }
 
 /// The values at hand by entry, for rendering.

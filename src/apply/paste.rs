@@ -30,7 +30,7 @@ pub(super) fn all(
             Some(mark) => mark.to_owned(),
             None => world.new_mark()?,
         };
-        let now = ground.client.server_time().unwrap_or_else(|| world.effects().now());
+        let now = ground.now(world);
         let sealed = prepared.seal_for(&mint.key, &pasted.value, now)?;
         journal.keep([
             Line::Intent(Box::new(intent(&mark, mint, ground, world))),
@@ -43,9 +43,8 @@ pub(super) fn all(
             record: pasted.record.clone(),
             mark,
             value: Secret::new(pasted.value.expose().to_owned()),
-            replaces: mint.replaces,
+            takes_over: mint.takes_over(),
             overlap: mint.overlap.clone(),
-            rotated: false,
         });
     }
     Ok(fresh)

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::observe::files::GroundFile;
 use crate::observe::{Ground, edited};
 use crate::plan::observed::Slot;
-use crate::plan::{Plan, Readers, Revoke, Step, Write};
+use crate::plan::{Plan, Proof, Readers, Revoke, Step, Write};
 use crate::profile::Environment;
 use crate::repo::{RelPath, Repository, read};
 use crate::secret::Secret;
@@ -27,7 +27,7 @@ pub(super) struct Prepared {
     /// The files to be written, by path.
     pub(super) writers: BTreeMap<String, Writer>,
     /// Values that an interrupted run recorded, by mark.
-    pub(super) recorded: BTreeMap<String, Secret>,
+    recorded: BTreeMap<String, Secret>,
     /// Values read from a slot that still has them, by entry.
     pub(super) rendered: BTreeMap<String, Secret>,
     /// Values of tokens that will be revoked, to be tried afterwards.
@@ -37,6 +37,14 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// A value that an interrupted run recorded.
+    ///
+    /// # Errors
+    /// Where it was not opened: no step asked for it.
+    pub(super) fn take_recorded(&mut self, mark: &str) -> Result<Secret> {
+        self.recorded.remove(mark).ok_or_else(lost)
+    }
+
     /// A value as a sealed one-leaf document, for the readers of the first file that takes it. Nobody is asked anything: what
     /// GitLab answered is not lost for want of a program.
     pub(super) fn seal_for(&self, key: &str, value: &Secret, now: Timestamp) -> Result<String> {
@@ -116,7 +124,7 @@ pub(super) fn prepare(plan: &Plan, ground: &Ground, world: &World) -> Result<Pre
                 let paths = paths.iter().map(|path| RelPath::new(path)).collect::<Result<Vec<_>, _>>()?;
                 ground.repo.preflight(&paths)?;
             }
-            Step::Finish { mark, .. } | Step::Withdraw { mark, carries: None, .. } => {
+            Step::Finish { mark, .. } | Step::Withdraw { mark, proof: Proof::Value, .. } => {
                 prepared.recorded.insert(mark.clone(), recorded(mark, ground, world)?);
             }
             Step::Render { key, from, .. } => {
@@ -178,7 +186,7 @@ fn file<'a>(ground: &'a Ground, path: &str) -> Result<&'a GroundFile> {
 
 /// Seals the file once with placeholders in memory: what the engine would refuse, it refuses now.
 fn rehearse(write: &Write, file: &GroundFile, ground: &Ground, world: &World) -> Result<()> {
-    try_to_seal(write, file, &ground.environment, now(ground, world), world)
+    try_to_seal(write, file, &ground.environment, ground.now(world), world)
 }
 
 /// Tries what can be tried before anything is known of the person: whether a new file could be sealed for its readers, and
@@ -228,8 +236,11 @@ fn try_to_seal(
         .map_err(|error| error.context(format!("{} cannot be written", file.path)))
 }
 
+fn lost() -> Error {
+    Error::new(Kind::HalfWay, "the value that an interrupted run recorded cannot be read")
+}
+
 fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
-    let lost = || Error::new(Kind::HalfWay, "the value that an interrupted run recorded cannot be read");
     let open = ground.replay.open.iter().find(|open| open.intent.mark == mark).ok_or_else(lost)?;
     let (_, sealed) = open.minted.as_ref().ok_or_else(lost)?;
     let opened = Encrypted::parse(Format::Yaml, sealed.as_bytes())?.open(&*world.identities()?)?;
@@ -238,7 +249,7 @@ fn recorded(mark: &str, ground: &Ground, world: &World) -> Result<Secret> {
 
 /// For every value that is going to be made. It is wrapped for its readers here, which takes programs and services of theirs.
 fn sealers(plan: &Plan, ground: &Ground, world: &World) -> Result<BTreeMap<String, Rc<ValueSealer>>> {
-    let now = now(ground, world);
+    let now = ground.now(world);
     let mut by_file: BTreeMap<&RelPath, Rc<ValueSealer>> = BTreeMap::new();
     let mut sealers = BTreeMap::new();
     for mint in plan.mints().chain(plan.pastes()) {
@@ -255,8 +266,4 @@ fn sealers(plan: &Plan, ground: &Ground, world: &World) -> Result<BTreeMap<Strin
         sealers.insert(mint.key.clone(), sealer);
     }
     Ok(sealers)
-}
-
-fn now(ground: &Ground, world: &World) -> Timestamp {
-    ground.client.server_time().unwrap_or_else(|| world.effects().now())
 }

@@ -1,7 +1,7 @@
 //! The commit's way to the remote.
 
 use crate::deliver::{Arrival, Delivery};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Result};
 use crate::journal::{Line, Push};
 use crate::lock::Lock;
 use crate::observe::Ground;
@@ -28,8 +28,7 @@ pub(super) fn push(
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<bool> {
-    let again = "mend that and run the same command again: it goes on from here";
-    let half_way = |error: crate::error::Error| error.of_kind(Kind::HalfWay).hint(again);
+    let half_way = |error: Error| error.mend_and_go_on();
     let text = review(delivery, commit, ground).map_err(half_way)?.text();
     let (remote, branch) = delivery.pushes_to();
     let push = Push {

@@ -102,7 +102,7 @@ fn unless_asked_to_stop(world: &World) -> Result<()> {
 }
 
 fn half_way(error: Error) -> Error {
-    error.of_kind(Kind::HalfWay).hint("mend that and run the same command again: it goes on from here")
+    error.mend_and_go_on()
 }
 
 /// Everything that can fail before a file is written.

@@ -10,7 +10,7 @@ use crate::gitlab::errors::ErrorKind;
 use crate::journal::Line;
 use crate::observe::{Ground, former};
 use crate::plan::message::Done;
-use crate::plan::{Plan, Retire, Step};
+use crate::plan::{Plan, Proof, Retire, Step};
 use crate::secret::Secret;
 use crate::token::{Kind as TokenKind, Known, Owner, Record, TokenId};
 use crate::world::World;
@@ -129,24 +129,21 @@ pub(super) async fn left_over(
     plan: &Plan,
     ground: &Ground,
     world: &World,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
     journal: &Journalled<'_>,
     done: &mut Done,
 ) -> Result<()> {
     for step in &plan.steps {
-        let Step::Withdraw { owner, id, mark, carries, .. } = step else { continue };
+        let Step::Withdraw { owner, id, mark, proof, .. } = step else { continue };
         if world.effects().asked_to_stop() {
             return Ok(());
         }
-        match (carries, prepared.recorded.get(mark)) {
-            (Some(carries), _) => {
-                let contradiction = |record: &Record| {
-                    (!record.carries(carries)).then(|| "its description does not have our mark".to_owned())
-                };
-                revoke_where(ground, owner, *id, contradiction).await?;
+        match proof {
+            Proof::Mark(mark) => marked(ground, owner, *id, mark).await?,
+            Proof::Value => {
+                let value = prepared.take_recorded(mark)?;
+                end_itself(ground, *id, &value, "the recorded token").await?;
             }
-            (None, Some(value)) => end_itself(ground, *id, value, "the recorded token").await?,
-            (None, None) => continue,
         }
         journal.append(&Line::Withdrawn { mark: mark.clone() })?;
         done.withdrawn.push(*id);

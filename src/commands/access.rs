@@ -1,11 +1,11 @@
 //! Asking to become a reader: a change of the policy, as a merge request that a maintainer approves.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::slice;
 
 use super::connection::need_yes;
 use super::writer;
+use crate::apply::publish;
 use crate::deliver::{Bench, Change, deliver};
 use crate::error::{Error, Kind, Result};
 use crate::observe::readership::present;
@@ -15,7 +15,7 @@ use crate::plan::access::{self, Access, Planned, Requested, shared};
 use crate::plan::deliver::{Topic, Way};
 use crate::profile::Environment;
 use crate::readership::listing::Present;
-use crate::repo::{CommitRequest, FileChange, RelPath, Repository};
+use crate::repo::{RelPath, Repository};
 use crate::sops::{Policy, Recipient};
 use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, World};
@@ -59,7 +59,7 @@ pub(super) async fn request(
     let requested = if wanted.is_empty() {
         Requested::Personal
     } else {
-        of_shared(&wanted, &called, recipient, consent, repo, ui, world).await?
+        of_shared(&wanted, (&called, recipient), consent, repo, ui, world).await?
     };
     let text = requested.text(&called);
     match &requested {
@@ -75,10 +75,10 @@ pub(super) async fn request(
     Ok(requested)
 }
 
+/// Asks for environments that somebody else's files are in too.
 async fn of_shared(
     wanted: &[Environment],
-    called: &str,
-    recipient: &Recipient,
+    (called, recipient): (&str, &Recipient),
     consent: Consent,
     repo: &Rc<Repository>,
     ui: Ui,
@@ -88,47 +88,46 @@ async fn of_shared(
         need_yes(ui, consent.yes)?;
     }
     let _lock = writer::lock(repo, consent.verb, consent.lock_timeout, ui)?;
-    let asked = Cell::new(consent.yes);
     let topic = Topic::of(&format!("access-{called}"));
-    let outcome = RefCell::new(None);
+    let mut asked = consent.yes;
+    let (mut opened, mut ended) = (None, None);
     let work = async |bench: Bench<'_>| {
-        let nothing = |requested: Requested| {
-            *outcome.borrow_mut() = Some(requested);
-            Ok(None)
-        };
         let (access, text) = match plan(wanted, called, recipient, bench)? {
             Planned::New(access, text) => (access, text),
-            Planned::Asked => return nothing(Requested::Asked { branch: topic.branch() }),
-            Planned::Reader(name) => return nothing(Requested::Reader { name }),
+            Planned::Asked => {
+                ended = Some(Requested::Asked { branch: topic.branch() });
+                return Ok(None);
+            }
+            Planned::Reader(name) => {
+                ended = Some(Requested::Reader { name });
+                return Ok(None);
+            }
         };
-        let asking = ui.before_question(!asked.get() && !consent.dry_run);
+        let asking = ui.before_question(!asked && !consent.dry_run);
         for note in bench.notes {
             asking.note(note.attention, &note.text);
         }
         if consent.dry_run {
-            return nothing(Requested::Planned(access));
+            ended = Some(Requested::Planned(access));
+            return Ok(None);
         }
         asking.say(&access.text());
-        if !asked.replace(true) {
+        if !asked {
             prompt::confirm(ui, "Ask for it in a merge request?", "--yes")?;
+            asked = true;
         }
         interrupt::under_way();
         let change = commit(&access, &text, bench.repo, world)?;
-        let to = topic.branch();
-        *outcome.borrow_mut() = Some(Requested::Open { access, to, merge_request: None });
+        opened = Some(access);
         Ok(change)
     };
     let done = deliver(world, repo, Some(Way::MergeRequest), &topic, work).await?;
     for note in &done.notes {
         ui.note(false, note);
     }
-    let requested = outcome.into_inner().unwrap_or(Requested::Personal);
-    Ok(match (requested, done.to) {
-        (Requested::Open { access, .. }, Some(to)) => {
-            Requested::Open { access, to, merge_request: done.merge_request }
-        }
-        (requested, _) => requested,
-    })
+    let Some(access) = opened else { return Ok(ended.unwrap_or(Requested::Personal)) };
+    let to = done.to.unwrap_or_else(|| topic.branch());
+    Ok(Requested::Open { access, to, merge_request: done.merge_request })
 }
 
 /// A name in the policy is that of one key: whoever goes is taken out by it.
@@ -164,11 +163,7 @@ fn plan(wanted: &[Environment], called: &str, recipient: &Recipient, bench: Benc
 }
 
 fn commit(access: &Access, text: &str, repo: &Repository, world: &World) -> Result<Option<Change>> {
-    let path = RelPath::new(POLICY)?;
-    let head = repo.head()?;
-    world.effects().write(repo, &path, &Content::Policy(text))?;
-    let files = vec![FileChange::of(path, text.as_bytes())];
-    let request = CommitRequest { message: access.message(), files, expected_head: head };
-    let committed = world.effects().commit(repo, &request)?;
+    let files = [(RelPath::new(POLICY)?, Content::Policy(text))];
+    let committed = publish(&files, access.message(), repo.head()?, repo, world)?;
     Ok(committed.map(|committed| Change { commit: committed.id, text: access.request() }))
 }

@@ -6,6 +6,7 @@ use super::Exit;
 use super::connection::{Connections, need_yes};
 use super::init::instance;
 use super::writer;
+use crate::apply::publish;
 use crate::cli::AdoptArgs;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::hint::Hint;
@@ -13,7 +14,7 @@ use crate::instance::Instance;
 use crate::observe::{self, Wish, adopt, environments, readership, taken};
 use crate::plan::adopt::{self as plans, Adoption, Left, TakenOver, plan};
 use crate::profile::Environment;
-use crate::repo::{CommitRequest, FileChange, Head, RelPath, Repository};
+use crate::repo::{Head, RelPath, Repository};
 use crate::token::Kind;
 use crate::ui::{Ui, interrupt, prompt};
 use crate::world::{Content, World};
@@ -218,18 +219,15 @@ fn report(adoption: &Adoption, ui: Ui) -> Result<()> {
 }
 
 fn write(adoption: &Adoption, head: Head, repo: &Repository, world: &World) -> Result<String> {
-    let files = adoption.files();
-    let paths = files.iter().map(|(path, _, _)| RelPath::new(path)).collect::<Result<Vec<_>, _>>()?;
-    repo.preflight(&paths)?;
-    let mut changes = Vec::new();
-    for ((_, text, is_lock), path) in files.iter().zip(&paths) {
-        let content = if *is_lock { Content::Lock(text) } else { Content::Scaffold(text) };
-        world.effects().write(repo, path, &content)?;
-        changes.push(FileChange::of(path.clone(), text.as_bytes()));
-    }
-    let request = CommitRequest { message: adoption.message(), files: changes, expected_head: head };
-    let committed = world.effects().commit(repo, &request).map_err(|error| {
-        Error::from(error).hint("the files are written; mend that, then commit them with git")
+    let texts = adoption.files();
+    let files = texts.iter().map(|(path, text, is_lock)| {
+        Ok((RelPath::new(path)?, if *is_lock { Content::Lock(text) } else { Content::Scaffold(text) }))
+    });
+    let files = files.collect::<Result<Vec<_>>>()?;
+    let committed = publish(&files, adoption.message(), head, repo, world).map_err(|error| {
+        let is_written = error.kind() == ErrorKind::HalfWay;
+        let mend = "the files are written; mend that, then commit them with git";
+        if is_written { error.hint(mend) } else { error }
     })?;
     Ok(committed.map(|committed| committed.id.to_string()).unwrap_or_default())
 }

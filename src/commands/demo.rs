@@ -4,12 +4,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::{provision, status};
+use crate::apply::publish;
 use crate::cli::{
     ConnectionArgs, DeliveryArgs, DemoArgs, FailOn, ProvisionArgs, RunArgs, StatusArgs, WriteArgs,
 };
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::emulator::{Config, Emulator, Running};
-use crate::repo::{CommitRequest, FileChange, RelPath, Repository, write};
+use crate::repo::{RelPath, Repository, write};
 use crate::secret::Secret;
 use crate::sops::generate_identity;
 use crate::ui::{Style, Ui};
@@ -95,16 +96,9 @@ fn scaffold(repo: &Repository, world: &World, gitlab: &Running, recipient: &str)
     );
     let mut files = vec![(".sops.yaml", policy)];
     files.extend(FILES.iter().map(|(path, text)| (*path, text.replace("https://gitlab.com", gitlab.url()))));
-    let mut changes = Vec::new();
-    for (path, text) in &files {
-        let path = RelPath::new(path)?;
-        world.effects().write(repo, &path, &Content::Scaffold(text))?;
-        changes.push(FileChange::of(path, text.as_bytes()));
-    }
-    let message = "Add profiles, template and policy".to_owned();
-    let request = CommitRequest { message, files: changes, expected_head: repo.head()? };
-    world.effects().commit(repo, &request)?;
-    Ok(())
+    let files = files.iter().map(|(path, text)| Ok((RelPath::new(path)?, Content::Scaffold(text))));
+    let files = files.collect::<Result<Vec<_>>>()?;
+    publish(&files, "Add profiles, template and policy".to_owned(), repo.head()?, repo, world).map(drop)
 }
 
 fn environments(names: &[&str]) -> ProvisionArgs {

@@ -8,7 +8,7 @@ use super::writer::{self, Job};
 use crate::cli::RevokeArgs;
 use crate::error::Result;
 use crate::plan::invocation::Verb;
-use crate::plan::options::{End, Options, Renew};
+use crate::plan::options::{Chosen, End, Options, Renew};
 use crate::repo::Repository;
 use crate::ui::{Ui, interrupt};
 use crate::world::World;
@@ -20,7 +20,7 @@ use crate::world::World;
 pub async fn run(args: &RevokeArgs, ui: Ui, world: &World) -> Result<Exit> {
     interrupt::before_any_effect();
     let repo = Rc::new(Repository::discover(&world.directory)?);
-    let end = if args.orphans { End::Nothing } else { End::These(args.token.iter().cloned().collect()) };
+    let end = if args.orphans { End::Nothing } else { End::These(Chosen::named(&args.token)) };
     let orphans = args.orphans.then_some(args.older_than);
     let (verb, renew, force) = (Verb::Revoke, Renew::Nothing, args.force);
     let options = Options { verb, renew, force, end, orphans, ..args.write.options() };

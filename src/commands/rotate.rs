@@ -101,7 +101,7 @@ fn still_leaked(error: Error, what: String, environment: &str, key: Option<Strin
     let error = error.because(what);
     let current = key.filter(|_| error.kind() != Kind::HalfWay);
     let error = current.into_iter().fold(error, |error, key| {
-        let end = End::These([key].into());
+        let end = End::These(Chosen::from_iter([key]));
         let revoke = Options { verb: Verb::Revoke, renew: Renew::Nothing, end, ..Options::default() };
         error.hint(format!("without a successor, it ends with: {}", revoke.command(environment)))
     });
@@ -118,7 +118,7 @@ fn leaked_value(ui: Ui, world: &World) -> Result<Secret> {
 }
 
 fn renew(args: &RotateArgs) -> Renew {
-    let chosen: Chosen = args.token.iter().cloned().collect();
+    let chosen = Chosen::named(&args.token);
     if args.due { Renew::Due(chosen) } else { Renew::Now(chosen) }
 }
 

@@ -47,9 +47,14 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The command that does what was asked for in one environment, for these entries of it; none: for all.
-    fn again(&self, environment: &str, keys: &[&str]) -> String {
-        (self.options)(environment).command(environment).only(keys).to_string()
+    /// The command that does what was asked for in one environment.
+    fn again(&self, environment: &str) -> String {
+        (self.options)(environment).command(environment).to_string()
+    }
+
+    /// The same for these entries of it only.
+    fn again_for(&self, environment: &str, keys: &BTreeSet<&str>) -> String {
+        (self.options)(environment).command(environment).only(keys.iter().copied()).to_string()
     }
 }
 
@@ -288,12 +293,11 @@ impl Run<'_> {
         let arrives_upstream = delivery.map_or(Ok(false), |delivery| delivery.arrives_upstream())?;
         let options = (self.job.options)(&environment.name);
         let options = shown.map_or_else(|| options.clone(), |shown| options.still(shown));
-        let wish = Wish { arrives_upstream, ..Wish::of(&options) };
-        let (mut ground, mut observed) =
+        let by_hand = self.job.pasted.as_ref().is_some_and(|pasted| pasted.made_now);
+        let leaked = self.job.leaked.clone();
+        let wish = Wish { arrives_upstream, by_hand, leaked, ..Wish::of(&options) };
+        let (mut ground, observed) =
             observe::environment(environment, repo, client, self.world, wish).await?;
-        observed.personal_by_api &= !self.job.pasted.as_ref().is_some_and(|pasted| pasted.made_now);
-        ground.leaked.clone_from(&self.job.leaked);
-        observed.by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
         let plan = plan(&ground.environment, &observed, &options)?;
         owners::confirm(&ground, &plan).await?;
         ground.delivery = delivery.cloned();
@@ -410,7 +414,7 @@ impl Failed {
     fn error(self, done: &[Done], job: &Job<'_>) -> Option<Error> {
         let only = job.environments.len() == 1;
         let names = self.errors.iter().map(|(name, _)| name).chain(&self.rest).filter(|_| !only);
-        let commands: Vec<String> = names.map(|name| job.again(name, &[])).collect();
+        let commands: Vec<String> = names.map(|name| job.again(name)).collect();
         let something = done.iter().any(|done| !done.is_nothing());
         let mut errors = self
             .errors
@@ -478,7 +482,6 @@ fn refused(done: &[Done], job: &Job<'_>) -> Option<Error> {
     let error = Error::new(Kind::HalfWay, what).because(format!("{}: {}", first.key, first.why));
     Some(all.iter().fold(error, |error, done| {
         let keys: BTreeSet<&str> = done.refused.iter().map(|refused| refused.key.as_str()).collect();
-        let keys: Vec<&str> = keys.into_iter().collect();
-        error.hint(format!("for the rest: {}", job.again(&done.environment, &keys)))
+        error.hint(format!("for the rest: {}", job.again_for(&done.environment, &keys)))
     }))
 }

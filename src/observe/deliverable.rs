@@ -23,7 +23,7 @@ pub fn check(repo: &Repository, environment: &Environment, way: Way) -> Result<(
             .because("the profile says `commit: false`".to_owned())
             .hint(format!("run without {option}")));
     }
-    let named = environment.secrets.iter().filter(|_| !environment.is_unlisted());
+    let named = environment.secrets.iter().filter(|_| !environment.is_unlisted);
     let templates = named.map(|secrets| format!("templates/{}", secrets.template));
     for path in templates.chain([environment.path.clone(), POLICY.to_owned()]) {
         let path = RelPath::new(&path)?;

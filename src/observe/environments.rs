@@ -83,7 +83,7 @@ fn unknown(repo: &Repository, name: &str) -> Result<Error> {
 /// # Errors
 /// Where there is none, or it is not one.
 pub fn template(repo: &Repository, secrets: &SecretsFile, environment: &Environment) -> Result<Template> {
-    if environment.is_unlisted() {
+    if environment.is_unlisted {
         return Ok(Template::without_leaves(&secrets.file));
     }
     let path = RelPath::new(&format!("templates/{}", secrets.template))?;

@@ -115,6 +115,12 @@ pub struct Leaked {
 }
 
 impl Ground {
+    /// GitLab's time, or this machine's where it has not said any yet.
+    #[must_use]
+    pub fn now(&self, world: &World) -> jiff::Timestamp {
+        self.client.server_time().unwrap_or_else(|| world.effects().now())
+    }
+
     /// Identifies the lock entry that a mint is planned on.
     #[must_use]
     pub fn planned_on(&self, key: &str) -> Option<String> {
@@ -129,7 +135,7 @@ impl Ground {
 }
 
 /// What to look at besides what is always looked at.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// Compare the template's other leaves too.
     pub sync_template: bool,
@@ -141,6 +147,10 @@ pub struct Wish {
     pub orphans: bool,
     /// What is committed will be upstream when the run ends.
     pub arrives_upstream: bool,
+    /// A person makes personal tokens by hand, even where GitLab would make them by API.
+    pub by_hand: bool,
+    /// A token that leaked, whose value is at hand.
+    pub leaked: Option<Leaked>,
 }
 
 impl Wish {
@@ -152,7 +162,7 @@ impl Wish {
             revokes: options.revokes(),
             values: options.end != End::Nothing,
             orphans: options.orphans.is_some(),
-            arrives_upstream: false,
+            ..Self::default()
         }
     }
 }
@@ -219,33 +229,7 @@ pub async fn environment(
     current_anywhere.extend(lock.current_at(&environment.gitlab));
     current_anywhere.extend(environments::current_ids(&repo, &environment.gitlab)?);
     current_anywhere.extend(view.lock.current_at(&environment.gitlab));
-    let mut observed = Observed {
-        by_value: BTreeSet::new(),
-        minted_elsewhere: elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?,
-        now: client.server_time().unwrap_or_else(|| world.effects().now()),
-        operator,
-        lock: lock.clone(),
-        lock_path: lock_path.to_string(),
-        moved,
-        gone,
-        orphans,
-        owners,
-        live,
-        files: states,
-        at_hand,
-        pending,
-        left,
-        upstream: view.lock,
-        superseded_since: view.superseded_since,
-        upstream_unknown: view.unknown,
-        current_anywhere,
-        current_elsewhere,
-        retiring: replay.retiring.clone(),
-        branches,
-        personal_by_api: user.as_ref().is_some_and(|user| user.is_admin),
-        new_readers: new_readers(&files, view.policy.as_deref()),
-        arrives_upstream: wish.arrives_upstream,
-    };
+    let minted_elsewhere = elsewhere::minted(&environment.name, &lock_path, &live, &repo, &head)?;
     let journal = interrupted::journal_path(&repo, &environment.name);
     let ground = Ground {
         environment,
@@ -260,10 +244,38 @@ pub async fn environment(
         replay,
         active,
         pasted: Vec::new(),
-        leaked: None,
+        leaked: wish.leaked,
         delivery: None,
     };
-    observed.by_value = former::with_value(&ground, wish.revokes, world)?;
+    let mut by_value = former::with_value(&ground, wish.revokes, world)?;
+    by_value.extend(ground.leaked.as_ref().map(|leaked| leaked.id));
+    let observed = Observed {
+        by_value,
+        minted_elsewhere,
+        now: ground.now(world),
+        operator,
+        lock: ground.lock.clone(),
+        lock_path: ground.lock_path.to_string(),
+        moved,
+        gone,
+        orphans,
+        owners,
+        live,
+        files: states,
+        at_hand,
+        pending,
+        left,
+        upstream: view.lock,
+        superseded_since: view.superseded_since,
+        upstream_unknown: view.unknown,
+        current_anywhere,
+        current_elsewhere,
+        retiring: ground.replay.retiring.clone(),
+        branches,
+        personal_by_api: !wish.by_hand && user.as_ref().is_some_and(|user| user.is_admin),
+        new_readers: new_readers(&ground.files, view.policy.as_deref()),
+        arrives_upstream: wish.arrives_upstream,
+    };
     Ok((ground, observed))
 }
 

@@ -70,7 +70,8 @@ pub fn find(repo: &Repository, name: &str) -> Result<Option<Environment>> {
         }
     }
     let path = format!("environments/{name}.yaml");
-    Ok(Some(Environment { name: name.to_owned(), path, gitlab, secrets, tokens: Vec::new() }))
+    let name = name.to_owned();
+    Ok(Some(Environment { name, path, gitlab, secrets, tokens: Vec::new(), is_unlisted: true }))
 }
 
 /// Locks that name tokens of environments without a profile: as the work tree has them, or HEAD, where an interrupted run of

@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
+use super::fate::{Entry, Fate, current};
 use super::observed::{Observed, Outcome, Pending};
 use super::options::Options;
-use super::provision::{Entry, Fate, current};
 use super::recover::is_young;
 use super::{Note, Reason};
 use crate::journal::WATCH;

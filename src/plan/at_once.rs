@@ -3,7 +3,7 @@
 
 use super::invocation::Verb;
 use super::observed::{Live, Observed, Outcome, Pending};
-use super::options::{Options, Renew};
+use super::options::{Chosen, Options, Renew};
 use super::retire::{Stands, ours};
 use super::{Note, Once, Plan, Retire, Step, Why};
 use crate::instance::Instance;
@@ -206,7 +206,7 @@ impl View<'_> {
             return format!("upstream has its successor: git pull, then {}", resume.command(environment));
         }
         let way = after_a_push.then_some(super::deliver::Way::Push);
-        let renew = Renew::Now([key.to_owned()].into());
+        let renew = Renew::Now(Chosen::from_iter([key.to_owned()]));
         let rotate = Options { verb: Verb::Rotate, renew, way, ..Options::default() };
         format!(
             "it is revoked where the lock has its successor, or replaced and revoked here by {}",
@@ -218,10 +218,8 @@ impl View<'_> {
 /// The tokens that get a successor in this run and live on beside it, with the keys of their entries.
 fn replaced(plan: &Plan) -> impl Iterator<Item = (&str, TokenId)> {
     plan.steps.iter().filter_map(|step| match step {
-        Step::Mint(mint) | Step::Paste(mint) if mint.rotates.is_none() => {
-            Some((mint.key.as_str(), mint.replaces?))
-        }
-        Step::Finish { key, replaces, rotated: false, .. } => Some((key.as_str(), (*replaces)?)),
+        Step::Mint(mint) | Step::Paste(mint) => Some((mint.key.as_str(), mint.takes_over().living()?)),
+        Step::Finish { key, takes_over, .. } => Some((key.as_str(), takes_over.living()?)),
         _ => None,
     })
 }

@@ -21,7 +21,7 @@ pub(super) fn entries(environment: &Environment, observed: &Observed, options: &
         End::These(chosen) => {
             let begun = observed.pending.iter().map(|pending| &pending.intent.key);
             let all = locked.chain(begun);
-            all.filter(|key| chosen.is_empty() || chosen.contains(*key)).cloned().collect()
+            all.filter(|key| chosen.has(key)).cloned().collect()
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn left_behind(environment: &Environment, observed: &Observed, option
     let gone = observed.lock.tokens.iter().filter(|(key, _)| environment.token(key).is_none());
     let profile = &environment.path;
     gone.map(|(key, entry)| {
-        if environment.is_unlisted() {
+        if environment.is_unlisted {
             return Note::attention(format!(
                 "{profile} is not there, and token {} of {key} is still in {}: provision revoke --env {name} ends it; where \
                  {name} was renamed, rename its lock too",

@@ -19,7 +19,7 @@ pub enum PlanError {
         differences: Vec<String>,
     },
     /// The lock names a token that is not the one it describes.
-    #[error("the lock's token {id} of {key} is another one at GitLab: {why}")]
+    #[error("the lock's token {id} of {key} is another one: {why}")]
     NotOurs {
         /// Key of the entry.
         key: String,

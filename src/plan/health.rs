@@ -1,5 +1,6 @@
 //! Whether one entry's current token is what the profile asks for, and if not, why.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -42,33 +43,70 @@ pub fn reasons(
     Ok(reasons)
 }
 
-/// What shows that GitLab's record is not of the token that the lock describes.
-pub(super) fn foreign(entry: &lock::Entry, record: &Record) -> Option<String> {
-    if record.name != entry.name {
-        return Some(format!("its name is \"{}\", not \"{}\"", record.name, entry.name));
-    }
-    if record.created_at != entry.created {
-        return Some(format!("it was made at {}, not at {}", record.created_at, entry.created));
-    }
-    match &entry.mark {
-        Some(mark) if record.description.is_some() && !record.carries(mark) => {
-            Some("its description does not have the lock's mark".to_owned())
-        }
-        _ => None,
+/// What shows that GitLab's record is not of the token that the lock describes. A GitLab before 17.7 keeps no description, so
+/// that one without any says nothing.
+fn foreign(entry: &lock::Entry, record: &Record) -> Option<String> {
+    let known = entry.known();
+    match known.mark {
+        Some(_) if record.description.is_some() => known.contradiction(record),
+        Some(_) | None => known.difference(record),
     }
 }
 
 fn end_of_life(token: &Token, record: &Record, today: Date) -> Option<Reason> {
-    if record.revoked {
-        return Some(Reason::Revoked);
+    match Life::of(record, Some(token), today) {
+        Life::Lives => None,
+        Life::Due { expires, since } => Some(Reason::Due { expires, since }),
+        Life::Expired { on } => Some(Reason::Expired { on }),
+        Life::Revoked => Some(Reason::Revoked),
     }
-    let expires = record.expires_at?;
-    if expires <= today || !record.active {
-        return Some(Reason::Expired { on: expires });
+}
+
+/// How far a token has come in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It is not due yet.
+    Lives,
+    /// It is to be replaced.
+    Due {
+        /// First day on which it no longer works.
+        expires: Date,
+        /// From which day on it counts as due.
+        since: Date,
+    },
+    /// It has come to its end.
+    Expired {
+        /// First day on which it no longer worked.
+        on: Date,
+    },
+    /// It was withdrawn.
+    Revoked,
+}
+
+impl Life {
+    /// As GitLab says. `token` is the entry of the profile, which says when it is due; without one it never is.
+    #[must_use]
+    pub fn of(record: &Record, token: Option<&Token>, today: Date) -> Self {
+        match record.expires_at {
+            _ if record.revoked => Self::Revoked,
+            Some(on) if !record.active => Self::Expired { on },
+            expires => Self::by_dates(record.created_at, expires, token, today),
+        }
     }
-    let created = record.created_at.to_zoned(TimeZone::UTC).date();
-    let since = token.due_on(created, expires);
-    (since <= today).then_some(Reason::Due { expires, since })
+
+    /// As far as the dates say, which the lock has too.
+    #[must_use]
+    pub fn by_dates(created: Timestamp, expires: Option<Date>, token: Option<&Token>, today: Date) -> Self {
+        let Some(expires) = expires else { return Self::Lives };
+        if expires <= today {
+            return Self::Expired { on: expires };
+        }
+        let since = token.map(|token| token.due_on(created.to_zoned(TimeZone::UTC).date(), expires));
+        match since {
+            Some(since) if since <= today => Self::Due { expires, since },
+            Some(_) | None => Self::Lives,
+        }
+    }
 }
 
 fn changes(token: &Token, owner: &Owner, entry: &lock::Entry, record: &Record) -> Vec<Reason> {

@@ -40,7 +40,7 @@ impl fmt::Display for Verb {
 pub struct Invocation<'a> {
     options: &'a Options,
     environment: &'a str,
-    only: Vec<&'a str>,
+    only: Option<Vec<&'a str>>,
 }
 
 impl Options {
@@ -53,31 +53,22 @@ impl Options {
     /// The command that does this for one environment.
     #[must_use]
     pub fn command<'a>(&'a self, environment: &'a str) -> Invocation<'a> {
-        Invocation { options: self, environment, only: Vec::new() }
-    }
-
-    /// The entries that were named, for commands that take names.
-    fn named(&self) -> Option<&Chosen> {
-        match (&self.renew, &self.end) {
-            (Renew::Now(chosen) | Renew::Still { chosen, .. } | Renew::Due(chosen), _)
-            | (_, End::These(chosen)) => Some(chosen),
-            _ => None,
-        }
+        Invocation { options: self, environment, only: None }
     }
 }
 
 impl<'a> Invocation<'a> {
-    /// For these of the chosen entries only, where the command takes names; none: for all of them.
+    /// For these of the chosen entries only, where the command takes names.
     #[must_use]
-    pub fn only(self, keys: &[&'a str]) -> Self {
-        Self { only: keys.to_vec(), ..self }
+    pub fn only(self, keys: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { only: Some(keys.into_iter().collect()), ..self }
     }
 
     fn keys(&self) -> Vec<String> {
-        match self.options.named() {
-            Some(named) if self.only.is_empty() => named.iter().map(word).collect(),
-            Some(_) => self.only.iter().map(word).collect(),
-            None => Vec::new(),
+        match (self.options.named(), &self.only) {
+            (Some(_), Some(only)) => only.iter().map(word).collect(),
+            (Some(Chosen::These(keys)), None) => keys.iter().map(word).collect(),
+            (Some(Chosen::All) | None, _) => Vec::new(),
         }
     }
 }
@@ -146,10 +137,7 @@ mod tests {
                 Options { overlap, force: true, way: Some(Way::MergeRequest), ..rotate.clone() },
                 "provision rotate --env qa --token a,b --overlap 48h --force --mr",
             ),
-            (
-                Options { renew: Renew::Due(Chosen::new()), ..rotate.clone() },
-                "provision rotate --env qa --due",
-            ),
+            (Options { renew: Renew::Due(Chosen::All), ..rotate.clone() }, "provision rotate --env qa --due"),
             (Options { renew: leaked, ..rotate }, "provision rotate --env qa --leaked"),
             (
                 Options { end: End::These(these(&["a"])), ..revoke.clone() },
@@ -168,14 +156,14 @@ mod tests {
 
     #[test]
     fn only_what_failed_is_named_where_the_command_takes_names() {
-        let all = Options { verb: Verb::Rotate, renew: Renew::Due(Chosen::new()), ..Options::default() };
-        assert_eq!(all.command("qa").only(&["t1"]).to_string(), "provision rotate --env qa --token t1 --due");
+        let all = Options { verb: Verb::Rotate, renew: Renew::Due(Chosen::All), ..Options::default() };
+        assert_eq!(all.command("qa").only(["t1"]).to_string(), "provision rotate --env qa --token t1 --due");
         let revoke = Options { verb: Verb::Revoke, renew: Renew::Nothing, ..Options::default() };
         let orphans = Options { orphans: Some(SignedDuration::from_hours(24)), ..revoke.clone() };
-        let command = orphans.command("qa").only(&["t1"]).to_string();
+        let command = orphans.command("qa").only(["t1"]).to_string();
         assert_eq!(command, "provision revoke --env qa --orphans --older-than 24h");
         let these = Options { end: End::These(these(&["t1", "t2"])), ..revoke };
-        assert_eq!(these.command("qa").only(&["t2"]).to_string(), "provision revoke --env qa --token t2");
-        assert_eq!(Options::default().command("qa").only(&["t1"]).to_string(), "provision --env qa");
+        assert_eq!(these.command("qa").only(["t2"]).to_string(), "provision revoke --env qa --token t2");
+        assert_eq!(Options::default().command("qa").only(["t1"]).to_string(), "provision --env qa");
     }
 }

@@ -76,8 +76,37 @@ pub enum End {
     These(Chosen),
 }
 
-/// Entries by their keys; empty: all.
-pub type Chosen = BTreeSet<String>;
+/// Entries by their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// Every one.
+    All,
+    /// These; where there are none, none.
+    These(BTreeSet<String>),
+}
+
+impl Chosen {
+    /// What a command line chooses that may name entries: all, where it names none.
+    #[must_use]
+    pub fn named(keys: &[String]) -> Self {
+        if keys.is_empty() { Self::All } else { keys.iter().cloned().collect() }
+    }
+
+    /// Whether this entry is one of them.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(keys) => keys.contains(key),
+        }
+    }
+}
+
+impl FromIterator<String> for Chosen {
+    fn from_iter<I: IntoIterator<Item = String>>(keys: I) -> Self {
+        Self::These(keys.into_iter().collect())
+    }
+}
 
 /// `--overlap`.
 #[derive(Clone, Debug)]
@@ -168,13 +197,18 @@ impl Options {
         Self { renew, ..self.clone() }
     }
 
+    /// The entries that were chosen, where the command is one that may name them.
+    pub(super) fn named(&self) -> Option<&Chosen> {
+        match (&self.end, &self.renew) {
+            (End::These(chosen), _)
+            | (_, Renew::Now(chosen) | Renew::Still { chosen, .. } | Renew::Due(chosen)) => Some(chosen),
+            (End::Nothing | End::Pruned, Renew::Unhealthy | Renew::Leaked { .. } | Renew::Nothing) => None,
+        }
+    }
+
     /// Whether every entry that was named is there.
     pub(super) fn check(&self, environment: &Environment, lock: &Lock) -> Result<(), PlanError> {
-        let keys = match (&self.end, &self.renew) {
-            (End::These(keys), _) => keys,
-            (_, Renew::Now(keys) | Renew::Due(keys) | Renew::Still { chosen: keys, .. }) => keys,
-            _ => return Ok(()),
-        };
+        let Some(Chosen::These(keys)) = self.named() else { return Ok(()) };
         let is_locked = |key: &String| self.end != End::Nothing && lock.tokens.contains_key(key);
         let unknown = keys.iter().find(|key| environment.token(key).is_none() && !is_locked(key));
         unknown.map_or(Ok(()), |key| {
@@ -190,15 +224,13 @@ impl Options {
 impl Renew {
     /// Whether a person named this entry, or all, to get a successor now.
     pub(super) fn chooses(&self, key: &str) -> bool {
-        matches!(self, Self::Now(chosen) | Self::Still { chosen, .. } if chosen.is_empty() || chosen.contains(key))
+        matches!(self, Self::Now(chosen) | Self::Still { chosen, .. } if chosen.has(key))
     }
 
     /// Whether a person named this entry, or all, whatever is to be done about it.
     fn is_about(&self, key: &str) -> bool {
         match self {
-            Self::Now(chosen) | Self::Still { chosen, .. } | Self::Due(chosen) => {
-                chosen.is_empty() || chosen.contains(key)
-            }
+            Self::Now(chosen) | Self::Still { chosen, .. } | Self::Due(chosen) => chosen.has(key),
             Self::Unhealthy | Self::Leaked { .. } | Self::Nothing => false,
         }
     }
@@ -210,17 +242,16 @@ impl Renew {
         entry: Option<&lock::Entry>,
         found: &[Reason],
     ) -> Vec<Reason> {
-        let is_chosen = |keys: &Chosen| keys.is_empty() || keys.contains(&token.key);
         let asked = || if found.is_empty() { vec![Reason::Asked] } else { found.to_vec() };
         match self {
             Self::Unhealthy => found.to_vec(),
-            Self::Now(chosen) if is_chosen(chosen) => asked(),
+            Self::Now(chosen) if chosen.has(&token.key) => asked(),
             Self::Still { chosen, replaced }
-                if is_chosen(chosen) && entry.is_none_or(|entry| replaced.contains(&entry.id)) =>
+                if chosen.has(&token.key) && entry.is_none_or(|entry| replaced.contains(&entry.id)) =>
             {
                 asked()
             }
-            Self::Due(chosen) if is_chosen(chosen) && found.iter().any(Reason::is_end_of_life) => {
+            Self::Due(chosen) if chosen.has(&token.key) && found.iter().any(Reason::is_end_of_life) => {
                 found.to_vec()
             }
             Self::Leaked { id, .. } if entry.is_some_and(|entry| entry.id == *id) => {

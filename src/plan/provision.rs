@@ -6,40 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::observed::{FileState, Leaf, Live, Observed, Pending, Slot, SlotState};
+use super::fate::{self, Entry, Fate, current};
+use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
 use super::options::{End, Options, Renew};
 use super::recover::{Recovery, decide};
 use super::{
-    AskedExpiry, Healthy, Mint, Note, Plan, PlanError, Reason, Revoke, Step, Why, again, at_once, end,
-    health, orphans, retire, write,
+    Note, Plan, PlanError, Reason, Revoke, Step, Why, again, at_once, end, health, orphans, retire, write,
 };
-use crate::profile::{Environment, Expires, Strategy, Token};
-use crate::token::{Kind, Known, Owner, TokenId};
-
-/// What becomes of one entry.
-pub(super) enum Fate {
-    /// Nothing is wrong with it.
-    Healthy,
-    /// It is not looked after in this run.
-    Left,
-    /// Its slots are written again.
-    Render(Slot),
-    /// It gets a successor.
-    Mint(Vec<Reason>),
-    /// It gets the one that an interrupted run made.
-    Finish(Box<Step>),
-    /// It gets one made out of the one whose value an interrupted run lost.
-    Rotate(Known),
-}
-
-/// One entry of the profile on its way into the plan.
-pub(super) struct Entry<'a> {
-    pub(super) token: &'a Token,
-    pub(super) owner: &'a Owner,
-    pub(super) fate: Fate,
-    /// Marks of rotations without an answer that another one settles.
-    pub(super) settles: Vec<String>,
-}
+use crate::profile::{Environment, Token};
+use crate::token::TokenId;
 
 /// Plans one environment.
 ///
@@ -72,35 +47,9 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     plan.steps.extend(moved.map(|(from, to)| Step::Move { from: from.clone(), to: to.clone() }));
     provide_values(&mut entries, observed)?;
     made_once(&environment.name, &entries, observed)?;
-    for entry in &mut entries {
-        match std::mem::replace(&mut entry.fate, Fate::Left) {
-            Fate::Left => continue,
-            Fate::Healthy => {
-                plan.healthy.extend(healthy(entry, observed));
-                continue;
-            }
-            Fate::Render(from) => {
-                plan.steps.extend(render(entry, &from, observed));
-                entry.fate = Fate::Render(from);
-            }
-            Fate::Finish(step) => {
-                entry.fate = Fate::Mint(Vec::new());
-                plan.steps.push(*step);
-            }
-            Fate::Mint(because) => {
-                let rotates = rotates(entry, &because, observed)?;
-                plan.notes.extend(another_bot(entry, rotates.as_ref(), observed));
-                let mint = mint(environment, entry, because, rotates, observed, options, today)?;
-                plan.steps.push(mint);
-                entry.fate = Fate::Mint(Vec::new());
-            }
-            Fate::Rotate(lost) => {
-                let because = vec![Reason::Asked];
-                let mint = mint(environment, entry, because, Some(lost), observed, options, today)?;
-                plan.steps.push(mint);
-                entry.fate = Fate::Mint(Vec::new());
-            }
-        }
+    let touched = touched(&entries);
+    for entry in &entries {
+        fate::add(entry, environment, observed, options, today, &mut plan)?;
     }
     if let Renew::Leaked { id, .. } = options.renew
         && !observed.lock.names(id, &environment.gitlab)
@@ -111,7 +60,6 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
         )));
     }
     plan.watched.extend(unsettled(&entries, &plan));
-    let touched = touched(&entries);
     let retirement = if options.commit {
         retire::plan(environment, observed, options, &ending)
     } else {
@@ -388,97 +336,4 @@ fn recover(
         }
     }
     Ok(())
-}
-
-pub(super) fn current(entry: &Entry<'_>, observed: &Observed) -> Option<TokenId> {
-    observed.lock.tokens.get(&entry.token.key).map(|entry| entry.id)
-}
-
-fn healthy(entry: &Entry<'_>, observed: &Observed) -> Option<Healthy> {
-    let id = current(entry, observed)?;
-    let expires = match observed.live.get(&id) {
-        Some(Live::Known(record)) => record.expires_at,
-        _ => None,
-    };
-    Some(Healthy { key: entry.token.key.clone(), id, expires })
-}
-
-fn render(entry: &Entry<'_>, from: &Slot, observed: &Observed) -> Option<Step> {
-    let id = current(entry, observed)?;
-    Some(Step::Render { key: entry.token.key.clone(), id, from: from.clone() })
-}
-
-fn mint(
-    environment: &Environment,
-    entry: &Entry<'_>,
-    because: Vec<Reason>,
-    rotates: Option<Known>,
-    observed: &Observed,
-    options: &Options,
-    today: Date,
-) -> Result<Step, PlanError> {
-    let token = entry.token;
-    let date = token.expires.ask(today).map_err(|error| PlanError::Expiry {
-        profile: environment.path.clone(),
-        key: token.key.clone(),
-        why: error.to_string(),
-    })?;
-    let mint = Mint {
-        key: token.key.clone(),
-        owner: entry.owner.clone(),
-        name: token.name.clone(),
-        role: token.role,
-        scopes: token.scopes.clone(),
-        expires: AskedExpiry {
-            written: token.expires_as_written.clone(),
-            date: date.date(),
-            or_earlier: matches!(token.expires, Expires::Max),
-        },
-        replaces: current(entry, observed),
-        overlap: options.overlap_of(&token.key).map(|overlap| overlap.written.clone()),
-        because,
-        settles: if rotates.is_some() { entry.settles.clone() } else { Vec::new() },
-        rotates,
-    };
-    let by_hand = mint.rotates.is_none() && mint.owner.kind == Kind::Personal && !observed.personal_by_api;
-    Ok(if by_hand { Step::Paste(mint) } else { Step::Mint(mint) })
-}
-
-fn another_bot(entry: &Entry<'_>, rotates: Option<&Known>, observed: &Observed) -> Option<Note> {
-    let token = entry.token;
-    let lost = token.strategy == Strategy::InPlace && rotates.is_none() && current(entry, observed).is_some();
-    lost.then(|| {
-        Note::info(format!(
-            "{} is made anew, with another bot user: GitLab's rotate takes a living token, and changes nothing but its \
-             value and its expiry",
-            token.key
-        ))
-    })
-}
-
-/// The token that GitLab's rotate takes, where the profile wants that and it would do. A token that is dead, or may die of a
-/// request that is still on its way, is never rotated.
-fn rotates(entry: &Entry<'_>, because: &[Reason], observed: &Observed) -> Result<Option<Known>, PlanError> {
-    let token = entry.token;
-    if token.strategy != Strategy::InPlace || !because.iter().all(Reason::is_met_by_rotating) {
-        return Ok(None);
-    }
-    let Some(current) = observed.lock.tokens.get(&token.key) else { return Ok(None) };
-    let Some(Live::Known(record)) = observed.live.get(&current.id) else { return Ok(None) };
-    let may_die = |pending: &Pending| {
-        pending.given_up && pending.intent.rotates.as_ref().is_some_and(|old| old.id == current.id)
-    };
-    if !record.active || observed.pending.iter().any(may_die) {
-        return Ok(None);
-    }
-    let known = current.known();
-    // Its successor is known by the mark that it hands on; its value proves nothing of that one.
-    let proved = match known.contradiction(record) {
-        Some(why) => Err(why),
-        None => retire::ours(known, record, observed, retire::Stands::Current),
-    };
-    match proved {
-        Ok(known) => Ok(Some(known)),
-        Err(why) => Err(PlanError::NotOurs { key: token.key.clone(), id: current.id, why }),
-    }
 }

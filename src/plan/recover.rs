@@ -7,7 +7,7 @@ use super::error::Regain;
 use super::observed::{Elsewhere, Live, Observed, Outcome, Pending};
 use super::options::Options;
 use super::retire::{Stands, ours};
-use super::{Note, Step};
+use super::{Note, Proof, Step, TakesOver};
 use crate::journal::{Intent, WATCH};
 use crate::profile::Token;
 use crate::token::{Kind, Known, Owner, Record, TokenId};
@@ -176,7 +176,7 @@ fn withdraw(pending: &Pending, id: TokenId, why: &str) -> Recovery {
         owner: intent.owner.clone(),
         id,
         mark: intent.mark.clone(),
-        carries: Some(carries(pending)),
+        proof: Proof::Mark(carries(pending)),
         why: why.to_owned(),
     }))
 }
@@ -210,7 +210,7 @@ fn withdraw_recorded(
         owner: owner.clone(),
         id: record.id,
         mark: mark.clone(),
-        carries: None,
+        proof: Proof::Value,
         why: why.to_string(),
     }))
 }
@@ -229,9 +229,11 @@ fn finish(pending: &Pending, record: &Record, observed: &Observed) -> Recovery {
         record: record.clone(),
         mark: intent.mark.clone(),
         carries: carries(pending),
-        replaces: observed.lock.tokens.get(&intent.key).map(|entry| entry.id),
+        takes_over: TakesOver::of(
+            observed.lock.tokens.get(&intent.key).map(|entry| entry.id),
+            intent.rotates.as_ref(),
+        ),
         overlap: intent.overlap.clone(),
-        rotated: intent.rotates.is_some(),
     }))
 }
 

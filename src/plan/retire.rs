@@ -183,7 +183,7 @@ pub(super) fn ours(
 ) -> Result<Known, String> {
     let by_value = known.mark.is_none() && observed.by_value.contains(&known.id);
     let why = untouchable(record.id, observed, stands).or_else(|| match known.contradiction(record) {
-        _ if by_value => known.difference(record).or_else(|| minted_elsewhere(record)),
+        _ if by_value => known.difference(record).or_else(|| mark_of_another(record)),
         Some(why) if known.mark.is_none() => Some(format!(
             "{why}; who has its value ends it with provision rotate --leaked, else revoke it at GitLab"
         )),
@@ -192,7 +192,8 @@ pub(super) fn ours(
     why.map_or(Ok(known), Err)
 }
 
-fn minted_elsewhere(record: &Record) -> Option<String> {
+/// A token that `provision` has minted has a mark, which is in the lock of its entry.
+fn mark_of_another(record: &Record) -> Option<String> {
     let entry = record.description.as_deref().and_then(minted_for)?;
     Some(format!("at GitLab it was minted by provision for {entry}, and the lock has no mark"))
 }

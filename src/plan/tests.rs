@@ -7,9 +7,10 @@ use jiff::civil::date;
 
 use super::deliver::Waiting;
 use super::observed::{FileState, Leaf, Live, Observed, Slot, SlotState};
-use super::options::{Options, Overlap, Renew};
+use super::options::{Chosen, End, Options, Overlap, Renew};
 use super::provision::plan;
 use super::{Plan, PlanError, Readers, Step};
+use crate::checks;
 use crate::journal::description;
 use crate::lock::{self, Lock};
 use crate::profile::Environment;
@@ -17,6 +18,7 @@ use crate::sops;
 use crate::token::{Kind, Owner, Record, Role, Scopes, TokenId};
 
 mod by_hand;
+mod next_lock;
 mod recovery;
 mod retiring;
 
@@ -200,6 +202,28 @@ fn what_waits_to_be_pushed_is_a_step_unless_a_commit_takes_it_along() {
     let mut plan = planned(&observed);
     plan.push_waiting(waiting);
     assert!(plan.commits() && !verbs(&plan).iter().any(|verb| verb.starts_with("push")));
+}
+
+#[test]
+fn a_token_that_gitlab_calls_inactive_has_ended_whatever_its_date_says() {
+    let mut observed = healthy();
+    let inactive = Record { active: false, ..record(42) };
+    observed.live.insert(TokenId(42), Live::Known(inactive));
+    assert!(verbs(&planned(&observed))[0].starts_with("mint backstage in place of 42: "));
+    let environment = environment(PROFILE);
+    let rows = checks::status(&environment, None, &observed.lock, Some(&observed.live), date(2026, 12, 1));
+    assert_eq!(rows[0].state, checks::State::Expired);
+}
+
+#[test]
+fn a_choice_that_comes_to_nothing_is_not_all() {
+    let nothing = || Chosen::These(BTreeSet::new());
+    for (renew, end) in [(Renew::Nothing, End::These(nothing())), (Renew::Now(nothing()), End::Nothing)] {
+        let options = Options { renew, end, ..Options::default() };
+        assert!(plan(&environment(PROFILE), &healthy(), &options).unwrap().is_empty());
+    }
+    let all = Options { renew: Renew::Nothing, end: End::These(Chosen::All), ..Options::default() };
+    assert!(!plan(&environment(PROFILE), &healthy(), &all).unwrap().is_empty());
 }
 
 #[test]
@@ -403,7 +427,7 @@ fn what_is_said_of_one_token_is_not_said_of_the_superseded_ones_of_another() {
         let options = Options { renew, overlap, force: true, ..Options::default() };
         verbs(&plan(&environment, &observed, &options).unwrap())
     };
-    let only = |key: &str| BTreeSet::from([key.to_owned()]);
+    let only = |key: &str| Chosen::from_iter([key.to_owned()]);
     for renew in [Renew::Now(only("other")), Renew::Due(only("other"))] {
         let steps = hurried(renew);
         assert!(!steps.contains(&"retire 41".to_owned()), "{steps:?}");

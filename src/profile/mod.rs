@@ -34,6 +34,8 @@ pub struct Environment {
     pub secrets: Vec<SecretsFile>,
     /// Its tokens in the order of the profile; at least one, but where the profile is gone.
     pub tokens: Vec<Token>,
+    /// Whether it has no profile any more: what is known of it is what its locks remember.
+    pub is_unlisted: bool,
 }
 
 /// One SOPS-encrypted file of an environment.
@@ -120,12 +122,6 @@ impl Environment {
     #[must_use]
     pub fn outside_git(&self) -> Option<&SecretsFile> {
         self.secrets.iter().find(|secrets| !secrets.commit)
-    }
-
-    /// Whether it has no profile any more: what is known of it is what its locks remember.
-    #[must_use]
-    pub fn is_unlisted(&self) -> bool {
-        self.tokens.is_empty()
     }
 
     /// The entry with this key.

@@ -66,6 +66,7 @@ fn environment(reader: &mut Reader, root: Node<'_>, name: &str, path: &str) -> O
         gitlab: gitlab?,
         secrets: secrets?,
         tokens: tokens?,
+        is_unlisted: false,
     })
 }
 

@@ -67,9 +67,9 @@ fn describe(step: &Step, ending: &BTreeSet<TokenId>) -> (&'static str, Vec<Strin
         Step::Withdraw { key, id, why, .. } => {
             ("withdraw", vec![format!("token {id}, made for {key} by an interrupted run: {why}")])
         }
-        Step::Finish { key, record, replaces, rotated, .. } => {
+        Step::Finish { key, record, takes_over, .. } => {
             let mut lines = vec![format!("{key} with token {}, made by an interrupted run", record.id)];
-            lines.extend(superseded(*replaces).filter(|_| !rotated));
+            lines.extend(superseded(takes_over.living()));
             ("finish", lines)
         }
         Step::Render { key, id, from } => (

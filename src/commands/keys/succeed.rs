@@ -38,7 +38,7 @@ pub(super) struct Rotation<'a> {
 /// What is rotated.
 struct Chose {
     environments: Vec<Environment>,
-    keys: BTreeMap<String, Chosen>,
+    keys: BTreeMap<String, BTreeSet<String>>,
     /// Environments whose tokens wait: who leaves may know the data key of this file.
     wait: BTreeMap<String, String>,
 }
@@ -190,9 +190,9 @@ impl<'a> Rotation<'a> {
     }
 
     /// The options for an environment of which these tokens are rotated; `None`: what an interrupted run left is finished.
-    fn options(&self, keys: Option<&Chosen>) -> Options {
+    fn options(&self, keys: Option<&BTreeSet<String>>) -> Options {
         let (verb, renew) = match keys {
-            Some(keys) => (Verb::Rotate, Renew::Now(keys.clone())),
+            Some(keys) => (Verb::Rotate, Renew::Now(Chosen::These(keys.clone()))),
             None => (Verb::Resume, Renew::Nothing),
         };
         Options { verb, renew, ..self.options.clone() }

@@ -55,7 +55,7 @@ fn listed() -> (Environment, Observed) {
 fn a_leaf_that_takes_an_awaited_value_too_is_named() {
     let (environment, mut observed) = listed();
     let rotate =
-        Options { renew: Renew::Now(BTreeSet::from(["backstage".to_owned()])), ..Options::default() };
+        Options { renew: Renew::Now(Chosen::from_iter(["backstage".to_owned()])), ..Options::default() };
     let refusal = |observed: &Observed| plan(&environment, observed, &rotate).unwrap_err().to_string();
     assert_eq!(
         refusal(&observed),

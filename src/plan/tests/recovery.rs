@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::journal::Intent;
-use crate::plan::Regain;
 use crate::plan::deliver::Way;
 use crate::plan::observed::{Elsewhere, Outcome, Pending};
-use crate::plan::options::End;
+use crate::plan::{Proof, Regain};
 
 pub(super) fn pending(outcome: Outcome) -> Pending {
     Pending {
@@ -100,6 +99,14 @@ fn a_recorded_value_is_withdrawn_where_anything_else_holds() {
 }
 
 #[test]
+fn a_plan_says_in_json_whose_place_a_token_takes() {
+    let mut first = fresh();
+    first.pending = vec![pending(recorded())];
+    let steps = serde_json::to_value(&planned(&first).steps).unwrap();
+    assert_eq!((&steps[0]["step"], steps[0].get("replaces")), (&"finish".into(), None), "{steps}");
+}
+
+#[test]
 fn a_run_that_had_committed_leaves_nothing_to_do() {
     let mut observed = healthy();
     observed.pending = vec![pending(Outcome::Recorded { record: record(42), opens: true, committed: false })];
@@ -119,7 +126,10 @@ fn the_successor_that_a_run_finishes_is_no_orphan() {
         vec![crate::plan::observed::Orphan { key: "backstage".to_owned(), token, last_used: None }];
     let orphans = Some(jiff::SignedDuration::ZERO);
     let options = Options { renew: Renew::Nothing, orphans, ..Options::default() };
-    let verbs = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
+    let shown = serde_json::to_value(&plan.steps[0]).unwrap();
+    assert_eq!((&shown["step"], &shown["rotates"]), (&"finish".into(), &42.into()), "{shown}");
+    let verbs = verbs(&plan);
     assert_eq!(verbs[0], "finish with 50");
     assert!(!verbs.iter().any(|verb| verb.starts_with("revoke")), "{verbs:?}");
 }
@@ -181,7 +191,7 @@ fn a_recorded_token_without_a_mark_ends_itself_where_its_value_opens_and_is_name
     let mut observed = fresh();
     observed.pending = vec![Pending { elsewhere: Some(Elsewhere::Branch), ..pending(without_a_mark(true)) }];
     let plan = planned(&observed);
-    assert!(matches!(&plan.steps[0], Step::Withdraw { carries: None, id: TokenId(50), .. }));
+    assert!(matches!(&plan.steps[0], Step::Withdraw { proof: Proof::Value, id: TokenId(50), .. }));
     observed.pending = vec![pending(without_a_mark(false))];
     let plan = planned(&observed);
     assert_eq!(verbs(&plan)[0], "mint backstage: it does not exist yet");
@@ -220,7 +230,7 @@ fn what_is_revoked_is_not_finished_first() {
     second.intent.key = "mirror".to_owned();
     observed.pending = vec![pending(recorded()), second];
     let revoking = |keys: &[&str]| {
-        let end = End::These(keys.iter().map(|key| (*key).to_owned()).collect());
+        let end = End::These(Chosen::named(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>()));
         let options = Options { renew: Renew::Nothing, end, ..Options::default() };
         verbs(&plan(&environment(&two), &observed, &options).unwrap())
     };
@@ -245,7 +255,7 @@ fn unanswered() -> Observed {
 
 #[test]
 fn a_rotation_without_an_answer_is_settled_by_another_one_and_by_nothing_else() {
-    let forced = Options { renew: Renew::Now(BTreeSet::new()), force: true, ..Options::default() };
+    let forced = Options { renew: Renew::Now(Chosen::All), force: true, ..Options::default() };
     let in_place = environment(&format!("{PROFILE}    strategy: in-place\n"));
     let rotated = plan(&in_place, &unanswered(), &forced).unwrap();
     assert_eq!(rotated.mints().next().unwrap().settles, ["pv-9"]);

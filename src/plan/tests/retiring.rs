@@ -116,8 +116,10 @@ fn only_the_named_entry_is_revoked_at_once() {
     });
     let overlap = || Some(Overlap { written: "0s".to_owned(), span: jiff::Span::new() });
     let leaked = Renew::Leaked { id: TokenId(42), last_used: None };
-    let cases =
-        [(Renew::Now(BTreeSet::from(["backstage".to_owned()])), overlap(), Some("0s")), (leaked, None, None)];
+    let cases = [
+        (Renew::Now(Chosen::from_iter(["backstage".to_owned()])), overlap(), Some("0s")),
+        (leaked, None, None),
+    ];
     for (renew, overlap, said) in cases {
         let options = Options { renew, overlap, ..Options::default() };
         let plan = plan(&environment(&format!("{PROFILE}{other}")), &observed, &options).unwrap();
@@ -169,7 +171,7 @@ fn a_successor_that_was_never_pushed_does_not_end_what_was_to_go_after_a_push() 
     let hint = verbs(&planned(&observed));
     assert!(hint.last().unwrap().ends_with("provision rotate --env qa --token backstage --push"), "{hint:?}");
     observed.now = at("2026-12-01T13:00:00Z");
-    let now = Renew::Now(BTreeSet::from(["backstage".to_owned()]));
+    let now = Renew::Now(Chosen::from_iter(["backstage".to_owned()]));
     let options = Options { renew: now, ..Options::default() };
     let plan = plan(&environment(PROFILE), &observed, &options).unwrap();
     assert!(verbs(&plan)[0].starts_with("mint backstage in place of 42"), "{:?}", verbs(&plan));
@@ -191,7 +193,7 @@ fn a_leak_is_remembered_where_its_successor_was_never_committed() {
     }
     let mut again = because(retiring(healthy()), Why::Leaked { last_used: None });
     again.pending = observed.pending;
-    let now = Renew::Now(BTreeSet::from(["backstage".to_owned()]));
+    let now = Renew::Now(Chosen::from_iter(["backstage".to_owned()]));
     let plan = plan(&environment(PROFILE), &again, &Options { renew: now, ..Options::default() }).unwrap();
     let ends: Vec<_> = plan.at_once().map(|retire| retire.because.clone()).collect();
     assert_eq!(ends, [Why::Leaked { last_used: None }]);
@@ -246,7 +248,7 @@ fn what_was_replaced_is_revoked_also_when_its_successor_has_ended() {
 #[test]
 fn what_this_plan_revokes_is_not_said_to_live_on() {
     let observed = retiring(healthy());
-    let end = End::These(BTreeSet::from(["backstage".to_owned()]));
+    let end = End::These(std::iter::once("backstage".to_owned()).collect());
     let options = Options { renew: Renew::Nothing, end, ..Options::default() };
     let said = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
     assert!(said.iter().all(|line| !line.contains("interrupted run")), "{said:?}");

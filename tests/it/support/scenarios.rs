@@ -154,7 +154,7 @@ pub(crate) fn revocation_pushed() -> Desk {
 
 /// `provision rotate`
 pub(crate) fn rotating() -> Options {
-    Options { verb: Verb::Rotate, renew: Renew::Now(Chosen::new()), ..Options::default() }
+    Options { verb: Verb::Rotate, renew: Renew::Now(Chosen::All), ..Options::default() }
 }
 
 /// `--overlap 0s`
@@ -164,7 +164,7 @@ fn none() -> Option<Overlap> {
 
 /// `provision revoke`
 fn revoking() -> Options {
-    let end = End::These(Chosen::new());
+    let end = End::These(Chosen::All);
     Options { verb: Verb::Revoke, renew: Renew::Nothing, end, ..Options::default() }
 }
 
