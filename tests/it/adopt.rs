@@ -127,6 +127,7 @@ fn a_replaced_token_that_was_made_by_hand_ends_itself_once_its_overlap_is_over()
     lab.gitlab.advance(SignedDuration::from_hours(24 * 280));
     lab.provision(["--env", "qa", "--yes"]).ok();
     assert!(lab.read("environments/locks/qa.yaml").contains("superseded:"));
+    lab.gitlab.advance(SignedDuration::from_hours(25));
     let plan = lab.provision(["--env", "qa", "--dry-run"]).ok();
     assert!(plan.out.contains("made by hand, it ends itself"), "{plan:?}");
     let done = lab.provision(["--env", "qa", "--yes"]).ok();
@@ -347,7 +348,7 @@ fn a_leaked_token_whose_value_was_never_in_a_file_is_ended_with_the_value_that_i
             lab.gitlab.add_fault("DELETE /personal_access_tokens/self x1 403".parse().unwrap());
             let (status, said) = run();
             assert_eq!(status, 4, "{said}");
-            assert!(said.contains("run the same command again"), "{said}");
+            assert!(said.contains("run it again, with the same token"), "{said}");
             let plain = lab.provision(["--env", "alithya-csna", "--yes"]);
             assert_eq!((plain.status, living(&lab, &leaked)), (3, 1), "{plain:?}");
             assert!(plain.err.contains("provision rotate --leaked"), "{plain:?}");

@@ -124,5 +124,5 @@ fn no_successor_goes_into_a_file_whose_data_key_cannot_be_renewed() {
     let tokens = lab.minted().len();
     let said = remove(&lab, &["--rotate-tokens"]);
     assert_eq!((said.status, lab.minted().len()), (3, tokens), "{said:?}");
-    assert!(said.err.contains("secrets/eva.sops.yaml was left as it is: no key here opens it"), "{said:?}");
+    assert!(said.err.contains("secrets/eva.sops.yaml is left as it is: no key here opens it"), "{said:?}");
 }
