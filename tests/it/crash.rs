@@ -13,7 +13,7 @@ use crate::support::scenarios::{
 };
 
 /// How many pairs of deaths there are for each one that is tried.
-const STRIDE: usize = 13;
+const STRIDE: usize = 31;
 
 /// Breaks the run at each of its effects.
 pub(crate) fn broken_at_every_effect(scenario: Scenario) {

@@ -156,7 +156,7 @@ const DOCUMENTS: &[(Format, &[u8], &str)] = &[
     (Format::Dotenv, b"A=1\nsops_age__list_x__map_enc=1\n", "2:1: the number of a list"),
     (Format::Dotenv, b"A=1\nsops_a=1\nsops_a__map_b=1\n", "3:1: another line of the metadata"),
     (Format::Ini, b"[s]\na = 1\na = 2\n", "3:1: the key `a` is already at line 2"),
-    (Format::Ini, b"[s]\n[t]\n[s]\n", "3:2: the key `s` is already at line 1"),
+    (Format::Ini, b"[s]\n[t]\n[s]\n", "3:2: the section `s` is already at line 1"),
     (Format::Ini, b"[s]\na = \xff\n", "2:5: not UTF-8"),
     (Format::Ini, b"[s]\nno delimiter\n", "2:1: neither a section"),
     (Format::Ini, b"[sops]\nx = 1\n[sops]\n", "3:1: a second section `sops`"),
