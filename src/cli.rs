@@ -71,7 +71,14 @@ impl Cli {
     /// Options of every command may stand before and after its name, the main job's only where there is none.
     fn of(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
         let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(arguments)?;
+        let matches = command.try_get_matches_from_mut(arguments);
+        let cli = matches.and_then(|matches| Self::of_matches(&mut command, &matches));
+        // Nothing in the description is secret, and to take it apart and overwrite it is a quarter of the program's start.
+        std::mem::forget(command);
+        cli
+    }
+
+    fn of_matches(command: &mut clap::Command, matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         if let Some(name) = matches.subcommand_name() {
             let is_given = |arg: &&clap::Arg| {
                 matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
@@ -84,7 +91,7 @@ impl Cli {
                 );
             }
         }
-        Self::from_arg_matches(&matches)
+        Self::from_arg_matches(matches)
     }
 
     /// `--ca-file`, of whichever command has it.

@@ -63,6 +63,9 @@ pub enum Line {
 pub struct Retiring {
     /// Key of its entry.
     pub key: String,
+    /// Its GitLab; `None`: a version wrote the line that did not note it, and it is that of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gitlab: Option<Instance>,
     /// The token.
     pub token: Known,
     /// The token that takes its place; `None`: it is not made yet, or a version wrote the line that did not note it.
@@ -416,7 +419,8 @@ mod tests {
         .unwrap();
         let because = Why::Leaked { last_used: Some(Timestamp::UNIX_EPOCH) };
         let (key, successor) = ("backstage".to_owned(), Some(TokenId(50)));
-        let line = Retiring { key, token, successor, because };
+        let gitlab = Some(intent("a").gitlab);
+        let line = Retiring { key, gitlab, token, successor, because };
         let read = |text: &str| Replay::read("journal", text).unwrap().retiring;
         assert_eq!(read(&Line::Retiring(line.clone()).to_text()), std::slice::from_ref(&line));
         // Earlier versions wrote neither.
@@ -424,7 +428,10 @@ mod tests {
             serde_json::from_str(&Line::Retiring(line.clone()).to_text()).unwrap();
         old.as_object_mut().unwrap().retain(|name, _| ["record", "key", "token"].contains(&name.as_str()));
         let careful = Why::NoOverlap { once: Once::Upstream };
-        assert_eq!(read(&format!("{old}\n")), [Retiring { successor: None, because: careful, ..line }]);
+        assert_eq!(
+            read(&format!("{old}\n")),
+            [Retiring { gitlab: None, successor: None, because: careful, ..line }]
+        );
     }
 
     #[test]

@@ -243,6 +243,7 @@ fn announced(retire: &Retire, fresh: &[Fresh], ground: &Ground) -> Option<Retiri
     let successor = fresh.iter().find(|fresh| fresh.replaces == Some(retire.token.id))?;
     (!stays_noted(retire, ground)).then(|| Retiring {
         key: retire.key.clone(),
+        gitlab: Some(ground.environment.gitlab.clone()),
         token: retire.token.clone(),
         successor: Some(successor.record.id),
         because: retire.because.clone(),

@@ -297,7 +297,9 @@ async fn retire(
         }
         let entry = ground.lock.tokens.get(&retire.key);
         let (key, token, because) = (retire.key.clone(), retire.token.clone(), retire.because.clone());
-        let leaked = Retiring { key, token, successor: entry.map(|entry| entry.id), because };
+        let gitlab = Some(ground.environment.gitlab.clone());
+        let successor = entry.map(|entry| entry.id);
+        let leaked = Retiring { key, gitlab, token, successor, because };
         if leaked.is_leaked() && !journal.remembers(leaked.token.id) {
             journal.append(&Line::Retiring(leaked))?;
         }

@@ -60,7 +60,8 @@ pub fn rekey(
         ));
     }
     let Plan { changes, skipped, elsewhere, in_line, new_policy, .. } = plan;
-    let mut done = Done { skipped, elsewhere, new_policy, in_line, ..Done::default() };
+    let announced = skipped.len();
+    let mut done = Done { skipped, announced, elsewhere, new_policy, in_line, ..Done::default() };
     preflight(&changes, ground, how)?;
     if let Some(text) = &ground.new_policy {
         world.effects().write(&ground.repo, &RelPath::new(POLICY)?, &Content::Policy(text))?;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::lock::{self, Lock};
-use crate::observe;
+use crate::observe::{self, POLICY};
 use crate::plan::deliver::{Compared, DeliverError, On, Ours, Request, Stand, Topic, Way};
 use crate::repo::{Chosen, ObjectId, RelPath, Repository};
 use crate::world::World;
@@ -49,7 +49,7 @@ impl Place {
 /// Where nothing can be delivered. Tokens that wait on a branch are named where it is to be given up.
 pub(super) fn refused(error: DeliverError, repo: &Repository, seen: &Seen, topic: &Topic) -> Error {
     let closed = matches!(error, DeliverError::Closed { .. });
-    let gives_up = closed || matches!(error, DeliverError::Waiting { .. });
+    let gives_up = closed || matches!(error, DeliverError::Waiting { .. } | DeliverError::OtherPolicy { .. });
     let error = Error::from(error);
     let left = if gives_up { left(repo, seen, topic) } else { Vec::new() };
     if left.is_empty() {
@@ -155,7 +155,7 @@ fn target(
 fn compared(repo: &Repository, one: Option<ObjectId>, other: Option<ObjectId>) -> Result<Compared> {
     let (Some(one), Some(other)) = (one, other) else { return Ok(Compared::default()) };
     let (ahead, behind) = repo.ahead_and_behind(one, other)?;
-    if ahead > 0 && behind > 0 && repo.is_shallow()? && !repo.have_a_common_commit(one, other)? {
+    if ahead > 0 && behind > 0 && repo.is_shallow()? && repo.common_commit(one, other)?.is_none() {
         return Err(observe::cut_off("what one branch has of another cannot be told from it"));
     }
     Ok(Compared { ahead, behind })
@@ -168,5 +168,19 @@ fn our_branch(repo: &Repository, seen: &Seen, request: Request) -> Result<Option
         Some(there) => target.ahead == 0 || repo.has_the_changes_of(there, ours)?,
         None => false,
     };
-    Ok(Some(Ours { head: compared(repo, Some(seen.head), Some(ours))?, target, is_in_target, request }))
+    let head = compared(repo, Some(seen.head), Some(ours))?;
+    let lacks_policy = match seen.target {
+        Some(there) if target.behind > 0 => has_other_policy(repo, ours, there)?,
+        _ => false,
+    };
+    Ok(Some(Ours { head, target, is_in_target, lacks_policy, request }))
+}
+
+/// Whether the policy was changed at the target since our branch left it, and the branch does not have it so.
+fn has_other_policy(repo: &Repository, ours: ObjectId, target: ObjectId) -> Result<bool> {
+    let path = RelPath::new(POLICY)?;
+    let policy = |at: ObjectId| repo.content_at(at, &path);
+    let there = policy(target)?;
+    let left_at = repo.common_commit(ours, target)?.map(policy).transpose()?;
+    Ok(left_at.is_some_and(|left_at| left_at != there) && policy(ours)? != there)
 }

@@ -7,15 +7,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Kind, Result, word};
 use crate::gitlab::client::Client;
+use crate::instance::Instance;
 use crate::journal::{Open, Push, Replay, Written};
 use crate::lock::{self, Lock};
-use crate::plan::observed::{Elsewhere, Outcome, Pending};
+use crate::plan::observed::{Branches, Elsewhere, Outcome, Pending};
 use crate::repo::{Difference, Head, ObjectId, RelPath, Repository};
 use crate::repo::{read, write};
 use crate::sops::{Encrypted, Format};
 use crate::token::{Record, TokenId};
 use crate::world::World;
 
+use super::every_lock::EveryLock;
 use super::files::GroundFile;
 
 /// Where the journal of an environment is: under the common git directory, so that all linked worktrees share it.
@@ -72,10 +74,10 @@ pub fn replay(repo: &Repository, environment: &str) -> Result<Replay> {
     })
 }
 
-/// What became of each open mint.
+/// What became of each open mint; and what the locks of all branches have of the tokens that were to be revoked.
 ///
 /// # Errors
-/// Where GitLab refuses or cannot be reached.
+/// Where GitLab or a remote that was pushed to refuses or cannot be reached.
 pub async fn pending(
     replay: &Replay,
     client: &Client,
@@ -83,13 +85,20 @@ pub async fn pending(
     head: &Head,
     (lock_path, lock): (&RelPath, &Lock),
     world: &World,
-) -> Result<Vec<Pending>> {
+) -> Result<(Vec<Pending>, Branches)> {
     let arrived = arrived(replay, repo, world)?;
+    let is_any_made = replay.open.iter().any(|open| open.minted.is_some());
+    let every = if is_any_made || !replay.retiring.is_empty() {
+        EveryLock::of(repo, client.instance())?
+    } else {
+        EveryLock::default()
+    };
     let mut pending = Vec::new();
     for open in &replay.open {
         let outcome = match &open.minted {
             Some((record, sealed)) => {
-                let committed = committed(open, record.id, repo, &arrived.commits, lock_path)?;
+                let committed = every.names(record.id)
+                    || is_in(&arrived.commits, record.id, &open.intent.gitlab, repo, lock_path)?;
                 let now = client.get(&open.intent.owner, record.id).await?;
                 let record = now.unwrap_or_else(|| ended(record));
                 Outcome::Recorded { record, opens: opens(sealed, world), committed }
@@ -104,7 +113,9 @@ pub async fn pending(
             given_up: open.given_up,
         });
     }
-    Ok(pending)
+    let involved = replay.retiring.iter().flat_map(|begun| [Some(begun.token.id), begun.successor]);
+    let branches = every.about(involved.flatten());
+    Ok((pending, branches))
 }
 
 /// The token that a request without a reply has made. GitLab's rotate hands the mark on, so a successor is the youngest of
@@ -185,22 +196,20 @@ pub fn address_digest(repo: &Repository, remote: &str) -> Result<Option<String>>
     Ok(repo.shown_url(remote)?.map(|url| content_digest(url.as_bytes())))
 }
 
-/// Whether the branch that the mint was made on has it in its lock: HEAD may name another branch now, and a linked
-/// worktree has one of its own. Or whether a branch has it that it was pushed to.
-fn committed(
-    open: &Open,
+/// Whether the lock of one of these commits of the remote names the token.
+fn is_in(
+    commits: &BTreeSet<ObjectId>,
     id: TokenId,
+    gitlab: &Instance,
     repo: &Repository,
-    arrived: &BTreeSet<ObjectId>,
     lock_path: &RelPath,
 ) -> Result<bool> {
-    let own = open.intent.branch.as_ref().map(|branch| repo.commit_of(branch)).transpose()?.flatten();
-    for commit in own.iter().chain(arrived) {
+    for commit in commits {
         let Some(bytes) = repo.content_at(*commit, lock_path)? else { continue };
         let lock = Lock::read(lock_path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {
             Error::from_source(Kind::Refused, &error).context(format!("the lock of {commit} cannot be read"))
         })?;
-        if lock.names(id, &open.intent.gitlab) {
+        if lock.names(id, gitlab) {
             return Ok(true);
         }
     }

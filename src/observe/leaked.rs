@@ -8,6 +8,7 @@ use super::{environments, interrupted, live};
 use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::gitlab::errors::{ErrorKind, GitLabError};
+use crate::instance::Instance;
 use crate::journal::Retiring;
 use crate::lock::{Entry, Lock};
 use crate::plan::observed::Live;
@@ -37,7 +38,7 @@ pub enum Answer {
     },
 }
 
-/// Finds the token in the locks and journals of `environments`, all of which are of the instance of `client`.
+/// Finds the token in the locks of `environments`, all of which are of the instance of `client`, or in a journal.
 ///
 /// # Errors
 /// Where GitLab does not know it, or it is in no lock that this run could change, and no journal.
@@ -49,7 +50,7 @@ pub async fn find(
 ) -> Result<Answer> {
     let mut locks = environments::locks(repo)?;
     locks.retain(|(name, _, _)| environments.iter().any(|environment| environment.name == *name));
-    let begun = begun(environments, repo)?;
+    let begun = begun(client.instance(), repo)?;
     let last_uses = last_uses(&locks, &begun, client).await?;
     let record = match client.verify(value, "the leaked token").await {
         Ok(record) => record,
@@ -98,12 +99,14 @@ pub async fn still_works(value: &Secret, client: &Client) -> Option<&'static str
 /// A token that an interrupted run was about to revoke, and its environment.
 type Begun = (String, Retiring);
 
-/// Those of the journals of these environments. No lock names them any more.
-fn begun(environments: &[Environment], repo: &Repository) -> Result<Vec<Begun>> {
+/// Those of all journals, also of environments that have another name by now.
+fn begun(instance: &Instance, repo: &Repository) -> Result<Vec<Begun>> {
     let mut begun = Vec::new();
-    for Environment { name, .. } in environments {
-        let tokens = interrupted::replay(repo, name)?.retiring;
-        begun.extend(tokens.into_iter().map(|retiring| (name.clone(), retiring)));
+    for name in interrupted::environments(repo)? {
+        let tokens = interrupted::replay(repo, &name)?.retiring;
+        let here =
+            tokens.into_iter().filter(|begun| begun.gitlab.as_ref().is_none_or(|gitlab| gitlab == instance));
+        begun.extend(here.map(|retiring| (name.clone(), retiring)));
     }
     Ok(begun)
 }

@@ -32,6 +32,7 @@ pub mod deliverable;
 pub mod doctor;
 pub mod elsewhere;
 pub mod environments;
+mod every_lock;
 pub mod files;
 pub mod former;
 pub mod inspect;
@@ -197,7 +198,8 @@ pub async fn environment(
         }
     }
     let at_hand = files::at_hand(&environment, (&files, &states), &lock, &client, world, wish.values).await?;
-    let pending = interrupted::pending(&replay, &client, &repo, &head, (&lock_path, &lock), world).await?;
+    let (pending, branches) =
+        interrupted::pending(&replay, &client, &repo, &head, (&lock_path, &lock), world).await?;
     let left = interrupted::left(&replay, &repo, &files)?;
     let touches_old = wish.revokes
         || !pending.is_empty()
@@ -239,6 +241,7 @@ pub async fn environment(
         current_anywhere,
         current_elsewhere,
         retiring: replay.retiring.clone(),
+        branches,
         personal_by_api: user.as_ref().is_some_and(|user| user.is_admin),
         new_readers: new_readers(&files, view.policy.as_deref()),
         arrives_upstream: wish.arrives_upstream,

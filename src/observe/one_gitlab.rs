@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::instance::Instance;
-use crate::journal::Replay;
+use crate::journal::{Replay, Retiring};
 use crate::lock::Lock;
 use crate::profile::Environment;
 use crate::repo::RelPath;
@@ -23,10 +23,19 @@ pub(super) fn check(
         let what = format!("{what} of {key} is of {there}, and the profile of {name} names {here}");
         Error::new(Kind::Refused, what)
     };
+    let back = format!("give the profile its old gitlab: back, and run provision resume --env {name}");
     if let Some(open) = replay.open.iter().find(|open| open.intent.gitlab != *here) {
         let intent = &open.intent;
-        return Err(is_of(&intent.key, "the token that an interrupted run was making", &intent.gitlab)
-            .hint(format!("give the profile its old gitlab: back, and run provision resume --env {name}")));
+        return Err(
+            is_of(&intent.key, "the token that an interrupted run was making", &intent.gitlab).hint(back)
+        );
+    }
+    let is_other = |begun: &&Retiring| begun.gitlab.as_ref().is_some_and(|gitlab| gitlab != here);
+    if let Some((begun, there)) =
+        replay.retiring.iter().find(is_other).and_then(|begun| Some((begun, begun.gitlab.as_ref()?)))
+    {
+        let what = format!("token {}, which an interrupted run was about to revoke,", begun.token.id);
+        return Err(is_of(&begun.key, &what, there).hint(back));
     }
     let tokens = lock.tokens.iter().flat_map(|(key, entry)| {
         let superseded = entry.superseded.iter().map(move |old| (key, old.id, &old.gitlab));

@@ -6,13 +6,14 @@ use crate::error::{Error, Kind, Result};
 use crate::gitlab::client::Client;
 use crate::instance::Instance;
 use crate::journal::mark_in;
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::plan::observed::Orphan;
-use crate::repo::{Chosen, ObjectId, Repository};
+use crate::repo::{Chosen, Repository};
 use crate::token::{Known, Owner, Record, TokenId};
 use crate::world::World;
 
 use super::environments;
+use super::every_lock::EveryLock;
 
 /// Lists the tokens of all owners that the profile or the lock names, and leaves those that carry a mark of this environment
 /// and stand in no lock: not in the work tree, not on a branch here, not on one of the remote, which is asked.
@@ -70,21 +71,11 @@ fn named_anywhere(instance: &Instance, repo: &Repository, world: &World) -> Resu
             return Err(Error::new(Kind::Usage, what).because(why).hint(mend));
         }
     }
-    let mut commits: BTreeSet<ObjectId> = repo.branches()?.into_iter().map(|branch| branch.commit).collect();
-    commits.extend(repo.head()?.commit);
-    let mut named = BTreeSet::new();
-    let mut read = BTreeSet::new();
-    for commit in commits {
-        for path in repo.files_at(commit, lock::FOLDER)? {
-            let Some(bytes) = repo.content_at(commit, &path)? else { continue };
-            if read.insert(bytes.clone()) {
-                let lock = Lock::read(path.as_str(), &String::from_utf8_lossy(&bytes)).map_err(|error| {
-                    Error::from(error).context(format!("a lock at {commit} cannot be read"))
-                })?;
-                named.extend(lock.ids_at(instance));
-            }
-        }
+    let every = EveryLock::of(repo, instance)?;
+    if let Some((commit, _, error)) = every.unreadable.into_iter().next() {
+        return Err(Error::from(error).context(format!("a lock at {commit} cannot be read")));
     }
+    let mut named = every.named;
     for (_, lock) in environments::lock_files(repo)? {
         named.extend(lock.ids_at(instance));
     }

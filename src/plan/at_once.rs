@@ -2,7 +2,7 @@
 //! without an overlap, and those that an interrupted run was about to revoke. None of them is forgotten while it lives.
 
 use super::invocation::Verb;
-use super::observed::{Live, Observed, Outcome};
+use super::observed::{Live, Observed, Outcome, Pending};
 use super::options::{Options, Renew};
 use super::retire::{Stands, ours};
 use super::{Note, Once, Plan, Retire, Step, Why};
@@ -46,11 +46,11 @@ pub(super) fn plan(plan: &Plan, gitlab: &Instance, observed: &Observed, options:
             retiring.key,
             if leaked { ", which leaked," } else { "" }
         );
-        let undone = Note::info(format!("{what}, which is undone: it lives on"));
         match view.due(&retiring) {
-            _ if view.is_undone(&retiring) && !leaked => found.notes.push(undone),
+            _ if view.is_undone(&retiring) && !leaked => {
+                found.notes.push(Note::info(format!("{what}, which is undone: it lives on")));
+            }
             Ok(retire) => found.due.push(retire),
-            Err(_) if options.abandon && !leaked => found.notes.push(undone),
             Err(why) => {
                 found.notes.push(Note::attention(format!("{what}, and is not yet: {why}")));
                 found.later.push(retiring);
@@ -83,7 +83,8 @@ impl View<'_> {
                 && self.concerns(id)
             {
                 let (key, token) = (key.to_owned(), entry.known());
-                chosen.push(Retiring { key, token, successor: None, because });
+                let gitlab = Some(self.gitlab.clone());
+                chosen.push(Retiring { key, gitlab, token, successor: None, because });
             }
         }
         chosen
@@ -109,21 +110,31 @@ impl View<'_> {
         lives && self.plan.retirements().all(|retire| retire.token.id != id)
     }
 
-    /// Whether the run that was about to revoke it is undone: it made a successor, which was never committed and is not used.
+    /// Whether the run that was about to revoke it is undone: it is still in use, and what was to succeed it is withdrawn by
+    /// this plan, dead, or given up by the person, and in no lock.
     fn is_undone(&self, retiring: &Retiring) -> bool {
-        self.observed.pending.iter().any(|pending| {
-            let Outcome::Recorded { record, committed, .. } = &pending.outcome else { return false };
-            let is_successor = match retiring.successor {
-                Some(successor) => successor == record.id,
-                None => pending.intent.key == retiring.key,
-            };
-            let is_used =
-                |step: &Step| matches!(step, Step::Finish { record: used, .. } if used.id == record.id);
-            is_successor
-                && !committed
-                && !self.observed.lock.names(record.id, self.gitlab)
-                && !self.plan.steps.iter().any(is_used)
-        })
+        let Retiring { key, token, successor, .. } = retiring;
+        let is_successor = |id, of: &str| successor.map_or(of == key.as_str(), |successor| successor == id);
+        let is_withdrawn =
+            |step: &Step| matches!(step, Step::Withdraw { id, key, .. } if is_successor(*id, key));
+        let is_dead = |pending: &Pending| match &pending.outcome {
+            Outcome::Recorded { record, committed: false, .. } => {
+                !record.active && is_successor(record.id, &pending.intent.key)
+            }
+            _ => false,
+        };
+        let is_named = successor.is_some_and(|successor| self.observed.branches.named.contains(&successor));
+        let is_gone = self.plan.steps.iter().any(is_withdrawn)
+            || self.observed.pending.iter().any(is_dead)
+            || (self.options.abandon && !is_named);
+        is_gone && self.user_of(token.id).is_some()
+    }
+
+    /// The lock that has it as a current token, of any branch.
+    fn user_of(&self, id: TokenId) -> Option<&str> {
+        let here = self.observed.lock.current_at(self.gitlab).any(|current| current == id);
+        let elsewhere = self.observed.branches.current.get(&id).map(String::as_str);
+        if here { Some(&self.observed.lock_path) } else { elsewhere }
     }
 
     /// The revocation, where its successor is where the person wanted it when this run ends, and HEAD has it no more.
@@ -143,20 +154,25 @@ impl View<'_> {
                 "the lock here has it as superseded; it is revoked when its overlap is over".to_owned()
             );
         }
-        if after_a_push && !upstream {
+        // What nobody has as a current token is in nobody's use, whatever became of its successor.
+        let user = self.user_of(token.id);
+        let is_free = !is_replaced && user.is_none() && observed.upstream_unknown.is_none();
+        if after_a_push && !upstream && !is_free {
             let why = observed.upstream_unknown.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             return Err(format!("its successor is not known to be upstream{why}"));
         }
-        if !after_a_push && !here {
-            return Err("the lock here does not have its successor; it is revoked where that is".to_owned());
+        if let Some(user) = user.filter(|_| !after_a_push && !here) {
+            return Err(format!(
+                "{user} has it as the current one; it is revoked where that has its successor"
+            ));
         }
         let Some(Live::Known(record)) = observed.live.get(&token.id) else {
             return Err("this credential is not shown the tokens of its owner".to_owned());
         };
         let stands = match (is_replaced, after_a_push) {
             (true, _) => Stands::Current,
-            (false, true) => Stands::Superseded,
-            (false, false) => Stands::Pressing,
+            (false, false) if here => Stands::Pressing,
+            (false, _) => Stands::Superseded,
         };
         let token = ours(token.clone(), record, observed, stands)?;
         if !options.commit {

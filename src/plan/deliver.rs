@@ -133,6 +133,8 @@ pub struct Ours {
     pub target: Compared,
     /// Whether the target has its changes, commit by commit or as one.
     pub is_in_target: bool,
+    /// Whether the target's policy was changed since, and the branch does not have that.
+    pub lacks_policy: bool,
     /// Its merge request.
     pub request: Request,
 }
@@ -215,6 +217,18 @@ pub enum DeliverError {
         /// Address of its merge request, where known.
         url: Option<String>,
     },
+    /// Who left by the target's policy would still be a reader by that of our branch, and who joined would be none.
+    #[error("{branch} of {remote} is not merged, and has another policy than {target} has by now")]
+    OtherPolicy {
+        /// The remote.
+        remote: String,
+        /// Our branch.
+        branch: String,
+        /// The target.
+        target: String,
+        /// Address of its merge request, where known.
+        url: Option<String>,
+    },
     /// The merge request was closed without being merged, and its branch is still there.
     #[error("the merge request for {branch} was closed without being merged: {url}")]
     Closed {
@@ -239,6 +253,12 @@ impl DeliverError {
             ],
             Self::Waiting { remote, branch, url, .. } => vec![
                 format!("merge it first{}", url.as_ref().map(|url| format!(": {url}")).unwrap_or_default()),
+                format!("or give it up: git push {remote} --delete {branch}"),
+            ],
+            Self::OtherPolicy { remote, branch, target, .. } => vec![
+                format!(
+                    "bring it up to date: git switch {branch} && git merge {remote}/{target} && git push {remote} {branch}"
+                ),
                 format!("or give it up: git push {remote} --delete {branch}"),
             ],
             Self::Closed { remote, branch, url } => vec![
@@ -310,6 +330,9 @@ fn on_ours(way: Way, stand: &Stand, ours: &Ours) -> Result<Base, DeliverError> {
     } else {
         return Err(diverged(stand, &stand.branch, ours.head));
     };
+    if ours.lacks_policy && !(on == On::Head && stand.head.contains()) {
+        return Err(DeliverError::OtherPolicy { remote, branch, target: stand.target.clone(), url });
+    }
     let mut notes = vec![match &url {
         Some(url) => Note::info(format!("builds on {branch}, whose merge request is open: {url}")),
         None => Note::info(format!("builds on {branch}, which is not merged into {} yet", stand.target)),
@@ -355,7 +378,17 @@ mod tests {
     }
 
     fn ours(head: Compared, target: Compared, request: Request) -> Ours {
-        Ours { head, target, is_in_target: target.ahead == 0, request }
+        Ours { head, target, is_in_target: target.ahead == 0, lacks_policy: false, request }
+    }
+
+    #[test]
+    fn an_open_request_that_is_behind_the_policy_is_not_built_on() {
+        let behind = |head| Ours { lacks_policy: true, ..ours(head, APART, Request::Unknown) };
+        for (head, on_ours) in [(SAME, BEHIND), (SAME, SAME), (BEHIND, AHEAD)] {
+            let refused = base(Way::MergeRequest, &stand(head, Some(behind(on_ours))));
+            let is_so = matches!(refused, Err(DeliverError::OtherPolicy { .. }));
+            assert_eq!(is_so, !(on_ours.contains() && head.contains()), "{head:?} {on_ours:?}");
+        }
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Observed {
     pub current_elsewhere: BTreeMap<TokenId, OtherLock>,
     /// Tokens that an interrupted run was about to revoke.
     pub retiring: Vec<Retiring>,
+    /// What the locks of all branches have of those tokens and of their successors.
+    pub branches: Branches,
     /// Whether GitLab makes personal tokens by API for whoever runs this: for administrators only.
     pub personal_by_api: bool,
     /// Readers that the policy at HEAD has and upstream's has not.
@@ -82,6 +84,15 @@ impl fmt::Display for OtherLock {
         f.write_str(&self.path)?;
         if self.upstream { f.write_str(" upstream") } else { Ok(()) }
     }
+}
+
+/// What the locks of all branches of this clone, its own and its remotes', have of some tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Branches {
+    /// Where a token is the current one: `environments/locks/qa.yaml on main`.
+    pub current: BTreeMap<TokenId, String>,
+    /// The tokens that one of them names.
+    pub named: BTreeSet<TokenId>,
 }
 
 /// A token that carries a mark of the environment and that no lock names.

@@ -121,14 +121,14 @@ pub fn plan(environment: &Environment, observed: &Observed, options: &Options) -
     plan.steps.extend(retirement.due);
     let why = if options.end == End::Pruned { Why::NotInProfile } else { Why::Asked };
     end::plan(&ending, &why, observed, &mut plan)?;
-    let at_once = at_once::plan(&plan, &environment.gitlab, observed, options);
-    plan.notes.extend(at_once.notes);
-    plan.still_to_revoke = at_once.later;
     if let Some(age) = options.orphans {
         let (revoked, notes) = orphans::plan(observed, age, options.force);
         plan.steps.extend(revoked.into_iter().map(Step::Revoke));
         plan.notes.extend(notes);
     }
+    let at_once = at_once::plan(&plan, &environment.gitlab, observed, options);
+    plan.notes.extend(at_once.notes);
+    plan.still_to_revoke = at_once.later;
     plan.notes.extend(end::left_behind(environment, observed, options));
     let removed: BTreeSet<String> =
         ending.into_iter().filter(|key| observed.lock.tokens.contains_key(key)).collect();

@@ -333,7 +333,11 @@ impl Plan {
             notes.push(Note::info(format!("upstream's policy does not have these readers: {who}")));
         }
         notes.extend(self.elsewhere.iter().map(|file| Note::info(file.to_string())));
-        notes.extend(self.skipped.iter().map(|file| Note::attention(format!("{}: {}", file.file, file.why))));
+        notes.extend(
+            self.skipped
+                .iter()
+                .map(|file| Note::attention(format!("{} is left as it is: {}", file.file, file.why))),
+        );
         notes
     }
 }

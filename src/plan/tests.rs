@@ -124,6 +124,7 @@ fn healthy() -> Observed {
         current_anywhere: BTreeSet::from([TokenId(42)]),
         current_elsewhere: BTreeMap::new(),
         retiring: Vec::new(),
+        branches: super::observed::Branches::default(),
         new_readers: Vec::new(),
         arrives_upstream: false,
         personal_by_api: true,

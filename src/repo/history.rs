@@ -92,14 +92,15 @@ impl Repository {
         })
     }
 
-    /// Whether some commit here is an ancestor of both.
+    /// The commit here from which both have gone on; `None` where there is none.
     ///
     /// # Errors
     /// When there is no git.
-    pub fn have_a_common_commit(&self, one: ObjectId, other: ObjectId) -> Result<bool, RepoError> {
+    pub fn common_commit(&self, one: ObjectId, other: ObjectId) -> Result<Option<ObjectId>, RepoError> {
         let mut command = program::git(self)?;
         command.args(["merge-base", "--"]).args([one.to_string(), other.to_string()]);
-        Ok(program::printed(command).is_some())
+        let printed = program::printed(command);
+        Ok(printed.and_then(|line| ObjectId::from_hex(line.trim().as_bytes()).ok()))
     }
 
     /// Whether merging `other` into `one` would change nothing: its changes are there already, as after a squashed

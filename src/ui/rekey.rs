@@ -125,7 +125,7 @@ pub fn done(ui: Ui, done: &Done) -> Result<()> {
         let _ = writeln!(out, "{line}");
     }
     ui.result(&out)?;
-    for file in &done.skipped {
+    for file in done.skipped.iter().skip(done.announced) {
         ui.note(true, &format!("{} was left as it is: {}", file.file, file.why));
     }
     // A plan that has something to do says it before.

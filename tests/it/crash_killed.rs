@@ -140,3 +140,37 @@ fn killed_while_the_index_is_locked() {
     assert!(lab.repo().join(".git/index.lock").exists());
     ends_well(&lab, 1);
 }
+
+/// The lock that names the token of a run that was killed behind its commit is not where the run has put it.
+#[test]
+fn a_token_that_any_lock_names_is_not_withdrawn() {
+    let renamed = |lab: &Lab| {
+        lab.git(["mv", "environments/qa.yaml", "environments/st.yaml"]);
+        lab.git(["mv", "environments/locks/qa.yaml", "environments/locks/st.yaml"]);
+        lab.git(["commit", "-qm", "Rename"]);
+    };
+    let on_a_branch_of_another_name = |lab: &Lab| {
+        lab.git(["branch", "-m", "work", "works"]);
+        lab.git(["checkout", "-q", "main"]);
+    };
+    let on_a_branch_made_of_it = |lab: &Lab| {
+        lab.git(["branch", "-f", "kept", "HEAD"]);
+        lab.git(["checkout", "-q", "main"]);
+    };
+    not_withdrawn(&["status", "-s"], renamed);
+    not_withdrawn(&["checkout", "-qb", "work"], on_a_branch_of_another_name);
+    not_withdrawn(&["checkout", "-q", "--detach"], on_a_branch_made_of_it);
+}
+
+/// `after` is done behind a run that was killed after its commit.
+#[track_caller]
+fn not_withdrawn(before: &[&str], after: impl Fn(&Lab)) {
+    let lab = Lab::new();
+    lab.git(before);
+    killing_hook(&lab, "post-commit", 0);
+    killed(&lab);
+    after(&lab);
+    lab.provision(["resume", "--env", "qa", "--yes"]);
+    assert_eq!(lab.minted()[0]["active"], true, "{before:?}");
+    assert!(!lab.repo().join(".git/provision/qa.journal").exists(), "{before:?}");
+}

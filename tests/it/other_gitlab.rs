@@ -62,6 +62,24 @@ fn gets_no_value_of_a_token_that_the_lock_has_of_the_first_one() {
 }
 
 #[test]
+fn what_was_to_be_revoked_at_the_first_one_is_not_forgotten() {
+    let lab = Lab::new();
+    lab.provision(["--env", "qa", "--yes"]).ok();
+    lab.fault("DELETE * 500");
+    lab.provision(["rotate", "--env", "qa", "--overlap", "0s", "--force", "--yes"]).refused(4, "not revoked");
+    lab.provision(["resume", "--env", "qa", "--yes"]).refused(4, "not revoked");
+    lab.gitlab.clear_faults();
+    std::fs::remove_file(lab.repo().join("environments/locks/qa.yaml")).unwrap();
+    let other = moves(&lab);
+    for args in WRITERS {
+        let said = run(&lab, &other, args)
+            .refused(5, "which an interrupted run was about to revoke, of backstage is of");
+        assert!(said.err.contains("give the profile its old gitlab: back"), "{}", said.err);
+        was_asked_nothing(&other);
+    }
+}
+
+#[test]
 fn gets_no_value_that_an_interrupted_run_recorded() {
     let lab = Lab::new();
     lab.gitlab.add_fault("GET /personal_access_tokens/self x1 500".parse().unwrap());

@@ -197,6 +197,10 @@ fn what_no_key_here_opens_is_named_with_its_readers_and_the_rest_is_done() {
     assert!(
         again.err.contains("secrets/ben/b.sops.yaml was left as it is: no key here opens it; it is for ben")
     );
+    lab.write(".sops.yaml", &(rules(&["eva"]) + "    mac_only_encrypted: true\n"));
+    lab.commit_all("another rule for the others");
+    let said = lab.provision(["rekey", "--yes"]);
+    assert_eq!((said.status, said.err.matches("secrets/ben/b.sops.yaml").count()), (3, 1), "{}", said.err);
     ben.provision(&lab, &["rekey", "--yes"]).ok();
     assert!(eva.reads(&lab, "secrets/ben/b.sops.yaml").is_some());
 }
@@ -350,6 +354,35 @@ fn a_policy_that_is_not_committed_stops_a_rekey_that_delivers() {
     lab.sops(["set", X, "[\"a\"]", "\"mine\""]).ok();
     let add = ["keys", "add", "eva", &eva.recipient, "--yes", "--push"];
     lab.provision(add).refused(5, &format!("{X} has changes that are not committed"));
+}
+
+/// Who has left by the policy of main would be a reader again when the request is merged.
+#[test]
+fn an_open_request_that_is_behind_the_policy_is_not_taken_for_done() {
+    let (ben, eva) = (Person::new("ben"), Person::new("eva"));
+    let lab = furnished(Lab::today(), &[&ben]);
+    let team = Team::of(&lab);
+    let becomes = |people: &[&Person]| {
+        set_policy(&lab, people);
+        lab.commit_all("another policy");
+        lab.git(["push", "-q"]);
+    };
+    becomes(&[&ben, &eva]);
+    lab.provision(["rekey", "--yes", "--mr"]).ok();
+    becomes(&[&ben]);
+    let said = lab.provision(["rekey", "--yes", "--mr"]);
+    let said = said
+        .refused(5, "provision/rekey of origin is not merged, and has another policy than main has by now");
+    assert!(said.err.contains("git push origin --delete provision/rekey"), "{}", said.err);
+    // As the first hint says.
+    lab.git(["switch", "-q", "provision/rekey"]);
+    lab.git(["merge", "-q", "origin/main"]);
+    lab.git(["push", "-q", "origin", "provision/rekey"]);
+    lab.git(["switch", "-q", "main"]);
+    lab.provision(["rekey", "--yes", "--mr"]).ok();
+    team.merge("provision/rekey");
+    lab.git(["pull", "-q"]);
+    assert_eq!((eva.reads(&lab, X), ben.reads(&lab, X).is_some()), (None, true));
 }
 
 #[test]

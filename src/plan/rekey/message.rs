@@ -14,6 +14,9 @@ pub struct Done {
     pub rekeyed: Vec<Change>,
     /// Files that should be and are not.
     pub skipped: Vec<Skipped>,
+    /// How many of them, the first ones, the plan named that was shown.
+    #[serde(skip)]
+    pub announced: usize,
     /// Files that another policy decides on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<Elsewhere>,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::journal::Retiring;
 use crate::plan::observed::{Elsewhere, OtherLock, Outcome, Pending};
+use crate::plan::options::End;
 use crate::plan::{Once, Why};
 use crate::token::Known;
 
@@ -21,7 +22,13 @@ fn retiring(mut observed: Observed) -> Observed {
     observed.live.insert(token.id, Live::Known(record(42)));
     let (key, successor) = ("backstage".to_owned(), Some(TokenId(50)));
     let because = Why::NoOverlap { once: Once::Committed };
-    observed.retiring = vec![Retiring { key, token, successor, because }];
+    observed.retiring = vec![Retiring { key, gitlab: None, token, successor, because }];
+    observed
+}
+
+/// The lock of another branch has 42 as the current one.
+fn used_elsewhere(mut observed: Observed) -> Observed {
+    observed.branches.current.insert(TokenId(42), "environments/locks/qa.yaml on origin/main".to_owned());
     observed
 }
 
@@ -71,7 +78,7 @@ fn what_cannot_be_revoked_yet_is_not_forgotten_but_where_it_is_undone() {
 #[test]
 fn a_token_whose_successor_was_never_committed_is_not_revoked() {
     let undone = |renew| {
-        let mut observed = retiring(fresh());
+        let mut observed = used_elsewhere(retiring(fresh()));
         observed.pending =
             vec![Pending { elsewhere: Some(Elsewhere::Branch), ..recovery::pending(recovery::recorded()) }];
         let options = Options { renew, ..Options::default() };
@@ -137,7 +144,7 @@ fn what_was_to_go_after_a_push_goes_once_its_successor_is_upstream() {
     };
     let waits = "! token 42 of backstage was to be revoked by an interrupted run, and is not yet: its successor is not known \
                  to be upstream";
-    assert_eq!(resumed(&pushed(replaced())), [waits]);
+    assert_eq!(resumed(&pushed(used_elsewhere(replaced()))), [waits]);
     assert_eq!(resumed(&pushed(upstream(replaced()))), ["then revoke 42"]);
     let arrives = Observed { arrives_upstream: true, ..pushed(replaced()) };
     assert_eq!(resumed(&arrives), ["then revoke 42"]);
@@ -215,4 +222,49 @@ fn an_overlap_never_begins_before_its_successor_was_made() {
     observed.live.insert(TokenId(43), Live::Gone);
     observed.lock.tokens.get_mut("backstage").unwrap().superseded.push(between);
     assert!(verbs(&planned(&observed)).contains(&"retire 41".to_owned()), "{:?}", verbs(&planned(&observed)));
+}
+
+#[test]
+fn a_successor_that_was_replaced_in_its_turn_is_not_undone() {
+    let mut observed = because(retiring(healthy()), Why::NoOverlap { once: Once::Upstream });
+    observed.lock.tokens.insert("backstage".to_owned(), entry(60));
+    observed.live.insert(TokenId(60), Live::Known(record(60)));
+    observed.current_anywhere = BTreeSet::from([TokenId(60)]);
+    let dead = Record { active: false, ..record(50) };
+    let outcome = Outcome::Recorded { record: dead, opens: true, committed: false };
+    observed.pending = vec![recovery::pending(outcome)];
+    assert_eq!(verbs(&planned(&upstream(observed))), ["then revoke 42"]);
+}
+
+#[test]
+fn abandoning_a_run_that_had_arrived_forgets_no_token() {
+    for mut observed in [retiring(healthy()), used_elsewhere(retiring(fresh()))] {
+        observed.branches.named.insert(TokenId(50));
+        let abandon = Options { abandon: true, renew: Renew::Nothing, ..Options::default() };
+        let plan = plan(&environment(PROFILE), &observed, &abandon).unwrap();
+        assert_eq!(plan.still_to_revoke, observed.retiring);
+        assert!(plan.needs_attention());
+    }
+}
+
+#[test]
+fn what_was_replaced_is_revoked_also_when_its_successor_has_ended() {
+    for once in [Once::Committed, Once::Upstream] {
+        let mut observed = because(retiring(fresh()), Why::NoOverlap { once });
+        observed.current_anywhere.clear();
+        let options = Options { renew: Renew::Nothing, ..Options::default() };
+        let free = plan(&environment(PROFILE), &observed, &options).unwrap();
+        assert_eq!(verbs(&free), ["then revoke 42"]);
+        let waits = plan(&environment(PROFILE), &used_elsewhere(observed), &options).unwrap();
+        assert_eq!((waits.at_once().count(), waits.still_to_revoke.len()), (0, 1));
+    }
+}
+
+#[test]
+fn what_this_plan_revokes_is_not_said_to_live_on() {
+    let observed = retiring(healthy());
+    let end = End::These(BTreeSet::from(["backstage".to_owned()]));
+    let options = Options { renew: Renew::Nothing, end, ..Options::default() };
+    let said = verbs(&plan(&environment(PROFILE), &observed, &options).unwrap());
+    assert!(said.iter().all(|line| !line.contains("interrupted run")), "{said:?}");
 }

@@ -1,5 +1,5 @@
-//! INI as go-ini reads it with the options of sops (parser.go of gopkg.in/ini.v1). What it would reorder, join or
-//! number by itself is refused, as the place of a value in the file is its place in the MAC here.
+//! INI as go-ini reads it with the options of sops (parser.go of gopkg.in/ini.v1). What it would join or number by
+//! itself is refused, as the place of a value in the file is its place in the MAC here.
 
 use std::ops::Range;
 
@@ -28,7 +28,6 @@ struct Scanner<'t> {
     root: Id,
     /// Where the keys go; `None` inside of sops's own section.
     section: Option<Id>,
-    has_sections: bool,
     /// The header of sops's own section, and what is in it.
     sops: Option<Range<usize>>,
     fields: Vec<Field>,
@@ -38,8 +37,7 @@ struct Scanner<'t> {
 pub(in crate::sops) fn scan(text: &str) -> Result<Scanned, Error> {
     let mut builder = Builder::new(text);
     let root = builder.mapping(0..text.len(), false);
-    let mut scanner =
-        Scanner { text, builder, root, section: None, has_sections: false, sops: None, fields: Vec::new() };
+    let mut scanner = Scanner { text, builder, root, section: None, sops: None, fields: Vec::new() };
     let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     while at < text.len() {
         at = scanner.line(at, line_end(text, at))? + 1;
@@ -78,16 +76,11 @@ impl Scanner<'_> {
         if name.is_empty() {
             return Err(error(self.text, at, "the section has no name"));
         }
-        if name == DEFAULT && self.has_sections {
-            let message = "the section DEFAULT stands behind another one, where provision cannot change it: put it first with sops edit";
-            return Err(error(self.text, at, message));
-        }
         let end = at + close + 1;
         if let Some(comment) = line[close + 1..].find(['#', ';']) {
             let comment = end + comment..at + line.trim_end().len();
             self.builder.comment(comment, Placement::EndOfLine);
         }
-        self.has_sections = true;
         if name == METADATA {
             if self.sops.replace(at..end).is_some() {
                 return Err(error(self.text, at, "a second section `sops`"));
@@ -102,8 +95,16 @@ impl Scanner<'_> {
     fn open(&mut self, key: Range<usize>, name: &str, span: Range<usize>) -> Result<Id, Error> {
         let key = self.builder.scalar(key, name, Style::Double);
         let section = self.builder.mapping(span, false);
-        self.builder.entry(self.root, key, section)?;
-        Ok(section)
+        match self.builder.entry(self.root, key, section) {
+            // Stock sops keeps them apart under one name; a path would name two places.
+            Err(Error::DuplicateKey { position, first, .. }) => {
+                let line = first.line;
+                let message =
+                    format!("the section `{name}` is already at line {line}: put their keys together");
+                Err(Error::Syntax { position, message })
+            }
+            added => added.map(|()| section),
+        }
     }
 
     fn key(&mut self, at: usize, end: usize) -> Result<usize, Error> {
@@ -120,10 +121,7 @@ impl Scanner<'_> {
         }
         let section = match self.section {
             Some(section) => section,
-            None => {
-                self.has_sections = true;
-                self.open(at..at, DEFAULT, at..at)?
-            }
+            None => self.open(at..at, DEFAULT, at..at)?,
         };
         self.section = Some(section);
         let key = self.builder.scalar(key, name, Style::Double);

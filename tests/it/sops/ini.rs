@@ -198,3 +198,25 @@ fn a_comment_on_which_stock_sops_crashes_is_refused() {
         assert!(shop.sops(&["decrypt", "file.ini"]).stdout.contains("k = 1"));
     }
 }
+
+/// As configparser of Python reads it.
+#[test]
+fn the_section_default_may_stand_anywhere() {
+    let shop = Workshop::new();
+    let rule = shop.rule("");
+    let draft = "[a]\nk = 1\n; word\n[DEFAULT]\n; word\nd = 2\n[b]\nl = 3\n";
+    shop.write("plain.ini", draft);
+    for before in [Workshop::seal_as(Format::Ini, draft, &rule), shop.sops(&["encrypt", "plain.ini"]).stdout]
+    {
+        let after = shop.edit_as(Format::Ini, &before, |opened| {
+            for at in [r#"["DEFAULT"]["d"]"#, r#"["DEFAULT"]["new"]"#, r#"["c"]["new"]"#] {
+                opened.set(&at.parse().unwrap(), &secret("9")).unwrap();
+            }
+            opened.remove(&r#"["b"]["l"]"#.parse().unwrap()).unwrap();
+        });
+        let (values, shown) = decrypted(&shop, &after);
+        assert_eq!(values["DEFAULT"], serde_json::json!({ "d": "9", "new": "9" }), "{after}");
+        assert_eq!((&values["a"]["k"], &values["c"]["new"]), (&"1".into(), &"9".into()), "{after}");
+        assert_eq!(shown.matches("word").count(), 2, "{shown}");
+    }
+}
